@@ -1,0 +1,18 @@
+"""mm: plugin-based multimodal AutoML. ``from mm_core import MultiModalPredictor``."""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["MultiModalPredictor", "__version__"]
+
+if TYPE_CHECKING:
+    from mm_core.predictor import MultiModalPredictor
+
+
+def __getattr__(name: str) -> Any:
+    # The predictor pulls in pandas; a plugin that imports mm_core.api must not pay for that.
+    if name == "MultiModalPredictor":
+        from mm_core.predictor import MultiModalPredictor
+
+        return MultiModalPredictor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

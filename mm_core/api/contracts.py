@@ -1,0 +1,406 @@
+"""The contracts that need no torch: detectors, processors, tasks, metrics, fitters, exporters.
+
+Networks (backbones, fusion heads, topologies) stand in :mod:`mm_core.api.nn`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from mm_core.api.config import Config
+from mm_core.api.errors import BadCell
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    from mm_core.api.nn import Topology
+    from mm_core.api.specs import Checkpoint
+
+
+# ---- columns -> modalities ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ColumnSample:
+    """What a detector sees of one column.
+
+    Attributes:
+        name: the column's name.
+        dtype: ``"number"``, ``"boolean"``, ``"datetime"``, ``"string"``, ``"categorical"`` or
+            ``"object"``.
+        values: up to a few hundred cells that are not missing, spread over the column.
+        null_share: share of missing cells, 0..1.
+        n_rows: rows in the whole column.
+        n_unique: distinct values in the whole column, missing ones not counted.
+        folder: relative paths in cells start here.
+    """
+
+    name: str
+    dtype: str
+    values: tuple[Any, ...]
+    null_share: float
+    n_rows: int
+    n_unique: int
+    folder: Path
+
+    def peek(self, value: Any, size: int = 32) -> bytes | None:
+        """First ``size`` bytes of the file that ``value`` names, or None if there is no such file."""
+        try:
+            with (self.folder / str(value)).open("rb") as file:
+                return file.read(size)
+        except (OSError, ValueError):  # ValueError: a NUL byte in the name
+            return None
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A detector's claim on a column (or a task's claim on a label).
+
+    Attributes:
+        kind: one of the modality's kinds (for a task: its name).
+        score: 1.0 proved by dtype or content, 0.9 strong, 0.5 plausible, 0.1 last resort.
+        reason: one clause, shown to the user: "61% of 300 values are distinct, 12 words each".
+    """
+
+    kind: str
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class LabelSample:
+    """What a task's detector sees of the label columns; one :class:`ColumnSample` each."""
+
+    columns: tuple[ColumnSample, ...]
+
+
+# ---- cells -> arrays ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column that an input reads, and the form of its cells (one of the modality's kinds)."""
+
+    column: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows on their way through the core.
+
+    Attributes:
+        frame: string column names, index 0..N-1; never changed by anyone.
+        folder: relative paths in cells start here.
+    """
+
+    frame: pd.DataFrame
+    folder: Path
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The rows at these positions, renumbered from 0."""
+        return Table(self.frame.iloc[rows].reset_index(drop=True), self.folder)
+
+
+@dataclass
+class Encoded:
+    """One input of one frame, encoded once.
+
+    Attributes:
+        arrays: whatever :meth:`Processor.batch` selects from; each entry is indexed by row.
+        present: bool [N]; False where the row has nothing in this input.
+        lengths: int [N], relative cost of a row, or None; rows of like length are batched together
+            at prediction.
+        bad: cells that are there but cannot be read; they are masked here, and the core decides
+            whether that is an error.
+    """
+
+    arrays: dict[str, Any]
+    present: np.ndarray
+    lengths: np.ndarray | None = None
+    bad: list[BadCell] = field(default_factory=list)
+
+
+@dataclass
+class InputBatch:
+    """Some rows of one input, ready for a network.
+
+    Attributes:
+        arrays: numpy arrays (in training also CPU tensors), first axis = rows asked for.
+        present: bool [B].
+        bad: cells found unreadable only now; masked, and reported by the core.
+        targets: the targets given to :meth:`Processor.batch`, moved as the pixels moved; None:
+            unchanged.
+        meta: what decoding needs of these rows (original sizes, offsets).
+    """
+
+    arrays: dict[str, Any]
+    present: np.ndarray
+    bad: list[BadCell] = field(default_factory=list)
+    targets: dict[str, Any] | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class State:
+    """What a fitted component needs to be built again: JSON, arrays, and small files by name."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    assets: dict[str, bytes] = field(default_factory=dict)
+
+
+class Processor(ABC):
+    """Turns the columns of one input into arrays. numpy (and PIL, tokenizers) only at evaluation.
+
+    Args:
+        config: validated settings.
+        fields: the columns, in the order in which the user's frame held them at fit.
+        checkpoint: the weights of the backbone that reads this input, which may bring a vocabulary
+            or a normalisation; None when there are none, and when built by :meth:`from_state`.
+    """
+
+    def __init__(
+        self, config: Any, fields: Sequence[Field], checkpoint: Checkpoint | None = None
+    ) -> None:
+        self.config = config
+        self.fields = tuple(fields)
+        self.checkpoint = checkpoint
+
+    @abstractmethod
+    def fit(self, table: Table) -> None:
+        """Learn from training rows."""
+
+    @abstractmethod
+    def encode(self, table: Table) -> Encoded:
+        """Encode all rows at once; N rows in, N rows out, in order."""
+
+    @abstractmethod
+    def batch(
+        self,
+        encoded: Encoded,
+        rows: np.ndarray,
+        augment: np.random.Generator | None = None,
+        targets: dict[str, Any] | None = None,
+    ) -> InputBatch:
+        """Arrays for the rows at these positions; ``augment`` is given in training only."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """JSON-able facts the backbone is built from: cardinalities, number of images, ..."""
+        return {}
+
+    @abstractmethod
+    def state(self) -> State:
+        """What :meth:`from_state` needs."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, config: Any, fields: Sequence[Field], state: State) -> Self:
+        """The fitted processor again, without the checkpoint."""
+
+
+# ---- labels, losses, answers -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A task's answers, one per row, in order.
+
+    Attributes:
+        answer: [N] rows, in label space; columns are the label columns.
+        views: what metrics read, by the name in ``MetricSpec.needs``: ``"labels"`` int [N],
+            ``"proba"`` float [N, C], ``"values"`` float [N], ...
+        proba: class probabilities as a frame with one column per class, or None.
+    """
+
+    answer: pd.DataFrame
+    views: Mapping[str, Any]
+    proba: pd.DataFrame | None = None
+
+
+class Task(ABC):
+    """What is predicted. ``decode`` uses numpy only; ``loss`` uses torch, imported inside.
+
+    Args:
+        config: validated settings.
+        label: names of the label columns.
+    """
+
+    def __init__(self, config: Any, label: Sequence[str]) -> None:
+        self.config = config
+        self.label = tuple(label)
+
+    @abstractmethod
+    def learn(self, targets: pd.DataFrame) -> None:
+        """Learn the classes, scale, ... from the label columns of the training rows.
+
+        Raises:
+            LabelError: missing or constant labels.
+        """
+
+    @abstractmethod
+    def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
+        """Targets by name, each indexed by row: numpy arrays, or lists where rows are ragged.
+
+        Raises:
+            LabelError: a label that was not seen in training.
+        """
+
+    @property
+    @abstractmethod
+    def output_dim(self) -> int:
+        """Width of the model's output vector."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """JSON-able facts a direct backbone is built from (names of classes, ...)."""
+        return {"output_dim": self.output_dim}
+
+    @abstractmethod
+    def loss(
+        self, logits: torch.Tensor, targets: Mapping[str, Any], weight: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Scalar loss. ``logits`` [B, output_dim]; ``weight`` [B] or None."""
+
+    @abstractmethod
+    def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
+        """Answers from the model's outputs (numpy, rows in order): ``outputs["logits"]`` [N, D]."""
+
+    @abstractmethod
+    def truth(self, targets: Mapping[str, Any], needs: str) -> Any:
+        """The true counterpart of ``Decoded.views[needs]``, for metrics."""
+
+    def strata(self, targets: Mapping[str, Any]) -> np.ndarray | None:
+        """Class of each row, for a stratified hold-out; None: split at random."""
+        return None
+
+    @abstractmethod
+    def state(self) -> State:
+        """What :meth:`from_state` needs."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, config: Any, label: Sequence[str], state: State) -> Self:
+        """The task as it was after :meth:`learn`."""
+
+
+class Metric(Protocol):
+    """A score over any number of updates (torchmetrics' shape)."""
+
+    def update(self, truth: Any, answer: Any) -> None:
+        """Take in some rows."""
+
+    def compute(self) -> float:
+        """The score of all rows taken in."""
+
+    def reset(self) -> None:
+        """Forget all rows."""
+
+
+# ---- fitting and exporting ---------------------------------------------------------------------
+
+
+class Batches(Protocol):
+    """A frame as batches for one epoch; iterating gives :class:`mm_core.api.nn.Batch`."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Any: ...
+
+    def set_epoch(self, epoch: int) -> None:
+        """Reshuffle and re-augment for this epoch; the same epoch gives the same batches."""
+
+
+@dataclass(frozen=True)
+class FitRun:
+    """What a fitter is given besides the model.
+
+    Attributes:
+        training: the recipe's ``training`` section.
+        score: () -> validation score of the model as it stands; None without validation rows.
+        metric: name of that score.
+        higher_is_better: its direction.
+        folder: for logs; exists.
+        callbacks: the user's Lightning callbacks.
+        loggers: the user's Lightning loggers.
+        verbosity: 0 silent .. 3 chatty; a progress bar is shown from 2 on.
+        deadline: ``time.monotonic()`` at which to stop, or None.
+    """
+
+    training: Any
+    score: Callable[[], float] | None
+    metric: str
+    higher_is_better: bool
+    folder: Path
+    callbacks: Sequence[Any] = ()
+    loggers: Sequence[Any] = ()
+    verbosity: int = 2
+    deadline: float | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What came of fitting; the model holds the best weights.
+
+    Attributes:
+        history: one record per validation: epoch, step, seconds, loss, metric.
+        best_score: best validation score, or None without validation rows.
+        stopped: why it ended, in words.
+    """
+
+    history: list[dict[str, float]]
+    best_score: float | None
+    stopped: str
+
+
+class Fitter(ABC):
+    """A way of fitting. The model is changed in place."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @abstractmethod
+    def fit(self, model: Topology, train: Batches, run: FitRun) -> FitResult:
+        """Fit ``model`` and leave the best weights in it."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an exporter wrote and how near it is to the original.
+
+    Attributes:
+        path: what was written.
+        max_abs_diff: largest absolute difference of outputs on the sample; None if not comparable.
+        label_agreement: share of equal answers on the sample, 0..1; None if not comparable.
+        seconds: time it took.
+    """
+
+    path: Path
+    max_abs_diff: float | None
+    label_agreement: float | None
+    seconds: float
+
+
+class Exporter(ABC):
+    """Writes a trained model in another form."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @abstractmethod
+    def check(self, model: Any) -> list[str]:
+        """Reasons why this model cannot be exported; empty: it can."""
+
+    @abstractmethod
+    def export(self, model: Any, path: Path, sample: Table | None) -> ExportReport:
+        """Write ``model`` (a :class:`mm_core.model.Model`) to ``path``."""

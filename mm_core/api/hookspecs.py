@@ -1,0 +1,86 @@
+"""The hooks. Each is a noun that returns records; none does work.
+
+A plugin is a light module that implements some of these with ``@hookimpl`` and is named by an entry
+point in the group ``mm_core.plugins``. Nothing heavy may be imported by that module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pluggy
+
+from mm_core.api.specs import (
+    BackboneSpec,
+    CheckpointSourceSpec,
+    ExporterSpec,
+    FitterSpec,
+    FusionHeadSpec,
+    MetricSpec,
+    ModalitySpec,
+    PluginInfo,
+    PresetSpec,
+    ProcessorSpec,
+    TaskSpec,
+)
+
+PROJECT = "mm_core"
+ENTRY_POINT_GROUP = "mm_core.plugins"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def mm_plugin_info() -> PluginInfo:  # type: ignore[empty-body]
+    """The API version the plugin was written for, and a summary. Every plugin has exactly one."""
+
+
+@hookspec
+def mm_modalities() -> Sequence[ModalitySpec]:  # type: ignore[empty-body]
+    """Kinds of data a column can hold, each with its detector."""
+
+
+@hookspec
+def mm_processors() -> Sequence[ProcessorSpec]:  # type: ignore[empty-body]
+    """Ways to turn cells into arrays."""
+
+
+@hookspec
+def mm_backbones() -> Sequence[BackboneSpec]:  # type: ignore[empty-body]
+    """Networks that turn arrays into features."""
+
+
+@hookspec
+def mm_fusion_heads() -> Sequence[FusionHeadSpec]:  # type: ignore[empty-body]
+    """Ways to combine the features of several backbones."""
+
+
+@hookspec
+def mm_tasks() -> Sequence[TaskSpec]:  # type: ignore[empty-body]
+    """What can be predicted."""
+
+
+@hookspec
+def mm_metrics() -> Sequence[MetricSpec]:  # type: ignore[empty-body]
+    """Scores."""
+
+
+@hookspec
+def mm_fitters() -> Sequence[FitterSpec]:  # type: ignore[empty-body]
+    """Ways to fit a model."""
+
+
+@hookspec
+def mm_checkpoints() -> Sequence[CheckpointSourceSpec]:  # type: ignore[empty-body]
+    """Places where pretrained weights come from."""
+
+
+@hookspec
+def mm_presets() -> Sequence[PresetSpec]:  # type: ignore[empty-body]
+    """Named sets of values for components."""
+
+
+@hookspec
+def mm_exporters() -> Sequence[ExporterSpec]:  # type: ignore[empty-body]
+    """Ways to write a trained model in another form."""

@@ -1,0 +1,234 @@
+"""The contracts that need torch; imported by heavy modules only."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mm_core.api.contracts import Task
+from mm_core.api.specs import Checkpoint
+
+
+@dataclass
+class Batch:
+    """Some rows on their way through the network.
+
+    Attributes:
+        inputs: input name -> array name -> tensor, first axis B.
+        present: input name -> bool [B].
+        targets: target name -> tensor [B, ...] or list of B; empty at prediction.
+        weight: float [B] or None.
+        row_ids: long [B], positions in the frame.
+        meta: what decoding needs (original sizes, offsets), by input name.
+    """
+
+    inputs: dict[str, dict[str, Any]]
+    present: dict[str, Tensor]
+    targets: dict[str, Any] = field(default_factory=dict)
+    weight: Tensor | None = None
+    row_ids: Tensor | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.present.values())))
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device (Lightning calls this too)."""
+        return Batch(
+            inputs={name: _move(arrays, device) for name, arrays in self.inputs.items()},
+            present=_move(self.present, device),
+            targets=_move(self.targets, device),
+            weight=None if self.weight is None else self.weight.to(device),
+            row_ids=self.row_ids,
+            meta=self.meta,
+        )
+
+
+def _move(values: Mapping[str, Any], device: torch.device | str) -> dict[str, Any]:
+    return {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
+
+
+@dataclass
+class Features:
+    """What a backbone gives for each row.
+
+    Attributes:
+        pooled: [B, D] one vector per row.
+        tokens: [B, T, D] a sequence, with ``mask`` bool [B, T], True = real token.
+        spatial: [B, D, H, W] a feature map, or a list of them, fine to coarse.
+        extra: anything else, by name.
+    """
+
+    pooled: Tensor | None = None
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+    spatial: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Fused:
+    """What a fusion head gives; ``pooled`` or ``logits`` is set.
+
+    Attributes:
+        pooled: [B, head.dim], to be mapped to outputs by the topology.
+        logits: [B, output_dim], final.
+        per_input: name -> logits [B, output_dim] of one input alone (auxiliary heads).
+        aux_losses: name -> scalar, added to the loss as they are.
+        gates: name -> [B], share of each input in the answer, where the head knows it.
+    """
+
+    pooled: Tensor | None = None
+    logits: Tensor | None = None
+    per_input: dict[str, Tensor] = field(default_factory=dict)
+    aux_losses: dict[str, Tensor] = field(default_factory=dict)
+    gates: dict[str, Tensor] = field(default_factory=dict)
+
+
+Latents = dict[str, Tensor]
+"""Named tensors at the cut where caching happens: ``"text.pooled"``, ``"image.tokens"``, ..."""
+
+Outputs = dict[str, Any]
+"""What a model gives, by name: ``"logits"`` [B, D], ``"per_input"``, ``"aux_losses"``, ..."""
+
+
+@dataclass(frozen=True)
+class BackboneContext:
+    """What a backbone is built for.
+
+    Attributes:
+        inputs: input name -> the processor's ``info``.
+        task: the task's ``info``.
+        checkpoint: pretrained weights to start from; None: random weights were asked for, or the
+            weights come later from an artifact.
+        architecture: what :attr:`Backbone.architecture` gave when the model was saved; None at fit.
+    """
+
+    inputs: Mapping[str, Mapping[str, Any]]
+    task: Mapping[str, Any]
+    checkpoint: Checkpoint | None = None
+    architecture: Mapping[str, Any] | None = None
+
+
+class Backbone(nn.Module, ABC):
+    """Turns one or more inputs into features.
+
+    ``pretrained`` is True when the weights were trained elsewhere: such a backbone gets
+    ``training.learning_rate``, any other ``training.head_learning_rate``.
+    """
+
+    pretrained: bool = False
+
+    def __init__(self, config: Any, context: BackboneContext) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """JSON-able; all that is needed besides config and info to build the same modules."""
+        return {}
+
+    @property
+    @abstractmethod
+    def dims(self) -> Mapping[str, int]:
+        """Width of each feature named in ``BackboneSpec.provides``."""
+
+    @abstractmethod
+    def forward(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> Features:
+        """Features of a batch; ``inputs`` maps input names to arrays."""
+
+    def stages(self) -> Sequence[nn.Module]:
+        """Modules from input to output that together hold every parameter once."""
+        return [self]
+
+
+class FusionHead(nn.Module, ABC):
+    """Combines features of several inputs.
+
+    A row's absent inputs must not change its output, whatever the features hold there.
+
+    Args:
+        config: validated settings.
+        inputs: name -> the backbone's ``dims``: width of each of its features.
+        output_dim: width of the model's output, for heads that give logits.
+
+    Attributes:
+        dim: width of ``Fused.pooled``.
+        auxiliary_weight: weight of the loss of ``Fused.per_input``.
+    """
+
+    dim: int
+    auxiliary_weight: float = 0.0
+
+    def __init__(
+        self, config: Any, inputs: Mapping[str, Mapping[str, int]], output_dim: int
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.inputs = dict(inputs)
+        self.output_dim = output_dim
+
+    @abstractmethod
+    def forward(self, features: Mapping[str, Features], present: Mapping[str, Tensor]) -> Fused:
+        """``present[name]`` is bool [B]."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a topology is built from.
+
+    Attributes:
+        backbones: by name.
+        backbone_inputs: backbone name -> names of the inputs it reads.
+        fusion: None where a single backbone bypasses it.
+        task: losses and output width.
+    """
+
+    backbones: Mapping[str, Backbone]
+    backbone_inputs: Mapping[str, tuple[str, ...]]
+    task: Task
+    fusion: FusionHead | None = None
+
+
+class Topology(nn.Module, ABC):
+    """How backbones, fusion and task are put together."""
+
+    needs_fusion: bool = False
+    """Whether a recipe with several backbones must name a fusion head."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__()
+        self.task = parts.task
+
+    @abstractmethod
+    def encode(self, batch: Batch) -> Latents:
+        """Latents of a batch: everything up to the cut where caching happens."""
+
+    @abstractmethod
+    def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
+        """Outputs from latents; ``present`` as in :class:`Batch`."""
+
+    def forward(self, batch: Batch) -> Outputs:
+        """Outputs of a batch."""
+        return self.forward_latents(self.encode(batch), batch.present)
+
+    @abstractmethod
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Scalar training loss."""
+
+    def predict(self, batch: Batch) -> dict[str, Any]:
+        """Outputs for :meth:`Task.decode`; may differ from forward (suppression, generation)."""
+        return {"logits": self.forward(batch)["logits"]}
+
+    @abstractmethod
+    def embed(self, batch: Batch) -> Tensor:
+        """One vector per row, [B, D]."""
+
+    @abstractmethod
+    def parameter_stages(self) -> dict[str, Sequence[nn.Module]]:
+        """Backbone name -> its modules from input to output; all other parameters are heads."""

@@ -1,0 +1,202 @@
+"""What plugins return from their hooks: frozen, typed, JSON-able records.
+
+Heavy code is named by a string, ``"package.module:Name"``, and imported only when it is chosen.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+API_VERSION = (1, 0)
+"""(major, minor) of the plugin API that this core offers."""
+
+Target = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="'package.module:Name'")
+]
+Name = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="lower case, without the plugin")
+]
+ComponentId = Annotated[
+    str, Field(pattern=r"^[a-z0-9_-]+:[a-z0-9][a-z0-9_.-]*$", description="'plugin:name'")
+]
+
+
+class Spec(BaseModel):
+    """Base of all specs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PluginInfo(Spec):
+    """What a plugin says of itself (hook ``mm_plugin_info``)."""
+
+    api: tuple[int, int] = Field(description="the plugin API (major, minor) it was written for")
+    summary: str = Field(description="one sentence")
+
+
+class ComponentSpec(Spec):
+    """What all components share."""
+
+    kind: ClassVar[str]
+
+    name: Name = Field(description="short name; the id is 'plugin:name'")
+    summary: str = Field(description="one sentence")
+    references: tuple[str, ...] = Field(default=(), description="papers or sources, 'arxiv:...'")
+    license: str | None = Field(default=None, description="licence of code or weights, if special")
+
+
+class ConfigurableSpec(ComponentSpec):
+    """A component that is built from a class and a config."""
+
+    target: Target = Field(description="the class that does the work; imported when chosen")
+    config: Target = Field(
+        default="mm_core.api.config:Config",
+        description="its config class, a mm_core.api.Config in a light module",
+    )
+
+
+class ModalitySpec(ComponentSpec):
+    """A kind of data a column can hold (hook ``mm_modalities``)."""
+
+    kind: ClassVar[str] = "modality"
+
+    detector: Target = Field(
+        description="light function (ColumnSample) -> Detection | None: does a column hold this?"
+    )
+    kinds: tuple[Name, ...] = Field(min_length=1, description="the forms a cell can take")
+    processor: ComponentId = Field(description="processor taken unless the recipe names another")
+    backbone: ComponentId = Field(description="backbone taken unless the recipe names another")
+
+
+class ProcessorSpec(ConfigurableSpec):
+    """Turns cells into arrays (hook ``mm_processors``)."""
+
+    kind: ClassVar[str] = "processor"
+
+    modalities: tuple[Name, ...] = Field(min_length=1, description="modalities it reads")
+
+
+class CheckpointCard(Spec):
+    """Facts about one set of pretrained weights, shown in catalogues and plans."""
+
+    name: str = Field(description="the name a user writes as checkpoint=...")
+    summary: str = Field(description="one sentence")
+    parameters: int | None = Field(default=None, description="number of parameters")
+    license: str | None = Field(default=None, description="licence of the weights")
+    reference: str | None = Field(default=None, description="paper or source")
+
+
+class BackboneSpec(ConfigurableSpec):
+    """A network that turns one or more inputs into features (hook ``mm_backbones``)."""
+
+    kind: ClassVar[str] = "backbone"
+
+    modalities: tuple[Name, ...] = Field(min_length=1, description="modalities it reads")
+    provides: tuple[str, ...] = Field(
+        default=("pooled",), description="features it gives: 'pooled', 'tokens', 'spatial', ..."
+    )
+    processor: ComponentId | None = Field(
+        default=None, description="processor its inputs need; None: the modality's"
+    )
+    cards: tuple[CheckpointCard, ...] = Field(default=(), description="known checkpoints")
+    alone: dict[str, Any] = Field(
+        default_factory=dict,
+        description="training values (without 'training.') that replace the task's preset where "
+        "this is the only backbone of the recipe, e.g. many short epochs for a table",
+    )
+
+
+class FusionHeadSpec(ConfigurableSpec):
+    """Combines the features of several backbones (hook ``mm_fusion_heads``)."""
+
+    kind: ClassVar[str] = "fusion_head"
+
+    needs: tuple[str, ...] = Field(default=("pooled",), description="features it reads")
+
+
+class TaskSpec(ConfigurableSpec):
+    """What is to be predicted, its loss, decoding and metrics (hook ``mm_tasks``)."""
+
+    kind: ClassVar[str] = "task"
+
+    topology: Target = Field(
+        default="mm_core.topologies.late_fusion:LateFusion",
+        description="the Topology that puts backbones, fusion and task together",
+    )
+    detector: Target | None = Field(
+        default=None,
+        description="light function (LabelSample) -> Detection | None, asked when the problem "
+        "type is not named; None: the task must be named",
+    )
+    metrics: tuple[str, ...] = Field(default=(), description="metrics that fit, by name")
+    default_metric: str = Field(description="metric shown, and used to choose the best epoch")
+    fusion: ComponentId | None = Field(
+        default="core:concat_mlp", description="fusion head taken unless the recipe names another"
+    )
+
+
+class MetricSpec(ComponentSpec):
+    """A score (hook ``mm_metrics``)."""
+
+    kind: ClassVar[str] = "metric"
+
+    target: Target = Field(description="factory () -> Metric (update, compute, reset)")
+    needs: str = Field(description="what it reads: 'labels', 'proba', 'values', 'boxes', ...")
+    higher_is_better: bool = Field(description="direction")
+
+
+class FitterSpec(ConfigurableSpec):
+    """A way of fitting a model (hook ``mm_fitters``)."""
+
+    kind: ClassVar[str] = "fitter"
+
+
+class CheckpointSourceSpec(ComponentSpec):
+    """A place where weights come from (hook ``mm_checkpoints``)."""
+
+    kind: ClassVar[str] = "checkpoint_source"
+
+    target: Target = Field(description="function (name: str) -> Checkpoint | CheckpointMiss")
+    backbones: tuple[ComponentId, ...] = Field(min_length=1, description="backbones it serves")
+    order: int = Field(
+        default=50, description="asked in rising order: folders 10, caches 20, packages 30, hub 90"
+    )
+
+
+class PresetSpec(ComponentSpec):
+    """Values for some components under one preset name (hook ``mm_presets``); data only."""
+
+    kind: ClassVar[str] = "preset"
+
+    components: tuple[ComponentId, ...] = Field(min_length=1, description="whose keys it sets")
+    values: dict[str, Any] = Field(
+        description="keys of the component itself; a task's preset may also set 'training.*'"
+    )
+
+
+class ExporterSpec(ConfigurableSpec):
+    """Writes a trained model in another form (hook ``mm_exporters``)."""
+
+    kind: ClassVar[str] = "exporter"
+
+
+class Checkpoint(Spec):
+    """Weights that were found: where they are and how to read them."""
+
+    name: str = Field(description="the name asked for")
+    source: str = Field(description="what gave it, in words: 'folder', 'weight package x 1.0'")
+    location: str = Field(default="", description="folder, file or hub name")
+    format: str = Field(description="how to read it; known to the backbones that it serves")
+    details: dict[str, Any] = Field(default_factory=dict, description="what else its reader needs")
+
+
+class CheckpointMiss(Spec):
+    """Why a source cannot give a checkpoint."""
+
+    reason: str = Field(description="one sentence, shown to the user")
+    remedy: str | None = Field(default=None, description="what to install or type")
+    unreachable: bool = Field(
+        default=False, description="the source itself is out of reach: do not ask it again"
+    )
