@@ -50,7 +50,7 @@ class ColumnSample:
     folder: Path
 
     def peek(self, value: Any, size: int = 32) -> bytes | None:
-        """First ``size`` bytes of the file that ``value`` names, or None if there is no such file."""
+        """First ``size`` bytes of the file that ``value`` names; None if there is no such file."""
         try:
             with (self.folder / str(value)).open("rb") as file:
                 return file.read(size)
