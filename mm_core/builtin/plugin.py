@@ -1,0 +1,193 @@
+"""What ships with the core, offered through the same hooks as everything else."""
+
+from __future__ import annotations
+
+from mm_core.api.hookspecs import hookimpl
+from mm_core.api.specs import (
+    FitterSpec,
+    FusionHeadSpec,
+    MetricSpec,
+    PluginInfo,
+    PresetSpec,
+    TaskSpec,
+)
+
+_CLASSIFICATION = "mm_core.builtin.metrics.classification"
+_REGRESSION = "mm_core.builtin.metrics.regression"
+
+_ANY_CLASSES = (
+    "accuracy",
+    "balanced_accuracy",
+    "f1_macro",
+    "f1_micro",
+    "f1_weighted",
+    "precision_macro",
+    "precision_weighted",
+    "recall_macro",
+    "recall_weighted",
+    "roc_auc",
+    "log_loss",
+    "mcc",
+    "cohen_kappa",
+    "quadratic_kappa",
+    "brier",
+)
+_TWO_CLASSES = ("f1", "precision", "recall", "average_precision")
+_MANY_CLASSES = ("roc_auc_ovr", "roc_auc_ovo")
+_NUMBERS = ("rmse", "mse", "mae", "median_absolute_error", "mape", "r2", "spearmanr", "pearsonr")
+
+
+@hookimpl
+def mm_plugin_info() -> PluginInfo:
+    return PluginInfo(
+        api=(1, 0), summary="Classification, regression, simple fusion, and their metrics."
+    )
+
+
+@hookimpl
+def mm_tasks() -> list[TaskSpec]:
+    return [
+        TaskSpec(
+            name="binary",
+            target="mm_core.builtin.tasks.binary:Binary",
+            config="mm_core.builtin.configs:BinaryConfig",
+            detector="mm_core.builtin.detect:detect_binary",
+            summary="One of two classes.",
+            metrics=(*_ANY_CLASSES, *_TWO_CLASSES),
+            default_metric="roc_auc",
+        ),
+        TaskSpec(
+            name="multiclass",
+            target="mm_core.builtin.tasks.multiclass:Multiclass",
+            config="mm_core.builtin.configs:MulticlassConfig",
+            detector="mm_core.builtin.detect:detect_multiclass",
+            summary="One of several classes.",
+            metrics=(*_ANY_CLASSES, *_MANY_CLASSES),
+            default_metric="accuracy",
+        ),
+        TaskSpec(
+            name="regression",
+            target="mm_core.builtin.tasks.regression:Regression",
+            config="mm_core.builtin.configs:RegressionConfig",
+            detector="mm_core.builtin.detect:detect_regression",
+            summary="A number.",
+            metrics=_NUMBERS,
+            default_metric="rmse",
+        ),
+    ]
+
+
+@hookimpl
+def mm_fusion_heads() -> list[FusionHeadSpec]:
+    return [
+        FusionHeadSpec(
+            name="concat_mlp",
+            target="mm_core.builtin.fusion.concat_mlp:ConcatMLP",
+            config="mm_core.builtin.configs:ConcatMLPConfig",
+            summary="MLP over the concatenated features; absent inputs have a learned embedding.",
+            references=("arxiv:2404.16233",),
+        ),
+        FusionHeadSpec(
+            name="mean",
+            target="mm_core.builtin.fusion.mean:Mean",
+            config="mm_core.builtin.configs:MeanConfig",
+            summary="Mean of the projected features of the inputs that are present.",
+        ),
+        FusionHeadSpec(
+            name="logit",
+            target="mm_core.builtin.fusion.logit:Logit",
+            config="mm_core.builtin.configs:LogitConfig",
+            summary="Learned weighted mean of each present input's own answer.",
+        ),
+    ]
+
+
+@hookimpl
+def mm_metrics() -> list[MetricSpec]:
+    return [
+        _metric("accuracy", "labels", "Share of right answers."),
+        _metric("balanced_accuracy", "labels", "Mean recall of the classes that occur."),
+        _metric("f1", "labels", "F1 of the positive class."),
+        _metric("f1_macro", "labels", "Mean of the classes' F1."),
+        _metric("f1_micro", "labels", "F1 over all decisions."),
+        _metric("f1_weighted", "labels", "Mean of the classes' F1, weighted by class size."),
+        _metric("precision", "labels", "Precision of the positive class."),
+        _metric("precision_macro", "labels", "Mean of the classes' precision."),
+        _metric("precision_weighted", "labels", "Mean precision, weighted by class size."),
+        _metric("recall", "labels", "Recall of the positive class."),
+        _metric("recall_macro", "labels", "Mean of the classes' recall."),
+        _metric("recall_weighted", "labels", "Mean recall, weighted by class size."),
+        _metric("mcc", "labels", "Matthews correlation coefficient."),
+        _metric("cohen_kappa", "labels", "Agreement beyond chance."),
+        _metric("quadratic_kappa", "labels", "Agreement with quadratic weights, ordered classes."),
+        _metric("roc_auc", "proba", "Area under the ROC curve; several classes: one against rest."),
+        _metric("roc_auc_ovr", "proba", "Mean ROC AUC of each class against the rest."),
+        _metric("roc_auc_ovo", "proba", "Mean ROC AUC over pairs of classes."),
+        _metric("average_precision", "proba", "Area under the precision-recall curve."),
+        _metric("log_loss", "proba", "Cross entropy in nats.", higher=False),
+        _metric("brier", "proba", "Squared error of the probabilities.", higher=False),
+        _metric("rmse", "values", "Root mean squared error.", higher=False),
+        _metric("mse", "values", "Mean squared error.", higher=False),
+        _metric("mae", "values", "Mean absolute error.", higher=False),
+        _metric("median_absolute_error", "values", "Median absolute error.", higher=False),
+        _metric("mape", "values", "Mean absolute error as a share of the truth.", higher=False),
+        _metric("r2", "values", "Share of variance explained."),
+        _metric("spearmanr", "values", "Rank correlation."),
+        _metric("pearsonr", "values", "Linear correlation."),
+    ]
+
+
+@hookimpl
+def mm_fitters() -> list[FitterSpec]:
+    return [
+        FitterSpec(
+            name="finetune",
+            target="mm_core.training.finetune:Finetune",
+            config="mm_core.api.config:Config",
+            summary="Trains backbones and heads together by gradient descent.",
+        )
+    ]
+
+
+@hookimpl
+def mm_presets() -> list[PresetSpec]:
+    return [
+        _preset("medium_quality", "Fast; small models.", {}),
+        _preset("high_quality", "The default.", {}),
+        _preset("best_quality", "Large models, more epochs.", {"training.epochs": 20}),
+        _preset("multilingual", "Text in any language.", {}),
+    ]
+
+
+def _metric(name: str, needs: str, summary: str, higher: bool = True) -> MetricSpec:
+    module = _REGRESSION if needs == "values" else _CLASSIFICATION
+    return MetricSpec(
+        name=name,
+        target=f"{module}:{name}",
+        needs=needs,
+        higher_is_better=higher,
+        summary=summary,
+    )
+
+
+def _preset(name: str, summary: str, changes: dict[str, object]) -> PresetSpec:
+    return PresetSpec(
+        name=name,
+        summary=summary,
+        components=("core:binary", "core:multiclass", "core:regression"),
+        # AutoMM's (arxiv:2404.16233) but for batch_size, there 128: data is often small here and
+        # the machine may have no GPU, where more steps per epoch learn more in the same time.
+        values={
+            "training.epochs": 10,
+            "training.batch_size": 32,
+            "training.learning_rate": 1e-4,
+            "training.head_learning_rate": 1e-3,
+            "training.layer_decay": 0.9,
+            "training.weight_decay": 1e-3,
+            "training.schedule": "cosine",
+            "training.warmup": 0.1,
+            "training.clip_norm": 1.0,
+            "training.patience": 10,
+            **changes,
+        },
+    )

@@ -1,0 +1,37 @@
+"""Plugins that exist, whether installed or not: a shipped list, ``known_plugins.json``."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def known_plugins() -> dict[str, dict[str, Any]]:
+    """Plugin name -> ``install`` line, ``problem_types``, ``components`` by kind."""
+    text = files("mm_core.plugins").joinpath("known_plugins.json").read_text(encoding="utf-8")
+    known: dict[str, dict[str, Any]] = json.loads(text)
+    return known
+
+
+def install_line(plugin: str) -> str | None:
+    """What to type to install ``plugin``, or None when it is not a known one."""
+    known = known_plugins().get(plugin)
+    return None if known is None else str(known["install"])
+
+
+def plugin_offering(kind: str, name: str) -> str | None:
+    """The known plugin that has component ``name`` (short, or ``plugin:name``), or None.
+
+    A task is also found by its problem type.
+    """
+    if ":" in name:
+        return name.split(":", 1)[0]
+    for plugin, known in known_plugins().items():
+        if name in known["components"].get(kind, ()):
+            return plugin
+        if kind == "task" and name in known["problem_types"]:
+            return plugin
+    return None

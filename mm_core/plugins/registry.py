@@ -1,0 +1,188 @@
+"""The registry: what is installed, looked up by kind and name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import mm_core
+from mm_core.api.config import Config
+from mm_core.api.errors import PluginError, PluginLoadError
+from mm_core.api.specs import ComponentSpec, PresetSpec
+from mm_core.plugins import discovery, lookup
+from mm_core.plugins.discovery import CORE, PluginProblem, Source
+from mm_core.plugins.loading import Plugin, component_hooks, load
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component of a loaded plugin.
+
+    Attributes:
+        id: ``"plugin:name"``; several presets of a plugin may share one.
+        spec: the record its plugin returned.
+        plugin: the plugin it belongs to.
+    """
+
+    id: str
+    spec: ComponentSpec
+    plugin: Plugin
+
+    def load(self, attribute: str = "target") -> Any:
+        """Import what ``spec.<attribute>`` names (``"package.module:Name"``).
+
+        Raises:
+            PluginLoadError: the spec names nothing there, or it cannot be imported.
+        """
+        target = getattr(self.spec, attribute, None)
+        if not isinstance(target, str):
+            raise PluginLoadError(
+                f"{self.id} has no {attribute}", plugin=self.id, remedy="use another component"
+            )
+        module, _, name = target.partition(":")
+        if self.plugin.file is not None and module == self.plugin.name:
+            module = self.plugin.module
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (Exception, SystemExit) as error:  # whatever a stranger's module may raise
+            raise PluginLoadError(
+                f"{self.id}: {attribute} {target!r} cannot be imported: "
+                f"{type(error).__name__}: {error}",
+                plugin=self.id,
+                value=target,
+                remedy=self._remedy(),
+            ) from error
+
+    def config_class(self) -> type[Config]:
+        """The config class that ``spec.config`` names.
+
+        Raises:
+            PluginLoadError: it cannot be imported, or is no :class:`mm_core.api.Config`.
+        """
+        found = self.load("config")
+        if isinstance(found, type) and issubclass(found, Config):
+            return found
+        raise PluginLoadError(
+            f"{self.id}: its config is {found!r}, not a subclass of mm_core.api.Config",
+            plugin=self.id,
+            value=found,
+            remedy=self._remedy(),
+        )
+
+    def _remedy(self) -> str:
+        if self.plugin.file is not None:
+            return f"correct {self.plugin.file}"
+        package = self.plugin.distribution or self.plugin.name
+        return f"pip install --upgrade --force-reinstall {package}"
+
+
+class Registry:
+    """What can be used: the core's own components and those of plugins.
+
+    A plugin that cannot be loaded becomes an entry of ``problems`` and leaves nothing else behind,
+    unless ``MM_STRICT_PLUGINS=1``.
+
+    Args:
+        entry_points: plugins to load; None: the installed ones, filtered by ``MM_PLUGINS`` and
+            ``MM_DISABLE_PLUGINS``.
+        local: files of one-file plugins, loaded besides.
+
+    Attributes:
+        plugins: loaded plugins, sorted by name; the core is one of them.
+        problems: plugins that are there but not used, sorted by name.
+
+    Raises:
+        PluginError: the first problem, where ``MM_STRICT_PLUGINS=1``.
+    """
+
+    def __init__(
+        self, entry_points: Iterable[EntryPoint] | None = None, local: Sequence[Path] = ()
+    ) -> None:
+        self.plugins: list[Plugin] = []
+        self.problems: list[PluginProblem] = []
+        self._components: dict[str, list[Component]] = defaultdict(list)
+        self._add(_core())
+        for source in self._find(entry_points, local):
+            try:
+                self._add(source)
+            except PluginError as error:
+                self.problems.append(
+                    PluginProblem(source.name, source.distribution, source.version, error)
+                )
+        self._finish()
+
+    def get(self, kind: str, name: str) -> Component:
+        """The component of that kind with the id ``plugin:name``, or with a unique short name.
+
+        Raises:
+            UnknownComponentError: there is none; says what is near, and what could be installed.
+            AmbiguousComponentError: the short name fits several.
+        """
+        components = self.all(kind)
+        found = [c for c in components if name in (c.id, c.spec.name)]
+        if not found:
+            ids = [component.id for component in components]
+            plugins = [plugin.name for plugin in self.plugins]
+            raise lookup.unknown(kind, name, ids, plugins, self.problems)
+        if len(found) > 1:
+            raise lookup.ambiguous(kind, name, [c.id for c in found])
+        return found[0]
+
+    def all(self, kind: str) -> list[Component]:
+        """All components of that kind, sorted by id.
+
+        Raises:
+            UnknownComponentError: there is no such kind.
+        """
+        kinds = sorted(spec.kind for spec in component_hooks().values())
+        if kind not in kinds:
+            raise lookup.unknown_kind(kind, kinds)
+        return list(self._components[kind])
+
+    def _find(
+        self, entry_points: Iterable[EntryPoint] | None, local: Sequence[Path]
+    ) -> list[Source]:
+        if entry_points is None:
+            sources, problems = discovery.installed()
+        else:
+            sources, problems = discovery.from_entry_points(entry_points), []
+        usable, refused = discovery.refuse_unusable_names([*sources, *discovery.from_files(local)])
+        self.problems += problems + refused
+        return usable
+
+    def _add(self, source: Source) -> None:
+        plugin, specs = load(source)
+        self.plugins.append(plugin)
+        for spec in specs:
+            component = Component(f"{plugin.name}:{spec.name}", spec, plugin)
+            self._components[spec.kind].append(component)
+
+    def _finish(self) -> None:
+        self.plugins.sort(key=lambda plugin: plugin.name)
+        self.problems.sort(key=lambda problem: problem.name)
+        for components in self._components.values():
+            components.sort(key=_order)
+        if self.problems and os.environ.get("MM_STRICT_PLUGINS") == "1":
+            raise self.problems[0].error
+
+
+def _core() -> Source:
+    return Source(CORE, "mm_core.builtin.plugin", "mm-core", mm_core.__version__)
+
+
+def _order(component: Component) -> tuple[str, tuple[str, ...]]:
+    spec = component.spec
+    return component.id, spec.components if isinstance(spec, PresetSpec) else ()
+
+
+@cache
+def default_registry() -> Registry:
+    """What is installed, found and loaded once per process."""
+    return Registry()
