@@ -1,0 +1,232 @@
+"""Fitted columns: what each kind of column learns in training, and the arrays that it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from mm_tabular.cells import (
+    BoolArray,
+    CodeArray,
+    FloatArray,
+    Keys,
+    Numbers,
+    read_dates,
+    read_keys,
+    read_numbers,
+    read_truths,
+)
+from mm_tabular.configs import TableConfig
+from mm_tabular.dates import ISO, MIXED, find_format
+
+MISSING, UNSEEN, FIRST = 0, 1, 2
+"""Codes of a missing cell, of an unseen or rare category, and of the first known category."""
+
+_YEAR, _WEEK = 365.2425, 7.0
+_CYCLES = ("season", "month", "week", "day")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A column as numerical features: ``values`` float64 [N, k], NaN where missing; ``bad`` [N]."""
+
+    values: FloatArray
+    bad: BoolArray
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column as category codes: ``codes`` int64 [N]; ``bad`` [N]."""
+
+    codes: CodeArray
+    bad: BoolArray
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A number; it learns nothing (scaling is learned for all numbers at once)."""
+
+    name: str
+    complaint = "not a number"
+
+    @classmethod
+    def fit(cls, name: str, series: pd.Series, config: TableConfig) -> Self:
+        """See :class:`NumberColumn`."""
+        return cls(name)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The column's own name."""
+        return (self.name,)
+
+    def encode(self, series: pd.Series) -> Measured:
+        """The numbers, [N, 1]."""
+        numbers = read_numbers(series)
+        return Measured(numbers.values[:, None], numbers.bad)
+
+    def state(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {}
+
+    @classmethod
+    def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
+        """The column again."""
+        return cls(name)
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """A moment: days elapsed, and places on the circles of year, month, week and day.
+
+    Attributes:
+        form: the format of strings, found in training.
+        cycles: the circles on which the training rows stand at more than one place.
+    """
+
+    name: str
+    form: str
+    cycles: tuple[str, ...]
+    complaint = "not a date"
+
+    @classmethod
+    def fit(cls, name: str, series: pd.Series, config: TableConfig) -> Self:
+        """Find the format and the circles that say something."""
+        form = config.date_formats.get(name) or _format_of(series)
+        days = read_dates(series, form).values
+        days = days[~np.isnan(days)]
+        circles = _circles(days)
+        varying = (c for c in _CYCLES if len(days) and float(np.ptp(circles[c])) > 1e-9)
+        return cls(name, form, tuple(varying))
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the numerical features it gives."""
+        waves = (f"{self.name}.{cycle}.{wave}" for cycle in self.cycles for wave in ("sin", "cos"))
+        return (f"{self.name}.elapsed", *waves)
+
+    def encode(self, series: pd.Series) -> Measured:
+        """Elapsed days, then sine and cosine of each circle: [N, 1 + 2 * cycles]."""
+        dates: Numbers = read_dates(series, self.form)
+        circles = _circles(dates.values)
+        angles = [2 * np.pi * circles[cycle] for cycle in self.cycles]
+        waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+        return Measured(np.stack([dates.values, *waves], axis=1), dates.bad)
+
+    def state(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"form": self.form, "cycles": list(self.cycles)}
+
+    @classmethod
+    def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
+        """The column again."""
+        return cls(name, state["form"], tuple(state["cycles"]))
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """A category: 0 missing, 1 unseen or rare, 2... the known ones, the most frequent first."""
+
+    name: str
+    keys: tuple[str, ...]
+    complaint = "not a category"
+
+    @classmethod
+    def fit(cls, name: str, series: pd.Series, config: TableConfig) -> Self:
+        """Learn the categories; equally frequent ones in alphabetical order."""
+        found = read_keys(series)
+        counts = np.bincount(found.codes[found.codes >= 0], minlength=len(found.keys))
+        ranked = sorted(zip(-counts, found.keys, strict=True))
+        kept = (key for negative, key in ranked if -negative >= config.min_count)
+        return cls(name, tuple(kept)[: config.max_categories])
+
+    @property
+    def cardinality(self) -> int:
+        """Number of codes."""
+        return FIRST + len(self.keys)
+
+    def encode(self, series: pd.Series) -> Coded:
+        """Codes, [N]."""
+        return _coded(read_keys(series), self.keys)
+
+    def state(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"keys": list(self.keys)}
+
+    @classmethod
+    def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
+        """The column again."""
+        return cls(name, tuple(state["keys"]))
+
+
+@dataclass(frozen=True)
+class BooleanColumn:
+    """A truth value: 0 missing, 2 false, 3 true; it learns nothing."""
+
+    name: str
+    keys = ("false", "true")
+    cardinality = FIRST + 2
+    complaint = "neither true nor false"
+
+    @classmethod
+    def fit(cls, name: str, series: pd.Series, config: TableConfig) -> Self:
+        """See :class:`BooleanColumn`."""
+        return cls(name)
+
+    def encode(self, series: pd.Series) -> Coded:
+        """Codes, [N]."""
+        return _coded(read_truths(series), self.keys)
+
+    def state(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {}
+
+    @classmethod
+    def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
+        """The column again."""
+        return cls(name)
+
+
+NumericalColumn = NumberColumn | DateColumn
+CategoricalColumn = CategoryColumn | BooleanColumn
+
+NUMERICAL: dict[str, type[NumberColumn] | type[DateColumn]] = {
+    "numerical": NumberColumn,
+    "datetime": DateColumn,
+}
+CATEGORICAL: dict[str, type[CategoryColumn] | type[BooleanColumn]] = {
+    "categorical": CategoryColumn,
+    "boolean": BooleanColumn,
+}
+
+
+def _coded(found: Keys, known: tuple[str, ...]) -> Coded:
+    index = {key: FIRST + position for position, key in enumerate(known)}
+    table = np.array([*(index.get(key, UNSEEN) for key in found.keys), MISSING], dtype=np.int64)
+    return Coded(table[found.codes], found.bad)
+
+
+def _format_of(series: pd.Series) -> str:
+    """The one format of all strings in the column, else ``mixed``."""
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        return ISO
+    distinct = {cell.strip() for cell in series.tolist() if isinstance(cell, str) and cell.strip()}
+    return (find_format(sorted(distinct)) or MIXED) if distinct else ISO
+
+
+def _circles(days: FloatArray) -> dict[str, FloatArray]:
+    """Place in year, month, week and day, each 0..1, of days since 1970; NaN where missing."""
+    missing = np.isnan(days)
+    whole = np.floor(np.where(missing, 0.0, days))
+    date = whole.astype(np.int64).astype("datetime64[D]")
+    of_month = (date - date.astype("datetime64[M]").astype("datetime64[D]")).astype(np.float64)
+    circles = {
+        "season": whole / _YEAR % 1.0,
+        "month": of_month / 31.0,
+        "week": (whole + 3.0) / _WEEK % 1.0,
+        "day": days - whole,
+    }
+    return {name: np.where(missing, np.nan, place) for name, place in circles.items()}

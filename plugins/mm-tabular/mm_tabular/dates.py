@@ -1,0 +1,70 @@
+"""The date formats that are recognised in strings; shared by detector and processor. Light."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+ISO = "ISO8601"
+"""2024-05-31, 2024-05-31T10:00:00Z, 2024-05-31 10:00 and the like (pandas' name for it)."""
+
+MIXED = "mixed"
+"""No single format: each cell is parsed by itself."""
+
+_DAYS = (
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%m/%d/%y",
+    "%d/%m/%y",
+    "%Y/%m/%d",
+    "%d.%m.%Y",
+    "%d.%m.%y",
+    "%m-%d-%Y",
+    "%d-%m-%Y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%b %d %Y",
+)
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S %z")
+FORMATS = (
+    *(day + time for time in _TIMES for day in _DAYS),
+    "%a %b %d %H:%M:%S %z %Y",
+    "%a, %d %b %Y %H:%M:%S %z",
+)
+"""strptime formats tried in this order: month before day where both fit every value."""
+
+_ISO_LIKE = re.compile(r"\d{4}-\d{2}(-\d{2}|$)")
+
+
+def find_format(values: Sequence[str]) -> str | None:
+    """The first format that reads every value: ``ISO8601``, a strptime format, or None."""
+    texts = [value.strip() for value in values]
+    if not texts:
+        return None
+    if all(_is_iso(text) for text in texts):
+        return ISO
+    fitting = [form for form in FORMATS if _fits(texts[0], form)]
+    return next((form for form in fitting if all(_fits(text, form) for text in texts)), None)
+
+
+def _is_iso(text: str) -> bool:
+    if not _ISO_LIKE.match(text):
+        return False
+    try:
+        datetime.fromisoformat(text if len(text) > len("2024-05") else f"{text}-01")
+    except ValueError:
+        return False
+    return True
+
+
+def _fits(text: str, form: str) -> bool:
+    try:
+        datetime.strptime(text, form)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""Does a column belong to the table, and in what form? Light and pure.
+
+Numbers are ``numerical`` whatever their number of distinct values: the embeddings of numbers can
+give each value its own answer, and order is information. Codes written as digits (zip codes, class
+numbers) become categories through ``column_types={"zip": "categorical"}``; strings of digits with
+leading zeros are taken for codes at once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date
+from decimal import Decimal
+from numbers import Real
+
+from mm_core.api import ColumnSample, Detection
+from mm_tabular.dates import find_format
+
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_CODE = re.compile(r"\s*0\d+\s*")
+_TRUTH = frozenset({"true", "false"})
+
+FEW = 50
+"""Up to so many distinct values may be long texts and still be categories, if they repeat."""
+
+LONG = 6
+"""Words on average from which strings are free text, unless there are few distinct ones."""
+
+
+def detect(sample: ColumnSample) -> Detection | None:
+    """Claim numbers, dates, booleans and repeating short strings; leave free text alone."""
+    if sample.dtype == "boolean":
+        return Detection("boolean", 1.0, "boolean dtype")
+    if sample.dtype == "datetime":
+        return Detection("datetime", 1.0, "datetime dtype")
+    if sample.dtype == "number":
+        return Detection("numerical", 1.0, f"numeric dtype, {sample.n_unique} distinct values")
+    if not sample.values:
+        return Detection("categorical", 0.1, "no value to judge by")
+    if sample.dtype == "categorical":
+        return Detection("categorical", 0.95, f"categorical dtype, {sample.n_unique} categories")
+    return _by_content(sample)
+
+
+def _by_content(sample: ColumnSample) -> Detection | None:
+    values = sample.values
+    if all(isinstance(value, bool) for value in values):
+        return Detection("boolean", 1.0, "every value is True or False")
+    if all(isinstance(value, Real | Decimal) for value in values):
+        return Detection("numerical", 0.95, "every value is a number")
+    if all(isinstance(value, date) for value in values):
+        return Detection("datetime", 1.0, "every value is a date")
+    if not all(isinstance(value, str | Real | Decimal) for value in values):
+        return None
+    return _by_text(sample, [str(value) for value in values])
+
+
+def _by_text(sample: ColumnSample, texts: list[str]) -> Detection | None:
+    filled = [text for text in texts if text.strip()]
+    if not filled:
+        return Detection("categorical", 0.1, "only blank strings")
+    if all(text.strip().lower() in _TRUTH for text in filled):
+        return Detection("boolean", 0.95, "every value is 'true' or 'false'")
+    if all(_NUMBER.fullmatch(text) for text in filled):
+        if not any(_CODE.fullmatch(text) for text in filled):
+            return Detection("numerical", 0.95, "every string is a number")
+    elif (form := find_format(filled)) is not None:
+        return Detection("datetime", 0.95, f"every string is a date of the form {form}")
+    return _categories(sample, filled)
+
+
+def _categories(sample: ColumnSample, texts: list[str]) -> Detection | None:
+    """Score strings: 0.9 where each repeats ten times, 0.4 where none does, less for many words.
+
+    Strings that are nearly all distinct (identifiers, paths) are not claimed: no category would
+    be met again. Nor are strings of many words, unless a few of them make up the whole column.
+    """
+    count = max(round(sample.n_rows * (1 - sample.null_share)), 1)
+    repeats = max(count / max(sample.n_unique, 1), 1.0)
+    # Texts without spaces (Chinese, addresses of pages) have words too: eight signs count as one.
+    words = sum(max(len(text.split()), len(text) / 8) for text in texts) / len(texts)
+    reason = (
+        f"{sample.n_unique} distinct strings in {count} rows, {words:.0f} word(s) long on average"
+    )
+    if (repeats >= 5 and sample.n_unique <= FEW) or (repeats >= 20 and words < LONG):
+        return Detection("categorical", 0.9, reason)
+    if (count >= 20 and sample.n_unique > 0.95 * count) or words >= LONG:
+        return None
+    score = 0.4 + 0.5 * min(1.0, math.log10(repeats))
+    if words > 2:
+        score *= (LONG - words) / (LONG - 2)
+    return Detection("categorical", round(score, 3), reason)

@@ -1,0 +1,98 @@
+"""What mm-tabular offers. Light: strings and records only."""
+
+from __future__ import annotations
+
+from mm_core.api import (
+    BackboneSpec,
+    ModalitySpec,
+    PluginInfo,
+    PresetSpec,
+    ProcessorSpec,
+    hookimpl,
+)
+from mm_tabular.presets import FT_ALONE, FT_PRESETS, MLP_ALONE, MLP_PRESETS
+
+
+@hookimpl
+def mm_plugin_info() -> PluginInfo:
+    """Written for plugin API 1.0."""
+    return PluginInfo(
+        api=(1, 0),
+        summary="Tables: numbers, categories, dates and booleans; FT-Transformer and MLP.",
+    )
+
+
+@hookimpl
+def mm_modalities() -> list[ModalitySpec]:
+    """The modality ``tabular``."""
+    return [
+        ModalitySpec(
+            name="tabular",
+            summary="Numbers, categories, dates and booleans; all such columns are one input.",
+            detector="mm_tabular.detect:detect",
+            kinds=("numerical", "categorical", "datetime", "boolean"),
+            processor="tabular:table",
+            backbone="tabular:mlp",
+        )
+    ]
+
+
+@hookimpl
+def mm_processors() -> list[ProcessorSpec]:
+    """One processor reads all kinds of columns."""
+    return [
+        ProcessorSpec(
+            name="table",
+            summary="Scales numbers, codes categories, unfolds dates; missing cells are marked.",
+            target="mm_tabular.table:TableProcessor",
+            config="mm_tabular.configs:TableConfig",
+            modalities=("tabular",),
+        )
+    ]
+
+
+@hookimpl
+def mm_backbones() -> list[BackboneSpec]:
+    """The MLP (default) and the FT-Transformer."""
+    return [
+        BackboneSpec(
+            name="mlp",
+            summary="MLP over periodic embeddings of numbers and embeddings of categories.",
+            target="mm_tabular.mlp:MLP",
+            config="mm_tabular.configs:MLPConfig",
+            modalities=("tabular",),
+            provides=("pooled",),
+            processor="tabular:table",
+            alone=MLP_ALONE,
+            references=("arxiv:2203.05556",),
+        ),
+        BackboneSpec(
+            name="ft_transformer",
+            summary="Transformer over one token per column.",
+            target="mm_tabular.ft_transformer:FTTransformer",
+            config="mm_tabular.configs:FTTransformerConfig",
+            modalities=("tabular",),
+            provides=("pooled", "tokens"),
+            processor="tabular:table",
+            alone=FT_ALONE,
+            references=("arxiv:2106.11959",),
+        ),
+    ]
+
+
+@hookimpl
+def mm_presets() -> list[PresetSpec]:
+    """Sizes of the two backbones under the common preset names."""
+    return [
+        PresetSpec(
+            name=name,
+            summary=f"{component} for {name}",
+            components=(component,),
+            values=values,
+        )
+        for component, presets in (
+            ("tabular:mlp", MLP_PRESETS),
+            ("tabular:ft_transformer", FT_PRESETS),
+        )
+        for name, values in presets.items()
+    ]

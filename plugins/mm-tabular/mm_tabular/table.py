@@ -1,0 +1,153 @@
+"""``tabular:table``: all numbers, dates, categories and booleans of a frame as three arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from mm_core.api import BadCell, Encoded, Field, InputBatch, Processor, State, Table
+from mm_tabular.cells import BoolArray, CodeArray, FloatArray
+from mm_tabular.columns import (
+    CATEGORICAL,
+    MISSING,
+    NUMERICAL,
+    UNSEEN,
+    CategoricalColumn,
+    NumericalColumn,
+)
+from mm_tabular.configs import TableConfig
+from mm_tabular.scaling import SCALERS, Scaler
+
+
+class TableProcessor(Processor):
+    """Encodes a whole frame at once; a batch is a selection of rows.
+
+    Arrays, indexed by row:
+        ``numerical``: float32 [N, n_numerical], scaled; 0 where missing.
+        ``missing``: bool [N, n_numerical].
+        ``categorical``: int64 [N, n_categorical]; 0 missing, 1 unseen or rare, 2... categories.
+
+    Numbers and dates come first in ``info["numerical_features"]`` (a date gives several), in the
+    order of the fields; categories and booleans in ``info["categorical_features"]``.
+    """
+
+    config: TableConfig
+
+    _numerical: tuple[NumericalColumn, ...] = ()
+    _categorical: tuple[CategoricalColumn, ...] = ()
+    _scaler: Scaler
+
+    def fit(self, table: Table) -> None:
+        """Learn categories, date formats and scaling from training rows."""
+        frame = table.frame
+        self._numerical = tuple(
+            NUMERICAL[f.kind].fit(f.column, frame[f.column], self.config)
+            for f in self.fields
+            if f.kind in NUMERICAL
+        )
+        self._categorical = tuple(
+            CATEGORICAL[f.kind].fit(f.column, frame[f.column], self.config)
+            for f in self.fields
+            if f.kind in CATEGORICAL
+        )
+        matrix, _ = self._measure(frame)
+        self._scaler = SCALERS[self.config.scaling].fit(matrix, self.config.n_quantiles)
+
+    def encode(self, table: Table) -> Encoded:
+        """Three arrays (see the class); cells that cannot be read are missing, and reported."""
+        matrix, bad = self._measure(table.frame)
+        codes, bad_codes = self._code(table.frame)
+        missing = np.isnan(matrix)
+        scaled = np.where(missing, 0.0, self._scaler.transform(matrix)).astype(np.float32)
+        return Encoded(
+            arrays={"numerical": scaled, "missing": missing, "categorical": codes},
+            present=(~missing).any(axis=1) | (codes != MISSING).any(axis=1),
+            bad=[*bad, *bad_codes],
+        )
+
+    def batch(
+        self,
+        encoded: Encoded,
+        rows: np.ndarray,
+        augment: np.random.Generator | None = None,
+        targets: dict[str, Any] | None = None,
+    ) -> InputBatch:
+        """Rows by position; in training a share ``mask_rate`` of cells is hidden."""
+        arrays = {name: array[rows] for name, array in encoded.arrays.items()}
+        if augment is not None and self.config.mask_rate:
+            arrays = _mask(arrays, augment, self.config.mask_rate)
+        return InputBatch(arrays=arrays, present=encoded.present[rows], targets=targets)
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """Names of numerical and categorical features; number of codes of each of the latter."""
+        return {
+            "numerical_features": [name for c in self._numerical for name in c.features],
+            "categorical_features": [column.name for column in self._categorical],
+            "cardinalities": [column.cardinality for column in self._categorical],
+        }
+
+    def state(self) -> State:
+        """What each column learned, and the arrays of the scaling."""
+        columns = [*self._numerical, *self._categorical]
+        return State(
+            values={"columns": {column.name: column.state() for column in columns}},
+            arrays=dict(self._scaler.arrays),
+        )
+
+    @classmethod
+    def from_state(cls, config: Any, fields: Sequence[Field], state: State) -> Self:
+        """The fitted processor again."""
+        processor = cls(config, fields)
+        learned = state.values["columns"]
+        processor._numerical = tuple(
+            NUMERICAL[f.kind].from_state(f.column, learned[f.column])
+            for f in fields
+            if f.kind in NUMERICAL
+        )
+        processor._categorical = tuple(
+            CATEGORICAL[f.kind].from_state(f.column, learned[f.column])
+            for f in fields
+            if f.kind in CATEGORICAL
+        )
+        processor._scaler = SCALERS[config.scaling](state.arrays)
+        return processor
+
+    def _measure(self, frame: pd.DataFrame) -> tuple[FloatArray, list[BadCell]]:
+        """Unscaled numerical features [N, n], NaN where missing."""
+        read = [(column, column.encode(frame[column.name])) for column in self._numerical]
+        bad = [cell for c, m in read for cell in _bad(frame, c.name, m.bad, c.complaint)]
+        parts = [measured.values for _, measured in read]
+        return np.concatenate([np.empty((len(frame), 0)), *parts], axis=1), bad
+
+    def _code(self, frame: pd.DataFrame) -> tuple[CodeArray, list[BadCell]]:
+        """Category codes [N, n]."""
+        read = [(column, column.encode(frame[column.name])) for column in self._categorical]
+        bad = [cell for c, m in read for cell in _bad(frame, c.name, m.bad, c.complaint)]
+        codes = np.empty((len(frame), len(read)), dtype=np.int64)
+        for index, (_, coded) in enumerate(read):
+            codes[:, index] = coded.codes
+        return codes, bad
+
+
+def _bad(frame: pd.DataFrame, column: str, bad: BoolArray, reason: str) -> Iterator[BadCell]:
+    for row in np.flatnonzero(bad).tolist():
+        yield BadCell(row, column, repr(frame[column].iloc[row])[:80], reason)
+
+
+def _mask(
+    arrays: dict[str, np.ndarray], generator: np.random.Generator, rate: float
+) -> dict[str, np.ndarray]:
+    """Numbers become missing; categories missing or unseen, half and half."""
+    hidden = generator.random(arrays["missing"].shape) < rate
+    chance = generator.random(arrays["categorical"].shape)
+    codes = np.where(chance < rate, UNSEEN, arrays["categorical"])
+    codes = np.where(chance < rate / 2, MISSING, codes)
+    return {
+        "numerical": np.where(hidden, np.float32(0), arrays["numerical"]),
+        "missing": arrays["missing"] | hidden,
+        "categorical": codes,
+    }
