@@ -327,6 +327,7 @@ class FitRun:
 
     Attributes:
         training: the recipe's ``training`` section.
+        learning_rates: backbone name -> its own learning rate, or None: the section's.
         score: () -> validation score of the model as it stands; None without validation rows.
         metric: name of that score.
         higher_is_better: its direction.
@@ -338,6 +339,7 @@ class FitRun:
     """
 
     training: Any
+    learning_rates: Mapping[str, float | None]
     score: Callable[[], float] | None
     metric: str
     higher_is_better: bool

@@ -196,13 +196,20 @@ class Parts:
 
 
 class Topology(nn.Module, ABC):
-    """How backbones, fusion and task are put together."""
+    """How backbones, fusion and task are put together.
 
-    needs_fusion: bool = False
-    """Whether a recipe with several backbones must name a fusion head."""
+    Attributes:
+        backbones: by name.
+        backbone_inputs: backbone name -> names of the inputs it reads.
+        fusion: the fusion head, or None.
+        task: losses and output width.
+    """
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()
+        self.backbones = nn.ModuleDict(dict(parts.backbones))
+        self.backbone_inputs = dict(parts.backbone_inputs)
+        self.fusion = parts.fusion
         self.task = parts.task
 
     @abstractmethod
@@ -228,7 +235,3 @@ class Topology(nn.Module, ABC):
     @abstractmethod
     def embed(self, batch: Batch) -> Tensor:
         """One vector per row, [B, D]."""
-
-    @abstractmethod
-    def parameter_stages(self) -> dict[str, Sequence[nn.Module]]:
-        """Backbone name -> its modules from input to output; all other parameters are heads."""

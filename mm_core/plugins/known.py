@@ -22,6 +22,15 @@ def install_line(plugin: str) -> str | None:
     return None if known is None else str(known["install"])
 
 
+def missing_for(kind: str, present: set[str]) -> list[str]:
+    """Install lines of known plugins that offer components of ``kind`` not among ``present``."""
+    return [
+        str(known["install"])
+        for known in known_plugins().values()
+        if set(known["components"].get(kind, ())) - present
+    ]
+
+
 def plugin_offering(kind: str, name: str) -> str | None:
     """The known plugin that has component ``name`` (short, or ``plugin:name``), or None.
 

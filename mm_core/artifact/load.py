@@ -1,0 +1,149 @@
+"""Read a model back: names are looked up, hashes are checked, nothing is executed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.numpy
+import safetensors.torch
+import torch
+
+from mm_core.api.contracts import FitResult, State
+from mm_core.api.errors import ArtifactError, ConfigError, PluginError
+from mm_core.artifact.manifest import ARRAYS, ASSETS, WEIGHTS, Manifest
+from mm_core.artifact.save import component_ids, sha256
+from mm_core.model import Model, build_topology, input_fields, read_config
+from mm_core.plugins.registry import Registry
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model read from a folder, with what is known of its fit."""
+
+    model: Model
+    result: FitResult
+    manifest: Manifest
+
+
+def load(folder: Path, registry: Registry) -> Loaded:
+    """Read the model that :func:`mm_core.artifact.save.save` wrote.
+
+    Raises:
+        ArtifactError: damaged, altered, unsafe, of another format, or in need of plugins that are
+            not installed (all of them are named).
+    """
+    manifest = Manifest.read(folder)
+    _check_files(folder, manifest)
+    _check_components(manifest, registry)
+    try:
+        model = _build(folder, manifest, registry)
+    except (ConfigError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{str(folder)!r} does not fit together: {type(error).__name__}: {error}",
+            value=str(folder),
+            remedy="it was altered, or written by versions that do not match "
+            "(mm inspect shows them)",
+        ) from error
+    model.topology.eval()
+    result = FitResult(manifest.history, manifest.best_score, "loaded")
+    return Loaded(model, result, manifest)
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    root = folder.resolve()
+    if WEIGHTS not in manifest.files:
+        raise ArtifactError(
+            f"the model lists no {WEIGHTS}", value=WEIGHTS, remedy="copy the whole folder again"
+        )
+    for name, wanted in manifest.files.items():
+        path = folder / name
+        if not path.is_file() or not path.resolve().is_relative_to(root):
+            raise ArtifactError(
+                f"{name!r} is missing from the model, or a link that leaves it",
+                value=name,
+                remedy="copy the whole folder again",
+            )
+        if sha256(path) != wanted:
+            raise ArtifactError(
+                f"{name!r} was changed after the model was saved (its sha256 differs)",
+                value=name,
+                remedy="copy the whole folder again, or do not trust it",
+            )
+
+
+def _check_components(manifest: Manifest, registry: Registry) -> None:
+    problems = []
+    for kind, name in component_ids(manifest.recipe):
+        try:
+            registry.get(kind, name)
+        except PluginError as error:
+            problems.append((name, error))
+    known = {plugin.name: plugin for plugin in registry.plugins}
+    for record in manifest.plugins:
+        plugin = known.get(record.name)
+        if plugin is not None and record.sha256 is not None and plugin.sha256 != record.sha256:
+            problems.append(
+                (
+                    record.name,
+                    PluginError(
+                        f"the file of plugin {record.name!r} is not the one the model was made with",
+                        plugin=record.name,
+                        remedy="give the same file: plugins=[...]",
+                    ),
+                )
+            )
+    if problems:
+        raise ArtifactError(
+            "the model needs what is not here:\n    "
+            + "\n    ".join(error.message for _, error in problems),
+            plugin=problems[0][0],
+            value=[name for name, _ in problems],
+            remedy="; ".join(
+                dict.fromkeys(error.remedy for _, error in problems if error.remedy is not None)
+            ),
+        )
+
+
+def _build(folder: Path, manifest: Manifest, registry: Registry) -> Model:
+    recipe = manifest.recipe
+    processors = {}
+    for name, part in recipe.inputs.items():
+        component = registry.get("processor", part.processor.id)
+        config = read_config(component, part.processor, f"inputs.{name}.processor")
+        state = _read_state(folder, f"inputs/{name}", manifest.processors[name], manifest)
+        processors[name] = component.load().from_state(config, input_fields(recipe, part), state)
+    component = registry.get("task", recipe.task.id)
+    task = component.load().from_state(
+        read_config(component, recipe.task, "task"),
+        recipe.data.label,
+        _read_state(folder, "task", manifest.task, manifest),
+    )
+    topology = build_topology(
+        recipe, processors, task, registry, architectures=manifest.architectures
+    )
+    missing, unexpected = safetensors.torch.load_model(topology, folder / WEIGHTS, strict=False)
+    if missing or unexpected:
+        raise ArtifactError(
+            f"the weights do not fit the network: missing {sorted(missing)[:5]}, "
+            f"unexpected {sorted(unexpected)[:5]}",
+            value=WEIGHTS,
+            remedy="use the plugin versions that mm inspect shows",
+        )
+    return Model(recipe, processors, task, topology)
+
+
+def _read_state(folder: Path, prefix: str, values: dict[str, object], manifest: Manifest) -> State:
+    """State of one component; only files that the manifest lists (and so were checked) are read."""
+    arrays = f"{prefix}/{ARRAYS}"
+    assets = f"{prefix}/{ASSETS}/"
+    return State(
+        values=dict(values),
+        arrays=safetensors.numpy.load_file(folder / arrays) if arrays in manifest.files else {},
+        assets={
+            name.removeprefix(assets): (folder / name).read_bytes()
+            for name in manifest.files
+            if name.startswith(assets)
+        },
+    )

@@ -1,0 +1,85 @@
+"""``mm_model.json``: what a saved model consists of."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mm_core.api.errors import ArtifactError
+from mm_core.recipe.recipe import Recipe
+
+FILE = "mm_model.json"
+WEIGHTS = "weights.safetensors"
+ARRAYS = "arrays.safetensors"
+ASSETS = "assets"
+
+
+class PluginRecord(BaseModel):
+    """A plugin that a saved model needs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    distribution: str | None
+    version: str | None
+    sha256: str | None = Field(default=None, description="of a one-file plugin")
+
+
+class Manifest(BaseModel):
+    """Everything about a saved model but arrays and assets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    mm_core: str = Field(description="version that wrote it")
+    plugins: tuple[PluginRecord, ...]
+    recipe: Recipe
+    processors: dict[str, dict[str, Any]] = Field(description="input name -> JSON state")
+    task: dict[str, Any] = Field(description="JSON state")
+    architectures: dict[str, dict[str, Any]] = Field(description="backbone name -> architecture")
+    history: list[dict[str, float]]
+    best_score: float | None
+    files: dict[str, str] = Field(description="path inside the folder -> sha256")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read and check the manifest of a folder.
+
+        Raises:
+            ArtifactError: no manifest, another format, or a path that leaves the folder.
+        """
+        path = folder / FILE
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArtifactError(
+                f"{str(folder)!r} is no saved model: cannot read {FILE} ({error})",
+                value=str(folder),
+                remedy="give the folder that save() wrote",
+            ) from error
+        try:
+            manifest = cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ArtifactError(
+                f"{FILE} is damaged or of another version: {key}: {first['msg']}",
+                value=key,
+                remedy="this version of mm reads format 1",
+            ) from None
+        for name in manifest.files:
+            _check_inside(name)
+        return manifest
+
+
+def _check_inside(name: str) -> None:
+    path = PurePosixPath(name)
+    unsafe = path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name
+    if unsafe or not path.parts:
+        raise ArtifactError(
+            f"{FILE} names a file outside its folder: {name!r}",
+            value=name,
+            remedy="do not use this model: it was altered",
+        )

@@ -1,0 +1,1 @@
+"""Frames in, splits, encoded frames, batches."""

@@ -1,0 +1,60 @@
+"""A frame, encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mm_core.api.contracts import Encoded, Processor, Table
+from mm_core.api.errors import BadCell
+
+
+@dataclass
+class EncodedFrame:
+    """All inputs of a frame, and its targets where they are known.
+
+    Attributes:
+        inputs: by input name.
+        targets: by target name, each indexed by row.
+        labels: the label columns as given, where they are known.
+        weight: float32 [N] or None.
+        n_rows: N.
+    """
+
+    inputs: dict[str, Encoded]
+    n_rows: int
+    targets: dict[str, Any] = field(default_factory=dict)
+    labels: pd.DataFrame | None = None
+    weight: np.ndarray | None = None
+
+    @property
+    def bad(self) -> list[BadCell]:
+        """Unreadable cells of all inputs."""
+        return [cell for encoded in self.inputs.values() for cell in encoded.bad]
+
+    @property
+    def cost(self) -> np.ndarray | None:
+        """float [N], how much work a row is compared with others; None: all the same."""
+        lengths = [e.lengths for e in self.inputs.values() if e.lengths is not None]
+        return None if not lengths else np.sum(lengths, axis=0)
+
+
+def encode_inputs(
+    processors: Mapping[str, Processor], columns: Mapping[str, tuple[str, ...]], table: Table
+) -> EncodedFrame:
+    """Encode each input's columns.
+
+    Args:
+        processors: by input name.
+        columns: input name -> the columns it reads.
+        table: rows that hold at least these columns.
+    """
+    inputs = {
+        name: processor.encode(Table(table.frame[list(columns[name])], table.folder))
+        for name, processor in processors.items()
+    }
+    return EncodedFrame(inputs, len(table))

@@ -1,0 +1,130 @@
+"""Model: a recipe with its fitted processors, task and network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+import torch
+
+from mm_core.api.config import Config
+from mm_core.api.contracts import Field, Processor, Table, Task
+from mm_core.api.nn import Backbone, BackboneContext, FusionHead, Parts, Topology
+from mm_core.data.encoded import EncodedFrame, encode_inputs
+from mm_core.plugins.registry import Component, Registry
+from mm_core.recipe.checkpoints import CheckpointFinder
+from mm_core.recipe.recipe import BackbonePart, InputPart, Part, Recipe
+
+
+@dataclass
+class Model:
+    """Everything that turns rows into answers."""
+
+    recipe: Recipe
+    processors: dict[str, Processor]
+    task: Task
+    topology: Topology
+
+    def encode(self, table: Table) -> EncodedFrame:
+        """Encode rows that hold the columns of the recipe's inputs."""
+        columns = {name: part.columns for name, part in self.recipe.inputs.items()}
+        return encode_inputs(self.processors, columns, table)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's parameters are."""
+        return next(self.topology.parameters()).device
+
+
+def read_config(component: Component, part: Part, where: str) -> Config:
+    """The validated config of a part of a recipe."""
+    return component.config_class().read(part.config, where=where)
+
+
+def input_fields(recipe: Recipe, part: InputPart) -> tuple[Field, ...]:
+    """The columns of an input with the form of their cells."""
+    kinds = {plan.name: plan.kind or "" for plan in recipe.columns.columns}
+    return tuple(Field(column, kinds[column]) for column in part.columns)
+
+
+def fit_processors(
+    recipe: Recipe, table: Table, registry: Registry, finder: CheckpointFinder
+) -> dict[str, Processor]:
+    """Processors fitted on training rows."""
+    fitted: dict[str, Processor] = {}
+    for name, part in recipe.inputs.items():
+        component = registry.get("processor", part.processor.id)
+        reader = next(b for b in recipe.backbones.values() if name in b.inputs)
+        processor: Processor = component.load()(
+            read_config(component, part.processor, f"inputs.{name}.processor"),
+            input_fields(recipe, part),
+            _checkpoint(reader, finder),
+        )
+        processor.fit(Table(table.frame[list(part.columns)], table.folder))
+        fitted[name] = processor
+    return fitted
+
+
+def build_task(recipe: Recipe, registry: Registry) -> Task:
+    """The recipe's task, not yet learned."""
+    component = registry.get("task", recipe.task.id)
+    task: Task = component.load()(read_config(component, recipe.task, "task"), recipe.data.label)
+    return task
+
+
+def build_topology(
+    recipe: Recipe,
+    processors: Mapping[str, Processor],
+    task: Task,
+    registry: Registry,
+    *,
+    finder: CheckpointFinder | None = None,
+    architectures: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Topology:
+    """The network, from pretrained weights (``finder``) or as saved (``architectures``)."""
+    info = {name: processor.info for name, processor in processors.items()}
+    backbones: dict[str, Backbone] = {}
+    for name, part in recipe.backbones.items():
+        component = registry.get("backbone", part.id)
+        context = BackboneContext(
+            inputs={given: info[given] for given in part.inputs},
+            task=task.info,
+            checkpoint=None if finder is None else _checkpoint(part, finder),
+            architecture=None if architectures is None else architectures[name],
+        )
+        backbones[name] = component.load()(
+            read_config(component, part, f"backbones.{name}"), context
+        )
+    parts = Parts(
+        backbones=backbones,
+        backbone_inputs={name: part.inputs for name, part in recipe.backbones.items()},
+        task=task,
+        fusion=_fusion(recipe, backbones, task, registry),
+    )
+    topology: Topology = registry.get("task", recipe.task.id).load("topology")(parts)
+    return topology
+
+
+def architectures(topology: Topology) -> dict[str, dict[str, Any]]:
+    """Backbone name -> what is needed to build it again without its checkpoint."""
+    return {name: backbone.architecture for name, backbone in topology.backbones.items()}
+
+
+def _fusion(
+    recipe: Recipe, backbones: Mapping[str, Backbone], task: Task, registry: Registry
+) -> FusionHead | None:
+    if recipe.fusion is None:
+        return None
+    component = registry.get("fusion_head", recipe.fusion.id)
+    dims = {name: backbone.dims for name, backbone in backbones.items()}
+    head: FusionHead = component.load()(
+        read_config(component, recipe.fusion, "fusion"), dims, task.output_dim
+    )
+    return head
+
+
+def _checkpoint(part: BackbonePart, finder: CheckpointFinder) -> Any:
+    name = part.config.get("checkpoint")
+    return None if name is None else finder.find(part.id, [name]).checkpoint

@@ -1,0 +1,431 @@
+"""MultiModalPredictor: the face. It keeps the user's choices and delegates."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+
+from mm_core import inference
+from mm_core.api.contracts import Decoded, ExportReport, FitResult, Table
+from mm_core.api.errors import (
+    BadCell,
+    BadCellError,
+    ConfigError,
+    DataError,
+    LabelError,
+    MMWarning,
+    NotFittedError,
+)
+from mm_core.artifact import load as artifact_load
+from mm_core.artifact import save as artifact_save
+from mm_core.data.align import align
+from mm_core.data.batches import REMEDY
+from mm_core.data.rows import Rows, read_rows
+from mm_core.model import Model
+from mm_core.plugins.registry import Registry, default_registry
+from mm_core.recipe.checkpoints import CheckpointFinder
+from mm_core.recipe.overrides import read_overrides
+from mm_core.recipe.recipe import Recipe
+from mm_core.recipe.resolve import CUSTOM_METRIC, Request, check_metric, resolve
+from mm_core.scoring import Custom, score
+from mm_core.summary import print_fit_summary, print_plan
+
+OnError = Literal["raise", "missing"]
+Metric = str | Custom
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    model: Model
+    result: FitResult
+
+
+class MultiModalPredictor:
+    """Learns from a table whose cells are text, image paths, numbers, categories, ...
+
+    Args:
+        label: label column, or several.
+        problem_type: name of a task (``"binary"``, ``"multiclass"``, ``"regression"``, or one of a
+            plugin); None: inferred from the label.
+        presets: name of a preset, or several; None: ``"high_quality"``.
+        eval_metric: metric of :meth:`evaluate`: a name, or a callable (true, predicted) -> float.
+        validation_metric: metric that chooses the best epoch; None: ``eval_metric``.
+        hyperparameters: settings of the recipe, nested or dotted.
+        path: folder to save to after fit; None: nothing is saved until :meth:`save`.
+        verbosity: 0 silent, 1 summary, 2 plan and progress, 3 all.
+        plugins: one-file plugins to load besides the installed ones.
+    """
+
+    def __init__(
+        self,
+        label: str | Sequence[str] | None = None,
+        problem_type: str | None = None,
+        presets: str | Sequence[str] | None = None,
+        eval_metric: Metric | None = None,
+        validation_metric: Metric | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        path: str | Path | None = None,
+        verbosity: int = 2,
+        plugins: Sequence[str | Path] = (),
+    ) -> None:
+        self.label = (label,) if isinstance(label, str) else tuple(label or ())
+        self.problem_type = problem_type
+        self.presets = presets
+        self.hyperparameters = dict(hyperparameters or {})
+        self.path = None if path is None else Path(path)
+        self.verbosity = verbosity
+        self._custom: dict[str, Custom] = {}
+        self._eval_metric = self._metric_name(eval_metric)
+        self._validation_metric = self._metric_name(validation_metric)
+        self._registry = registry_with(plugins)
+        self._fitted: _Fitted | None = None
+
+    # ---- planning and fitting ------------------------------------------------------------------
+
+    def plan(
+        self,
+        data: Any,
+        presets: str | Sequence[str] | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        column_types: Mapping[str, str | None] | None = None,
+        holdout_frac: float | None = None,
+        sample_weight: str | None = None,
+        seed: int = 0,
+    ) -> Recipe:
+        """The recipe that :meth:`fit` would follow, without training."""
+        request = self._request(
+            presets, hyperparameters, column_types, holdout_frac, sample_weight, seed
+        )
+        rows = read_rows(data)
+        return resolve(rows.table, request, self._registry, CheckpointFinder(self._registry))
+
+    def fit(
+        self,
+        train_data: Any,
+        tuning_data: Any = None,
+        presets: str | Sequence[str] | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        column_types: Mapping[str, str | None] | None = None,
+        holdout_frac: float | None = None,
+        time_limit: float | None = None,
+        sample_weight: str | None = None,
+        seed: int = 0,
+        callbacks: Sequence[Any] | None = None,
+        loggers: Sequence[Any] | None = None,
+        recipe: Recipe | str | Path | None = None,
+    ) -> Self:
+        """Plan, then train.
+
+        Args:
+            train_data: rows with the label; see :func:`mm_core.data.rows.read_rows`.
+            tuning_data: validation rows; None: a share of the training rows is held out.
+            presets: overrides the constructor's.
+            hyperparameters: added to the constructor's.
+            column_types: column -> modality, kind or ``"ignore"``, where the detectors are wrong.
+            holdout_frac: share of rows to hold out; None: 20% of small data, 10% of large data.
+            time_limit: seconds of training after which the best weights so far are taken.
+            sample_weight: column of row weights (>= 0).
+            seed: of the split, new weights and batches; the global generators are left alone.
+            callbacks: Lightning callbacks.
+            loggers: Lightning loggers.
+            recipe: a recipe, or a file of one; replaces planning and all settings above but
+                ``tuning_data`` and ``time_limit``.
+
+        Returns:
+            The predictor itself.
+        """
+        from mm_core.training.fit import FitOptions, fit_model
+
+        started = time.monotonic()
+        rows = read_rows(train_data)
+        tuning = None if tuning_data is None else read_rows(tuning_data).table
+        finder = CheckpointFinder(self._registry)
+        if recipe is None:
+            request = self._request(
+                presets, hyperparameters, column_types, holdout_frac, sample_weight, seed
+            )
+            recipe = resolve(rows.table, request, self._registry, finder)
+        elif not isinstance(recipe, Recipe):
+            recipe = Recipe.read(recipe)
+        print_plan(recipe, self.verbosity)
+        options = FitOptions(
+            custom_metrics=self._custom,
+            callbacks=tuple(callbacks or ()),
+            loggers=tuple(loggers or ()),
+            verbosity=self.verbosity,
+            deadline=None if time_limit is None else started + time_limit,
+        )
+        train = self._training_table(rows.table, recipe)
+        tuning = None if tuning is None else self._training_table(tuning, recipe)
+        model, result = fit_model(recipe, train, tuning, self._registry, finder, options)
+        self._fitted = _Fitted(model, result)
+        self.label = recipe.data.label
+        if self.path is not None:
+            self.save(self.path)
+        print_fit_summary(recipe, result, time.monotonic() - started, self.path, self.verbosity)
+        return self
+
+    # ---- using the model -----------------------------------------------------------------------
+
+    def predict(
+        self, data: Any, as_pandas: bool | None = None, on_error: OnError = "raise"
+    ) -> pd.Series | pd.DataFrame | np.ndarray:
+        """One answer per row, in the caller's order and with the caller's index.
+
+        Args:
+            data: rows; see :func:`mm_core.data.rows.read_rows`.
+            as_pandas: False for a numpy array; None or True: a Series (several labels: a frame).
+            on_error: ``"raise"`` on cells that cannot be read, or treat them as ``"missing"``.
+        """
+        rows, decoded = self._decode(data, on_error)
+        answer = decoded.answer.set_axis(rows.index, axis=0)
+        found = answer.iloc[:, 0] if answer.shape[1] == 1 else answer
+        return found.to_numpy() if as_pandas is False else found
+
+    def predict_proba(
+        self,
+        data: Any,
+        as_pandas: bool | None = None,
+        as_multiclass: bool = True,
+        on_error: OnError = "raise",
+    ) -> pd.DataFrame | pd.Series | np.ndarray:
+        """Probability of each class, one row per row of ``data``.
+
+        Args:
+            as_multiclass: False with two classes: only the positive class, as a Series.
+        """
+        rows, decoded = self._decode(data, on_error)
+        if decoded.proba is None:
+            raise ConfigError(
+                f"{self.recipe.task.id} gives no probabilities",
+                plugin=self.recipe.task.id,
+                remedy="use predict()",
+            )
+        proba = decoded.proba.set_axis(rows.index, axis=0)
+        found = proba if as_multiclass or proba.shape[1] != 2 else proba.iloc[:, 1]
+        return found.to_numpy() if as_pandas is False else found
+
+    def evaluate(
+        self, data: Any, metrics: Metric | Sequence[Metric] | None = None, return_pred: bool = False
+    ) -> Any:
+        """Scores by name; with ``return_pred`` also the predictions.
+
+        Args:
+            data: rows with the label.
+            metrics: names or callables; None: the eval metric.
+            return_pred: also return what :meth:`predict` gives.
+        """
+        from mm_core.training.fit import encode_with_targets
+
+        model = self._model
+        names = self._asked_metrics(metrics)
+        rows = read_rows(data)
+        table = self._training_table(rows.table, model.recipe)
+        frame = encode_with_targets(model, table)
+        decoded, bad = inference.predict(model, frame)
+        _raise_or_report(bad, "raise")
+        scores = {
+            name.split(":")[-1]: score(
+                name, model.task, frame, decoded, self._registry, self._custom
+            )
+            for name in names
+        }
+        if not return_pred:
+            return scores
+        return scores, decoded.answer.set_axis(rows.index, axis=0).squeeze(axis=1)
+
+    def extract_embedding(
+        self, data: Any, as_pandas: bool = False, on_error: OnError = "raise"
+    ) -> np.ndarray | pd.DataFrame:
+        """float32 [N, D]: the fused vector that the model's head reads, one per row."""
+        model = self._model
+        rows = read_rows(data)
+        vectors, bad = inference.embed(model, model.encode(self._aligned(rows.table)))
+        _raise_or_report(bad, on_error)
+        return pd.DataFrame(vectors, index=rows.index) if as_pandas else vectors
+
+    # ---- saving and exporting ------------------------------------------------------------------
+
+    def save(self, path: str | Path | None = None) -> Path:
+        """Write the model to a folder and return it. Loading it needs no network."""
+        folder = Path(path) if path is not None else self.path or Path(tempfile.mkdtemp("-mm"))
+        fitted = self._need_fitted()
+        self.path = artifact_save.save(fitted.model, fitted.result, self._registry, folder)
+        return self.path
+
+    @classmethod
+    def load(cls, path: str | Path, verbosity: int = 2, plugins: Sequence[str | Path] = ()) -> Self:
+        """Read a saved model. Executes nothing that the folder brings.
+
+        Raises:
+            ArtifactError: damaged, altered, or in need of plugins that are not installed.
+        """
+        registry = registry_with(plugins)
+        loaded = artifact_load.load(Path(path), registry)
+        recipe = loaded.model.recipe
+        predictor = cls(label=recipe.data.label, path=path, verbosity=verbosity, plugins=plugins)
+        predictor.problem_type = recipe.task.id
+        predictor._fitted = _Fitted(loaded.model, loaded.result)
+        return predictor
+
+    def export(self, path: str | Path, format: str = "onnx", sample: Any = None) -> ExportReport:
+        """Write the model in another form, by an exporter plugin.
+
+        Args:
+            path: file or folder to write.
+            format: name of an exporter.
+            sample: rows on which the export is compared with the original.
+        """
+        component = self._registry.get("exporter", format)
+        exporter = component.load()(component.config_class()())
+        reasons = exporter.check(self._model)
+        if reasons:
+            raise ConfigError(
+                f"{component.id} cannot export this model: {'; '.join(reasons)}",
+                plugin=component.id,
+                value=reasons,
+            )
+        table = None if sample is None else self._aligned(read_rows(sample).table)
+        report: ExportReport = exporter.export(self._model, Path(path), table)
+        return report
+
+    # ---- looking -------------------------------------------------------------------------------
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe the model was trained by."""
+        return self._model.recipe
+
+    @property
+    def column_types(self) -> dict[str, str | None]:
+        """Column -> ``"modality:kind"``, or None where it is not used."""
+        return {
+            plan.name: None
+            if plan.modality is None
+            else f"{plan.modality.split(':')[1]}:{plan.kind}"
+            for plan in self.recipe.columns.columns
+        }
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per validation: epoch, step, seconds, training loss, validation score."""
+        return pd.DataFrame(self._need_fitted().result.history)
+
+    # ---- inside --------------------------------------------------------------------------------
+
+    def _request(
+        self,
+        presets: str | Sequence[str] | None,
+        hyperparameters: Mapping[str, Any] | None,
+        column_types: Mapping[str, str | None] | None,
+        holdout_frac: float | None,
+        sample_weight: str | None,
+        seed: int,
+    ) -> Request:
+        if not self.label:
+            raise LabelError(
+                "no label is named", remedy="MultiModalPredictor(label='name of the column')"
+            )
+        return Request(
+            label=tuple(str(name) for name in self.label),
+            problem_type=self.problem_type,
+            presets=presets if presets is not None else self.presets,
+            overrides=_merge(read_overrides(self.hyperparameters), read_overrides(hyperparameters)),
+            column_types=column_types,
+            sample_weight=sample_weight,
+            holdout_frac=holdout_frac,
+            eval_metric=self._eval_metric,
+            validation_metric=self._validation_metric,
+            seed=seed,
+        )
+
+    def _training_table(self, table: Table, recipe: Recipe) -> Table:
+        """Aligned inputs with the label and weight columns beside them."""
+        extra = [*recipe.data.label, *filter(None, [recipe.data.sample_weight])]
+        for name in recipe.data.label:
+            if name not in table.frame.columns:
+                raise LabelError(
+                    f"label column {name!r} is not in the data",
+                    column=name,
+                    remedy=f"columns: {', '.join(table.frame.columns[:20])}",
+                )
+        aligned = align(table, recipe.columns, extra, self._registry).frame
+        there = [name for name in extra if name in table.frame.columns]
+        return Table(pd.concat([aligned, table.frame[there]], axis=1), table.folder)
+
+    def _aligned(self, table: Table) -> Table:
+        data = self.recipe.data
+        known = [*data.label, *filter(None, [data.sample_weight])]
+        return align(table, self.recipe.columns, known, self._registry)
+
+    def _decode(self, data: Any, on_error: OnError) -> tuple[Rows, Decoded]:
+        if on_error not in ("raise", "missing"):
+            raise ConfigError(
+                f"on_error={on_error!r}", value=on_error, remedy="use 'raise' or 'missing'"
+            )
+        model = self._model
+        rows = read_rows(data)
+        decoded, bad = inference.predict(model, model.encode(self._aligned(rows.table)))
+        _raise_or_report(bad, on_error)
+        return rows, decoded
+
+    def _asked_metrics(self, metrics: Metric | Sequence[Metric] | None) -> list[str]:
+        if metrics is None:
+            return [self.recipe.data.eval_metric]
+        asked = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
+        task = self._registry.get("task", self.recipe.task.id)
+        names = [self._metric_name(metric) for metric in asked]
+        return [
+            name if name.startswith(CUSTOM_METRIC) else check_metric(name, task, self._registry).id
+            for name in names
+            if name is not None
+        ]
+
+    def _metric_name(self, metric: Metric | None) -> str | None:
+        if not callable(metric):
+            return metric
+        name = f"{CUSTOM_METRIC}{getattr(metric, '__name__', type(metric).__name__)}"
+        self._custom[name] = metric
+        return name
+
+    @property
+    def _model(self) -> Model:
+        return self._need_fitted().model
+
+    def _need_fitted(self) -> _Fitted:
+        if self._fitted is None:
+            raise NotFittedError(
+                "this predictor has no model yet",
+                remedy="call fit(train_data), or MultiModalPredictor.load(path)",
+            )
+        return self._fitted
+
+
+def registry_with(plugins: Sequence[str | Path]) -> Registry:
+    """The installed components, and those of one-file plugins."""
+    return Registry(local=[Path(path) for path in plugins]) if plugins else default_registry()
+
+
+def _raise_or_report(bad: Sequence[BadCell], on_error: OnError) -> None:
+    if not bad:
+        return
+    error = BadCellError(bad, remedy=REMEDY)
+    if on_error == "raise":
+        raise error
+    warnings.warn(f"taken as missing: {error.message}", MMWarning, stacklevel=3)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged

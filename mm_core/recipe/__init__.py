@@ -1,0 +1,1 @@
+"""The recipe: the fully resolved plan of a fit, as JSON, with the origin of every value."""

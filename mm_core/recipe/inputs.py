@@ -1,0 +1,105 @@
+"""Which columns form which input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mm_core.api.config import suggest
+from mm_core.api.errors import ConfigError, RecipeError
+from mm_core.plugins.registry import Component, Registry
+from mm_core.schema.schema import Schema
+
+
+@dataclass(frozen=True)
+class PlannedInput:
+    """Columns of one modality that go through one processor together."""
+
+    modality: Component
+    columns: tuple[str, ...]
+    origin: str
+    processor: Mapping[str, Any] = field(default_factory=dict)
+
+
+def plan_inputs(
+    schema: Schema, user: Mapping[str, Any], registry: Registry
+) -> dict[str, PlannedInput]:
+    """One input per modality, named after it, plus what the user lays out differently.
+
+    A column named in ``inputs.<name>.columns`` leaves its modality's default input.
+
+    Raises:
+        ConfigError: an unknown input, or a key that an input does not have.
+        RecipeError: columns of different modalities in one input.
+    """
+    settings = {name: _read_input(name, value) for name, value in user.items()}
+    laid_out = {name: value["columns"] for name, value in settings.items() if "columns" in value}
+    placed = {column for columns in laid_out.values() for column in columns}
+    planned: dict[str, PlannedInput] = {}
+    for modality_id, plans in schema.by_modality().items():
+        modality = registry.get("modality", modality_id)
+        rest = tuple(plan.name for plan in plans if plan.name not in placed)
+        if rest:
+            name = _free_name(modality.spec.name, planned)
+            planned[name] = PlannedInput(modality, rest, f"modality {modality_id}")
+    for name, columns in laid_out.items():
+        modality = _common_modality(name, columns, schema, registry)
+        planned[name] = PlannedInput(modality, tuple(columns), "user")
+    for name, value in settings.items():
+        if name not in planned:
+            near = suggest(name, list(planned))
+            raise ConfigError(
+                f"inputs.{name}: there is no such input",
+                value=name,
+                remedy=f"did you mean {near!r}?" if near else f"inputs: {', '.join(planned)}",
+            )
+        plan = planned[name]
+        planned[name] = PlannedInput(
+            plan.modality, plan.columns, plan.origin, value.get("processor", {})
+        )
+    return planned
+
+
+def _read_input(name: str, value: Any) -> dict[str, Any]:
+    known = ("columns", "processor")
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"inputs.{name} is a section, not {value!r}", value=value)
+    for key in value:
+        if key not in known:
+            raise ConfigError(
+                f"unknown key 'inputs.{name}.{key}'",
+                value=key,
+                remedy=f"did you mean inputs.{name}.processor.{key} or backbones.{name}.{key}?",
+            )
+    return dict(value)
+
+
+def _common_modality(
+    name: str, columns: Sequence[str], schema: Schema, registry: Registry
+) -> Component:
+    found = {}
+    for column in columns:
+        plan = schema.plan(column)
+        if plan is None or plan.modality is None:
+            raise RecipeError(
+                f"inputs.{name}.columns names {column!r}, which is not a usable column",
+                column=column,
+                remedy="say what it holds with column_types={...}, or leave it out",
+            )
+        found[plan.modality] = column
+    if len(found) != 1:
+        said = ", ".join(f"{column!r} is {modality}" for modality, column in found.items())
+        raise RecipeError(
+            f"inputs.{name} mixes modalities: {said}", remedy="give each modality its own input"
+        )
+    return registry.get("modality", next(iter(found)))
+
+
+def _free_name(name: str, planned: Mapping[str, Any]) -> str:
+    number = 1
+    free = name
+    while free in planned:
+        number += 1
+        free = f"{name}_{number}"
+    return free

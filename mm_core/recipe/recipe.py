@@ -1,0 +1,160 @@
+"""Recipe: the single source of truth of a fit. Nothing downstream reads presets again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mm_core.api.config import Config
+from mm_core.api.errors import RecipeError
+from mm_core.schema.schema import Schema
+
+
+class TrainingConfig(Config):
+    """How to fit; section ``training`` of the recipe."""
+
+    epochs: int = Field(default=10, ge=1, description="passes over the training rows at most")
+    max_steps: int | None = Field(default=None, ge=1, description="optimiser steps at most")
+    batch_size: int = Field(default=32, ge=1, description="rows a step sees at once")
+    accumulate: int = Field(default=1, ge=1, description="batches per optimiser step")
+    learning_rate: float = Field(default=1e-4, gt=0, description="of pretrained backbones")
+    head_learning_rate: float = Field(default=1e-3, gt=0, description="of everything new")
+    layer_decay: float = Field(
+        default=0.9, gt=0, le=1, description="learning rate factor per backbone stage, from the top"
+    )
+    weight_decay: float = Field(default=1e-3, ge=0, description="AdamW; matrices only")
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine", description="learning rate after the warm-up"
+    )
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="share of steps that warm up")
+    clip_norm: float | None = Field(default=1.0, gt=0, description="largest gradient norm")
+    patience: int = Field(
+        default=10, ge=1, description="validations without a better score before stopping"
+    )
+    val_every: float = Field(default=1.0, gt=0, le=1, description="epochs between validations")
+    augment: bool = Field(default=True, description="whether processors may augment in training")
+    precision: Literal["auto", "32", "bf16-mixed", "16-mixed"] = Field(
+        default="auto", description="auto: bf16-mixed where the GPU has it, else 32"
+    )
+    seed: int = Field(default=0, ge=0, description="of the split, the weights and the batches")
+
+
+class DataConfig(Config):
+    """Which rows train and how they are scored; section ``data`` of the recipe."""
+
+    label: tuple[str, ...] = Field(min_length=1, description="label columns")
+    sample_weight: str | None = Field(default=None, description="column of row weights")
+    holdout_frac: float | None = Field(
+        default=None, gt=0, lt=1, description="share held out; null: by the number of rows"
+    )
+    eval_metric: str = Field(description="metric id of evaluate()")
+    validation_metric: str = Field(description="metric id that chooses the best epoch")
+
+
+class Part(BaseModel):
+    """A component by id with its complete configuration beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: str = Field(description="component id, 'plugin:name'")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The component's own keys."""
+        return dict(self.model_extra or {})
+
+
+class InputPart(BaseModel):
+    """An input: some columns read by one processor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[str, ...] = Field(min_length=1, description="in the order of the frame at fit")
+    processor: Part
+
+
+class BackbonePart(Part):
+    """A backbone, the inputs it reads, and the keys the core owns."""
+
+    inputs: tuple[str, ...] = Field(min_length=1, description="names of inputs")
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="instead of training.learning_rate (or head_...)"
+    )
+
+
+class Recipe(BaseModel):
+    """The fully resolved plan of a fit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    schema_: Schema = Field(alias="schema", description="columns, with reasons")
+    data: DataConfig
+    inputs: dict[str, InputPart]
+    backbones: dict[str, BackbonePart]
+    fusion: Part | None
+    task: Part
+    fit: Part
+    training: TrainingConfig
+    origins: dict[str, str] = Field(description="dotted key -> where its value came from")
+
+    @property
+    def columns(self) -> Schema:
+        """The schema (``schema`` itself is taken by pydantic)."""
+        return self.schema_
+
+    def to_json(self) -> str:
+        """The recipe as indented JSON."""
+        return self.model_dump_json(indent=2, by_alias=True)
+
+    @classmethod
+    def from_json(cls, text: str, *, source: str = "recipe") -> Self:
+        """Read a recipe.
+
+        Raises:
+            RecipeError: not a recipe of this format.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise RecipeError(
+                f"{source} is not a recipe: {key or 'file'}: {first['msg']}",
+                value=key,
+                remedy="write one with predictor.recipe.to_json() or mm plan --out recipe.json",
+            ) from None
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read a recipe file."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"cannot read {str(path)!r}: {error}", value=str(path)) from error
+        return cls.from_json(text, source=str(path))
+
+    def flat(self) -> dict[str, Any]:
+        """Dotted key -> value for every setting, in a fixed order."""
+        dumped = self.model_dump(mode="json", by_alias=True, exclude={"schema_", "origins"})
+        return dict(_flatten(dumped, ""))
+
+    def origin(self, key: str) -> str:
+        """Where the value of a dotted key came from; a part's origin covers what is inside it."""
+        while key:
+            if key in self.origins:
+                return self.origins[key]
+            key = key.rpartition(".")[0]
+        return "default"
+
+
+def _flatten(value: Any, prefix: str) -> list[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        return [
+            pair
+            for key, inner in value.items()
+            for pair in _flatten(inner, f"{prefix}.{key}" if prefix else key)
+        ]
+    return [(prefix, value)]

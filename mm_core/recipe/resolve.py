@@ -1,0 +1,351 @@
+"""Schema + task + presets + the user's settings -> Recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mm_core.api.config import suggest
+from mm_core.api.contracts import LabelSample, Table
+from mm_core.api.errors import ColumnError, ConfigError, LabelError, MetricError, RecipeError
+from mm_core.api.specs import BackboneSpec, FusionHeadSpec, MetricSpec, ModalitySpec, TaskSpec
+from mm_core.plugins.registry import Component, Registry
+from mm_core.recipe.checkpoints import CheckpointFinder
+from mm_core.recipe.inputs import PlannedInput, plan_inputs
+from mm_core.recipe.presets import TRAINING, Presets, choose_presets
+from mm_core.recipe.recipe import DataConfig, Recipe, TrainingConfig
+from mm_core.schema.sample import sample_column
+from mm_core.schema.schema import Schema, infer_schema
+
+CUSTOM_METRIC = "custom:"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, before anything is looked at.
+
+    Attributes:
+        label: label columns.
+        problem_type: a task's name, or None: ask the tasks' detectors.
+        presets: names of presets.
+        overrides: nested settings (:func:`mm_core.recipe.overrides.read_overrides`).
+        column_types: the user's decisions on columns.
+        sample_weight: column of row weights.
+        holdout_frac: share of rows to hold out.
+        eval_metric: metric name, or ``"custom:<name>"`` for a callable.
+        validation_metric: likewise; None: the eval metric.
+        seed: of everything random.
+    """
+
+    label: tuple[str, ...]
+    problem_type: str | None = None
+    presets: str | Sequence[str] | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    column_types: Mapping[str, str | None] | None = None
+    sample_weight: str | None = None
+    holdout_frac: float | None = None
+    eval_metric: str | None = None
+    validation_metric: str | None = None
+    seed: int = 0
+
+
+def resolve(table: Table, request: Request, registry: Registry, finder: CheckpointFinder) -> Recipe:
+    """The fully resolved plan for fitting ``table``.
+
+    Raises:
+        LabelError, ColumnError, ConfigError, RecipeError, CheckpointError, UnknownComponentError.
+    """
+    for name in (*request.label, *filter(None, [request.sample_weight])):
+        _check_column(name, table, is_label=name in request.label)
+    exclude = [*request.label, *filter(None, [request.sample_weight])]
+    schema = infer_schema(table, exclude, registry, request.column_types)
+    presets = choose_presets(request.presets, registry)
+    return _Resolver(request, registry, finder, presets).resolve(table, schema)
+
+
+class _Resolver:
+    """Fills the sections one after the other and notes the origin of each value."""
+
+    def __init__(
+        self, request: Request, registry: Registry, finder: CheckpointFinder, presets: Presets
+    ) -> None:
+        self.request = request
+        self.registry = registry
+        self.finder = finder
+        self.presets = presets
+        self.origins: dict[str, str] = {}
+
+    def resolve(self, table: Table, schema: Schema) -> Recipe:
+        task = self._task(table)
+        planned = plan_inputs(schema, self._user("inputs"), self.registry)
+        backbones = self._backbones(planned)
+        inputs = {name: self._input(name, plan, backbones) for name, plan in planned.items()}
+        for name, plan in planned.items():
+            self.origins[f"inputs.{name}.columns"] = plan.origin
+        resolved = {
+            "schema": schema,
+            "inputs": inputs,
+            "backbones": {name: self._backbone(name, part) for name, part in backbones.items()},
+            "fusion": self._fusion(backbones, task),
+            "task": self._component("task", task, self._user("task")),
+            "fit": self._fit(),
+            "training": self._training(task, backbones),
+            "data": self._data(task),
+        }
+        return Recipe.model_validate({**resolved, "origins": self.origins})
+
+    # ---- layers ------------------------------------------------------------------------------
+
+    def _user(self, section: str) -> dict[str, Any]:
+        value = self.request.overrides.get(section, {})
+        return dict(value) if isinstance(value, Mapping) else {"id": value}
+
+    def _component(
+        self, section: str, component: Component, user: Mapping[str, Any], owned: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """``{"id": ..., **complete config}``; ``owned`` keys belong to the core, not the config."""
+        preset, preset_origin = self.presets.values(component.id)
+        preset = {k: v for k, v in preset.items() if not k.startswith(TRAINING)}
+        own = {k: v for k, v in user.items() if k not in ("id", *owned)}
+        config = component.config_class().read({**preset, **own}, where=section)
+        values = config.model_dump(mode="json")
+        for key in values:
+            origin = "user" if key in own else preset_origin if key in preset else "default"
+            self.origins[f"{section}.{key}"] = origin
+        self.origins[f"{section}.id"] = (
+            "user" if "id" in user else self.origins.get(f"{section}.id", "default")
+        )
+        return {"id": component.id, **values}
+
+    # ---- sections ----------------------------------------------------------------------------
+
+    def _task(self, table: Table) -> Component:
+        named = self._user("task").get("id") or self.request.problem_type
+        if named:
+            self.origins["task.id"] = "user"
+            return self.registry.get("task", named)
+        columns = tuple(
+            sample_column(table.frame[name], name, table.folder) for name in self.request.label
+        )
+        claims = []
+        for component in self.registry.all("task"):
+            if isinstance(component.spec, TaskSpec) and component.spec.detector:
+                detection = component.load("detector")(LabelSample(columns))
+                if detection is not None:
+                    claims.append((-detection.score, component.id, component, detection))
+        if not claims:
+            raise LabelError(
+                f"no task recognises the label {', '.join(self.request.label)}",
+                column=self.request.label[0],
+                value=columns[0].values[0] if columns[0].values else None,
+                remedy="name it: problem_type='multiclass' (mm plugins list shows the tasks)",
+            )
+        _, _, component, detection = min(claims, key=lambda claim: claim[:2])
+        self.origins["task.id"] = f"label: {detection.reason}"
+        return component
+
+    def _backbones(self, planned: Mapping[str, PlannedInput]) -> dict[str, dict[str, Any]]:
+        """Backbone name -> ``{"component", "inputs", "user"}``."""
+        user = {name: _as_part(value) for name, value in self._user("backbones").items()}
+        taken = {name for part in user.values() for name in part.get("inputs", ())}
+        names = list(dict.fromkeys([*(n for n in planned if n in user or n not in taken), *user]))
+        found = {}
+        for name in names:
+            part = user.get(name, {})
+            inputs = tuple(part.get("inputs", (name,)))
+            for wanted in inputs:
+                if wanted not in planned:
+                    near = suggest(wanted, list(planned))
+                    raise RecipeError(
+                        f"backbones.{name} reads input {wanted!r}, which does not exist",
+                        value=wanted,
+                        remedy=f"did you mean {near!r}?"
+                        if near
+                        else f"inputs: {', '.join(planned)}",
+                    )
+            found[name] = self._chosen(name, part, inputs, planned)
+        return found
+
+    def _chosen(
+        self,
+        name: str,
+        part: Mapping[str, Any],
+        inputs: tuple[str, ...],
+        planned: Mapping[str, PlannedInput],
+    ) -> dict[str, Any]:
+        modality = planned[inputs[0]].modality
+        assert isinstance(modality.spec, ModalitySpec)
+        component = self.registry.get("backbone", part.get("id", modality.spec.backbone))
+        reads = component.spec.modalities if isinstance(component.spec, BackboneSpec) else ()
+        for given in inputs:
+            if planned[given].modality.spec.name not in reads:
+                raise RecipeError(
+                    f"backbones.{name} = {component.id} reads {', '.join(reads)}, "
+                    f"not {planned[given].modality.spec.name} (input {given!r})",
+                    plugin=component.id,
+                    remedy="choose another backbone (mm plugins list)",
+                )
+        self.origins[f"backbones.{name}.id"] = f"modality {modality.id}"
+        self.origins[f"backbones.{name}.inputs"] = "user" if "inputs" in part else "core"
+        self.origins[f"backbones.{name}.learning_rate"] = (
+            "user" if "learning_rate" in part else "default"
+        )
+        return {"component": component, "inputs": inputs, "user": part}
+
+    def _input(
+        self, name: str, plan: PlannedInput, backbones: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        reader = next(part for part in backbones.values() if name in part["inputs"])
+        modality = plan.modality.spec
+        assert isinstance(modality, ModalitySpec)
+        processor = reader["component"].spec.processor or modality.processor
+        wanted = plan.processor.get("id", processor)
+        section = f"inputs.{name}.processor"
+        self.origins[f"{section}.id"] = f"backbone {reader['component'].id}"
+        component = self.registry.get("processor", wanted)
+        return {
+            "columns": plan.columns,
+            "processor": self._component(section, component, plan.processor),
+        }
+
+    def _backbone(self, name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        section = f"backbones.{name}"
+        user = chosen["user"]
+        part = self._component(
+            section, chosen["component"], user, owned=("inputs", "learning_rate")
+        )
+        if "checkpoint" in part:
+            wanted = part["checkpoint"]
+            candidates = [wanted] if isinstance(wanted, str) else list(wanted)
+            found = self.finder.find(chosen["component"].id, candidates)
+            part["checkpoint"] = found.name
+            self.origins[f"{section}.checkpoint"] += f" ({found.reason})"
+        return {**part, "inputs": chosen["inputs"], "learning_rate": user.get("learning_rate")}
+
+    def _fusion(
+        self, backbones: Mapping[str, Mapping[str, Any]], task: Component
+    ) -> dict[str, Any] | None:
+        user = self._user("fusion")
+        assert isinstance(task.spec, TaskSpec)
+        wanted = user.get("id", task.spec.fusion)
+        if wanted is None or len(backbones) == 1:
+            self.origins["fusion"] = "one backbone: bypassed" if len(backbones) == 1 else "task"
+            return None
+        head = self.registry.get("fusion_head", wanted)
+        assert isinstance(head.spec, FusionHeadSpec)
+        for name, part in backbones.items():
+            lacking = set(head.spec.needs) - set(part["component"].spec.provides)
+            if lacking:
+                raise RecipeError(
+                    f"{head.id} needs {', '.join(sorted(lacking))} features, which "
+                    f"backbones.{name} = {part['component'].id} does not provide",
+                    plugin=head.id,
+                    remedy="choose another fusion head or backbone (mm plugins list)",
+                )
+        self.origins["fusion.id"] = f"task {task.id}"
+        return self._component("fusion", head, user)
+
+    def _fit(self) -> dict[str, Any]:
+        user = self._user("fit")
+        return self._component(
+            "fit", self.registry.get("fitter", user.get("id", "core:finetune")), user
+        )
+
+    def _training(
+        self, task: Component, backbones: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        preset, origin = self.presets.values(task.id)
+        layers = [
+            (
+                origin,
+                {k.removeprefix(TRAINING): v for k, v in preset.items() if k.startswith(TRAINING)},
+            )
+        ]
+        if len(backbones) == 1:
+            only = next(iter(backbones.values()))["component"]
+            layers.append((f"backbone {only.id} alone", only.spec.alone))
+        layers.append(("argument", {"seed": self.request.seed}))
+        layers.append(("user", self._user("training")))
+        return self._layered("training", TrainingConfig, layers)
+
+    def _data(self, task: Component) -> dict[str, Any]:
+        request = self.request
+        assert isinstance(task.spec, TaskSpec)
+        metric = self._metric(request.eval_metric or task.spec.default_metric, task)
+        chosen = request.validation_metric
+        given = {
+            "label": request.label,
+            "sample_weight": request.sample_weight,
+            "holdout_frac": request.holdout_frac,
+        }
+        layers: list[tuple[str, Mapping[str, Any]]] = [
+            (f"task {task.id}", {"eval_metric": metric, "validation_metric": metric}),
+            ("argument", {k: v for k, v in given.items() if v is not None}),
+        ]
+        if request.eval_metric:
+            layers.append(("argument", {"eval_metric": metric, "validation_metric": metric}))
+        if chosen:
+            layers.append(("argument", {"validation_metric": self._metric(chosen, task)}))
+        return self._layered("data", DataConfig, [*layers, ("user", self._user("data"))])
+
+    def _metric(self, name: str, task: Component) -> str:
+        if name.startswith(CUSTOM_METRIC):
+            return name
+        return check_metric(name, task, self.registry).id
+
+    def _layered(
+        self,
+        section: str,
+        config: type[TrainingConfig] | type[DataConfig],
+        layers: Sequence[tuple[str, Mapping[str, Any]]],
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        origins = dict.fromkeys(config.model_fields, "default")
+        for origin, layer in layers:
+            values.update(layer)
+            origins.update(dict.fromkeys(layer, origin))
+        read = config.read(values, where=section)
+        self.origins.update({f"{section}.{key}": origin for key, origin in origins.items()})
+        return read.model_dump()
+
+
+def check_metric(name: str, task: Component, registry: Registry) -> Component:
+    """The metric of that name, if it fits the task.
+
+    Raises:
+        UnknownComponentError: no such metric.
+        MetricError: it is not defined for the task.
+    """
+    metric = registry.get("metric", name)
+    assert isinstance(task.spec, TaskSpec)
+    assert isinstance(metric.spec, MetricSpec)
+    same_plugin = metric.plugin.name == task.plugin.name
+    if same_plugin and metric.spec.name not in task.spec.metrics:
+        raise MetricError(
+            f"metric {name!r} is not defined for {task.spec.name}",
+            plugin=task.id,
+            value=name,
+            remedy=f"choose from {', '.join(task.spec.metrics)}, or pass a callable",
+        )
+    return metric
+
+
+def _as_part(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"a backbone is a section, not {value!r}", value=value)
+    return dict(value)
+
+
+def _check_column(name: str, table: Table, *, is_label: bool) -> None:
+    if name in table.frame.columns:
+        return
+    near = suggest(name, list(table.frame.columns))
+    error = LabelError if is_label else ColumnError
+    raise error(
+        f"{'label' if is_label else 'weight'} column {name!r} is not in the data",
+        column=name,
+        remedy=f"did you mean {near!r}?"
+        if near
+        else f"columns: {', '.join(table.frame.columns[:20])}",
+    )

@@ -1,0 +1,1 @@
+"""Columns -> modalities, with reasons."""

@@ -1,0 +1,56 @@
+"""What detectors get to see of a column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from mm_core.api.contracts import ColumnSample
+
+SAMPLE_SIZE = 300
+
+
+def sample_column(column: pd.Series, name: str, folder: Path) -> ColumnSample:
+    """A :class:`ColumnSample` of ``column``: values spread evenly over the cells that are there."""
+    there = column.dropna()
+    picked = np.linspace(0, len(there) - 1, min(SAMPLE_SIZE, len(there))).astype(int)
+    return ColumnSample(
+        name=name,
+        dtype=_dtype(column),
+        values=tuple(there.iloc[picked].tolist()),
+        null_share=1 - len(there) / max(len(column), 1),
+        n_rows=len(column),
+        n_unique=_n_unique(there),
+        folder=folder,
+    )
+
+
+def is_container(value: Any) -> bool:
+    """Whether a cell holds several values: a list, a dict, an array."""
+    return isinstance(value, (list, tuple, dict, set, np.ndarray))
+
+
+def _dtype(column: pd.Series) -> str:
+    if types.is_bool_dtype(column):
+        return "boolean"
+    if types.is_numeric_dtype(column):
+        return "number"
+    if types.is_datetime64_any_dtype(column):
+        return "datetime"
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return "categorical"
+    # is_string_dtype looks into object columns: all strings there counts as string
+    if types.is_string_dtype(column.dropna()):
+        return "string"
+    return "object"
+
+
+def _n_unique(there: pd.Series) -> int:
+    try:
+        return int(there.nunique())
+    except TypeError:  # unhashable cells
+        return int(there.map(repr).nunique())

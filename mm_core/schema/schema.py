@@ -1,0 +1,237 @@
+"""Schema: which column holds what, and why."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from mm_core.api.config import suggest
+from mm_core.api.contracts import ColumnSample, Detection, Table
+from mm_core.api.errors import ColumnError, ConfigError, EmptyDataError, MMWarning
+from mm_core.api.specs import ModalitySpec
+from mm_core.plugins.known import missing_for
+from mm_core.plugins.registry import Component, Registry
+from mm_core.schema.sample import is_container, sample_column
+
+IGNORE = "ignore"
+
+
+class ColumnPlan(BaseModel):
+    """What was decided for one column."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="the column's name")
+    modality: str | None = Field(description="modality id, or null: the column is not used")
+    kind: str | None = Field(description="form of its cells within the modality")
+    score: float = Field(description="the detector's score, 1 where the user decided")
+    reason: str = Field(description="why")
+    origin: str = Field(description="'detector <id>', 'user' or 'core'")
+
+
+class Schema(BaseModel):
+    """One plan per column, in the frame's order; label and weight columns are not part of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[ColumnPlan, ...]
+
+    def by_modality(self) -> dict[str, list[ColumnPlan]]:
+        """Used columns by modality id, sorted by id so that the order of columns does not matter."""
+        found: dict[str, list[ColumnPlan]] = {}
+        for plan in self.columns:
+            if plan.modality is not None:
+                found.setdefault(plan.modality, []).append(plan)
+        return dict(sorted(found.items()))
+
+    def plan(self, name: str) -> ColumnPlan | None:
+        """The plan of one column."""
+        return next((plan for plan in self.columns if plan.name == name), None)
+
+
+def infer_schema(
+    table: Table,
+    exclude: Sequence[str],
+    registry: Registry,
+    column_types: Mapping[str, str | None] | None = None,
+) -> Schema:
+    """Ask every detector about every column; the best score wins.
+
+    Args:
+        table: all rows given for training.
+        exclude: label, weight and other columns that are not inputs.
+        column_types: the user's decisions: column -> modality, kind, ``"modality:kind"``, or
+            ``"ignore"``.
+
+    Raises:
+        ColumnError: an unknown column in ``column_types``, or list cells that no plugin reads.
+        ConfigError: an unknown type in ``column_types``.
+        EmptyDataError: no usable column is left.
+    """
+    wanted = {str(name): kind for name, kind in (column_types or {}).items()}
+    _check_known(wanted, table.frame.columns)
+    names = [name for name in table.frame.columns if name not in exclude]
+    plans = [
+        _decide(sample_column(table.frame[name], name, table.folder), registry, wanted)
+        for name in names
+    ]
+    if not any(plan.modality for plan in plans):
+        reasons = "; ".join(f"{plan.name!r}: {plan.reason}" for plan in plans) or "no columns"
+        raise EmptyDataError(
+            f"no column can be used as input ({reasons})",
+            remedy="add a column, install a plugin, or say what they hold: column_types={...}",
+        )
+    _warn_unused(plans)
+    return Schema(columns=tuple(plans))
+
+
+def detect(sample: ColumnSample, registry: Registry) -> list[tuple[Component, Detection]]:
+    """Claims on a column, best first; equal scores in the order of ids."""
+    claims: list[tuple[Component, Detection]] = []
+    for component in registry.all("modality"):
+        detection = component.load("detector")(sample)
+        if detection is not None and detection.score > 0:
+            claims.append((component, detection))
+    return sorted(claims, key=lambda claim: (-claim[1].score, claim[0].id))
+
+
+def _decide(
+    sample: ColumnSample, registry: Registry, wanted: Mapping[str, str | None]
+) -> ColumnPlan:
+    if sample.name in wanted:
+        return _decided_by_user(sample, wanted[sample.name], registry)
+    if sample.n_unique == 0:
+        return _ignored(sample, "every cell is missing")
+    if sample.n_unique == 1 and sample.null_share == 0:
+        return _ignored(sample, f"constant: every cell is {_short(sample.values[0])}")
+    claims = detect(sample, registry)
+    if not claims:
+        return _unclaimed(sample, registry)
+    component, best = claims[0]
+    others = [other.id for other, claim in claims[1:] if claim.score == best.score]
+    tie = f" (equal score: {', '.join(others)})" if others else ""
+    if others:
+        warnings.warn(
+            f"column {sample.name!r}: {component.id} and {', '.join(others)} claim it with the "
+            f"same score {best.score:g}; taken as {component.id}. "
+            f"Decide with column_types={{{sample.name!r}: ...}}",
+            MMWarning,
+            stacklevel=2,
+        )
+    return ColumnPlan(
+        name=sample.name,
+        modality=component.id,
+        kind=best.kind,
+        score=best.score,
+        reason=best.reason + tie,
+        origin=f"detector {component.id}",
+    )
+
+
+def _decided_by_user(sample: ColumnSample, wanted: str | None, registry: Registry) -> ColumnPlan:
+    if wanted is None or wanted == IGNORE:
+        return ColumnPlan(
+            name=sample.name,
+            modality=None,
+            kind=None,
+            score=1.0,
+            reason="column_types says so",
+            origin="user",
+        )
+    component, kind = find_kind(wanted, sample.name, registry)
+    if kind is None:
+        detection = component.load("detector")(sample)
+        kind = detection.kind if detection is not None else component.spec.kinds[0]
+    return ColumnPlan(
+        name=sample.name,
+        modality=component.id,
+        kind=kind,
+        score=1.0,
+        reason="column_types says so",
+        origin="user",
+    )
+
+
+def find_kind(wanted: str, column: str, registry: Registry) -> tuple[Component, str | None]:
+    """The modality (and kind) a user means by ``"text"``, ``"categorical"`` or ``"image:path"``."""
+    modalities = registry.all("modality")
+    found = [
+        (component, kind)
+        for component in modalities
+        for kind, names in _names_of(component).items()
+        if wanted in names
+    ]
+    if len(found) == 1 or (found and found[0][1] is None):
+        return found[0]
+    known = sorted({name for c in modalities for names in _names_of(c).values() for name in names})
+    if found:
+        raise ConfigError(
+            f"column_types[{column!r}] = {wanted!r} fits several: "
+            + ", ".join(f"{component.spec.name}:{kind}" for component, kind in found),
+            column=column,
+            value=wanted,
+            remedy="write modality:kind",
+        )
+    near = suggest(wanted, known)
+    raise ConfigError(
+        f"column_types[{column!r}] = {wanted!r} is no known type",
+        column=column,
+        value=wanted,
+        remedy=f"did you mean {near!r}?" if near else f"known: {', '.join([*known, IGNORE])}",
+    )
+
+
+def _names_of(component: Component) -> dict[str | None, list[str]]:
+    spec = component.spec
+    assert isinstance(spec, ModalitySpec)
+    names: dict[str | None, list[str]] = {None: [component.id, spec.name]}
+    for kind in spec.kinds:
+        names[kind] = [kind, f"{spec.name}:{kind}"] if kind != spec.name else [f"{kind}:{kind}"]
+    return names
+
+
+def _ignored(sample: ColumnSample, reason: str) -> ColumnPlan:
+    return ColumnPlan(
+        name=sample.name, modality=None, kind=None, score=0.0, reason=reason, origin="core"
+    )
+
+
+def _unclaimed(sample: ColumnSample, registry: Registry) -> ColumnPlan:
+    missing = missing_for("modality", {c.spec.name for c in registry.all("modality")})
+    containers = sum(is_container(value) for value in sample.values)
+    if containers:
+        raise ColumnError(
+            f"column {sample.name!r} holds lists, dicts or arrays, and no installed plugin reads "
+            f"them (first: {_short(sample.values[0])})",
+            column=sample.name,
+            value=sample.values[0],
+            remedy=f"spread them over columns, or column_types={{{sample.name!r}: 'ignore'}}",
+        )
+    hint = f"; to read more kinds: {' or '.join(missing)}" if missing else ""
+    return _ignored(sample, f"no installed plugin claims it{hint}")
+
+
+def _check_known(wanted: Mapping[str, str | None], columns: pd.Index) -> None:
+    for name in wanted:
+        if name not in columns:
+            near = suggest(name, list(columns))
+            raise ColumnError(
+                f"column_types names {name!r}, which is not in the data",
+                column=name,
+                remedy=f"did you mean {near!r}?" if near else f"columns: {', '.join(columns)}",
+            )
+
+
+def _warn_unused(plans: Sequence[ColumnPlan]) -> None:
+    unused = [plan for plan in plans if plan.modality is None and plan.origin != "user"]
+    if unused:
+        said = "; ".join(f"{plan.name!r} ({plan.reason})" for plan in unused)
+        warnings.warn(f"columns not used: {said}", MMWarning, stacklevel=3)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

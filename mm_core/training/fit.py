@@ -1,0 +1,168 @@
+"""Recipe + rows -> trained model: the order of the steps of a fit."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mm_core import inference
+from mm_core.api.contracts import FitResult, FitRun, Fitter, Table, Task
+from mm_core.api.errors import BadCellError, ColumnError, DataError
+from mm_core.data.batches import REMEDY, TrainBatches
+from mm_core.data.encoded import EncodedFrame
+from mm_core.data.split import split_rows
+from mm_core.model import Model, build_task, build_topology, fit_processors, read_config
+from mm_core.plugins.registry import Registry
+from mm_core.recipe.checkpoints import CheckpointFinder
+from mm_core.recipe.recipe import Recipe
+from mm_core.scoring import Custom, higher_is_better, score
+from mm_core.training.seeding import seeded
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What steers a fit without being part of what is learned.
+
+    Attributes:
+        custom_metrics: the user's metric functions by ``"custom:<name>"``.
+        callbacks: Lightning callbacks.
+        loggers: Lightning loggers.
+        verbosity: 0 silent .. 3 chatty.
+        deadline: ``time.monotonic()`` at which to stop, or None.
+    """
+
+    custom_metrics: Mapping[str, Custom] = field(default_factory=dict)
+    callbacks: Sequence[Any] = ()
+    loggers: Sequence[Any] = ()
+    verbosity: int = 2
+    deadline: float | None = None
+
+
+def fit_model(
+    recipe: Recipe,
+    train: Table,
+    tuning: Table | None,
+    registry: Registry,
+    finder: CheckpointFinder,
+    options: FitOptions,
+) -> tuple[Model, FitResult]:
+    """Train the model that a recipe describes.
+
+    Args:
+        recipe: the plan.
+        train: training rows with label (and weight) columns.
+        tuning: validation rows; None: some training rows are held out.
+        registry: installed components.
+        finder: where checkpoints come from.
+        options: callbacks, loggers, limits.
+    """
+    task = build_task(recipe, registry)
+    train, tuning = _split(recipe, task, train, tuning)
+    with seeded(recipe.training.seed):
+        processors = fit_processors(recipe, train, registry, finder)
+        topology = build_topology(recipe, processors, task, registry, finder=finder)
+        model = Model(recipe, processors, task, topology)
+        frames = [encode_with_targets(model, table) for table in (train, tuning)]
+        bad = [cell for frame in frames for cell in frame.bad]
+        if bad:
+            raise BadCellError(bad, remedy=REMEDY)
+        result = _fit(model, frames[0], frames[1], registry, options)
+    topology.eval()
+    return model, result
+
+
+def encode_with_targets(model: Model, table: Table) -> EncodedFrame:
+    """Encode rows together with their labels and weights."""
+    frame = model.encode(table)
+    frame.labels = table.frame[list(model.task.label)]
+    frame.targets = model.task.encode(frame.labels)
+    frame.weight = _weight(table, model.recipe.data.sample_weight)
+    return frame
+
+
+def _split(recipe: Recipe, task: Task, train: Table, tuning: Table | None) -> tuple[Table, Table]:
+    label = list(task.label)
+    task.learn(train.frame[label])
+    if tuning is not None:
+        return train, tuning
+    strata = task.strata(task.encode(train.frame[label]))
+    seed = recipe.training.seed
+    kept, held = split_rows(len(train), recipe.data.holdout_frac, strata, seed)
+    return train.take(kept), train.take(held)
+
+
+def _fit(
+    model: Model,
+    train: EncodedFrame,
+    tuning: EncodedFrame,
+    registry: Registry,
+    options: FitOptions,
+) -> FitResult:
+    recipe = model.recipe
+    metric = recipe.data.validation_metric
+
+    def validate() -> float:
+        decoded, bad = inference.predict(model, tuning)
+        if bad:
+            raise BadCellError(bad, remedy=REMEDY)
+        return score(metric, model.task, tuning, decoded, registry, options.custom_metrics)
+
+    component = registry.get("fitter", recipe.fit.id)
+    fitter: Fitter = component.load()(read_config(component, recipe.fit, "fit"))
+    batches = TrainBatches(
+        model.processors,
+        train,
+        recipe.training.batch_size,
+        recipe.training.seed,
+        recipe.training.augment,
+    )
+    with tempfile.TemporaryDirectory(prefix="mm-fit-") as folder:
+        run = FitRun(
+            training=recipe.training,
+            learning_rates={name: part.learning_rate for name, part in recipe.backbones.items()},
+            score=validate,
+            metric=metric.split(":")[-1],
+            higher_is_better=higher_is_better(metric, registry),
+            folder=Path(folder),
+            callbacks=options.callbacks,
+            loggers=options.loggers,
+            verbosity=options.verbosity,
+            deadline=options.deadline,
+        )
+        model.topology.train()
+        return fitter.fit(model.topology, batches, run)
+
+
+def _weight(table: Table, column: str | None) -> np.ndarray | None:
+    if column is None:
+        return None
+    if column not in table.frame.columns:
+        raise ColumnError(
+            f"weight column {column!r} is not in the data", column=column, remedy="add it"
+        )
+    try:
+        weight = table.frame[column].to_numpy(dtype=np.float32, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"weight column {column!r} holds something that is no number: {error}", column=column
+        ) from error
+    wrong = np.flatnonzero(~(weight >= 0))
+    if len(wrong) or not weight.sum() > 0:
+        raise DataError(
+            f"weight column {column!r} holds missing or negative weights, or only zeros",
+            column=column,
+            rows=wrong.tolist(),
+            remedy="give weights >= 0, at least one of them above 0",
+        )
+    return weight
+
+
+def default_device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,94 @@
+"""Parameter groups and the learning rate over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+from torch import nn
+
+from mm_core.api.nn import Backbone, Topology
+from mm_core.recipe.recipe import TrainingConfig
+
+Group = dict[str, object]
+
+
+def parameter_groups(
+    topology: Topology, training: TrainingConfig, rates: Mapping[str, float | None]
+) -> list[Group]:
+    """AdamW groups: pretrained stages decay from the top, everything new gets the head's rate.
+
+    Biases, norms (all that has one axis) and embeddings are not decayed.
+
+    Args:
+        topology: the network.
+        training: rates and decays.
+        rates: backbone name -> its own learning rate, or None.
+    """
+    by_rate: dict[float, list[nn.Module]] = {}
+    seen: set[int] = set()
+    for name, backbone in topology.backbones.items():
+        assert isinstance(backbone, Backbone)
+        for rate, stage in _stage_rates(backbone, training, rates.get(name)):
+            by_rate.setdefault(rate, []).append(stage)
+            seen.update(id(parameter) for parameter in stage.parameters())
+    groups = [
+        group
+        for rate, stages in by_rate.items()
+        for group in _decayed_and_not(
+            [pair for stage in stages for pair in _parameters(stage)], rate, training
+        )
+    ]
+    rest = [pair for pair in _parameters(topology) if id(pair[1]) not in seen]
+    return groups + _decayed_and_not(rest, training.head_learning_rate, training)
+
+
+def learning_rate_factor(training: TrainingConfig, total_steps: int) -> Callable[[int], float]:
+    """Step -> factor on every group's learning rate: linear warm-up, then the schedule."""
+    warmup = round(training.warmup * total_steps)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
+        if training.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * progress))
+        return 1 - progress if training.schedule == "linear" else 1.0
+
+    return factor
+
+
+def _stage_rates(
+    backbone: Backbone, training: TrainingConfig, own: float | None
+) -> list[tuple[float, nn.Module]]:
+    stages = list(backbone.stages())
+    if not backbone.pretrained:
+        return [(own or training.head_learning_rate, stage) for stage in stages]
+    top = own or training.learning_rate
+    last = len(stages) - 1
+    return [(top * training.layer_decay ** (last - i), stage) for i, stage in enumerate(stages)]
+
+
+def _parameters(module: nn.Module) -> Iterable[tuple[bool, nn.Parameter]]:
+    """(decayed?, parameter) of a module, each once."""
+    for part in module.modules():
+        embedding = isinstance(part, (nn.Embedding, nn.EmbeddingBag))
+        for parameter in part.parameters(recurse=False):
+            if parameter.requires_grad:
+                yield parameter.ndim > 1 and not embedding, parameter
+
+
+def _decayed_and_not(
+    pairs: Iterable[tuple[bool, nn.Parameter]], rate: float, training: TrainingConfig
+) -> list[Group]:
+    pairs = list({id(parameter): (decayed, parameter) for decayed, parameter in pairs}.values())
+    split: list[tuple[float, list[torch.Tensor]]] = [
+        (training.weight_decay, [p for decayed, p in pairs if decayed]),
+        (0.0, [p for decayed, p in pairs if not decayed]),
+    ]
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for decay, parameters in split
+        if parameters
+    ]
