@@ -1,0 +1,73 @@
+"""Which task does a label ask for? Light functions, asked when the problem type is not named."""
+
+from __future__ import annotations
+
+from mm_core.api.contracts import ColumnSample, Detection, LabelSample
+
+MOST_NUMBERED_CLASSES = 20
+"""Whole numbers with more distinct values than this are amounts, not classes."""
+
+ROWS_PER_NUMBERED_CLASS = 5
+"""Whole numbers that repeat less often than this on average are amounts, not classes."""
+
+
+def detect_binary(sample: LabelSample) -> Detection | None:
+    """Two distinct values of any type but dates."""
+    column = _single(sample)
+    if column is None or column.n_unique != 2:
+        return None
+    shown = " and ".join(sorted({repr(value) for value in column.values})[:2])
+    return Detection("binary", 1.0, f"2 distinct values: {shown}")
+
+
+def detect_multiclass(sample: LabelSample) -> Detection | None:
+    """Three or more texts or categories, or whole numbers of few distinct values."""
+    column = _single(sample)
+    if column is None or column.n_unique < 3:
+        return None
+    if column.dtype != "number":
+        return Detection(
+            "multiclass", 1.0, f"{column.n_unique} distinct values of type {column.dtype}"
+        )
+    if _are_classes(column):
+        return Detection(
+            "multiclass",
+            0.9,
+            f"whole numbers with {column.n_unique} distinct values in {_n_known(column)} rows",
+        )
+    return None
+
+
+def detect_regression(sample: LabelSample) -> Detection | None:
+    """Numbers with fractions, or whole numbers of many distinct values."""
+    column = _single(sample)
+    if column is None or column.dtype != "number" or column.n_unique < 3 or _are_classes(column):
+        return None
+    what = "whole numbers" if _are_whole(column) else "numbers with fractions"
+    return Detection(
+        "regression",
+        0.9,
+        f"{what} with {column.n_unique} distinct values in {_n_known(column)} rows",
+    )
+
+
+def _single(sample: LabelSample) -> ColumnSample | None:
+    if len(sample.columns) != 1 or sample.columns[0].dtype == "datetime":
+        return None
+    return sample.columns[0]
+
+
+def _are_classes(column: ColumnSample) -> bool:
+    return (
+        _are_whole(column)
+        and column.n_unique <= MOST_NUMBERED_CLASSES
+        and column.n_unique * ROWS_PER_NUMBERED_CLASS <= _n_known(column)
+    )
+
+
+def _are_whole(column: ColumnSample) -> bool:
+    return all(float(value).is_integer() for value in column.values)
+
+
+def _n_known(column: ColumnSample) -> int:
+    return round(column.n_rows * (1 - column.null_share))

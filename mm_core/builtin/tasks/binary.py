@@ -1,0 +1,32 @@
+"""Binary classification: index 1 is the positive class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mm_core.api.errors import LabelError
+from mm_core.builtin.tasks.classification import Classification
+
+
+class Binary(Classification):
+    """One of two classes; ``config.positive`` says which is positive, else the later in order."""
+
+    def order(self, classes: list[Any]) -> list[Any]:
+        if len(classes) != 2:
+            raise LabelError(
+                f"label {self.label[0]!r} has {len(classes)} classes, and a binary task has two",
+                column=self.label[0],
+                value=classes[2],
+                remedy="use problem_type='multiclass'",
+            )
+        positive = self.config.positive
+        if positive is None:
+            return classes
+        if positive not in classes:
+            raise LabelError(
+                f"the positive class {positive!r} does not occur in label {self.label[0]!r}",
+                column=self.label[0],
+                value=positive,
+                remedy=f"task.positive must be {classes[0]!r} or {classes[1]!r}",
+            )
+        return sorted(classes, key=lambda one: bool(one == positive))

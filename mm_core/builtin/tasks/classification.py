@@ -1,0 +1,149 @@
+"""Classification: the base of the tasks with one class per row."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from mm_core.api.contracts import Decoded, State, Task
+from mm_core.api.errors import LabelError
+from mm_core.builtin.tasks.labels import (
+    NUMBER_KINDS,
+    Kind,
+    class_values,
+    label_column,
+    refuse_broken_outputs,
+    refuse_need,
+    shown,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+_DTYPES: dict[Kind, Any] = {"bool": np.bool_, "int": np.int64, "float": np.float64, "str": "str"}
+
+
+class Classification(Task):
+    """Softmax over classes.
+
+    Targets: ``class`` int64 [N], the index of the class. A label of equal value but another number
+    type (1, 1.0, True) is the same class; a text is never the same as a number.
+    """
+
+    def __init__(self, config: Any, label: Sequence[str]) -> None:
+        super().__init__(config, label)
+        self.classes: list[Any] = []
+        self.kind: Kind = "str"
+
+    @abstractmethod
+    def order(self, classes: list[Any]) -> list[Any]:
+        """The sorted classes in the order of the outputs.
+
+        Raises:
+            LabelError: their number does not fit the task.
+        """
+
+    def learn(self, targets: pd.DataFrame) -> None:
+        column = label_column(targets, self.label)
+        if column.empty:
+            raise LabelError(
+                f"label {column.name!r} has no rows", column=self.label[0], remedy="give some rows"
+            )
+        values, self.kind = class_values(column)
+        classes = sorted(pd.unique(values).tolist())
+        if len(classes) < 2:
+            raise LabelError(
+                f"label {self.label[0]!r} is {classes[0]!r} in all rows: there is nothing to learn",
+                column=self.label[0],
+                value=classes[0],
+                remedy="give rows of at least two classes",
+            )
+        self.classes = self.order(classes)
+
+    def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
+        column = label_column(targets, self.label)
+        if column.empty:
+            return {"class": np.zeros(0, dtype=np.int64)}
+        values, kind = class_values(column)
+        if kind != self.kind and not {kind, self.kind} <= set(NUMBER_KINDS):
+            raise self._unseen(column, np.arange(len(column)))
+        indices = self._indices(values, kind)
+        unseen = np.flatnonzero(indices < 0)
+        if len(unseen):
+            raise self._unseen(column, unseen)
+        return {"class": indices}
+
+    @property
+    def output_dim(self) -> int:
+        return len(self.classes)
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        return {"output_dim": self.output_dim, "classes": self.classes}
+
+    def loss(
+        self, logits: torch.Tensor, targets: Mapping[str, Any], weight: torch.Tensor | None
+    ) -> torch.Tensor:
+        from torch.nn import functional as F
+
+        losses = F.cross_entropy(logits.float(), targets["class"], reduction="none")
+        if weight is None:
+            return losses.mean()
+        return (losses * weight).sum() / weight.sum().clamp_min(1e-12)
+
+    def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
+        logits = np.asarray(outputs["logits"], dtype=np.float64)
+        refuse_broken_outputs(logits)
+        proba = np.exp(logits - logits.max(axis=1, keepdims=True))
+        proba /= proba.sum(axis=1, keepdims=True)
+        labels = logits.argmax(axis=1)
+        names = pd.Index(self.classes, dtype=_DTYPES[self.kind])
+        return Decoded(
+            answer=pd.DataFrame({self.label[0]: names.take(labels).array}),
+            views={"labels": labels, "proba": proba},
+            proba=pd.DataFrame(proba, columns=names),
+        )
+
+    def truth(self, targets: Mapping[str, Any], needs: str) -> Any:
+        if needs not in ("labels", "proba"):
+            refuse_need(needs, type(self).__name__.lower())
+        return targets["class"]
+
+    def strata(self, targets: Mapping[str, Any]) -> np.ndarray | None:
+        classes: np.ndarray = targets["class"]
+        return classes
+
+    def state(self) -> State:
+        return State(values={"classes": self.classes, "kind": self.kind})
+
+    @classmethod
+    def from_state(cls, config: Any, label: Sequence[str], state: State) -> Self:
+        task = cls(config, label)
+        task.classes = list(state.values["classes"])
+        task.kind = state.values["kind"]
+        return task
+
+    def _indices(self, values: np.ndarray, kind: Kind) -> np.ndarray:
+        """Position of each value among the classes, -1 where it is none of them; [N]."""
+        if kind == self.kind:
+            classes = np.array(self.classes, dtype=values.dtype)
+        else:  # 1, 1.0 and True are the same class
+            classes, values = np.array(self.classes, dtype=float), values.astype(float)
+        positions: np.ndarray = pd.Index(classes).get_indexer(pd.Index(values))
+        return positions.astype(np.int64)
+
+    def _unseen(self, column: pd.Series[Any], rows: np.ndarray) -> LabelError:
+        value = column.iloc[int(rows[0])]
+        known = ", ".join(repr(one) for one in self.classes[:20])
+        return LabelError(
+            f"label {column.name!r} holds {value!r} ({type(value).__name__}) in row(s) "
+            f"{shown(rows)}, which is none of the classes of training",
+            column=self.label[0],
+            rows=rows.tolist(),
+            value=value,
+            remedy=f"the classes are {known} ({self.kind}); correct or drop those rows",
+        )

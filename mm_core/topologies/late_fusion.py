@@ -1,0 +1,203 @@
+"""Late fusion: each backbone reads its own inputs, a fusion head combines what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from mm_core.api.errors import RecipeError
+from mm_core.api.nn import (
+    Backbone,
+    Batch,
+    Features,
+    Fused,
+    FusionHead,
+    Latents,
+    Outputs,
+    Parts,
+    Topology,
+)
+
+_CUT = ("pooled", "tokens", "mask")
+"""Fields of :class:`Features` that become latents, ``"<backbone>.<field>"``."""
+
+
+class LateFusion(Topology):
+    """Backbones -> fusion head -> linear head; a single backbone needs no fusion.
+
+    A backbone is present in a row where any of its inputs is, and runs on those rows only; its
+    features are zeros elsewhere, so nothing in an absent slot reaches an output.
+
+    Args:
+        parts: backbones, fusion head (None for a single backbone) and task.
+
+    Raises:
+        RecipeError: several backbones and no fusion head, or a single one without pooled features.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        # A fusion head that gives logits has no dim.
+        dim = _only_width(parts.backbones) if self.fusion is None else _dim(self.fusion)
+        self.head = None if dim is None else nn.Linear(dim, self.task.output_dim)
+
+    def encode(self, batch: Batch) -> Latents:
+        """``"<backbone>.pooled"`` [B, D], ``".tokens"`` [B, T, D], ``".mask"`` bool [B, T]."""
+        present = self._present(batch.present)
+        latents: Latents = {}
+        for name, backbone in self._backbones():
+            inputs = {one: batch.inputs[one] for one in self.backbone_inputs[name]}
+            if len(inputs) > 1:  # it runs where one is absent and another is not
+                inputs = {one: _blank(inputs[one], batch.present[one]) for one in inputs}
+            features = _run(backbone, inputs, present[name])
+            for part, value in zip(_CUT, _parts(features), strict=True):
+                if value is not None:
+                    latents[f"{name}.{part}"] = value
+        return latents
+
+    def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
+        """``logits`` [B, output_dim]; ``per_input`` logits, ``aux_losses``, ``gates`` by name."""
+        fused = self._fuse(latents, present)
+        return {
+            "logits": fused.logits if self.head is None else self.head(fused.pooled),
+            "per_input": fused.per_input,
+            "aux_losses": fused.aux_losses,
+            "gates": fused.gates,
+        }
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """The task's loss, the mean of the inputs' own losses, and the head's extra losses."""
+        loss = self.task.loss(outputs["logits"], batch.targets, batch.weight)
+        own = self._own_losses(outputs["per_input"], batch)
+        if own and self.fusion is not None:
+            loss = loss + self.fusion.auxiliary_weight * torch.stack(own).mean()
+        for extra in outputs["aux_losses"].values():
+            loss = loss + extra
+        return loss
+
+    def embed(self, batch: Batch) -> Tensor:
+        """The fused vector; where the head gives answers only, the backbones' vectors in a row."""
+        latents = self.encode(batch)
+        fused = self._fuse(latents, batch.present)
+        if fused.pooled is not None:
+            return fused.pooled
+        return torch.cat([latents[f"{name}.pooled"] for name in self.backbones], dim=1)
+
+    def _backbones(self) -> list[tuple[str, Backbone]]:
+        return [(name, cast("Backbone", backbone)) for name, backbone in self.backbones.items()]
+
+    def _fuse(self, latents: Latents, present: Mapping[str, Tensor]) -> Fused:
+        by_backbone = self._present(present)
+        if self.fusion is None:
+            ((name, rows),) = by_backbone.items()
+            return Fused(pooled=latents[f"{name}.pooled"].masked_fill(~rows[:, None], 0.0))
+        features = {
+            name: Features(
+                latents.get(f"{name}.pooled"),
+                latents.get(f"{name}.tokens"),
+                latents.get(f"{name}.mask"),
+            )
+            for name in self.backbones
+        }
+        return cast("Fused", self.fusion(features, by_backbone))
+
+    def _present(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Presence of each backbone [B], from the presence of its inputs."""
+        return {
+            name: torch.stack([present[one] for one in self.backbone_inputs[name]]).any(dim=0)
+            for name in self.backbones
+        }
+
+    def _own_losses(self, per_input: Mapping[str, Tensor], batch: Batch) -> list[Tensor]:
+        """Loss of each input's own answer over the rows that have it; none where no row has."""
+        losses = []
+        for name, present in self._present(batch.present).items():
+            rows = present.nonzero()[:, 0]
+            if name in per_input and len(rows):
+                targets = {key: _take(value, rows) for key, value in batch.targets.items()}
+                weight = None if batch.weight is None else batch.weight[rows]
+                losses.append(self.task.loss(per_input[name][rows], targets, weight))
+        return losses
+
+
+def _dim(fusion: FusionHead) -> int | None:
+    return getattr(fusion, "dim", None)
+
+
+def _only_width(backbones: Mapping[str, Backbone]) -> int:
+    """Width of the pooled features of the only backbone."""
+    if len(backbones) != 1:
+        raise RecipeError(
+            f"{len(backbones)} backbones ({', '.join(backbones)}) need a fusion head",
+            remedy="set fusion=core:concat_mlp",
+        )
+    name, backbone = next(iter(backbones.items()))
+    if "pooled" not in backbone.dims:
+        raise RecipeError(
+            f"the backbone {name!r} gives no pooled features",
+            value=name,
+            remedy="choose a backbone that provides 'pooled', or set a fusion head",
+        )
+    return backbone.dims["pooled"]
+
+
+def _run(backbone: Backbone, inputs: Mapping[str, Mapping[str, Any]], present: Tensor) -> Features:
+    """Features of all rows, from running the backbone on the present ones."""
+    if bool(present.all()):
+        return cast("Features", backbone(inputs))
+    rows = present.nonzero()[:, 0]
+    if len(rows) == 0:
+        return _nothing(backbone, present)
+    # BatchNorm cannot train on one row: it is given twice, and the second answer is dropped.
+    run = rows.repeat(2) if backbone.training and len(rows) == 1 else rows
+    found: Features = backbone({name: _select(arrays, run) for name, arrays in inputs.items()})
+    return _map(found, lambda value: _scatter(value[: len(rows)], rows, len(present)))
+
+
+def _blank(arrays: Mapping[str, Any], present: Tensor) -> dict[str, Any]:
+    """The arrays with zeros in absent rows."""
+    return {key: _fill(value, present) for key, value in arrays.items()}
+
+
+def _fill(values: Any, present: Tensor) -> Any:
+    if not isinstance(values, Tensor):
+        return values
+    return values.masked_fill(~present.view(-1, *[1] * (values.dim() - 1)), 0)
+
+
+def _nothing(backbone: Backbone, present: Tensor) -> Features:
+    """Zeros of the backbone's widths, and no token."""
+    n, dims, device = len(present), backbone.dims, present.device
+    features = Features()
+    if "pooled" in dims:
+        features.pooled = torch.zeros(n, dims["pooled"], device=device)
+    if "tokens" in dims:
+        features.tokens = torch.zeros(n, 1, dims["tokens"], device=device)
+        features.mask = torch.zeros(n, 1, dtype=torch.bool, device=device)
+    return features
+
+
+def _parts(features: Features) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    return features.pooled, features.tokens, features.mask
+
+
+def _map(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
+    pooled, tokens, mask = (None if part is None else change(part) for part in _parts(features))
+    return Features(pooled, tokens, mask)
+
+
+def _scatter(values: Tensor, rows: Tensor, n: int) -> Tensor:
+    """``values`` at ``rows`` of a tensor of ``n`` rows, zeros elsewhere."""
+    return values.new_zeros(n, *values.shape[1:]).index_copy(0, rows, values)
+
+
+def _select(arrays: Mapping[str, Any], rows: Tensor) -> dict[str, Any]:
+    return {key: _take(value, rows) for key, value in arrays.items()}
+
+
+def _take(values: Any, rows: Tensor) -> Any:
+    """Rows of a tensor, or of a list where rows are ragged."""
+    return values[rows] if isinstance(values, Tensor) else [values[row] for row in rows.tolist()]
