@@ -1,0 +1,92 @@
+"""Cells of a text column -> strings."""
+
+from __future__ import annotations
+
+import reprlib
+from dataclasses import dataclass, field
+from datetime import date, time
+from decimal import Decimal
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+
+from mm_core.api import BadCell
+
+_PLAIN = (Real, Decimal, date, time, np.generic)  # bool is a Real, datetime a date
+
+
+@dataclass
+class Texts:
+    """The texts of one column.
+
+    Attributes:
+        texts: K strings, neither empty nor with spaces around them.
+        rows: int [K], their positions in the frame, rising; all other cells are missing.
+        bad: cells that hold something that is no text.
+    """
+
+    texts: list[str]
+    rows: np.ndarray
+    bad: list[BadCell] = field(default_factory=list)
+
+
+def read_texts(column: pd.Series, max_chars: int) -> Texts:
+    """Strings of a column; numbers, booleans and dates become what ``str`` makes of them.
+
+    Missing are null cells, empty strings and strings of white space, and numbers that are not
+    finite. Half characters (lone surrogates) become ``?``.
+
+    Args:
+        column: [N], of any dtype.
+        max_chars: longer cells are cut, after the white space around them is gone.
+    """
+    bad: list[BadCell] = []
+    if not isinstance(column.dtype, pd.StringDtype):
+        column, bad = _from_objects(column.astype(object))
+    strings = _as_strings(column).str.strip().str.slice(0, max_chars)
+    filled = (strings.notna() & (strings != "")).to_numpy(dtype=bool)
+    return Texts(strings[filled].tolist(), np.flatnonzero(filled), bad)
+
+
+def _from_objects(cells: pd.Series) -> tuple[pd.Series, list[BadCell]]:
+    """Strings and nulls of a column of any objects; one pass per type met, not per cell."""
+    bad: list[BadCell] = []
+    cells = cells.where(cells.notna(), None)
+    kinds = cells.map(type).to_numpy()
+    for kind in pd.unique(kinds):
+        if issubclass(kind, str | type(None)):
+            continue
+        here = np.flatnonzero(kinds == kind)
+        values = cells.iloc[here]
+        if issubclass(kind, _PLAIN):
+            cells.iloc[here] = values.map(_plain)
+        else:
+            cells.iloc[here] = None
+            bad += [
+                _bad_cell(int(row), str(cells.name), value)
+                for row, value in zip(here, values, strict=True)
+            ]
+    return cells, bad
+
+
+def _plain(value: object) -> str | None:
+    if isinstance(value, float | np.floating):
+        if not np.isfinite(value):
+            return None
+        # A missing cell turns a column of whole numbers into floats; 3.0 must read like 3.
+        return str(int(value)) if float(value).is_integer() else str(value)
+    return str(value)
+
+
+def _bad_cell(row: int, column: str, value: object) -> BadCell:
+    reason = f"a {type(value).__name__} is no text"
+    return BadCell(row, column, reprlib.repr(value), reason)
+
+
+def _as_strings(column: pd.Series) -> pd.Series:
+    try:
+        return column.astype("str")
+    except UnicodeEncodeError:
+        mended = column.map(lambda s: s.encode("utf-8", "replace").decode(), na_action="ignore")
+        return mended.astype("str")

@@ -1,0 +1,216 @@
+"""Any Hugging Face text encoder as a backbone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.utils import logging
+
+from mm_core.api import ArtifactError, Checkpoint, CheckpointError
+from mm_core.api.nn import Backbone, BackboneContext, Features
+from mm_text.checkpoints import local_folder
+from mm_text.configs import HFTextConfig
+from mm_text.stages import split_stages
+
+_FOREIGN = frozenset(
+    {
+        "_name_or_path",  # a path of the machine that trained
+        "auto_map",  # code that comes with a checkpoint: never run
+        "attn_implementation",  # may name kernels on a hub
+        "_attn_implementation",
+        "experts_implementation",
+        "_experts_implementation",
+        "quantization_config",
+    }
+)
+
+
+class HFText(Backbone):
+    """A pretrained (or tiny random) encoder, and one vector per row.
+
+    Of an encoder-decoder (T5, BART) the encoder is taken. Weights are kept in float32 whatever the
+    checkpoint holds. A pooler, which sentence vectors here do not pass, is dropped.
+
+    Forward: ``input_ids``, ``attention_mask`` and perhaps ``token_type_ids``, int64 [B, T] ->
+    ``pooled`` [B, D], ``tokens`` [B, T, D], ``mask`` [B, T].
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read, or lacks weights of the encoder.
+        ArtifactError: an architecture that transformers does not know.
+    """
+
+    config: HFTextConfig
+
+    def __init__(self, config: HFTextConfig, context: BackboneContext) -> None:
+        super().__init__(config, context)
+        (info,) = context.inputs.values()
+        pooling = _first_pooling(info)
+        if context.checkpoint is not None:
+            folder = local_folder(context.checkpoint)
+            model = _load(folder, context.checkpoint)
+            pooling = _sentence_pooling(folder) or pooling
+            self.pretrained = True
+        elif context.architecture is not None:
+            model = _rebuild(context.architecture["model"])
+            pooling = context.architecture["pooling"]
+            self.pretrained = context.architecture["pretrained"]
+        else:
+            model = _tiny(config, info)
+        self.pooling = pooling if config.pooling == "auto" else config.pooling
+        self._model_config: PreTrainedConfig = model.config
+        self.encoder = _encoder(model)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The model's own config, the pooling, and whether the weights were pretrained."""
+        model = json.loads(self._model_config.to_json_string(use_diff=False))
+        return {
+            "model": {key: value for key, value in model.items() if key not in _FOREIGN},
+            "pooling": self.pooling,
+            "pretrained": self.pretrained,
+        }
+
+    @property
+    def dims(self) -> Mapping[str, int]:
+        """Width of ``pooled`` and of each of ``tokens``."""
+        width = int(self._model_config.hidden_size)
+        return {"pooled": width, "tokens": width}
+
+    def forward(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> Features:
+        """Features of a batch of one input."""
+        (arrays,) = inputs.values()
+        tokens = self.encoder(**arrays).last_hidden_state
+        mask = arrays["attention_mask"].bool()
+        return Features(pooled=self._pool(tokens, mask), tokens=tokens, mask=mask)
+
+    def _pool(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        if self.pooling == "cls":
+            return tokens[:, 0]
+        weights = mask.unsqueeze(-1).to(tokens.dtype)
+        return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+    def stages(self) -> Sequence[nn.Module]:
+        """Embeddings, each layer, the rest."""
+        return split_stages(self.encoder)
+
+
+# ---- building
+
+
+def _load(folder: Path, checkpoint: Checkpoint) -> PreTrainedModel:
+    try:
+        with _quiet():
+            model, report = AutoModel.from_pretrained(
+                str(folder),
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"transformers cannot read {checkpoint.name!r} ({checkpoint.source}): {error}",
+            plugin="text:hf",
+            value=checkpoint.name,
+            remedy="name another checkpoint; models that need code of their own are not run",
+        ) from error
+    assert isinstance(model, PreTrainedModel)
+    _refuse_gaps(model, report["missing_keys"], checkpoint)
+    return model
+
+
+def _refuse_gaps(model: PreTrainedModel, missing: Sequence[str], checkpoint: Checkpoint) -> None:
+    """Refuse weights that would leave a part of the encoder random."""
+    used = {id(parameter) for parameter in _encoder(model).parameters()}
+    names = {name for name, p in model.named_parameters(remove_duplicate=False) if id(p) in used}
+    gaps = sorted(names.intersection(missing))
+    if gaps:
+        raise CheckpointError(
+            f"{checkpoint.name!r} ({checkpoint.source}) lacks {len(gaps)} of the encoder's "
+            f"weights, such as {gaps[0]!r}",
+            plugin="text:hf",
+            value=checkpoint.name,
+            remedy="name another checkpoint",
+        )
+
+
+def _rebuild(architecture: Mapping[str, Any]) -> PreTrainedModel:
+    values = {key: value for key, value in architecture.items() if key not in _FOREIGN}
+    kind = str(values.get("model_type"))
+    if kind not in CONFIG_MAPPING:
+        raise ArtifactError(
+            f"transformers knows no model type {kind!r}",
+            plugin="text:hf",
+            value=kind,
+            remedy="install the transformers version with which the model was saved",
+        )
+    return _build(CONFIG_MAPPING[kind].from_dict(values))
+
+
+def _tiny(config: HFTextConfig, info: Mapping[str, Any]) -> PreTrainedModel:
+    """A BERT (arXiv 1810.04805) with random weights, heads of width 16."""
+    width = config.hidden_size or 64
+    return _build(
+        BertConfig(
+            vocab_size=info["vocab_size"],
+            hidden_size=width,
+            num_hidden_layers=config.num_hidden_layers or 2,
+            num_attention_heads=width // 16,
+            intermediate_size=4 * width,
+            max_position_embeddings=info["max_length"],
+            pad_token_id=info["pad_id"],
+        )
+    )
+
+
+def _build(config: PreTrainedConfig) -> PreTrainedModel:
+    model: PreTrainedModel = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    return model
+
+
+def _encoder(model: PreTrainedModel) -> nn.Module:
+    """The part that reads text, without a pooler: its output is not used."""
+    encoder: nn.Module = model.get_encoder() if model.config.is_encoder_decoder else model
+    if isinstance(getattr(encoder, "pooler", None), nn.Module):
+        encoder.pooler = None  # type: ignore[assignment]
+    return encoder
+
+
+def _first_pooling(info: Mapping[str, Any]) -> str:
+    """A first token that is a special one stands for the row; any other does not."""
+    return "cls" if info["cls"] else "mean"
+
+
+def _sentence_pooling(folder: Path) -> str | None:
+    """The pooling a sentence-transformers checkpoint was trained with; None: it is not one."""
+    modules = folder / "modules.json"
+    if not modules.is_file():
+        return None
+    for module in json.loads(modules.read_text(encoding="utf-8")):
+        file = folder / module["path"] / "config.json"
+        if module["type"].endswith("Pooling") and file.is_file():
+            pooling = json.loads(file.read_text(encoding="utf-8"))
+            return "cls" if pooling.get("pooling_mode_cls_token") else "mean"
+    return "mean"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar and no report of unused weights while a checkpoint is read."""
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
