@@ -1,0 +1,94 @@
+"""What a table cell says about images, before any of them is opened. Light: standard library only.
+
+A cell holds one image or several: a path, bytes, base64 (with or without ``data:image/...``), an
+array [H, W, C] or a Pillow image, a list of these, or strings joined by ``;``. Which it is, is
+decided for each cell, so that a model trained on paths can be given bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mm_image.signatures import image_format
+
+ImageKind = Literal["path", "bytes", "base64", "pixels"]
+
+_SEPARATOR = re.compile(r";(?!base64,)")  # the ';' of 'data:image/png;base64,...' joins nothing
+_DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
+_BASE64_HEAD = 44  # characters that hold HEAD_SIZE bytes, whole groups of four
+_PREVIEW = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageCell:
+    """Where one image is to be read from.
+
+    Attributes:
+        kind: ``"path"`` (absolute), ``"bytes"``, ``"base64"`` (without ``data:``), or ``"pixels"``
+            (a Pillow image or an array).
+        value: of that kind.
+        column: the column it stands in.
+    """
+
+    kind: ImageKind
+    value: Any
+    column: str
+
+    def preview(self) -> str:
+        """Short text for an error message."""
+        return preview(self.value)
+
+
+def preview(value: Any) -> str:
+    """Short text that tells the value of a cell, at most about 60 characters."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"{len(value)} bytes"
+    if not isinstance(value, (str, Path)):
+        return f"a {type(value).__name__}"
+    text = str(value)
+    return text if len(text) <= _PREVIEW else f"{text[:_PREVIEW]}... ({len(text)} characters)"
+
+
+def split_cell(value: Any, folder: Path) -> list[Any]:
+    """The parts of a cell, one for each image; empty parts are left out.
+
+    A string is cut at ``;`` unless the whole of it names a file.
+    """
+    if isinstance(value, str):
+        if ";" not in value or _is_file(folder / value.strip()):
+            return [value.strip()] if value.strip() else []
+        return [part.strip() for part in _SEPARATOR.split(value) if part.strip()]
+    if isinstance(value, (list, tuple)):
+        return [part for item in value for part in split_cell(item, folder)]
+    if isinstance(value, Mapping):  # Hugging Face datasets: {"bytes": ..., "path": ...}
+        return split_cell(value.get("bytes") or value.get("path"), folder)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return [bytes(value)] if len(value) else []
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return [] if missing else [value]
+
+
+def base64_body(text: str) -> str | None:
+    """The base64 part of ``text`` if it decodes to the beginning of an image, else None."""
+    uri = _DATA_URI.match(text)
+    body = text[uri.end() :] if uri else text
+    head = "".join(body[: 2 * _BASE64_HEAD].split())[:_BASE64_HEAD]  # MIME breaks lines
+    try:
+        start = base64.b64decode(head[: len(head) // 4 * 4], validate=True)
+    except (binascii.Error, ValueError):  # ValueError: not ASCII
+        return None
+    return body if uri or image_format(start) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or a NUL byte in the name
+        return False

