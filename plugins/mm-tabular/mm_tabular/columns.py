@@ -24,7 +24,7 @@ from mm_tabular.configs import TableConfig
 from mm_tabular.dates import ISO, MIXED, find_format
 
 MISSING, UNSEEN, FIRST = 0, 1, 2
-"""Codes of a missing cell, of an unseen or rare category, and of the first known category."""
+"""Codes of a missing cell, of an unseen category, and of the first known category."""
 
 _YEAR, _WEEK = 365.2425, 7.0
 _CYCLES = ("season", "month", "week", "day")
@@ -128,20 +128,26 @@ class DateColumn:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """A category: 0 missing, 1 unseen or rare, 2... the known ones, the most frequent first."""
+    """A category: 0 missing, 1 unseen, 2... the known ones, the most frequent first.
+
+    Attributes:
+        keys: the known categories.
+        counts: training rows of each.
+    """
 
     name: str
     keys: tuple[str, ...]
+    counts: tuple[int, ...]
     complaint = "not a category"
 
     @classmethod
     def fit(cls, name: str, series: pd.Series, config: TableConfig) -> Self:
         """Learn the categories; equally frequent ones in alphabetical order."""
         found = read_keys(series)
-        counts = np.bincount(found.codes[found.codes >= 0], minlength=len(found.keys))
-        ranked = sorted(zip(-counts, found.keys, strict=True))
-        kept = (key for negative, key in ranked if -negative >= config.min_count)
-        return cls(name, tuple(kept)[: config.max_categories])
+        counts = np.bincount(found.codes[found.codes >= 0], minlength=len(found.keys)).tolist()
+        ranked = sorted(zip(counts, found.keys, strict=True), key=lambda pair: (-pair[0], pair[1]))
+        kept = ranked[: config.max_categories]
+        return cls(name, tuple(key for _, key in kept), tuple(count for count, _ in kept))
 
     @property
     def cardinality(self) -> int:
@@ -154,27 +160,33 @@ class CategoryColumn:
 
     def state(self) -> dict[str, Any]:
         """JSON-able."""
-        return {"keys": list(self.keys)}
+        return {"keys": list(self.keys), "counts": list(self.counts)}
 
     @classmethod
     def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
         """The column again."""
-        return cls(name, tuple(state["keys"]))
+        return cls(name, tuple(state["keys"]), tuple(state["counts"]))
 
 
 @dataclass(frozen=True)
 class BooleanColumn:
-    """A truth value: 0 missing, 2 false, 3 true; it learns nothing."""
+    """A truth value: 0 missing, 2 false, 3 true.
+
+    Attributes:
+        counts: training rows that are false, and true.
+    """
 
     name: str
+    counts: tuple[int, ...]
     keys = ("false", "true")
     cardinality = FIRST + 2
     complaint = "neither true nor false"
 
     @classmethod
     def fit(cls, name: str, series: pd.Series, config: TableConfig) -> Self:
-        """See :class:`BooleanColumn`."""
-        return cls(name)
+        """Count; the categories are given."""
+        codes = read_truths(series).codes
+        return cls(name, tuple(np.bincount(codes[codes >= 0], minlength=2).tolist()))
 
     def encode(self, series: pd.Series) -> Coded:
         """Codes, [N]."""
@@ -182,12 +194,12 @@ class BooleanColumn:
 
     def state(self) -> dict[str, Any]:
         """JSON-able."""
-        return {}
+        return {"counts": list(self.counts)}
 
     @classmethod
     def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
         """The column again."""
-        return cls(name)
+        return cls(name, tuple(state["counts"]))
 
 
 NumericalColumn = NumberColumn | DateColumn

@@ -26,12 +26,6 @@ class TableConfig(Config):
         description="the most frequent categories of a column that get a code of their own; the "
         "rest share the code of unseen categories",
     )
-    min_count: int = Field(
-        default=2,
-        ge=1,
-        description="categories seen less often in training share the code of unseen categories, "
-        "which is how that code is trained; 1 keeps all",
-    )
     mask_rate: float = Field(
         default=0.01,
         ge=0.0,
@@ -63,6 +57,12 @@ class MLPConfig(Config):
     frequency_scale: float = Field(
         default=0.05, gt=0, description="periodic: deviation of the initial frequencies (sigma)"
     )
+    category_smoothing: float = Field(
+        default=50.0,
+        ge=0,
+        description="a category met in n training rows gets the share n / (n + this) of its own "
+        "vector and the rest of the unseen category's: rare ones are not learned by heart",
+    )
     width: int = Field(default=256, ge=1, description="width of the hidden layers and of pooled")
     n_blocks: int = Field(default=2, ge=1, description="hidden layers")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="after each hidden layer")
@@ -76,6 +76,12 @@ class FTTransformerConfig(Config):
     n_heads: int = Field(default=8, ge=1, description="attention heads; must divide width")
     ffn_factor: float = Field(
         default=4 / 3, gt=0, description="hidden width of the feed-forward part / width (ReGLU)"
+    )
+    category_smoothing: float = Field(
+        default=50.0,
+        ge=0,
+        description="a category met in n training rows gets the share n / (n + this) of its own "
+        "vector and the rest of the unseen category's: rare ones are not learned by heart",
     )
     attention_dropout: float = Field(default=0.2, ge=0, lt=1, description="of attention weights")
     ffn_dropout: float = Field(default=0.1, ge=0, lt=1, description="inside the feed-forward part")

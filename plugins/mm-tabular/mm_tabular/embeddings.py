@@ -16,15 +16,22 @@ from torch import Tensor, nn
 
 from mm_core.api import RecipeError
 from mm_core.api.nn import BackboneContext
+from mm_tabular.columns import FIRST, UNSEEN
 
 
 @dataclass(frozen=True)
 class TableInput:
-    """The one table that a backbone reads: input name, number of numbers, codes per category."""
+    """The one table that a backbone reads.
+
+    Attributes:
+        name: of the input.
+        n_numerical: number of numerical features.
+        counts: for each categorical feature, the training rows of each known category.
+    """
 
     name: str
     n_numerical: int
-    cardinalities: tuple[int, ...]
+    counts: tuple[tuple[int, ...], ...]
 
     @classmethod
     def of(cls, context: BackboneContext, plugin: str) -> TableInput:
@@ -41,14 +48,15 @@ class TableInput:
                 remedy="give each table a backbone of its own",
             )
         ((name, info),) = context.inputs.items()
-        if "cardinalities" not in info:
+        if "category_counts" not in info:
             raise RecipeError(
                 f"{plugin} cannot read the input {name!r}: it is no table",
                 plugin=plugin,
                 value=name,
                 remedy=f"set inputs.{name}.processor=tabular:table",
             )
-        return cls(name, len(info["numerical_features"]), tuple(info["cardinalities"]))
+        counts = tuple(tuple(column) for column in info["category_counts"])
+        return cls(name, len(info["numerical_features"]), counts)
 
     def arrays(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
         """numerical, missing, categorical of a batch."""
@@ -113,20 +121,37 @@ class PeriodicNumbers(nn.Module):
 
 
 class Categories(nn.Module):
-    """One vector for each code of each category column, in a single table."""
+    """One vector for each code of each category column, in a single table.
+
+    A category met in n training rows is mixed with the column's unseen category, of its own vector
+    it gets n / (n + smoothing). Rare categories stay near what is known of unseen ones, instead of
+    each memorising its few rows; no category has to be dropped for being rare.
+
+    Args:
+        counts: for each column, the training rows of codes 2, 3, ... (0 missing, 1 unseen).
+        dim: width of a vector.
+        smoothing: see above; 0: none.
+    """
 
     offsets: Tensor
+    own_share: Tensor
 
-    def __init__(self, cardinalities: Sequence[int], dim: int) -> None:
+    def __init__(self, counts: Sequence[Sequence[int]], dim: int, smoothing: float) -> None:
         super().__init__()
         self.dim = dim
-        self.weight = symmetric(sum(cardinalities), dim)
-        ends = torch.tensor(cardinalities).cumsum(0)
-        self.register_buffer("offsets", ends - torch.tensor(cardinalities), persistent=False)
+        sizes = torch.tensor([FIRST + len(column) for column in counts])
+        self.table = nn.Embedding(int(sizes.sum()), dim)
+        nn.init.uniform_(self.table.weight, -1 / math.sqrt(dim), 1 / math.sqrt(dim))
+        shares = [[1.0, 1.0, *(n / (n + smoothing) if n else 0.0 for n in c)] for c in counts]
+        flat = torch.tensor([share for column in shares for share in column])
+        self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
+        self.register_buffer("own_share", flat[:, None], persistent=False)
 
     def forward(self, categorical: Tensor) -> Tensor:
         """[B, m] -> [B, m, dim]."""
-        return nn.functional.embedding(categorical + self.offsets, self.weight)
+        codes = categorical + self.offsets
+        own, unseen = self.table(codes), self.table(self.offsets + UNSEEN)
+        return torch.lerp(unseen.expand_as(own), own, self.own_share[codes])
 
 
 def number_embedding(config: Any, n: int) -> ScalarNumbers | LinearNumbers | PeriodicNumbers:

@@ -24,7 +24,7 @@ class FTTransformer(Backbone):
     def __init__(self, config: FTTransformerConfig, context: BackboneContext) -> None:
         super().__init__(config, context)
         self.table = TableInput.of(context, "tabular:ft_transformer")
-        self.tokenizer = _Tokenizer(config.width, self.table)
+        self.tokenizer = _Tokenizer(config, self.table)
         # The paper leaves out the very first normalisation: it makes optimisation easier.
         self.blocks = nn.ModuleList(
             _Block(config, norm_first=index > 0) for index in range(config.n_blocks)
@@ -54,13 +54,13 @@ class FTTransformer(Backbone):
 class _Tokenizer(nn.Module):
     """[CLS], a token for each number, a token for each category."""
 
-    def __init__(self, width: int, table: TableInput) -> None:
+    def __init__(self, config: FTTransformerConfig, table: TableInput) -> None:
         super().__init__()
+        width, n, counts = config.width, table.n_numerical, table.counts
         self.cls = symmetric(1, 1, width)
-        n, cards = table.n_numerical, table.cardinalities
         self.numbers = LinearNumbers(n, width) if n else None
-        self.categories = Categories(cards, width) if cards else None
-        self.category_bias = symmetric(len(cards), width) if cards else None
+        self.categories = Categories(counts, width, config.category_smoothing) if counts else None
+        self.category_bias = symmetric(len(counts), width) if counts else None
 
     def forward(self, numerical: Tensor, missing: Tensor, categorical: Tensor) -> Tensor:
         tokens = [self.cls.expand(len(numerical), -1, -1)]

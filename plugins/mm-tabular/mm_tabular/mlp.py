@@ -53,12 +53,14 @@ class _Embedding(nn.Module):
 
     def __init__(self, config: MLPConfig, table: TableInput) -> None:
         super().__init__()
-        n, cards = table.n_numerical, table.cardinalities
+        n, counts = table.n_numerical, table.counts
         self.numbers = number_embedding(config, n) if n else None
-        self.categories = Categories(cards, config.embedding_dim) if cards else None
+        self.categories = (
+            Categories(counts, config.embedding_dim, config.category_smoothing) if counts else None
+        )
         self.dim = sum(
             count * module.dim
-            for count, module in ((n, self.numbers), (len(cards), self.categories))
+            for count, module in ((n, self.numbers), (len(counts), self.categories))
             if module is not None
         )
 

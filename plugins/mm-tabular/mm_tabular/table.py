@@ -28,7 +28,7 @@ class TableProcessor(Processor):
     Arrays, indexed by row:
         ``numerical``: float32 [N, n_numerical], scaled; 0 where missing.
         ``missing``: bool [N, n_numerical].
-        ``categorical``: int64 [N, n_categorical]; 0 missing, 1 unseen or rare, 2... categories.
+        ``categorical``: int64 [N, n_categorical]; 0 missing, 1 unseen, 2... categories.
 
     Numbers and dates come first in ``info["numerical_features"]`` (a date gives several), in the
     order of the fields; categories and booleans in ``info["categorical_features"]``.
@@ -83,11 +83,11 @@ class TableProcessor(Processor):
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """Names of numerical and categorical features; number of codes of each of the latter."""
+        """Names of the features; of each categorical one the training rows of codes 2, 3, ..."""
         return {
             "numerical_features": [name for c in self._numerical for name in c.features],
             "categorical_features": [column.name for column in self._categorical],
-            "cardinalities": [column.cardinality for column in self._categorical],
+            "category_counts": [list(column.counts) for column in self._categorical],
         }
 
     def state(self) -> State:

@@ -17,10 +17,14 @@ from mm_core.api.nn import Backbone, BackboneContext
 INFO = {
     "numerical_features": ["a", "b", "c"],
     "categorical_features": ["d", "e"],
-    "cardinalities": [4, 7],
+    "category_counts": [[40, 20], [9, 5, 3, 1, 1]],
 }
-ONLY_NUMBERS = {"numerical_features": ["a"], "categorical_features": [], "cardinalities": []}
-ONLY_CATEGORIES = {"numerical_features": [], "categorical_features": ["d"], "cardinalities": [5]}
+ONLY_NUMBERS = {"numerical_features": ["a"], "categorical_features": [], "category_counts": []}
+ONLY_CATEGORIES = {
+    "numerical_features": [],
+    "categorical_features": ["d"],
+    "category_counts": [[5, 5, 5]],
+}
 
 BUILDS: dict[str, Any] = {
     "mlp-periodic": lambda c: MLP(MLPConfig(width=16, n_frequencies=4), c),
@@ -41,7 +45,7 @@ def rows(n: int, info: dict[str, Any] = INFO) -> dict[str, dict[str, Tensor]]:
     n_num = len(info["numerical_features"])
     missing = torch.rand(n, n_num, generator=draw) < 0.3
     numbers = torch.randn(n, n_num, generator=draw).masked_fill(missing, 0.0)
-    codes = [torch.randint(0, c, (n,), generator=draw) for c in info["cardinalities"]]
+    codes = [torch.randint(0, 2 + len(c), (n,), generator=draw) for c in info["category_counts"]]
     categorical = torch.stack(codes, 1) if codes else torch.zeros(n, 0, dtype=torch.long)
     return {"tabular": {"numerical": numbers, "missing": missing, "categorical": categorical}}
 
