@@ -1,0 +1,56 @@
+"""Which task a label asks for, with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mm_core.api import ColumnSample, Detection, LabelSample
+from mm_core.builtin.detect import detect_binary, detect_multiclass, detect_regression
+
+
+def sample(
+    values: list[Any], dtype: str, n_unique: int | None = None, n_rows: int = 1000
+) -> LabelSample:
+    unique = len(set(values)) if n_unique is None else n_unique
+    column = ColumnSample("y", dtype, tuple(values), 0.0, n_rows, unique, Path())
+    return LabelSample((column,))
+
+
+def best(label: LabelSample) -> Detection | None:
+    detectors = (detect_binary, detect_multiclass, detect_regression)
+    claims = [claim for detector in detectors if (claim := detector(label))]
+    return max(claims, key=lambda claim: claim.score, default=None)
+
+
+@pytest.mark.parametrize(
+    ("label", "kind", "reason"),
+    [
+        (sample([0, 1], "number"), "binary", "0 and 1"),
+        (sample([False, True], "boolean"), "binary", "2 distinct"),
+        (sample(["no", "yes"], "string"), "binary", "'no' and 'yes'"),
+        (sample([0.1, 0.9], "number"), "binary", "2 distinct"),
+        (sample(["a", "b", "c"], "string"), "multiclass", "3 distinct values of type string"),
+        (sample(["a", "b", "c"], "categorical"), "multiclass", "categorical"),
+        (sample([1, 2, 3, 4, 5], "number"), "multiclass", "whole numbers with 5"),
+        (sample([1.0, 2.0, 3.0], "number"), "multiclass", "whole numbers with 3"),
+        (sample(list(range(21)), "number"), "regression", "whole numbers with 21"),
+        (sample([1, 2, 3, 4], "number", n_rows=19), "regression", "whole numbers with 4"),
+        (sample([1, 2, 3, 4], "number", n_rows=20), "multiclass", "in 20 rows"),
+        (sample([0.5, 1.0, 2.5], "number"), "regression", "fractions"),
+    ],
+)
+def test_label_asks_for(label: LabelSample, kind: str, reason: str) -> None:
+    found = best(label)
+    assert found is not None
+    assert found.kind == kind
+    assert reason in found.reason
+
+
+def test_nothing_claims_constants_dates_and_several_columns() -> None:
+    assert best(sample([3], "number")) is None
+    assert best(sample(["2020-01-01", "2020-01-02"], "datetime")) is None
+    two = sample([0, 1], "number").columns * 2
+    assert best(LabelSample(two)) is None
