@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -66,7 +66,7 @@ class MultiModalPredictor:
 
     def __init__(
         self,
-        label: str | Sequence[str] | None = None,
+        label: Hashable | Sequence[Hashable] | None = None,
         problem_type: str | None = None,
         presets: str | Sequence[str] | None = None,
         eval_metric: Metric | None = None,
@@ -76,7 +76,7 @@ class MultiModalPredictor:
         verbosity: int = 2,
         plugins: Sequence[str | Path] = (),
     ) -> None:
-        self.label = (label,) if isinstance(label, str) else tuple(label or ())
+        self.label = _names(label)
         self.problem_type = problem_type
         self.presets = presets
         self.hyperparameters = dict(hyperparameters or {})
@@ -335,7 +335,7 @@ class MultiModalPredictor:
                 "no label is named", remedy="MultiModalPredictor(label='name of the column')"
             )
         return Request(
-            label=tuple(str(name) for name in self.label),
+            label=self.label,
             problem_type=self.problem_type,
             presets=presets if presets is not None else self.presets,
             overrides=_merge(read_overrides(self.hyperparameters), read_overrides(hyperparameters)),
@@ -407,6 +407,13 @@ class MultiModalPredictor:
                 remedy="call fit(train_data), or MultiModalPredictor.load(path)",
             )
         return self._fitted
+
+
+def _names(label: Hashable | Sequence[Hashable] | None) -> tuple[str, ...]:
+    if label is None:
+        return ()
+    several = isinstance(label, Sequence) and not isinstance(label, (str, tuple))
+    return tuple(str(name) for name in label) if several else (str(label),)
 
 
 def registry_with(plugins: Sequence[str | Path]) -> Registry:

@@ -105,8 +105,14 @@ def _decide(
         return _decided_by_user(sample, wanted[sample.name], registry)
     if sample.n_unique == 0:
         return _ignored(sample, "every cell is missing")
+    if any(is_container(value) for value in sample.values):
+        return _claimed(sample, registry)
     if sample.n_unique == 1 and sample.null_share == 0:
         return _ignored(sample, f"constant: every cell is {_short(sample.values[0])}")
+    return _claimed(sample, registry)
+
+
+def _claimed(sample: ColumnSample, registry: Registry) -> ColumnPlan:
     claims = detect(sample, registry)
     if not claims:
         return _unclaimed(sample, registry)

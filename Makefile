@@ -1,0 +1,56 @@
+# make demo, make test: each sets up .venv by itself on a fresh machine. Everything else builds on it.
+PYTHON ?= python3
+BIN := .venv/bin
+PLUGINS := $(wildcard plugins/*/pyproject.toml)
+EDITABLE := $(foreach file,$(PLUGINS),-e $(patsubst %/pyproject.toml,%,$(file)))
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+SETS ?= snips,magnetic_tile,churn,california_housing,pokemon
+DATA ?= ../shared/data
+
+.PHONY: help env demo test test-slow lint format bench docs constraints check-plugin clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
+
+env: .venv/ready ## create .venv with the core, every plugin and the development tools
+
+.venv/ready: pyproject.toml $(PLUGINS)
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[dev,demo]' $(EDITABLE)
+	touch $@
+
+demo: env ## train on real data, print scores, write demo/report.md
+	$(BIN)/mm demo --out demo
+
+test: env ## every test of core and plugins but the slow ones
+	$(PYTEST) -n auto -m 'not slow' $(ARGS)
+
+test-slow: env ## the slow tests too
+	$(PYTEST) -n auto -m slow $(ARGS)
+
+lint: env ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: env ## rewrite files in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: env ## scores and seconds against hand-written loops; DATA=folder of data sets
+	$(BIN)/python -m benchmarks.scores --data $(DATA) --sets $(SETS) --out benchmarks/results/scores.json
+
+docs: env ## check that the documentation matches the code, and run its examples
+	$(PYTEST) tests/docs
+
+check-plugin: env ## the tests of one plugin: make check-plugin NAME=text
+	$(BIN)/mm plugins show $(NAME)
+	$(PYTEST) plugins/mm-$(NAME)
+
+constraints: env ## write down the versions that this environment holds
+	$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+clean: ## remove what make made
+	rm -rf .venv demo
