@@ -147,7 +147,7 @@ def _number(cell: Any) -> float:
         return np.nan
     try:
         return float(cell)
-    except (OverflowError, ValueError):  # beyond float64: infinite; ValueError: Decimal("sNaN")
+    except OverflowError:  # an integer beyond float64 is as good as infinite
         return np.nan
 
 

@@ -13,6 +13,7 @@ import re
 from datetime import date
 from decimal import Decimal
 from numbers import Real
+from unicodedata import east_asian_width
 
 from mm_core.api import ColumnSample, Detection
 from mm_tabular.dates import find_format
@@ -26,6 +27,9 @@ FEW = 50
 
 LONG = 6
 """Words on average from which strings are free text, unless there are few distinct ones."""
+
+FAINT = 0.2
+"""Strings that would score less are not claimed: better reported than read as categories."""
 
 
 def detect(sample: ColumnSample) -> Detection | None:
@@ -78,8 +82,7 @@ def _categories(sample: ColumnSample, texts: list[str]) -> Detection | None:
     """
     count = max(round(sample.n_rows * (1 - sample.null_share)), 1)
     repeats = max(count / max(sample.n_unique, 1), 1.0)
-    # Texts without spaces (Chinese, addresses of pages) have words too: eight signs count as one.
-    words = sum(max(len(text.split()), len(text) / 8) for text in texts) / len(texts)
+    words = sum(_words(text) for text in texts) / len(texts)
     reason = (
         f"{sample.n_unique} distinct strings in {count} rows, {words:.0f} word(s) long on average"
     )
@@ -90,4 +93,10 @@ def _categories(sample: ColumnSample, texts: list[str]) -> Detection | None:
     score = 0.4 + 0.5 * min(1.0, math.log10(repeats))
     if words > 2:
         score *= (LONG - words) / (LONG - 2)
-    return Detection("categorical", round(score, 3), reason)
+    return Detection("categorical", round(score, 3), reason) if score >= FAINT else None
+
+
+def _words(text: str) -> float:
+    """Words of a text, also of one without spaces: 8 characters, or 2 wide ones (Chinese, ...)."""
+    wide = sum(east_asian_width(sign) in "WF" for sign in text)
+    return max(len(text.split()), len(text) / 8, wide / 2)
