@@ -49,25 +49,23 @@ def read_texts(column: pd.Series, max_chars: int) -> Texts:
     return Texts(strings[filled].tolist(), np.flatnonzero(filled), bad)
 
 
-def _from_objects(cells: pd.Series) -> tuple[pd.Series, list[BadCell]]:
-    """Strings and nulls of a column of any objects; one pass per type met, not per cell."""
+def _from_objects(column: pd.Series) -> tuple[pd.Series, list[BadCell]]:
+    """Strings and nulls of a column of any objects; one pass per type that occurs."""
+    name = str(column.name)
+    cells = column.to_numpy(dtype=object, copy=True)
+    cells[column.isna().to_numpy()] = None
+    codes, kinds = pd.factorize(np.fromiter(map(type, cells), dtype=object, count=len(cells)))
     bad: list[BadCell] = []
-    cells = cells.where(cells.notna(), None)
-    kinds = cells.map(type).to_numpy()
-    for kind in pd.unique(kinds):
+    for code, kind in enumerate(kinds):
         if issubclass(kind, str | type(None)):
             continue
-        here = np.flatnonzero(kinds == kind)
-        values = cells.iloc[here]
+        here = np.flatnonzero(codes == code)
         if issubclass(kind, _PLAIN):
-            cells.iloc[here] = values.map(_plain)
+            cells[here] = [_plain(value) for value in cells[here]]
         else:
-            cells.iloc[here] = None
-            bad += [
-                _bad_cell(int(row), str(cells.name), value)
-                for row, value in zip(here, values, strict=True)
-            ]
-    return cells, bad
+            bad += [_bad_cell(int(row), name, cells[row]) for row in here]
+            cells[here] = None
+    return pd.Series(cells, dtype=object), bad
 
 
 def _plain(value: object) -> str | None:

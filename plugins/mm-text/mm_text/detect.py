@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from mm_core.api import ColumnSample, Detection
 
 _READ = 2_000  # characters of a cell that are looked at
+_LEAST = 0.1  # a lower score is no claim
 _FEW = 20  # so few distinct sentences are answers to choose from, not prose
 
 # Thai, Lao, Burmese, Khmer, kana and ideographs; Hangul is written with spaces
@@ -58,7 +59,7 @@ def detect(sample: ColumnSample) -> Detection | None:
     distinct = _distinct_share(sample)
     reason = f"{words:.1f} words on average, {distinct:.0%} of the cells are distinct"
     score = _score(texts, words, distinct, sample.n_unique)
-    return None if score is None else Detection("text", round(score, 3), reason)
+    return Detection("text", round(score, 3), reason) if score >= _LEAST else None
 
 
 def count_words(text: str) -> float:
@@ -67,7 +68,7 @@ def count_words(text: str) -> float:
     return len(_NO_SPACES.sub(" ", text).split()) + signs / 2 if signs else len(text.split())
 
 
-def _score(texts: Sequence[str], words: float, distinct: float, n_unique: int) -> float | None:
+def _score(texts: Sequence[str], words: float, distinct: float, n_unique: int) -> float:
     seldom = min(1.0, distinct / 0.5)  # half of the cells distinct is as good as all of them
     if words >= 3:
         sentences = words >= 4 and _share(texts, _ends_like_a_sentence) >= 0.5
@@ -76,8 +77,8 @@ def _score(texts: Sequence[str], words: float, distinct: float, n_unique: int) -
     if words >= 1.5:
         return 0.2 + 0.5 * seldom
     if _share(texts, _has_digit) >= 0.5:  # identifiers
-        return None
-    return 0.2 * seldom or None
+        return 0.0
+    return 0.2 * seldom
 
 
 def _distinct_share(sample: ColumnSample) -> float:

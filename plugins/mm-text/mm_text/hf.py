@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -115,7 +117,7 @@ def _load(folder: Path, checkpoint: Checkpoint) -> PreTrainedModel:
                 trust_remote_code=False,
                 output_loading_info=True,
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
         raise CheckpointError(
             f"transformers cannot read {checkpoint.name!r} ({checkpoint.source}): {error}",
             plugin="text:hf",
@@ -152,7 +154,12 @@ def _rebuild(architecture: Mapping[str, Any]) -> PreTrainedModel:
             value=kind,
             remedy="install the transformers version with which the model was saved",
         )
-    return _build(CONFIG_MAPPING[kind].from_dict(values))
+    try:
+        return _build(CONFIG_MAPPING[kind].from_dict(values))
+    except (TypeError, ValueError, StrictDataclassError) as error:
+        raise ArtifactError(
+            f"the saved architecture is no {kind!r} model: {error}", plugin="text:hf", value=kind
+        ) from error
 
 
 def _tiny(config: HFTextConfig, info: Mapping[str, Any]) -> PreTrainedModel:
@@ -178,7 +185,9 @@ def _build(config: PreTrainedConfig) -> PreTrainedModel:
 
 def _encoder(model: PreTrainedModel) -> nn.Module:
     """The part that reads text, without a pooler: its output is not used."""
-    encoder: nn.Module = model.get_encoder() if model.config.is_encoder_decoder else model
+    # Told by structure: encoders saved alone (T5EncoderModel) do not say that they are halves.
+    halves = isinstance(getattr(model, "decoder", None), nn.Module)
+    encoder: nn.Module = model.get_encoder() if halves else model
     if isinstance(getattr(encoder, "pooler", None), nn.Module):
         encoder.pooler = None  # type: ignore[assignment]
     return encoder

@@ -158,13 +158,20 @@ def _read_tokenizer(folder: Path) -> Tokenizer:
             str(folder), local_files_only=True, trust_remote_code=False
         )
     except (OSError, ValueError, ImportError) as error:
-        raise CheckpointError(
-            f"no tokenizer can be read from {folder}: {error}",
-            plugin="text:hf",
-            value=str(folder),
-            remedy="put the model's tokenizer.json beside its config.json",
-        ) from error
+        raise _no_tokenizer(folder, f": {error}") from error
+    # transformers invents an empty vocabulary where there is no file to read.
+    if not any((folder / name).is_file() for name in slow.vocab_files_names.values()):
+        raise _no_tokenizer(folder)
     return Tokenizer.from_str(slow.backend_tokenizer.to_str())
+
+
+def _no_tokenizer(folder: Path, why: str = "") -> CheckpointError:
+    return CheckpointError(
+        f"no tokenizer can be read from {folder}{why}",
+        plugin="text:hf",
+        value=str(folder),
+        remedy="put the model's tokenizer.json beside its config.json",
+    )
 
 
 def _pad_id(tokenizer: Tokenizer, settings: dict[str, Any], model: dict[str, Any]) -> int:
