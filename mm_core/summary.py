@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from mm_core.api.contracts import FitResult
 from mm_core.recipe.recipe import Recipe
+from mm_core.schema.schema import ColumnPlan
 
 PLAN_FROM_VERBOSITY = 2
 SUMMARY_FROM_VERBOSITY = 1
+ALL_FROM_VERBOSITY = 3
+
+SHOWN_COLUMNS = 30
+SHOWN_ITEMS = 6
+KEY_WIDTH = 36
+VALUE_WIDTH = 24
 
 
-def plan_tables(recipe: Recipe) -> list[Table]:
-    """The columns with reasons, and every setting with its origin."""
-    columns = Table(title="columns", title_justify="left")
-    for heading in ("column", "read as", "why"):
-        columns.add_column(heading, overflow="fold")
-    for plan in recipe.columns.columns:
-        read_as = "not used" if plan.modality is None else f"{plan.modality} ({plan.kind})"
-        columns.add_row(plan.name, read_as, plan.reason)
-    settings = Table(title="recipe", title_justify="left")
-    for heading in ("key", "value", "from"):
-        settings.add_column(heading, overflow="fold")
-    for key, value in recipe.flat().items():
-        settings.add_row(key, str(value), recipe.origin(key))
-    return [columns, settings]
+def plan_text(recipe: Recipe, *, full: bool, width: int | None = None) -> str:
+    """The columns with reasons, and the settings with their origins.
+
+    Args:
+        recipe: the plan.
+        full: every column and every setting; else some columns, and no settings at their defaults.
+        width: of a line in characters; None: the terminal's.
+    """
+    width = max(width or Console(stderr=True).width, 60)
+    return "\n".join([*_columns(recipe, full, width), "", *_settings(recipe, full, width)])
 
 
 def print_plan(recipe: Recipe, verbosity: int) -> None:
     """Print the plan to standard error."""
-    if verbosity < PLAN_FROM_VERBOSITY:
-        return
-    console = Console(stderr=True)
-    for table in plan_tables(recipe):
-        console.print(table)
+    if verbosity >= PLAN_FROM_VERBOSITY:
+        _say(plan_text(recipe, full=verbosity >= ALL_FROM_VERBOSITY))
 
 
 def print_fit_summary(
@@ -51,7 +55,92 @@ def print_fit_summary(
     )
     saved = "not saved yet: predictor.save(path)" if path is None else f"saved in {path}"
     parts = ", ".join(f"{name} ({part.id})" for name, part in recipe.backbones.items())
-    Console(stderr=True).print(
-        f"{recipe.task.id} from {parts}: {seconds:.0f} s, {result.stopped}{best}; {saved}",
-        highlight=False,
-    )
+    _say(f"{recipe.task.id} from {parts}: {seconds:.0f} s, {result.stopped}{best}\n{saved}")
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+# ---- columns -----------------------------------------------------------------------------------
+
+
+def _columns(recipe: Recipe, full: bool, width: int) -> list[str]:
+    plans = recipe.columns.columns
+    used = [plan for plan in plans if plan.modality is not None]
+    hidden = used if not full and len(used) > SHOWN_COLUMNS else []
+    hidden = hidden[SHOWN_COLUMNS:]
+    folded = {plan.name for plan in hidden}
+    shown = [plan for plan in plans if plan.name not in folded]
+    names = _width([plan.name for plan in shown], KEY_WIDTH)
+    kinds = _width([_read_as(plan) for plan in shown], KEY_WIDTH)
+    lines = ["columns"]
+    for plan in shown:
+        head = f"  {plan.name:<{names}}  {_read_as(plan):<{kinds}}  "
+        lines += _hang(head, plan.reason, len(head), width)
+    for kind, count in Counter(map(_read_as, hidden)).items():
+        lines.append(f"  ... and {count} more: {kind}")
+    return lines
+
+
+def _read_as(plan: ColumnPlan) -> str:
+    if plan.modality is None:
+        return "not used"
+    return f"{plan.modality.split(':')[-1]} ({plan.kind})"
+
+
+# ---- settings ----------------------------------------------------------------------------------
+
+
+def _settings(recipe: Recipe, full: bool, width: int) -> list[str]:
+    rows = [
+        (key, _value(value, full), recipe.origin(key))
+        for key, value in recipe.flat().items()
+        if key != "format"
+    ]
+    shown = [row for row in rows if full or row[2] != "default"]
+    keys = _width([key for key, _, _ in shown], KEY_WIDTH)
+    values = _width([value for _, value, _ in shown], VALUE_WIDTH)
+    arrow = 2 + keys + 3 + values + 2
+    lines = ["settings <- where they come from"]
+    for key, value, origin in shown:
+        head = f"  {key:<{keys}} = "
+        said = _hang(head, value, len(head), width)
+        if len(said[-1]) + 2 > arrow:
+            said.append("")
+        last = f"{said.pop():<{arrow}}<- "
+        lines += [*said, *_hang(last, origin, arrow + 3, width)]
+    if len(shown) < len(rows):
+        lines.append(f"  and {len(rows) - len(shown)} at their defaults")
+    return lines
+
+
+def _value(value: Any, full: bool) -> str:
+    """As it can be typed after ``--set key=``."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and len(value) > SHOWN_ITEMS and not full:
+        few = json.dumps(value[:SHOWN_ITEMS], ensure_ascii=False)
+        return f"{few[:-1]}, ... {len(value)} in all]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+# ---- layout ------------------------------------------------------------------------------------
+
+
+def _width(texts: Sequence[str], most: int) -> int:
+    """Width of a column in which all texts of at most ``most`` characters fit."""
+    return max((len(text) for text in texts if len(text) <= most), default=0)
+
+
+def _hang(head: str, text: str, indent: int, width: int) -> list[str]:
+    """``head`` and ``text``, wrapped to ``width`` with a hanging indent."""
+    indent = indent if indent <= width - 20 else 6
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]

@@ -1,0 +1,44 @@
+"""``mm embed``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mm_core.cli import options as opt
+from mm_core.cli.answer import Answer
+from mm_core.cli.write import VECTORS, check_ending, write_vectors
+
+
+def embed(
+    model: opt.Model,
+    data: opt.Data,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="A .npy (float32 [N, D]) or .parquet file.")
+    ],
+    on_error: Annotated[
+        Literal["raise", "missing"],
+        typer.Option(help="Cells that cannot be read: stop, or take them as missing."),
+    ] = "raise",
+    plugin: opt.Plugins = None,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+) -> Answer:
+    """Write one vector per row, in the order of the rows.
+
+    Example: mm embed model test.csv --out vectors.npy
+    """
+    check_ending(out, VECTORS)
+    import pandas as pd
+
+    from mm_core.predictor import MultiModalPredictor
+
+    predictor = MultiModalPredictor.load(model, plugins=plugin or ())
+    vectors = pd.DataFrame(predictor.extract_embedding(data, as_pandas=True, on_error=on_error))
+    write_vectors(vectors, out)
+    rows, width = vectors.shape
+    return Answer(
+        {"out": str(out), "shape": [rows, width]}, f"{rows} vectors of {width} written to {out}"
+    )

@@ -1,0 +1,118 @@
+"""``mm inspect``"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+from mm_core.cli import options as opt
+from mm_core.cli.answer import Answer
+
+
+def inspect(model: opt.Model, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> Answer:
+    """Show what a saved model consists of. Nothing of it is loaded but its manifest.
+
+    Example: mm inspect model
+    """
+    data = describe(model)
+
+    from mm_core.artifact.manifest import Manifest
+    from mm_core.summary import plan_text
+
+    plan = plan_text(Manifest.read(model).recipe, full=verbose)
+    return Answer(data, "\n".join([*_head(data), "", plan, "", *_files(data)]))
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """All facts of a saved model, JSON-able, read from its manifest.
+
+    Raises:
+        ArtifactError: it is no saved model of this format.
+    """
+    from mm_core.artifact.manifest import FILE, Manifest
+
+    manifest = Manifest.read(folder)
+    recipe = manifest.recipe
+    return {
+        "model": str(folder),
+        "format": manifest.format,
+        "mm_core": manifest.mm_core,
+        "plugins": [
+            {**record.model_dump(), "installed": _installed(record.distribution)}
+            for record in manifest.plugins
+        ],
+        "task": recipe.task.id,
+        "label": list(recipe.data.label),
+        "backbones": {name: part.id for name, part in recipe.backbones.items()},
+        "fusion": recipe.fusion.id if recipe.fusion else None,
+        "validation_metric": recipe.data.validation_metric,
+        "best_score": manifest.best_score,
+        "validations": len(manifest.history),
+        "columns": [plan.model_dump() for plan in recipe.columns.columns],
+        "recipe": {
+            key: {"value": value, "origin": recipe.origin(key)}
+            for key, value in recipe.flat().items()
+        },
+        "files": {name: _size(folder / name) for name in sorted([FILE, *manifest.files])},
+    }
+
+
+def _installed(distribution: str | None) -> str | None:
+    """Version of the distribution in this environment."""
+    if distribution is None:
+        return None
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _size(path: Path) -> int | None:
+    """Bytes, or None where there is no such file."""
+    return path.stat().st_size if path.is_file() else None
+
+
+def _head(data: dict[str, Any]) -> list[str]:
+    score = data["best_score"]
+    metric = data["validation_metric"].split(":")[-1]
+    best = "no validation" if score is None else f"best validation {metric} {score:.4f}"
+    lines = [
+        f"model    {data['model']} (format {data['format']}, written by mm-core {data['mm_core']})",
+        f"task     {data['task']} of {', '.join(data['label'])}; {best}",
+    ]
+    for record in data["plugins"]:
+        lines.append(f"plugin   {_plugin(record)}")
+    return lines
+
+
+def _plugin(record: dict[str, Any]) -> str:
+    if record["distribution"] is None:
+        return f"{record['name']} (a file of its own, sha256 {(record['sha256'] or '')[:12]}...)"
+    wanted = f"{record['name']} ({record['distribution']} {record['version']})"
+    if record["installed"] is None:
+        return f"{wanted} - not installed here: pip install {record['distribution']}"
+    if record["installed"] != record["version"]:
+        return f"{wanted} - here: {record['installed']}"
+    return wanted
+
+
+def _files(data: dict[str, Any]) -> list[str]:
+    sizes = {name: _readable(size) for name, size in data["files"].items()}
+    width = max(map(len, sizes))
+    total = sum(size or 0 for size in data["files"].values())
+    return [
+        f"files ({_readable(total)})",
+        *(f"  {name:<{width}}  {size:>9}" for name, size in sizes.items()),
+    ]
+
+
+def _readable(size: int | None) -> str:
+    if size is None:
+        return "missing"
+    amount = float(size)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"

@@ -1,0 +1,54 @@
+"""A command group that knows names and summaries, and imports a command when it is typed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from mm_core.cli.run import runnable
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A command that is not imported yet.
+
+    Attributes:
+        target: ``"package.module:function"``.
+        summary: its line in the list of commands.
+    """
+
+    target: str
+    summary: str
+
+
+class LazyGroup(TyperGroup):
+    """Subclasses name their ``lazy`` commands; those stand before the ones given to typer."""
+
+    lazy: ClassVar[Mapping[str, Lazy]] = {}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        stand_ins = {
+            name: TyperCommand(name, help=entry.summary) for name, entry in self.lazy.items()
+        }
+        self.commands = {**stand_ins, **self.commands}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that ``args`` begin with; typer asks for it to run or complete it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and name in self.lazy:
+            command = imported(name, self.lazy[name].target)
+        return name, command, rest
+
+
+def imported(name: str, target: str) -> Any:
+    """The typer command of the function that ``target`` names."""
+    module, _, function = target.partition(":")
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(name)(runnable(getattr(importlib.import_module(module), function)))
+    return typer.main.get_command(app)

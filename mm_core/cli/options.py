@@ -1,0 +1,143 @@
+"""Options that several commands share, and how their text is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        help="A .csv, .tsv, .parquet, .jsonl or .json file. Relative paths in its cells start at "
+        "its folder.",
+    ),
+]
+Model = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", show_default=False, help="The folder of a saved model."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only notes and errors.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Every setting, and tracebacks of errors.")
+]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="A one-file plugin to load; may be repeated.",
+    ),
+]
+Label = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="COLUMN", help="The label column; may be repeated."),
+]
+ProblemType = Annotated[
+    str | None,
+    typer.Option("--problem-type", metavar="TASK", help="Inferred from the label if not given."),
+]
+Preset = Annotated[
+    list[str] | None,
+    typer.Option("--preset", metavar="NAME", help="See mm presets; may be repeated."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting of the recipe, such as training.epochs=3; VALUE is JSON, or else a string; "
+        "may be repeated.",
+    ),
+]
+ColumnType = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column-type",
+        metavar="COLUMN=KIND",
+        help="What a column holds, where mm plan shows it wrong; 'ignore' leaves it out; may be "
+        "repeated.",
+    ),
+]
+EvalMetric = Annotated[
+    str | None,
+    typer.Option("--eval-metric", metavar="NAME", help="Metric of mm evaluate; by the task."),
+]
+ValidationMetric = Annotated[
+    str | None,
+    typer.Option(
+        "--validation-metric",
+        metavar="NAME",
+        help="Metric that chooses the best epoch; the eval metric if not given.",
+    ),
+]
+HoldoutFrac = Annotated[
+    float | None,
+    typer.Option(
+        "--holdout-frac",
+        metavar="SHARE",
+        help="Share of rows held out for validation; by the number of rows.",
+    ),
+]
+SampleWeight = Annotated[
+    str | None,
+    typer.Option("--sample-weight", metavar="COLUMN", help="Column of row weights."),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, metavar="N", help="Of split, new weights and batches; 0."),
+]
+
+
+def verbosity(quiet: bool, verbose: bool) -> int:
+    """The predictor's verbosity: 0 quiet, 2 plan and progress, 3 every setting."""
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose exclude each other")
+    return 0 if quiet else 3 if verbose else 2
+
+
+def settings(given: Sequence[str] | None) -> dict[str, Any]:
+    """``["training.epochs=3", "fusion=mean"]`` -> ``{"training.epochs": 3, "fusion": "mean"}``."""
+    pairs = [_pair(text, text.partition("="), "--set") for text in given or ()]
+    return {key: _value(value) for key, value in _unique(pairs, "--set").items()}
+
+
+def column_types(given: Sequence[str] | None) -> dict[str, str]:
+    """``["age=numerical"]`` -> ``{"age": "numerical"}``; the name may hold ``=`` itself."""
+    pairs = [_pair(text, text.rpartition("="), "--column-type") for text in given or ()]
+    return _unique(pairs, "--column-type")
+
+
+def _pair(text: str, parts: tuple[str, str, str], option: str) -> tuple[str, str]:
+    key, equals, value = parts
+    if not equals or not key.strip():
+        raise typer.BadParameter(f"{text!r} is not of the form {_FORMS[option]}", param_hint=option)
+    return key.strip(), value
+
+
+_FORMS = {"--set": "key=value", "--column-type": "column=kind"}
+
+
+def _unique(pairs: Sequence[tuple[str, str]], option: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in pairs:
+        if found.setdefault(key, value) != value:
+            raise typer.BadParameter(
+                f"{key} is given twice: {found[key]!r} and {value!r}", param_hint=option
+            )
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -1,0 +1,62 @@
+"""``mm plan``"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mm_core.cli import options as opt
+from mm_core.cli.answer import Answer
+from mm_core.cli.settings import Settings
+from mm_core.cli.write import write_text
+
+
+def plan(
+    data: opt.Data,
+    label: Annotated[
+        list[str],
+        typer.Option("--label", metavar="COLUMN", help="The label column; may be repeated."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the recipe, for mm fit --recipe."),
+    ] = None,
+    preset: opt.Preset = None,
+    set_: opt.Set = None,
+    column_type: opt.ColumnType = None,
+    problem_type: opt.ProblemType = None,
+    eval_metric: opt.EvalMetric = None,
+    validation_metric: opt.ValidationMetric = None,
+    holdout_frac: opt.HoldoutFrac = None,
+    seed: opt.Seed = None,
+    sample_weight: opt.SampleWeight = None,
+    plugin: opt.Plugins = None,
+    as_json: opt.AsJson = False,
+    verbose: opt.Verbose = False,
+) -> Answer:
+    """Show what fit would do, and why, without training.
+
+    Example: mm plan train.csv --label y --out recipe.json
+    """
+    asked = Settings(
+        problem_type,
+        preset,
+        set_,
+        column_type,
+        eval_metric,
+        validation_metric,
+        holdout_frac,
+        sample_weight,
+        seed,
+    )
+    recipe = asked.predictor(label, plugin).plan(data, **asked.planning())
+
+    from mm_core.summary import plan_text
+
+    text = recipe.to_json()
+    if out is not None:
+        write_text(text + "\n", out)
+    return Answer(json.loads(text), plan_text(recipe, full=verbose))

@@ -1,0 +1,101 @@
+"""Write answers to a file whose ending says the format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mm_core.api.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def check_ending(path: Path | None, known: Mapping[str, Any]) -> None:
+    """Refuse an ending that cannot be written, before any work is done."""
+    if path is not None and path.suffix.lower() not in known:
+        raise typer.BadParameter(
+            f"cannot tell how to write {str(path)!r}; known endings: {', '.join(known)}",
+            param_hint="--out",
+        )
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table. An index that is more than the row number is kept: as columns, or as it is.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    _write(path, lambda: FRAMES[path.suffix.lower()](frame, path))
+
+
+def write_vectors(vectors: pd.DataFrame, path: Path) -> None:
+    """Write float32 [N, D]; as a table also the index.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    _write(path, lambda: VECTORS[path.suffix.lower()](vectors, path))
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write UTF-8 text.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    _write(path, lambda: path.write_text(text, encoding="utf-8"))
+
+
+def with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its index as leading columns, unless that only counts the rows."""
+    import pandas as pd
+
+    counts = frame.index.equals(pd.RangeIndex(len(frame))) and frame.index.name is None
+    if counts:
+        return frame
+    names = [
+        name if name is not None else "index" if frame.index.nlevels == 1 else f"index_{level}"
+        for level, name in enumerate(frame.index.names)
+    ]
+    return frame.reset_index(names=names)
+
+
+def _write(path: Path, write: Callable[[], object]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write()
+    except OSError as error:
+        raise DataError(
+            f"cannot write {str(path)!r}: {error}", value=str(path), remedy="choose another --out"
+        ) from error
+
+
+def _csv(frame: pd.DataFrame, path: Path) -> None:
+    with_index(frame).to_csv(path, index=False)
+
+
+def _parquet(frame: pd.DataFrame, path: Path) -> None:
+    frame.rename(columns=str).to_parquet(path)
+
+
+def _jsonl(frame: pd.DataFrame, path: Path) -> None:
+    table = with_index(frame)
+    table.to_json(path, orient="records", lines=True, double_precision=15, force_ascii=False)
+
+
+def _npy(vectors: pd.DataFrame, path: Path) -> None:
+    import numpy as np
+
+    np.save(path, vectors.to_numpy())
+
+
+FRAMES: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".jsonl": _jsonl,
+}
+VECTORS: dict[str, Callable[[pd.DataFrame, Path], None]] = {".npy": _npy, ".parquet": _parquet}
