@@ -98,11 +98,11 @@ def test_trace_prints_each_call_with_plugin_and_result(
 _MEASURE = """
 import json, sys, time
 import mm_core.api
-start = time.perf_counter()
+start = time.process_time()
 from mm_core.plugins import Registry
 registry = Registry()
 print(json.dumps({
-    "seconds": time.perf_counter() - start,
+    "seconds": time.process_time() - start,
     "plugins": len(registry.plugins),
     "problems": [problem.error.message for problem in registry.problems],
     "heavy": sorted({name.split(".")[0] for name in sys.modules} & {
@@ -131,12 +131,13 @@ def test_discovery_of_30_plugins_is_light_and_quick(
             "    return [FusionHeadSpec(name='x', target='torch.nn:Linear', summary='x')]\n",
         )
     environ = {"MM_PLUGINS": ",".join(wanted)}
-    # The best of three: the machine may be busy, and the first run writes the bytecode.
+    # Processor time, the best of three: others may use the machine, the first writes the bytecode.
     runs = [measure(site, environ) for _ in range(3)]
     assert runs[0]["plugins"] == 31
     assert runs[0]["problems"] == []
     assert runs[0]["heavy"] == []
-    assert min(float(str(run["seconds"])) for run in runs) < 0.1
+    seconds = [float(str(run["seconds"])) for run in runs]
+    assert min(seconds) < 0.1, seconds
 
 
 def test_discovery_of_everything_installed_imports_nothing_heavy(site: Path) -> None:
