@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -149,14 +150,13 @@ class CategoryColumn:
         kept = ranked[: config.max_categories]
         return cls(name, tuple(key for _, key in kept), tuple(count for count, _ in kept))
 
-    @property
-    def cardinality(self) -> int:
-        """Number of codes."""
-        return FIRST + len(self.keys)
-
     def encode(self, series: pd.Series) -> Coded:
         """Codes, [N]."""
-        return _coded(read_keys(series), self.keys)
+        return _coded(read_keys(series), self._index)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {key: FIRST + position for position, key in enumerate(self.keys)}
 
     def state(self) -> dict[str, Any]:
         """JSON-able."""
@@ -178,8 +178,6 @@ class BooleanColumn:
 
     name: str
     counts: tuple[int, ...]
-    keys = ("false", "true")
-    cardinality = FIRST + 2
     complaint = "neither true nor false"
 
     @classmethod
@@ -190,7 +188,7 @@ class BooleanColumn:
 
     def encode(self, series: pd.Series) -> Coded:
         """Codes, [N]."""
-        return _coded(read_truths(series), self.keys)
+        return _coded(read_truths(series), {"false": FIRST, "true": FIRST + 1})
 
     def state(self) -> dict[str, Any]:
         """JSON-able."""
@@ -215,8 +213,7 @@ CATEGORICAL: dict[str, type[CategoryColumn] | type[BooleanColumn]] = {
 }
 
 
-def _coded(found: Keys, known: tuple[str, ...]) -> Coded:
-    index = {key: FIRST + position for position, key in enumerate(known)}
+def _coded(found: Keys, index: Mapping[str, int]) -> Coded:
     table = np.array([*(index.get(key, UNSEEN) for key in found.keys), MISSING], dtype=np.int64)
     return Coded(table[found.codes], found.bad)
 
