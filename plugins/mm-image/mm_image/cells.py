@@ -23,7 +23,7 @@ ImageKind = Literal["path", "bytes", "base64", "pixels"]
 _SEPARATOR = re.compile(r";(?!base64,)")  # the ';' of 'data:image/png;base64,...' joins nothing
 _DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _BASE64_HEAD = 44  # characters that hold HEAD_SIZE bytes, whole groups of four
-_PREVIEW = 60
+_PREVIEW = 120
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,19 +35,17 @@ class ImageCell:
             (a Pillow image or an array).
         value: of that kind.
         column: the column it stands in.
+        shown: the value as an error message shows it.
     """
 
     kind: ImageKind
     value: Any
     column: str
-
-    def preview(self) -> str:
-        """Short text for an error message."""
-        return preview(self.value)
+    shown: str
 
 
 def preview(value: Any) -> str:
-    """Short text that tells the value of a cell, at most about 60 characters."""
+    """Short text that tells the value of a cell, at most about 120 characters."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"{len(value)} bytes"
     if not isinstance(value, (str, Path)):

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mm_image.cells import ImageCell, base64_body
+from mm_image.cells import ImageCell, base64_body, preview
 from mm_image.signatures import HEAD_SIZE, image_format
 
 _ORIENTATION = 0x0112
@@ -45,6 +45,7 @@ _PILLOW_ERRORS = (
     IndexError,
     KeyError,
     OverflowError,
+    RuntimeError,  # AVIF; NotImplementedError of DDS
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
@@ -64,18 +65,18 @@ def find_image(part: Any, folder: Path, column: str) -> ImageCell:
     """
     if isinstance(part, bytes):
         _check_head(part[:HEAD_SIZE], part)
-        return ImageCell("bytes", part, column)
+        return ImageCell("bytes", part, column, preview(part))
     if isinstance(part, (Image.Image, np.ndarray)):
-        return ImageCell("pixels", part, column)
+        return ImageCell("pixels", part, column, preview(part))
     if not isinstance(part, (str, os.PathLike)):
         raise UnreadableImageError(f"a {type(part).__name__} is not an image")
     text = os.fspath(part)
     body = base64_body(text)
     if body is not None:
-        return ImageCell("base64", body, column)
+        return ImageCell("base64", body, column, preview(text))
     path = folder / text
     _check_head(_head_of(path, text), path)
-    return ImageCell("path", str(path), column)
+    return ImageCell("path", str(path), column, preview(text))
 
 
 def decode(cell: ImageCell, max_pixels: int) -> Image.Image:

@@ -1,7 +1,8 @@
 """timm's transform at evaluation, in Pillow and numpy.
 
-Equal to ``timm.data.create_transform(**data_config, is_training=False)`` within one grey level. The
-crop is cut out while resizing, which saves work and bounds memory for images that are very long.
+Equal to ``timm.data.create_transform(**data_config, is_training=False)``. Only for images about 200
+times as long as wide the crop is cut out while resizing, which bounds memory and moves single
+pixels by a few grey levels (Pillow may then take its two passes in the other order).
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ _RESAMPLE = {
     "box": Image.Resampling.BOX,
     "hamming": Image.Resampling.HAMMING,
 }
+_WHOLE = 256
+"""A resized image of so many times the pixels wanted is still made as a whole."""
+
 _CROP_MODES = ("center", "squash", "border")
 
 
@@ -96,18 +100,16 @@ class Preprocessing:
 
     def resize_and_crop(self, image: Image.Image) -> np.ndarray:
         """uint8 [height, width, 3] of an RGB image."""
-        source_width, source_height = image.size
-        rows, columns = self._resized_size(source_height, source_width)
+        rows, columns = self._resized_size(image.height, image.width)
         top, visible_rows = _window(rows, self.height)
         left, visible_columns = _window(columns, self.width)
-        scale_x, scale_y = source_width / columns, source_height / rows
-        box = (
-            max(left, 0) * scale_x,
-            max(top, 0) * scale_y,
-            min((max(left, 0) + visible_columns) * scale_x, source_width),
-            min((max(top, 0) + visible_rows) * scale_y, source_height),
-        )
-        pixels = np.asarray(image.resize((visible_columns, visible_rows), self.resample, box=box))
+        x, y = max(left, 0), max(top, 0)
+        seen = (x, y, x + visible_columns, y + visible_rows)
+        if rows * columns <= _WHOLE * self.height * self.width:
+            small = image.resize((columns, rows), self.resample).crop(seen)
+        else:
+            small = self._resize_window(image, rows, columns, seen)
+        pixels = np.asarray(small)
         if pixels.shape[:2] == (self.height, self.width):
             return pixels
         padded = np.empty((self.height, self.width, 3), np.uint8)
@@ -116,13 +118,24 @@ class Preprocessing:
         padded[y : y + visible_rows, x : x + visible_columns] = pixels
         return padded
 
-    def normalise(self, pixels: np.ndarray) -> np.ndarray:
-        """float32 [..., 3, height, width] of uint8 [..., height, width, 3]."""
-        *leading, height, width, _ = pixels.shape
-        out = np.empty((*leading, 3, height, width), np.float32)
+    def _resize_window(
+        self, image: Image.Image, rows: int, columns: int, seen: tuple[int, int, int, int]
+    ) -> Image.Image:
+        """Resize only what is ``seen`` (left, top, right, bottom) of the resized image."""
+        scale_x, scale_y = image.width / columns, image.height / rows
+        left, top, right, bottom = seen
+        box = (
+            left * scale_x,
+            top * scale_y,
+            min(right * scale_x, image.width),
+            min(bottom * scale_y, image.height),
+        )
+        return image.resize((right - left, bottom - top), self.resample, box=box)
+
+    def normalise(self, pixels: np.ndarray, out: np.ndarray) -> None:
+        """Write uint8 ``pixels`` [height, width, 3] into float32 ``out`` [3, height, width]."""
         for channel, values in enumerate(self._levels):
-            np.take(values, pixels[..., channel], out=out[..., channel, :, :], mode="clip")
-        return out
+            np.take(values, pixels[..., channel], out=out[channel], mode="clip")
 
     @cached_property
     def _levels(self) -> np.ndarray:

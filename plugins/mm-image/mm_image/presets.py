@@ -57,14 +57,14 @@ CARDS = (
     CheckpointCard(
         name="caformer_s36.sail_in22k_ft_in1k",
         summary="CAFormer-S36, ImageNet-22k then 1k at 224 px, 85.8 %",
-        parameters=39_299_306,
+        parameters=39_297_102,
         license="apache-2.0",
         reference="arxiv:2210.13452",
     ),
     CheckpointCard(
         name="caformer_b36.sail_in22k_ft_in1k",
         summary="CAFormer-B36, ImageNet-22k then 1k at 224 px, 87.4 %",
-        parameters=98_751_130,
+        parameters=98_753_614,
         license="apache-2.0",
         reference="arxiv:2210.13452",
     ),

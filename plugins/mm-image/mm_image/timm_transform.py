@@ -77,8 +77,8 @@ class TimmTransform(Processor):
         """Decode and transform the rows at these positions; ``targets`` are not touched."""
         cells = encoded.arrays["cells"][rows]
         mask = encoded.arrays["image_mask"][rows].copy()
-        shape = (*mask.shape, self.preprocessing.height, self.preprocessing.width, 3)
-        pixels = np.zeros(shape, np.uint8)
+        size = (self.preprocessing.height, self.preprocessing.width)
+        pixels = np.zeros((*mask.shape, 3, *size), np.float32)
         transform = self._transform(augment, mask.shape)
         bad: list[BadCell] = []
         for slot in zip(*np.nonzero(mask), strict=True):
@@ -87,12 +87,10 @@ class TimmTransform(Processor):
                 image = decode(cell, self.config.max_pixels)
             except UnreadableImageError as error:
                 mask[slot] = False
-                bad.append(BadCell(int(rows[slot[0]]), cell.column, cell.preview(), str(error)))
+                bad.append(BadCell(int(rows[slot[0]]), cell.column, cell.shown, str(error)))
                 continue
-            pixels[slot] = transform(image, slot)
-        normalised = self.preprocessing.normalise(pixels)
-        normalised[~mask] = 0.0
-        arrays = {"pixels": normalised, "image_mask": mask}
+            self.preprocessing.normalise(transform(image, slot), out=pixels[slot])
+        arrays = {"pixels": pixels, "image_mask": mask}
         return InputBatch(arrays=arrays, present=mask.any(axis=1), bad=bad)
 
     @property
