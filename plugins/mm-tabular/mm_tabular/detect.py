@@ -83,9 +83,7 @@ def _categories(sample: ColumnSample, texts: list[str]) -> Detection | None:
     count = max(round(sample.n_rows * (1 - sample.null_share)), 1)
     repeats = max(count / max(sample.n_unique, 1), 1.0)
     words = sum(_words(text) for text in texts) / len(texts)
-    reason = (
-        f"{sample.n_unique} distinct strings in {count} rows, {words:.0f} word(s) long on average"
-    )
+    reason = f"{sample.n_unique} distinct strings in {count} rows, about {words:.0f} word(s) each"
     if (repeats >= 5 and sample.n_unique <= FEW) or (repeats >= 20 and words < LONG):
         return Detection("categorical", 0.9, reason)
     if (count >= 20 and sample.n_unique > 0.95 * count) or words >= LONG:
