@@ -85,7 +85,7 @@ class TimmImage(Backbone):
 
     def _features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens [N, T, D'] and pooled [N, D] of ``images`` [N, 3, H, W]."""
-        with _batch_norm_of_one(self.model, len(images)):
+        with _batch_norm_of_one(self.model, images.shape[0]):
             features = self.model.forward_features(images)
             pooled: Tensor = self.model.forward_head(features, pre_logits=True)
         if not isinstance(features, Tensor) or features.ndim not in (3, 4):
@@ -132,11 +132,12 @@ def _chosen(
     """The ``architecture`` to train; ``size`` is [height, width] of the images."""
     if checkpoint is None:
         name, arguments = config.random_model, {}
-        fixed = fixed_size(name)
+        sized = fixed_size(name)
     else:
         name = checkpoint.details["architecture"]
         arguments = dict(checkpoint.details.get("arguments") or {})
         fixed = bool(checkpoint.details["pretrained_cfg"].get("fixed_input_size"))
-    if fixed:  # a model that is built for one size
+        sized = fixed or "img_size" in arguments
+    if sized:  # the model is built for one size
         arguments["img_size"] = list(size)
     return {"model": name, "arguments": arguments, "pretrained": checkpoint is not None}

