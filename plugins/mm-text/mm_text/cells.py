@@ -39,14 +39,15 @@ def read_texts(column: pd.Series, max_chars: int) -> Texts:
 
     Args:
         column: [N], of any dtype.
-        max_chars: longer cells are cut, after the white space around them is gone.
+        max_chars: of a cell no more than this is looked at, white space in front included.
     """
     bad: list[BadCell] = []
     if not isinstance(column.dtype, pd.StringDtype):
         column, bad = _from_objects(column.astype(object))
-    strings = _as_strings(column).str.strip().str.slice(0, max_chars)
-    filled = (strings.notna() & (strings != "")).to_numpy(dtype=bool)
-    return Texts(strings[filled].tolist(), np.flatnonzero(filled), bad)
+    strings = _as_strings(column).str.slice(0, max_chars).str.strip()
+    texts = strings.fillna("").to_numpy(dtype=object)
+    rows = np.flatnonzero(texts != "")
+    return Texts(texts[rows].tolist(), rows, bad)
 
 
 def _from_objects(column: pd.Series) -> tuple[pd.Series, list[BadCell]]:

@@ -72,7 +72,8 @@ def word_folder(tmp_path: Path) -> Callable[..., Checkpoint]:
         )
         folder = tmp_path / "words"
         torch.manual_seed(0)
-        transformers.AutoModel.from_config(config).save_pretrained(folder)
+        model = transformers.AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+        model.save_pretrained(folder)
         tokenizer.save(str(folder / "tokenizer.json"))
         (folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": "[PAD]"}))
         return Checkpoint(name="words", source="folder", location=str(folder), format="hf_folder")

@@ -232,7 +232,7 @@ def test_a_row_without_tokens_still_reads_something(
 ) -> None:
     data = table(a=["w1", None])
     state = fitted(data, words).state()
-    bare = {"prefix": [], "suffix": [], "separator": []}
+    bare: dict[str, list[int]] = {"prefix": [], "suffix": [], "separator": []}
     values = {**state.values, "vocabulary": {**state.values["vocabulary"], **bare}}
     bare_state = State(values=values, assets=state.assets)
     processor = HFTokenizer.from_state(HFTokenizerConfig(), [Field("a", "text")], bare_state)
