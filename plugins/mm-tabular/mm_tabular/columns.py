@@ -219,11 +219,12 @@ def _coded(found: Keys, index: Mapping[str, int]) -> Coded:
 
 
 def _format_of(series: pd.Series) -> str:
-    """The one format of all strings in the column, else ``mixed``."""
+    """The one format of up to a thousand strings spread over the column, else ``mixed``."""
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return ISO
     distinct = {cell.strip() for cell in series.tolist() if isinstance(cell, str) and cell.strip()}
-    return (find_format(sorted(distinct)) or MIXED) if distinct else ISO
+    spread = sorted(distinct)[:: 1 + len(distinct) // 1000]
+    return (find_format(spread) or MIXED) if distinct else ISO
 
 
 def _circles(days: FloatArray) -> dict[str, FloatArray]:
