@@ -21,8 +21,9 @@ ALL_FROM_VERBOSITY = 3
 
 SHOWN_COLUMNS = 30
 SHOWN_ITEMS = 6
-KEY_WIDTH = 36
+NAME_WIDTH = 36
 VALUE_WIDTH = 24
+KEY_SHARE = 0.45
 
 
 def plan_text(recipe: Recipe, *, full: bool, width: int | None = None) -> str:
@@ -72,8 +73,8 @@ def _columns(recipe: Recipe, full: bool, width: int) -> list[str]:
     hidden = hidden[SHOWN_COLUMNS:]
     folded = {plan.name for plan in hidden}
     shown = [plan for plan in plans if plan.name not in folded]
-    names = _width([plan.name for plan in shown], KEY_WIDTH)
-    kinds = _width([_read_as(plan) for plan in shown], KEY_WIDTH)
+    names = _width([plan.name for plan in shown], NAME_WIDTH)
+    kinds = _width([_read_as(plan) for plan in shown], NAME_WIDTH)
     lines = ["columns"]
     for plan in shown:
         head = f"  {plan.name:<{names}}  {_read_as(plan):<{kinds}}  "
@@ -99,7 +100,7 @@ def _settings(recipe: Recipe, full: bool, width: int) -> list[str]:
         if key != "format"
     ]
     shown = [row for row in rows if full or row[2] != "default"]
-    keys = _width([key for key, _, _ in shown], KEY_WIDTH)
+    keys = _width([key for key, _, _ in shown], int(width * KEY_SHARE))
     values = _width([value for _, value, _ in shown], VALUE_WIDTH)
     arrow = 2 + keys + 3 + values + 2
     lines = ["settings <- where they come from"]

@@ -45,11 +45,16 @@ app.add_typer(
 )
 
 
-@app.callback()
-def mm(
-    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
-) -> None:
-    """Train on tables of text, images and numbers: mm fit train.csv --label y"""
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         print(f"mm-core {mm_core.__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def mm(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Train on tables of text, images and numbers: mm fit train.csv --label y"""

@@ -10,8 +10,6 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from mm_core.cli.run import runnable
-
 
 @dataclass(frozen=True)
 class Lazy:
@@ -48,6 +46,8 @@ class LazyGroup(TyperGroup):
 
 def imported(name: str, target: str) -> Any:
     """The typer command of the function that ``target`` names."""
+    from mm_core.cli.run import runnable  # mm --help does not pay for the errors' pydantic
+
     module, _, function = target.partition(":")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(name)(runnable(getattr(importlib.import_module(module), function)))

@@ -37,7 +37,7 @@ class Settings:
         ]
 
     def predictor(
-        self, label: Sequence[str] | None, plugins: Sequence[Path] | None, **more: Any
+        self, label: list[str] | None, plugins: Sequence[Path] | None, **more: Any
     ) -> MultiModalPredictor:
         """A predictor with the settings that its constructor takes."""
         overrides = settings(self.set)
