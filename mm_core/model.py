@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
+from typing import Any, cast
 
 import torch
 
 from mm_core.api.config import Config
 from mm_core.api.contracts import Field, Processor, Table, Task
 from mm_core.api.nn import Backbone, BackboneContext, FusionHead, Parts, Topology
+from mm_core.api.specs import BackboneSpec, FusionHeadSpec, ProcessorSpec, TaskSpec
 from mm_core.data.encoded import EncodedFrame, encode_inputs
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
@@ -38,7 +38,7 @@ class Model:
         return next(self.topology.parameters()).device
 
 
-def read_config(component: Component, part: Part, where: str) -> Config:
+def read_config(component: Component[Any], part: Part, where: str) -> Config:
     """The validated config of a part of a recipe."""
     return component.config_class().read(part.config, where=where)
 
@@ -55,7 +55,7 @@ def fit_processors(
     """Processors fitted on training rows."""
     fitted: dict[str, Processor] = {}
     for name, part in recipe.inputs.items():
-        component = registry.get("processor", part.processor.id)
+        component = registry.get(ProcessorSpec, part.processor.id)
         reader = next(b for b in recipe.backbones.values() if name in b.inputs)
         processor: Processor = component.load()(
             read_config(component, part.processor, f"inputs.{name}.processor"),
@@ -69,7 +69,7 @@ def fit_processors(
 
 def build_task(recipe: Recipe, registry: Registry) -> Task:
     """The recipe's task, not yet learned."""
-    component = registry.get("task", recipe.task.id)
+    component = registry.get(TaskSpec, recipe.task.id)
     task: Task = component.load()(read_config(component, recipe.task, "task"), recipe.data.label)
     return task
 
@@ -87,7 +87,7 @@ def build_topology(
     info = {name: processor.info for name, processor in processors.items()}
     backbones: dict[str, Backbone] = {}
     for name, part in recipe.backbones.items():
-        component = registry.get("backbone", part.id)
+        component = registry.get(BackboneSpec, part.id)
         context = BackboneContext(
             inputs={given: info[given] for given in part.inputs},
             task=task.info,
@@ -103,13 +103,16 @@ def build_topology(
         task=task,
         fusion=_fusion(recipe, backbones, task, registry),
     )
-    topology: Topology = registry.get("task", recipe.task.id).load("topology")(parts)
+    topology: Topology = registry.get(TaskSpec, recipe.task.id).load("topology")(parts)
     return topology
 
 
 def architectures(topology: Topology) -> dict[str, dict[str, Any]]:
     """Backbone name -> what is needed to build it again without its checkpoint."""
-    return {name: backbone.architecture for name, backbone in topology.backbones.items()}
+    return {
+        name: cast("Backbone", backbone).architecture
+        for name, backbone in topology.backbones.items()
+    }
 
 
 def _fusion(
@@ -117,7 +120,7 @@ def _fusion(
 ) -> FusionHead | None:
     if recipe.fusion is None:
         return None
-    component = registry.get("fusion_head", recipe.fusion.id)
+    component = registry.get(FusionHeadSpec, recipe.fusion.id)
     dims = {name: backbone.dims for name, backbone in backbones.items()}
     head: FusionHead = component.load()(
         read_config(component, recipe.fusion, "fusion"), dims, task.output_dim

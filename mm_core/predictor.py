@@ -19,11 +19,11 @@ from mm_core.api.errors import (
     BadCell,
     BadCellError,
     ConfigError,
-    DataError,
     LabelError,
     MMWarning,
     NotFittedError,
 )
+from mm_core.api.specs import ExporterSpec, TaskSpec
 from mm_core.artifact import load as artifact_load
 from mm_core.artifact import save as artifact_save
 from mm_core.data.align import align
@@ -284,7 +284,7 @@ class MultiModalPredictor:
             format: name of an exporter.
             sample: rows on which the export is compared with the original.
         """
-        component = self._registry.get("exporter", format)
+        component = self._registry.get(ExporterSpec, format)
         exporter = component.load()(component.config_class()())
         reasons = exporter.check(self._model)
         if reasons:
@@ -334,6 +334,8 @@ class MultiModalPredictor:
             raise LabelError(
                 "no label is named", remedy="MultiModalPredictor(label='name of the column')"
             )
+        for problem in self._registry.problems:  # what it would read is planned otherwise
+            warnings.warn(f"not used: {problem.error.message}", MMWarning, stacklevel=3)
         return Request(
             label=self.label,
             problem_type=self.problem_type,
@@ -381,7 +383,7 @@ class MultiModalPredictor:
         if metrics is None:
             return [self.recipe.data.eval_metric]
         asked = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
-        task = self._registry.get("task", self.recipe.task.id)
+        task = self._registry.get(TaskSpec, self.recipe.task.id)
         names = [self._metric_name(metric) for metric in asked]
         return [
             name if name.startswith(CUSTOM_METRIC) else check_metric(name, task, self._registry).id
@@ -409,16 +411,26 @@ class MultiModalPredictor:
         return self._fitted
 
 
-def _names(label: Hashable | Sequence[Hashable] | None) -> tuple[str, ...]:
+def _names(label: object) -> tuple[str, ...]:
     if label is None:
         return ()
-    several = isinstance(label, Sequence) and not isinstance(label, (str, tuple))
-    return tuple(str(name) for name in label) if several else (str(label),)
+    return tuple(str(name) for name in label) if isinstance(label, list) else (str(label),)
 
 
 def registry_with(plugins: Sequence[str | Path]) -> Registry:
-    """The installed components, and those of one-file plugins."""
-    return Registry(local=[Path(path) for path in plugins]) if plugins else default_registry()
+    """The installed components, and those of one-file plugins.
+
+    Raises:
+        PluginError: a one-file plugin cannot be used; it was asked for by name.
+    """
+    if not plugins:
+        return default_registry()
+    registry = Registry(local=[Path(path) for path in plugins])
+    asked = {Path(path).stem for path in plugins}
+    for problem in registry.problems:
+        if problem.name in asked:
+            raise problem.error
+    return registry
 
 
 def _raise_or_report(bad: Sequence[BadCell], on_error: OnError) -> None:

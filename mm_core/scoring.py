@@ -31,9 +31,8 @@ def score(
     """
     if metric.startswith(CUSTOM_METRIC):
         return _custom_score(metric, frame, decoded, custom or {})
-    component = registry.get("metric", metric)
+    component = registry.get(MetricSpec, metric)
     spec = component.spec
-    assert isinstance(spec, MetricSpec)
     if spec.needs not in decoded.views:
         raise MetricError(
             f"metric {metric} needs {spec.needs}, which this task does not give",
@@ -49,8 +48,7 @@ def higher_is_better(metric: str, registry: Registry) -> bool:
     """Direction of a metric; custom ones count as greater is better."""
     if metric.startswith(CUSTOM_METRIC):
         return True
-    spec = registry.get("metric", metric).spec
-    assert isinstance(spec, MetricSpec)
+    spec = registry.get(MetricSpec, metric).spec
     return spec.higher_is_better
 
 

@@ -69,8 +69,7 @@ def _say(text: str) -> None:
 def _columns(recipe: Recipe, full: bool, width: int) -> list[str]:
     plans = recipe.columns.columns
     used = [plan for plan in plans if plan.modality is not None]
-    hidden = used if not full and len(used) > SHOWN_COLUMNS else []
-    hidden = hidden[SHOWN_COLUMNS:]
+    hidden = [] if full else used[SHOWN_COLUMNS:]
     folded = {plan.name for plan in hidden}
     shown = [plan for plan in plans if plan.name not in folded]
     names = _width([plan.name for plan in shown], NAME_WIDTH)
@@ -102,17 +101,21 @@ def _settings(recipe: Recipe, full: bool, width: int) -> list[str]:
     shown = [row for row in rows if full or row[2] != "default"]
     keys = _width([key for key, _, _ in shown], int(width * KEY_SHARE))
     values = _width([value for _, value, _ in shown], VALUE_WIDTH)
-    arrow = 2 + keys + 3 + values + 2
+    arrow = 2 + keys + 3 + values
     lines = ["settings <- where they come from"]
     for key, value, origin in shown:
         head = f"  {key:<{keys}} = "
         said = _hang(head, value, len(head), width)
-        if len(said[-1]) + 2 > arrow:
-            said.append("")
-        last = f"{said.pop():<{arrow}}<- "
-        lines += [*said, *_hang(last, origin, arrow + 3, width)]
+        aligned, close = (f"{said[-1]:<{at}}  <- {origin}" for at in (arrow, 0))
+        beside = next((line for line in (aligned, close) if len(line) <= width), None)
+        if beside is None:
+            lines += [*said, *_hang("      <- ", origin, 9, width)]
+        else:
+            lines += [*said[:-1], beside]
     if len(shown) < len(rows):
-        lines.append(f"  and {len(rows) - len(shown)} at their defaults")
+        lines.append(
+            f"  and {len(rows) - len(shown)} at their defaults (-v, or verbosity=3, shows them)"
+        )
     return lines
 
 

@@ -1,1 +1,1 @@
-"""Saved models: JSON, safetensors and small assets. Loading one executes nothing of its author's."""
+"""Saved models: JSON, safetensors and small assets. Loading one executes nothing of it."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import safetensors
 import safetensors.numpy
 import safetensors.torch
-import torch
 
 from mm_core.api.contracts import FitResult, State
 from mm_core.api.errors import ArtifactError, ConfigError, PluginError
+from mm_core.api.specs import ProcessorSpec, TaskSpec
 from mm_core.artifact.manifest import ARRAYS, ASSETS, WEIGHTS, Manifest
 from mm_core.artifact.save import component_ids, sha256
 from mm_core.model import Model, build_topology, input_fields, read_config
@@ -88,7 +88,7 @@ def _check_components(manifest: Manifest, registry: Registry) -> None:
                 (
                     record.name,
                     PluginError(
-                        f"the file of plugin {record.name!r} is not the one the model was made with",
+                        f"the file of {record.name!r} is not the one the model was made with",
                         plugin=record.name,
                         remedy="give the same file: plugins=[...]",
                     ),
@@ -110,13 +110,13 @@ def _build(folder: Path, manifest: Manifest, registry: Registry) -> Model:
     recipe = manifest.recipe
     processors = {}
     for name, part in recipe.inputs.items():
-        component = registry.get("processor", part.processor.id)
+        component = registry.get(ProcessorSpec, part.processor.id)
         config = read_config(component, part.processor, f"inputs.{name}.processor")
         state = _read_state(folder, f"inputs/{name}", manifest.processors[name], manifest)
         processors[name] = component.load().from_state(config, input_fields(recipe, part), state)
-    component = registry.get("task", recipe.task.id)
-    task = component.load().from_state(
-        read_config(component, recipe.task, "task"),
+    chosen = registry.get(TaskSpec, recipe.task.id)
+    task = chosen.load().from_state(
+        read_config(chosen, recipe.task, "task"),
         recipe.data.label,
         _read_state(folder, "task", manifest.task, manifest),
     )

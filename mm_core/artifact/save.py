@@ -13,6 +13,13 @@ import safetensors.torch
 import mm_core
 from mm_core.api.contracts import FitResult, State
 from mm_core.api.errors import ArtifactError
+from mm_core.api.specs import (
+    BackboneSpec,
+    ComponentSpec,
+    FusionHeadSpec,
+    ProcessorSpec,
+    TaskSpec,
+)
 from mm_core.artifact.manifest import ARRAYS, ASSETS, FILE, WEIGHTS, Manifest, PluginRecord
 from mm_core.model import Model, architectures
 from mm_core.plugins.registry import Registry
@@ -78,14 +85,14 @@ def _write_state(state: State, folder: Path) -> None:
         (folder / ASSETS / name).write_bytes(content)
 
 
-def component_ids(recipe: Recipe) -> dict[tuple[str, str], None]:
+def component_ids(recipe: Recipe) -> dict[tuple[type[ComponentSpec], str], None]:
     """(kind, id) of every component that a model of this recipe needs, each once."""
     return dict.fromkeys(
         [
-            *(("processor", part.processor.id) for part in recipe.inputs.values()),
-            *(("backbone", part.id) for part in recipe.backbones.values()),
-            *([("fusion_head", recipe.fusion.id)] if recipe.fusion else []),
-            ("task", recipe.task.id),
+            *((ProcessorSpec, part.processor.id) for part in recipe.inputs.values()),
+            *((BackboneSpec, part.id) for part in recipe.backbones.values()),
+            *([(FusionHeadSpec, recipe.fusion.id)] if recipe.fusion else []),
+            (TaskSpec, recipe.task.id),
         ]
     )
 

@@ -85,9 +85,9 @@ def typed(value: Any) -> str:
 # ---- facts -------------------------------------------------------------------------------------
 
 
-def _all(registry: Registry) -> Iterator[Component]:
-    for kind in sorted({spec.kind for spec in component_hooks().values()}):
-        yield from registry.all(kind)
+def _all(registry: Registry) -> Iterator[Component[Any]]:
+    for spec in sorted(component_hooks().values(), key=lambda spec: spec.kind):
+        yield from registry.all(spec)
 
 
 def _names(registry: Registry, plugin: Plugin) -> dict[str, list[str]]:
@@ -119,7 +119,7 @@ def _problem(problem: PluginProblem) -> dict[str, Any]:
     }
 
 
-def _component(component: Component) -> dict[str, Any]:
+def _component(component: Component[Any]) -> dict[str, Any]:
     facts = {
         "id": component.id,
         "kind": component.spec.kind,
@@ -133,7 +133,7 @@ def _component(component: Component) -> dict[str, Any]:
     return facts
 
 
-def _settings(component: Component) -> dict[str, Any]:
+def _settings(component: Component[Any]) -> dict[str, Any]:
     fields = component.config_class().model_fields
     return {
         name: {

@@ -15,19 +15,16 @@ def presets(plugin: opt.Plugins = None, as_json: opt.AsJson = False) -> Answer:
     from mm_core.recipe.presets import DEFAULT_PRESET
 
     found: dict[str, dict[str, Any]] = {}
-    for component in registry_of(plugin).all("preset"):
+    for component in registry_of(plugin).all(PresetSpec):
         spec = component.spec
-        if isinstance(spec, PresetSpec):
-            entry = {
-                "plugin": component.plugin.name,
-                "summary": spec.summary,
-                "components": list(spec.components),
-                "values": spec.values,
-            }
-            preset = found.setdefault(
-                spec.name, {"default": spec.name == DEFAULT_PRESET, "parts": []}
-            )
-            preset["parts"].append(entry)
+        entry = {
+            "plugin": component.plugin.name,
+            "summary": spec.summary,
+            "components": list(spec.components),
+            "values": spec.values,
+        }
+        preset = found.setdefault(spec.name, {"default": spec.name == DEFAULT_PRESET, "parts": []})
+        preset["parts"].append(entry)
     return Answer(found, "\n".join(line for pair in found.items() for line in _lines(*pair)))
 
 
@@ -36,6 +33,6 @@ def _lines(name: str, preset: dict[str, Any]) -> list[str]:
 
     lines = [f"{name} (default)" if preset["default"] else name]
     for part in preset["parts"]:
-        lines.append(f"  {', '.join(part['components'])}")
+        lines.append(f"  {', '.join(part['components'])}: {part['summary']}")
         lines += [f"    {key} = {typed(value)}" for key, value in part["values"].items()]
     return [*lines, ""]

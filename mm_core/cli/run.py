@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Any
+from typing import Any, Protocol
 
 import typer
 
@@ -20,7 +20,6 @@ from mm_core.api.errors import (
     MMWarning,
     UnknownComponentError,
 )
-from mm_core.cli.answer import Answer
 
 FAILURE = 1
 USAGE = 2
@@ -29,7 +28,14 @@ USAGE_ERRORS = (ConfigError, UnknownComponentError, AmbiguousComponentError)
 """Errors in what was typed: a setting or a name. All others are failures."""
 
 
-def runnable(function: Callable[..., Answer | None]) -> Callable[..., None]:
+class Rendered(Protocol):
+    """What a command returns: an :class:`~mm_core.cli.answer.Answer`, or something like it."""
+
+    def render(self, as_json: bool) -> str:
+        """What goes to standard output."""
+
+
+def runnable(function: Callable[..., Rendered | None]) -> Callable[..., None]:
     """The function as a command: it prints its answer, and exits as the errors demand.
 
     While it works, whatever writes to standard output is sent to standard error: there the answer

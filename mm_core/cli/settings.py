@@ -44,7 +44,7 @@ class Settings:
         from mm_core.predictor import MultiModalPredictor
 
         return MultiModalPredictor(
-            label=label,
+            label=list(label) if label else None,
             problem_type=self.problem_type,
             presets=self.preset,
             eval_metric=self.eval_metric,

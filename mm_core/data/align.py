@@ -1,4 +1,4 @@
-"""Bring a frame given at prediction into the shape known from fit, by name and never by position."""
+"""Bring a frame into the shape known from fit: by name, never by position."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _refuse_renamed(
         else:
             continue
         raise ColumnError(
-            f"column {plan.name!r} is missing, and {name!r} looks like it under another name: {why}",
+            f"column {plan.name!r} is missing, and {name!r} seems to be it, renamed: {why}",
             column=plan.name,
             value=name,
             remedy=f"df.rename(columns={{{name!r}: {plan.name!r}}}), or drop {name!r} to predict "

@@ -59,7 +59,7 @@ class TrainBatches:
         augment: whether processors may augment.
 
     Raises:
-        BadCellError: while iterating, when a cell cannot be read; lists all such cells of the frame.
+        BadCellError: while iterating, when a cell cannot be read; lists all such cells.
     """
 
     def __init__(

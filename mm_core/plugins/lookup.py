@@ -51,15 +51,6 @@ def ambiguous(kind: str, name: str, ids: Sequence[str]) -> AmbiguousComponentErr
     )
 
 
-def unknown_kind(kind: str, kinds: Sequence[str]) -> UnknownComponentError:
-    """There is no such kind of component."""
-    return UnknownComponentError(
-        f"there is no kind of component called {kind!r}",
-        value=kind,
-        remedy=f"kinds are: {', '.join(kinds)}",
-    )
-
-
 def _remedies(kind: str, name: str, ids: Sequence[str], plugins: Sequence[str]) -> list[str]:
     remedies = []
     near = _nearest(name, ids)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import mm_core
 from mm_core.api.config import Config
@@ -18,11 +18,13 @@ from mm_core.api.errors import PluginError, PluginLoadError
 from mm_core.api.specs import ComponentSpec, PresetSpec
 from mm_core.plugins import discovery, lookup
 from mm_core.plugins.discovery import CORE, PluginProblem, Source
-from mm_core.plugins.loading import Plugin, component_hooks, load
+from mm_core.plugins.loading import Plugin, load
+
+SpecT = TypeVar("SpecT", bound=ComponentSpec)
 
 
 @dataclass(frozen=True)
-class Component:
+class Component(Generic[SpecT]):
     """One component of a loaded plugin.
 
     Attributes:
@@ -32,7 +34,7 @@ class Component:
     """
 
     id: str
-    spec: ComponentSpec
+    spec: SpecT
     plugin: Plugin
 
     def load(self, attribute: str = "target") -> Any:
@@ -107,7 +109,7 @@ class Registry:
     ) -> None:
         self.plugins: list[Plugin] = []
         self.problems: list[PluginProblem] = []
-        self._components: dict[str, list[Component]] = defaultdict(list)
+        self._components: dict[type[ComponentSpec], list[Component[Any]]] = defaultdict(list)
         self._add(_core())
         for source in self._find(entry_points, local):
             try:
@@ -118,8 +120,12 @@ class Registry:
                 )
         self._finish()
 
-    def get(self, kind: str, name: str) -> Component:
+    def get(self, kind: type[SpecT], name: str) -> Component[SpecT]:
         """The component of that kind with the id ``plugin:name``, or with a unique short name.
+
+        Args:
+            kind: the spec's class, such as ``BackboneSpec``.
+            name: id or short name.
 
         Raises:
             UnknownComponentError: there is none; says what is near, and what could be installed.
@@ -130,20 +136,13 @@ class Registry:
         if not found:
             ids = [component.id for component in components]
             plugins = [plugin.name for plugin in self.plugins]
-            raise lookup.unknown(kind, name, ids, plugins, self.problems)
+            raise lookup.unknown(kind.kind, name, ids, plugins, self.problems)
         if len(found) > 1:
-            raise lookup.ambiguous(kind, name, [c.id for c in found])
+            raise lookup.ambiguous(kind.kind, name, [c.id for c in found])
         return found[0]
 
-    def all(self, kind: str) -> list[Component]:
-        """All components of that kind, sorted by id.
-
-        Raises:
-            UnknownComponentError: there is no such kind.
-        """
-        kinds = sorted(spec.kind for spec in component_hooks().values())
-        if kind not in kinds:
-            raise lookup.unknown_kind(kind, kinds)
+    def all(self, kind: type[SpecT]) -> list[Component[SpecT]]:
+        """All components of that kind, sorted by id."""
         return list(self._components[kind])
 
     def _find(
@@ -162,7 +161,7 @@ class Registry:
         self.plugins.append(plugin)
         for spec in specs:
             component = Component(f"{plugin.name}:{spec.name}", spec, plugin)
-            self._components[spec.kind].append(component)
+            self._components[type(spec)].append(component)
 
     def _finish(self) -> None:
         self.plugins.sort(key=lambda plugin: plugin.name)
@@ -177,7 +176,7 @@ def _core() -> Source:
     return Source(CORE, "mm_core.builtin.plugin", "mm-core", mm_core.__version__)
 
 
-def _order(component: Component) -> tuple[str, tuple[str, ...]]:
+def _order(component: Component[Any]) -> tuple[str, tuple[str, ...]]:
     spec = component.spec
     return component.id, spec.components if isinstance(spec, PresetSpec) else ()
 

@@ -57,15 +57,14 @@ class CheckpointFinder:
             ),
         )
 
-    def _sources(self, backbone: str) -> list[Component]:
-        serving = []
-        for source in self._registry.all("checkpoint_source"):
-            spec = source.spec
-            if isinstance(spec, CheckpointSourceSpec) and backbone in spec.backbones:
-                serving.append((spec.order, source.id, source))
-        return [source for _, _, source in sorted(serving, key=lambda entry: entry[:2])]
+    def _sources(self, backbone: str) -> list[Component[CheckpointSourceSpec]]:
+        sources = self._registry.all(CheckpointSourceSpec)
+        serving = [source for source in sources if backbone in source.spec.backbones]
+        return sorted(serving, key=lambda source: (source.spec.order, source.id))
 
-    def _ask(self, source: Component, name: str) -> Checkpoint | CheckpointMiss:
+    def _ask(
+        self, source: Component[CheckpointSourceSpec], name: str
+    ) -> Checkpoint | CheckpointMiss:
         if source.id in self._unreachable:
             return self._unreachable[source.id]
         key = (source.id, name)

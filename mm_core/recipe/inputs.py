@@ -8,6 +8,7 @@ from typing import Any
 
 from mm_core.api.config import suggest
 from mm_core.api.errors import ConfigError, RecipeError
+from mm_core.api.specs import ModalitySpec
 from mm_core.plugins.registry import Component, Registry
 from mm_core.schema.schema import Schema
 
@@ -16,7 +17,7 @@ from mm_core.schema.schema import Schema
 class PlannedInput:
     """Columns of one modality that go through one processor together."""
 
-    modality: Component
+    modality: Component[ModalitySpec]
     columns: tuple[str, ...]
     origin: str
     processor: Mapping[str, Any] = field(default_factory=dict)
@@ -38,7 +39,7 @@ def plan_inputs(
     placed = {column for columns in laid_out.values() for column in columns}
     planned: dict[str, PlannedInput] = {}
     for modality_id, plans in schema.by_modality().items():
-        modality = registry.get("modality", modality_id)
+        modality = registry.get(ModalitySpec, modality_id)
         rest = tuple(plan.name for plan in plans if plan.name not in placed)
         if rest:
             name = _free_name(modality.spec.name, planned)
@@ -77,7 +78,7 @@ def _read_input(name: str, value: Any) -> dict[str, Any]:
 
 def _common_modality(
     name: str, columns: Sequence[str], schema: Schema, registry: Registry
-) -> Component:
+) -> Component[ModalitySpec]:
     found = {}
     for column in columns:
         plan = schema.plan(column)
@@ -93,7 +94,7 @@ def _common_modality(
         raise RecipeError(
             f"inputs.{name} mixes modalities: {said}", remedy="give each modality its own input"
         )
-    return registry.get("modality", next(iter(found)))
+    return registry.get(ModalitySpec, next(iter(found)))
 
 
 def _free_name(name: str, planned: Mapping[str, Any]) -> str:

@@ -48,11 +48,7 @@ def choose_presets(names: str | Sequence[str] | None, registry: Registry) -> Pre
         ConfigError: no installed plugin knows the name.
     """
     wanted = (names,) if isinstance(names, str) else tuple(names or (DEFAULT_PRESET,))
-    specs = tuple(
-        (component.plugin.name, component.spec)
-        for component in registry.all("preset")
-        if isinstance(component.spec, PresetSpec)
-    )
+    specs = tuple((component.plugin.name, component.spec) for component in registry.all(PresetSpec))
     known = sorted({spec.name for _, spec in specs})
     for name in wanted:
         if name not in known:

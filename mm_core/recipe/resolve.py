@@ -9,7 +9,14 @@ from typing import Any
 from mm_core.api.config import suggest
 from mm_core.api.contracts import LabelSample, Table
 from mm_core.api.errors import ColumnError, ConfigError, LabelError, MetricError, RecipeError
-from mm_core.api.specs import BackboneSpec, FusionHeadSpec, MetricSpec, ModalitySpec, TaskSpec
+from mm_core.api.specs import (
+    BackboneSpec,
+    FitterSpec,
+    FusionHeadSpec,
+    MetricSpec,
+    ProcessorSpec,
+    TaskSpec,
+)
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
@@ -64,6 +71,15 @@ def resolve(table: Table, request: Request, registry: Registry, finder: Checkpoi
     return _Resolver(request, registry, finder, presets).resolve(table, schema)
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """A backbone with the inputs it reads and what the user set on it."""
+
+    component: Component[BackboneSpec]
+    inputs: tuple[str, ...]
+    user: Mapping[str, Any]
+
+
 class _Resolver:
     """Fills the sections one after the other and notes the origin of each value."""
 
@@ -102,7 +118,11 @@ class _Resolver:
         return dict(value) if isinstance(value, Mapping) else {"id": value}
 
     def _component(
-        self, section: str, component: Component, user: Mapping[str, Any], owned: Sequence[str] = ()
+        self,
+        section: str,
+        component: Component[Any],
+        user: Mapping[str, Any],
+        owned: Sequence[str] = (),
     ) -> dict[str, Any]:
         """``{"id": ..., **complete config}``; ``owned`` keys belong to the core, not the config."""
         preset, preset_origin = self.presets.values(component.id)
@@ -120,17 +140,17 @@ class _Resolver:
 
     # ---- sections ----------------------------------------------------------------------------
 
-    def _task(self, table: Table) -> Component:
+    def _task(self, table: Table) -> Component[TaskSpec]:
         named = self._user("task").get("id") or self.request.problem_type
         if named:
             self.origins["task.id"] = "user"
-            return self.registry.get("task", named)
+            return self.registry.get(TaskSpec, named)
         columns = tuple(
             sample_column(table.frame[name], name, table.folder) for name in self.request.label
         )
         claims = []
-        for component in self.registry.all("task"):
-            if isinstance(component.spec, TaskSpec) and component.spec.detector:
+        for component in self.registry.all(TaskSpec):
+            if component.spec.detector:
                 detection = component.load("detector")(LabelSample(columns))
                 if detection is not None:
                     claims.append((-detection.score, component.id, component, detection))
@@ -145,8 +165,7 @@ class _Resolver:
         self.origins["task.id"] = f"label: {detection.reason}"
         return component
 
-    def _backbones(self, planned: Mapping[str, PlannedInput]) -> dict[str, dict[str, Any]]:
-        """Backbone name -> ``{"component", "inputs", "user"}``."""
+    def _backbones(self, planned: Mapping[str, PlannedInput]) -> dict[str, _Chosen]:
         user = {name: _as_part(value) for name, value in self._user("backbones").items()}
         taken = {name for part in user.values() for name in part.get("inputs", ())}
         names = list(dict.fromkeys([*(n for n in planned if n in user or n not in taken), *user]))
@@ -173,11 +192,10 @@ class _Resolver:
         part: Mapping[str, Any],
         inputs: tuple[str, ...],
         planned: Mapping[str, PlannedInput],
-    ) -> dict[str, Any]:
+    ) -> _Chosen:
         modality = planned[inputs[0]].modality
-        assert isinstance(modality.spec, ModalitySpec)
-        component = self.registry.get("backbone", part.get("id", modality.spec.backbone))
-        reads = component.spec.modalities if isinstance(component.spec, BackboneSpec) else ()
+        component = self.registry.get(BackboneSpec, part.get("id", modality.spec.backbone))
+        reads = component.spec.modalities
         for given in inputs:
             if planned[given].modality.spec.name not in reads:
                 raise RecipeError(
@@ -191,55 +209,50 @@ class _Resolver:
         self.origins[f"backbones.{name}.learning_rate"] = (
             "user" if "learning_rate" in part else "default"
         )
-        return {"component": component, "inputs": inputs, "user": part}
+        return _Chosen(component, inputs, part)
 
     def _input(
-        self, name: str, plan: PlannedInput, backbones: Mapping[str, Mapping[str, Any]]
+        self, name: str, plan: PlannedInput, backbones: Mapping[str, _Chosen]
     ) -> dict[str, Any]:
-        reader = next(part for part in backbones.values() if name in part["inputs"])
+        reader = next(part for part in backbones.values() if name in part.inputs)
         modality = plan.modality.spec
-        assert isinstance(modality, ModalitySpec)
-        processor = reader["component"].spec.processor or modality.processor
+        processor = reader.component.spec.processor or modality.processor
         wanted = plan.processor.get("id", processor)
         section = f"inputs.{name}.processor"
-        self.origins[f"{section}.id"] = f"backbone {reader['component'].id}"
-        component = self.registry.get("processor", wanted)
+        self.origins[f"{section}.id"] = f"backbone {reader.component.id}"
+        component = self.registry.get(ProcessorSpec, wanted)
         return {
             "columns": plan.columns,
             "processor": self._component(section, component, plan.processor),
         }
 
-    def _backbone(self, name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    def _backbone(self, name: str, chosen: _Chosen) -> dict[str, Any]:
         section = f"backbones.{name}"
-        user = chosen["user"]
-        part = self._component(
-            section, chosen["component"], user, owned=("inputs", "learning_rate")
-        )
+        user = chosen.user
+        part = self._component(section, chosen.component, user, owned=("inputs", "learning_rate"))
         if "checkpoint" in part:
             wanted = part["checkpoint"]
             candidates = [wanted] if isinstance(wanted, str) else list(wanted)
-            found = self.finder.find(chosen["component"].id, candidates)
+            found = self.finder.find(chosen.component.id, candidates)
             part["checkpoint"] = found.name
             self.origins[f"{section}.checkpoint"] += f" ({found.reason})"
-        return {**part, "inputs": chosen["inputs"], "learning_rate": user.get("learning_rate")}
+        return {**part, "inputs": chosen.inputs, "learning_rate": user.get("learning_rate")}
 
     def _fusion(
-        self, backbones: Mapping[str, Mapping[str, Any]], task: Component
+        self, backbones: Mapping[str, _Chosen], task: Component[TaskSpec]
     ) -> dict[str, Any] | None:
         user = self._user("fusion")
-        assert isinstance(task.spec, TaskSpec)
         wanted = user.get("id", task.spec.fusion)
         if wanted is None or len(backbones) == 1:
             self.origins["fusion"] = "one backbone: bypassed" if len(backbones) == 1 else "task"
             return None
-        head = self.registry.get("fusion_head", wanted)
-        assert isinstance(head.spec, FusionHeadSpec)
+        head = self.registry.get(FusionHeadSpec, wanted)
         for name, part in backbones.items():
-            lacking = set(head.spec.needs) - set(part["component"].spec.provides)
+            lacking = set(head.spec.needs) - set(part.component.spec.provides)
             if lacking:
                 raise RecipeError(
                     f"{head.id} needs {', '.join(sorted(lacking))} features, which "
-                    f"backbones.{name} = {part['component'].id} does not provide",
+                    f"backbones.{name} = {part.component.id} does not provide",
                     plugin=head.id,
                     remedy="choose another fusion head or backbone (mm plugins list)",
                 )
@@ -249,11 +262,11 @@ class _Resolver:
     def _fit(self) -> dict[str, Any]:
         user = self._user("fit")
         return self._component(
-            "fit", self.registry.get("fitter", user.get("id", "core:finetune")), user
+            "fit", self.registry.get(FitterSpec, user.get("id", "core:finetune")), user
         )
 
     def _training(
-        self, task: Component, backbones: Mapping[str, Mapping[str, Any]]
+        self, task: Component[TaskSpec], backbones: Mapping[str, _Chosen]
     ) -> dict[str, Any]:
         preset, origin = self.presets.values(task.id)
         layers = [
@@ -263,15 +276,14 @@ class _Resolver:
             )
         ]
         if len(backbones) == 1:
-            only = next(iter(backbones.values()))["component"]
+            only = next(iter(backbones.values())).component
             layers.append((f"backbone {only.id} alone", only.spec.alone))
         layers.append(("argument", {"seed": self.request.seed}))
         layers.append(("user", self._user("training")))
         return self._layered("training", TrainingConfig, layers)
 
-    def _data(self, task: Component) -> dict[str, Any]:
+    def _data(self, task: Component[TaskSpec]) -> dict[str, Any]:
         request = self.request
-        assert isinstance(task.spec, TaskSpec)
         metric = self._metric(request.eval_metric or task.spec.default_metric, task)
         chosen = request.validation_metric
         given = {
@@ -289,7 +301,7 @@ class _Resolver:
             layers.append(("argument", {"validation_metric": self._metric(chosen, task)}))
         return self._layered("data", DataConfig, [*layers, ("user", self._user("data"))])
 
-    def _metric(self, name: str, task: Component) -> str:
+    def _metric(self, name: str, task: Component[TaskSpec]) -> str:
         if name.startswith(CUSTOM_METRIC):
             return name
         return check_metric(name, task, self.registry).id
@@ -310,16 +322,14 @@ class _Resolver:
         return read.model_dump()
 
 
-def check_metric(name: str, task: Component, registry: Registry) -> Component:
+def check_metric(name: str, task: Component[TaskSpec], registry: Registry) -> Component[MetricSpec]:
     """The metric of that name, if it fits the task.
 
     Raises:
         UnknownComponentError: no such metric.
         MetricError: it is not defined for the task.
     """
-    metric = registry.get("metric", name)
-    assert isinstance(task.spec, TaskSpec)
-    assert isinstance(metric.spec, MetricSpec)
+    metric = registry.get(MetricSpec, name)
     same_plugin = metric.plugin.name == task.plugin.name
     if same_plugin and metric.spec.name not in task.spec.metrics:
         raise MetricError(

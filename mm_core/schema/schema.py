@@ -18,6 +18,8 @@ from mm_core.schema.sample import is_container, sample_column
 
 IGNORE = "ignore"
 
+Modality = Component[ModalitySpec]
+
 
 class ColumnPlan(BaseModel):
     """What was decided for one column."""
@@ -40,7 +42,7 @@ class Schema(BaseModel):
     columns: tuple[ColumnPlan, ...]
 
     def by_modality(self) -> dict[str, list[ColumnPlan]]:
-        """Used columns by modality id, sorted by id so that the order of columns does not matter."""
+        """Used columns by modality id, sorted: the order of columns does not matter."""
         found: dict[str, list[ColumnPlan]] = {}
         for plan in self.columns:
             if plan.modality is not None:
@@ -88,10 +90,12 @@ def infer_schema(
     return Schema(columns=tuple(plans))
 
 
-def detect(sample: ColumnSample, registry: Registry) -> list[tuple[Component, Detection]]:
+def detect(
+    sample: ColumnSample, registry: Registry
+) -> list[tuple[Component[ModalitySpec], Detection]]:
     """Claims on a column, best first; equal scores in the order of ids."""
-    claims: list[tuple[Component, Detection]] = []
-    for component in registry.all("modality"):
+    claims: list[tuple[Component[ModalitySpec], Detection]] = []
+    for component in registry.all(ModalitySpec):
         detection = component.load("detector")(sample)
         if detection is not None and detection.score > 0:
             claims.append((component, detection))
@@ -161,9 +165,11 @@ def _decided_by_user(sample: ColumnSample, wanted: str | None, registry: Registr
     )
 
 
-def find_kind(wanted: str, column: str, registry: Registry) -> tuple[Component, str | None]:
+def find_kind(
+    wanted: str, column: str, registry: Registry
+) -> tuple[Component[ModalitySpec], str | None]:
     """The modality (and kind) a user means by ``"text"``, ``"categorical"`` or ``"image:path"``."""
-    modalities = registry.all("modality")
+    modalities = registry.all(ModalitySpec)
     found = [
         (component, kind)
         for component in modalities
@@ -190,9 +196,8 @@ def find_kind(wanted: str, column: str, registry: Registry) -> tuple[Component, 
     )
 
 
-def _names_of(component: Component) -> dict[str | None, list[str]]:
+def _names_of(component: Modality) -> dict[str | None, list[str]]:
     spec = component.spec
-    assert isinstance(spec, ModalitySpec)
     names: dict[str | None, list[str]] = {None: [component.id, spec.name]}
     for kind in spec.kinds:
         names[kind] = [kind, f"{spec.name}:{kind}"] if kind != spec.name else [f"{kind}:{kind}"]
@@ -206,7 +211,7 @@ def _ignored(sample: ColumnSample, reason: str) -> ColumnPlan:
 
 
 def _unclaimed(sample: ColumnSample, registry: Registry) -> ColumnPlan:
-    missing = missing_for("modality", {c.spec.name for c in registry.all("modality")})
+    missing = missing_for("modality", {c.spec.name for c in registry.all(ModalitySpec)})
     containers = sum(is_container(value) for value in sample.values)
     if containers:
         raise ColumnError(

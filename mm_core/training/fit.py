@@ -14,6 +14,7 @@ import torch
 from mm_core import inference
 from mm_core.api.contracts import FitResult, FitRun, Fitter, Table, Task
 from mm_core.api.errors import BadCellError, ColumnError, DataError
+from mm_core.api.specs import FitterSpec
 from mm_core.data.batches import REMEDY, TrainBatches
 from mm_core.data.encoded import EncodedFrame
 from mm_core.data.split import split_rows
@@ -113,7 +114,7 @@ def _fit(
             raise BadCellError(bad, remedy=REMEDY)
         return score(metric, model.task, tuning, decoded, registry, options.custom_metrics)
 
-    component = registry.get("fitter", recipe.fit.id)
+    component = registry.get(FitterSpec, recipe.fit.id)
     fitter: Fitter = component.load()(read_config(component, recipe.fit, "fit"))
     batches = TrainBatches(
         model.processors,

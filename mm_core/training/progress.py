@@ -65,4 +65,5 @@ class ProgressReport(pl.Callback):
             if self._metric in record
             else ""
         )
-        return f"epoch {record['epoch']:g}  loss {record['loss']:.4f}{score}  {record['seconds']:.0f} s"
+        done = f"epoch {record['epoch']:g}  loss {record['loss']:.4f}"
+        return f"{done}{score}  {record['seconds']:.0f} s"

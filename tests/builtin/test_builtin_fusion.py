@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mm_core.api import RecipeError
 from mm_core.api.nn import Features, Fused, FusionHead
+from mm_core.api.specs import FusionHeadSpec
 from mm_core.plugins import Registry
 
 REGISTRY = Registry(entry_points=[])
@@ -21,7 +22,7 @@ counts = pytest.mark.parametrize("k", [1, 2, 3, 4])
 
 
 def build(name: str, k: int, order: int = 1, **settings: Any) -> FusionHead:
-    component = REGISTRY.get("fusion_head", name)
+    component = REGISTRY.get(FusionHeadSpec, name)
     torch.manual_seed(0)
     inputs = {one: {"pooled": WIDTHS[one]} for one in list(WIDTHS)[:k]}
     inputs = dict(list(inputs.items())[::order])
@@ -165,7 +166,7 @@ def test_no_auxiliary_heads_where_nobody_trains_them(name: str) -> None:
 
 @heads
 def test_backbone_without_pooled_features_is_refused(name: str) -> None:
-    component = REGISTRY.get("fusion_head", name)
+    component = REGISTRY.get(FusionHeadSpec, name)
     with pytest.raises(RecipeError) as caught:
         component.load()(component.config_class()(), {"boxes": {"spatial": 4}}, OUT)
     assert caught.value.value == "boxes"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mm_core.api import MetricSpec, TaskSpec
+from mm_core.api.specs import FusionHeadSpec, MetricSpec, PresetSpec, TaskSpec
 from mm_core.plugins import Registry
 
 REGISTRY = Registry(entry_points=[])
-KINDS = ("task", "fusion_head", "metric")
+KINDS = (TaskSpec, FusionHeadSpec, MetricSpec)
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ def test_target_and_config_can_be_imported(component) -> None:  # type: ignore[n
         assert all(field.description for field in config.model_fields.values())
 
 
-@pytest.mark.parametrize("component", REGISTRY.all("task"), ids=lambda c: c.id)
+@pytest.mark.parametrize("component", REGISTRY.all(TaskSpec), ids=lambda c: c.id)
 def test_metrics_of_a_task_exist_and_include_the_default(component) -> None:  # type: ignore[no-untyped-def]
     spec = component.spec
     assert isinstance(spec, TaskSpec)
     assert spec.default_metric in spec.metrics
-    known = {one.spec.name: one.spec for one in REGISTRY.all("metric")}
+    known = {one.spec.name: one.spec for one in REGISTRY.all(MetricSpec)}
     wanted = {"values"} if spec.name == "regression" else {"labels", "proba"}
     for name in spec.metrics:
         metric = known[name]
@@ -38,12 +38,12 @@ def test_metrics_of_a_task_exist_and_include_the_default(component) -> None:  # 
 
 
 def test_every_metric_belongs_to_a_task() -> None:
-    offered = {name for task in REGISTRY.all("task") for name in task.spec.metrics}  # type: ignore[attr-defined]
-    assert offered == {metric.spec.name for metric in REGISTRY.all("metric")}
+    offered = {name for task in REGISTRY.all(TaskSpec) for name in task.spec.metrics}  # type: ignore[attr-defined]
+    assert offered == {metric.spec.name for metric in REGISTRY.all(MetricSpec)}
 
 
 def test_presets_set_training_values_of_the_cores_tasks() -> None:
-    presets = {preset.spec.name: preset.spec for preset in REGISTRY.all("preset")}
+    presets = {preset.spec.name: preset.spec for preset in REGISTRY.all(PresetSpec)}
     assert set(presets) == {"medium_quality", "high_quality", "best_quality", "multilingual"}
     for spec in presets.values():
         assert set(spec.components) == {"core:binary", "core:multiclass", "core:regression"}  # type: ignore[attr-defined]

@@ -11,17 +11,18 @@ import pytest
 import scipy.stats
 import sklearn.metrics as sk
 
-from mm_core.api import MetricError, MetricSpec, TaskSpec
+from mm_core.api import MetricError
+from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.plugins import Registry
 
 REGISTRY = Registry(entry_points=[])
 RNG = np.random.default_rng(0)
-SPECS = {c.spec.name: c.spec for c in REGISTRY.all("metric")}
+SPECS = {c.spec.name: c.spec for c in REGISTRY.all(MetricSpec)}
 Views = tuple[np.ndarray, np.ndarray]
 
 
 def score(name: str, truth: Any, answer: Any) -> float:
-    metric = REGISTRY.get("metric", name).load()()
+    metric = REGISTRY.get(MetricSpec, name).load()()
     metric.update(np.asarray(truth), np.asarray(answer))
     value = metric.compute()
     assert isinstance(value, float)
@@ -53,7 +54,7 @@ VIEWS: dict[tuple[str, str], Callable[[], Views]] = {
 }
 ADVERTISED = [
     (task.spec.name, name)
-    for task in REGISTRY.all("task")
+    for task in REGISTRY.all(TaskSpec)
     if isinstance(task.spec, TaskSpec)
     for name in task.spec.metrics
 ]
@@ -123,7 +124,7 @@ def test_every_metric_has_a_reference() -> None:
 
 @pytest.mark.parametrize("name", ["roc_auc", "log_loss", "brier"])
 def test_updates_in_parts_equal_one_update_and_reset_forgets(name: str) -> None:
-    metric = REGISTRY.get("metric", name).load()()
+    metric = REGISTRY.get(MetricSpec, name).load()()
     metric.update(T4[:7], P4[:7])
     metric.reset()
     for start in range(0, 60, 9):

@@ -9,19 +9,21 @@ import pytest
 
 from mm_core.cli.app import Commands, PluginCommands
 
-ENTRIES = {**Commands.lazy, **{f"plugins {n}": e for n, e in PluginCommands.lazy.items()}}
+ENTRIES = {
+    **{name: entry for name, entry in Commands.lazy.items() if name != "demo"},  # tested apart
+    **{f"plugins {name}": entry for name, entry in PluginCommands.lazy.items()},
+}
 
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_entry(name, mm):
     entry = ENTRIES[name]
     module, _, function = entry.target.partition(":")
-    target = getattr(pytest.importorskip(module), function)
-    if module.startswith("mm_core.cli."):
-        assert inspect.getdoc(target).splitlines()[0].startswith(entry.summary[:-1])
+    target = getattr(importlib.import_module(module), function)
+    assert inspect.getdoc(target).splitlines()[0].startswith(entry.summary[:-1])
     ran = mm(*name.split(), "--help")
     assert ran.code == 0
-    assert "--json" in ran.out or name == "demo"
+    assert "--json" in ran.out
 
 
 def test_list_of_commands_imports_none_of_them(mm, monkeypatch):

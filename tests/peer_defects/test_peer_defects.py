@@ -17,6 +17,7 @@ import torch
 
 from mm_core import MultiModalPredictor
 from mm_core.api import BadCellError, ConfigError, LabelError, MMError, MMWarning, TrainingError
+from mm_core.api.specs import TaskSpec
 from mm_core.plugins.registry import default_registry
 
 
@@ -71,7 +72,7 @@ def _advertised():
     registry = default_registry()
     return [
         (component.spec.name, metric)
-        for component in registry.all("task")
+        for component in registry.all(TaskSpec)
         if component.id.startswith("core:")
         for metric in component.spec.metrics
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mm_core.api import IncompatiblePluginError, PluginLoadError, UnknownComponentError
+from mm_core.api.specs import BackboneSpec, FusionHeadSpec, MetricSpec, TaskSpec
 from mm_core.plugins import PluginProblem, Registry
 
 INFO = """
@@ -59,10 +60,10 @@ def test_all_broken_plugins_at_once_leave_the_good_one_and_the_core(
     for name, (body, _) in BROKEN.items():
         install(name, body)
     registry = Registry()
-    assert registry.get("fusion_head", "good:shiny").plugin.version == "1.2"
-    assert registry.get("task", "binary").id == "core:binary"
+    assert registry.get(FusionHeadSpec, "good:shiny").plugin.version == "1.2"
+    assert registry.get(TaskSpec, "binary").id == "core:binary"
     assert {plugin.name for plugin in registry.plugins} & set(BROKEN) == set()
-    for kind in ("task", "fusion_head", "metric"):
+    for kind in (TaskSpec, FusionHeadSpec, MetricSpec):
         assert not [c.id for c in registry.all(kind) if c.plugin.name in BROKEN]
     for name, (_, cause) in BROKEN.items():
         problem = problem_of(registry, name)
@@ -80,7 +81,7 @@ def test_a_failing_hook_leaves_none_of_the_plugins_other_components(
     body = f"@hookimpl\ndef mm_fusion_heads():\n    return [{HEAD}]\n"
     install("half", INFO + body + "@hookimpl\ndef mm_tasks():\n    raise ValueError('late')\n")
     registry = Registry()
-    assert "half:x" not in [component.id for component in registry.all("fusion_head")]
+    assert "half:x" not in [component.id for component in registry.all(FusionHeadSpec)]
 
 
 def test_remedy_says_what_to_type(install: Callable[..., str]) -> None:
@@ -130,7 +131,7 @@ def test_same_entry_point_name_twice_names_both_distributions(install: Callable[
     assert "mm-one 1.2" in problem.error.message
     assert "mm-two 1.2" in problem.error.message
     assert "double" not in [plugin.name for plugin in registry.plugins]
-    assert registry.get("fusion_head", "shiny").id == "good:shiny"
+    assert registry.get(FusionHeadSpec, "shiny").id == "good:shiny"
 
 
 @pytest.mark.parametrize("name", ["core", "Upper"])
@@ -138,7 +139,7 @@ def test_reserved_and_malformed_names_are_refused(install: Callable[..., str], n
     install(name, INFO, distribution="mm-odd")
     registry = Registry()
     assert "mm-odd" in problem_of(registry, name).error.message
-    assert registry.get("task", "core:binary").plugin.distribution == "mm-core"
+    assert registry.get(TaskSpec, "core:binary").plugin.distribution == "mm-core"
 
 
 def test_strict_raises_the_problem(
@@ -155,10 +156,10 @@ def test_look_up_in_a_broken_plugin_tells_its_cause(install: Callable[..., str])
     install("import", BROKEN["import"][0])
     registry = Registry()
     with pytest.raises(UnknownComponentError) as caught:
-        registry.get("backbone", "import:net")
+        registry.get(BackboneSpec, "import:net")
     assert "module_that_is_not_there_42" in caught.value.message
     assert "--force-reinstall mm-import" in (caught.value.remedy or "")
     assert caught.value.plugin == "import"
     with pytest.raises(UnknownComponentError) as caught:  # a short name may be the broken one's
-        registry.get("backbone", "net")
+        registry.get(BackboneSpec, "net")
     assert "module_that_is_not_there_42" in caught.value.message

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mm_core.api import PluginLoadError, UnknownComponentError
+from mm_core.api.specs import FusionHeadSpec
 from mm_core.plugins import Registry
 
 FILE = """
@@ -49,7 +50,7 @@ def my_head(tmp_path: Path) -> Path:
 def test_targets_resolve_to_the_file_and_its_hash_is_recorded(my_head: Path) -> None:
     registry = Registry(entry_points=[], local=[my_head])
     assert registry.problems == []
-    component = registry.get("fusion_head", "my_head:tiny")
+    component = registry.get(FusionHeadSpec, "my_head:tiny")
     assert component.load().answer == 1
     assert component.config_class()().model_dump() == {"width": 4}
     assert component.plugin.file == my_head.resolve()
@@ -60,7 +61,7 @@ def test_targets_resolve_to_the_file_and_its_hash_is_recorded(my_head: Path) -> 
 
 def test_an_unchanged_file_keeps_its_classes_and_an_edited_one_is_read_anew(my_head: Path) -> None:
     def tiny() -> type:
-        loaded: type = Registry([], local=[my_head]).get("fusion_head", "tiny").load()
+        loaded: type = Registry([], local=[my_head]).get(FusionHeadSpec, "tiny").load()
         return loaded
 
     first = tiny()
@@ -76,7 +77,7 @@ def test_it_shadows_no_module_of_the_same_name(tmp_path: Path, my_head: Path) ->
     import json
 
     registry = Registry([], local=[file, my_head])
-    assert registry.get("fusion_head", "json:tiny").load().answer == 3
+    assert registry.get(FusionHeadSpec, "json:tiny").load().answer == 3
     assert sys.modules["json"] is json
 
 
@@ -92,7 +93,7 @@ def test_a_broken_file_is_a_problem_and_leaves_no_module(tmp_path: Path) -> None
     assert problem.error.remedy == f"correct {file.resolve()}"
     assert not [name for name in set(sys.modules) - before if "bad_head" in name]
     with pytest.raises(UnknownComponentError, match="ZeroDivisionError"):
-        registry.get("fusion_head", "tiny")
+        registry.get(FusionHeadSpec, "tiny")
 
 
 @pytest.mark.parametrize("name", ["my-head.py", "MyHead.py", "not_there.py", "notes.txt"])

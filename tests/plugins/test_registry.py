@@ -13,6 +13,17 @@ from mm_core.api import (
     UnknownComponentError,
 )
 from mm_core.api.hookspecs import ENTRY_POINT_GROUP
+from mm_core.api.specs import (
+    BackboneSpec,
+    ComponentSpec,
+    ExporterSpec,
+    FitterSpec,
+    FusionHeadSpec,
+    MetricSpec,
+    ModalitySpec,
+    PresetSpec,
+    TaskSpec,
+)
 from mm_core.plugins import Registry, default_registry
 from mm_core.plugins.loading import component_hooks
 
@@ -30,8 +41,8 @@ def head(name: str) -> str:
 
 def test_id_and_unique_short_name_give_the_same_component(good: str) -> None:
     registry = Registry()
-    component = registry.get("fusion_head", "good:shiny")
-    assert registry.get("fusion_head", "shiny") is component
+    component = registry.get(FusionHeadSpec, "good:shiny")
+    assert registry.get(FusionHeadSpec, "shiny") is component
     assert component.load().__name__ == "Head"
     assert component.load().__module__ == good
     assert component.config_class() is Config
@@ -42,11 +53,11 @@ def test_everything_is_sorted_and_core_is_a_plugin_like_others(good: str) -> Non
     names = [plugin.name for plugin in registry.plugins]
     assert names == sorted(names)
     assert {"core", "good"} <= set(names)
-    for kind in ("task", "metric", "fusion_head", "preset"):
+    for kind in (TaskSpec, MetricSpec, FusionHeadSpec, PresetSpec):
         ids = [component.id for component in registry.all(kind)]
         assert ids == sorted(ids)
         assert ids
-    assert registry.all("exporter") is not registry.all("exporter")  # the caller's own list
+    assert registry.all(ExporterSpec) is not registry.all(ExporterSpec)  # the caller's own list
 
 
 @pytest.mark.usefixtures("site")
@@ -54,7 +65,7 @@ def test_without_plugins_the_core_is_there() -> None:
     registry = Registry(entry_points=[])
     assert [plugin.name for plugin in registry.plugins] == ["core"]
     assert registry.problems == []
-    assert registry.get("fitter", "finetune").id == "core:finetune"
+    assert registry.get(FitterSpec, "finetune").id == "core:finetune"
 
 
 @pytest.mark.usefixtures("site")
@@ -65,8 +76,8 @@ def test_given_entry_points_do_not_depend_on_the_environment(
 
     monkeypatch.setenv("MM_PLUGINS", "")
     registry = Registry([EntryPoint("mine", good, ENTRY_POINT_GROUP)])
-    assert registry.get("fusion_head", "shiny").id == "mine:shiny"
-    assert registry.get("fusion_head", "shiny").plugin.distribution is None
+    assert registry.get(FusionHeadSpec, "shiny").id == "mine:shiny"
+    assert registry.get(FusionHeadSpec, "shiny").plugin.distribution is None
 
 
 @pytest.mark.usefixtures("good")
@@ -74,10 +85,10 @@ def test_ambiguous_short_name_lists_the_candidates(install: Callable[..., str]) 
     install("rival", head("shiny"))
     registry = Registry()
     with pytest.raises(AmbiguousComponentError) as caught:
-        registry.get("fusion_head", "shiny")
+        registry.get(FusionHeadSpec, "shiny")
     assert caught.value.value == ["good:shiny", "rival:shiny"]
     assert "good:shiny" in (caught.value.remedy or "")
-    assert registry.get("fusion_head", "rival:shiny").plugin.name == "rival"
+    assert registry.get(FusionHeadSpec, "rival:shiny").plugin.name == "rival"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +107,7 @@ def test_unknown_name_suggests(good: str, asked: str, expected: str) -> None:
 
     registry = Registry([EntryPoint("good", good, ENTRY_POINT_GROUP)])
     with pytest.raises(UnknownComponentError) as caught:
-        registry.get("fusion_head", asked)
+        registry.get(FusionHeadSpec, asked)
     assert expected in (caught.value.remedy or "")
     assert caught.value.value == asked
 
@@ -107,32 +118,26 @@ def test_no_install_line_for_a_plugin_that_is_there(install: Callable[..., str])
     module = install("fusion", head("other"))
     registry = Registry([EntryPoint("fusion", module, ENTRY_POINT_GROUP)])
     with pytest.raises(UnknownComponentError) as caught:
-        registry.get("fusion_head", "fusion:gmu")
+        registry.get(FusionHeadSpec, "fusion:gmu")
     assert "pip install" not in (caught.value.remedy or "")
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "line"),
     [
-        ("task", "object_detection", "pip install mm-detection"),
-        ("task", "semantic_segmentation", "pip install mm-segmentation"),
-        ("task", "text_similarity", "pip install mm-matching"),
-        ("backbone", "text:hf", "pip install mm-text"),
-        ("backbone", "ft_transformer", "pip install mm-tabular"),
-        ("modality", "image", "pip install mm-image"),
-        ("exporter", "tensorrt", "pip install mm-tensorrt"),
+        (TaskSpec, "object_detection", "pip install mm-detection"),
+        (TaskSpec, "semantic_segmentation", "pip install mm-segmentation"),
+        (TaskSpec, "text_similarity", "pip install mm-matching"),
+        (BackboneSpec, "text:hf", "pip install mm-text"),
+        (BackboneSpec, "ft_transformer", "pip install mm-tabular"),
+        (ModalitySpec, "image", "pip install mm-image"),
+        (ExporterSpec, "tensorrt", "pip install mm-tensorrt"),
     ],
 )
-def test_install_lines_of_known_plugins(kind: str, name: str, line: str) -> None:
+def test_install_lines_of_known_plugins(kind: type[ComponentSpec], name: str, line: str) -> None:
     with pytest.raises(UnknownComponentError) as caught:
         Registry(entry_points=[]).get(kind, name)
     assert line in (caught.value.remedy or "")
-
-
-def test_unknown_kind_lists_the_kinds() -> None:
-    with pytest.raises(UnknownComponentError) as caught:
-        Registry(entry_points=[]).get("bakcbone", "x")
-    assert "backbone" in (caught.value.remedy or "")
 
 
 def test_presets_of_one_name_may_serve_several_components(install: Callable[..., str]) -> None:
@@ -143,7 +148,7 @@ def test_presets_of_one_name_may_serve_several_components(install: Callable[...,
     install("presets", f"{INFO}@hookimpl\ndef mm_presets():\n    return [{two[1]}, {two[0]}]\n")
     install("same", f"{INFO}@hookimpl\ndef mm_presets():\n    return [{two[0]}, {two[0]}]\n")
     registry = Registry()
-    found = [c for c in registry.all("preset") if c.plugin.name == "presets"]
+    found = [c for c in registry.all(PresetSpec) if c.plugin.name == "presets"]
     assert [c.id for c in found] == ["presets:fast", "presets:fast"]
     assert [c.spec.components for c in found] == [("good:a",), ("good:b",)]  # type: ignore[attr-defined]
     (problem,) = [p for p in registry.problems if p.name == "same"]
@@ -169,7 +174,7 @@ def test_a_target_that_cannot_be_had_names_component_and_remedy(
         + "@hookimpl\ndef mm_fusion_heads():\n"
         + f"    return [FusionHeadSpec(name='x', summary='x', {spec})]\n",
     )
-    component = Registry().get("fusion_head", "late:x")  # found without importing the target
+    component = Registry().get(FusionHeadSpec, "late:x")  # found without importing the target
     with pytest.raises(PluginLoadError) as caught:
         component.config_class() if attribute == "config" else component.load()
     assert caught.value.plugin == "late:x"
@@ -179,7 +184,7 @@ def test_a_target_that_cannot_be_had_names_component_and_remedy(
 
 def test_attribute_that_the_spec_leaves_empty(good: str) -> None:
     with pytest.raises(PluginLoadError, match="core:accuracy has no config"):
-        Registry(entry_points=[]).get("metric", "accuracy").load("config")
+        Registry(entry_points=[]).get(MetricSpec, "accuracy").load("config")
 
 
 def test_every_component_hook_is_known_by_its_annotation() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mm_core.api import RecipeError
 from mm_core.api.nn import Backbone, BackboneContext, Batch, Features, Parts
+from mm_core.api.specs import FusionHeadSpec
 from mm_core.builtin.configs import MulticlassConfig
 from mm_core.builtin.tasks.multiclass import Multiclass
 from mm_core.plugins import Registry
@@ -62,7 +63,7 @@ def build(
     parts = {one: Net(inputs, 4 + i, i == 0) for i, (one, inputs) in enumerate(backbones.items())}
     head = None
     if fusion is not None:
-        component = REGISTRY.get("fusion_head", fusion)
+        component = REGISTRY.get(FusionHeadSpec, fusion)
         dims = {one: net.dims for one, net in parts.items()}
         head = component.load()(component.config_class()(**settings), dims, 3)
     return LateFusion(Parts(parts, backbones, task(), head))
