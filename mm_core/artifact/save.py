@@ -10,7 +10,6 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 
-import mm_core
 from mm_core.api.contracts import FitResult, State
 from mm_core.api.errors import ArtifactError
 from mm_core.api.specs import (
@@ -24,6 +23,7 @@ from mm_core.artifact.manifest import ARRAYS, ASSETS, FILE, WEIGHTS, Manifest, P
 from mm_core.model import Model, architectures
 from mm_core.plugins.registry import Registry
 from mm_core.recipe.recipe import Recipe
+from mm_core.version import __version__
 
 
 def save(model: Model, result: FitResult, registry: Registry, folder: Path) -> Path:
@@ -58,7 +58,7 @@ def _write(model: Model, result: FitResult, registry: Registry, folder: Path) ->
     safetensors.torch.save_model(model.topology, str(folder / WEIGHTS))
     (folder / "recipe.json").write_text(model.recipe.to_json(), encoding="utf-8")
     manifest = Manifest(
-        mm_core=mm_core.__version__,
+        mm_core=__version__,
         plugins=tuple(plugin_records(model.recipe, registry)),
         recipe=model.recipe,
         processors={name: state.values for name, state in states.items()},

@@ -12,13 +12,13 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import mm_core
 from mm_core.api.config import Config
 from mm_core.api.errors import PluginError, PluginLoadError
 from mm_core.api.specs import ComponentSpec, PresetSpec
 from mm_core.plugins import discovery, lookup
 from mm_core.plugins.discovery import CORE, PluginProblem, Source
 from mm_core.plugins.loading import Plugin, load
+from mm_core.version import __version__
 
 SpecT = TypeVar("SpecT", bound=ComponentSpec)
 
@@ -173,7 +173,7 @@ class Registry:
 
 
 def _core() -> Source:
-    return Source(CORE, "mm_core.builtin.plugin", "mm-core", mm_core.__version__)
+    return Source(CORE, "mm_core.builtin.plugin", "mm-core", __version__)
 
 
 def _order(component: Component[Any]) -> tuple[str, tuple[str, ...]]:
