@@ -44,7 +44,7 @@ def fit(
     time_limit: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", help="Of training; then the best weights so far are taken."
+            min=0, metavar="SECONDS", help="Of training; then the best weights so far are taken."
         ),
     ] = None,
     seed: opt.Seed = None,

@@ -51,6 +51,8 @@ def test_plan_refuses(options, code, words, folder, mm):
 
 def test_fit_needs_rows_and_a_label(folder, mm):
     fails(mm("fit", folder / "nope.csv", "--label", "y"), 1, "no file", "-> check the path")
+    ran = mm("fit", folder / "train.csv", "--label", "y", "--time-limit", "-1")
+    fails(ran, 2, "--time-limit")
     fails(mm("fit", folder / "train.csv"), 2, "name the label column, or give a --recipe")
 
 
