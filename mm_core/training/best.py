@@ -76,11 +76,13 @@ class KeepBest(pl.Callback):
         if self._run.score is None:
             return
         record[self._run.metric] = score = self._run.score()
-        if self._sign * score > self._best_score:
-            self._best_score = self._sign * score
+        better = self._sign * score > self._best_score
+        if better or self._sign * score == self._best_score:  # of equals, the longer trained
             self._best = {
                 k: v.detach().cpu().clone() for k, v in self._topology.state_dict().items()
             }
+        if better:
+            self._best_score = self._sign * score
             self._waited = 0
             return
         self._waited += 1
