@@ -306,6 +306,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the shared data sets")
     parser.add_argument("--only", default="", help="entries whose name contains this text")
+    parser.add_argument("--budget", type=float, default=20.0, help="seconds for one fit")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "results" / "tabular_default.json"
     )
