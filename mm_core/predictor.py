@@ -8,12 +8,11 @@ import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 
-from mm_core import inference
 from mm_core.api.contracts import Decoded, ExportReport, FitResult, Table
 from mm_core.api.errors import (
     BadCell,
@@ -24,19 +23,19 @@ from mm_core.api.errors import (
     NotFittedError,
 )
 from mm_core.api.specs import ExporterSpec, TaskSpec
-from mm_core.artifact import load as artifact_load
-from mm_core.artifact import save as artifact_save
+from mm_core.artifact.folder import check_folder
 from mm_core.data.align import align
-from mm_core.data.batches import REMEDY
 from mm_core.data.rows import Rows, read_rows
-from mm_core.model import Model
 from mm_core.plugins.registry import Registry, default_registry
 from mm_core.recipe.checkpoints import CheckpointFinder
-from mm_core.recipe.overrides import read_overrides
+from mm_core.recipe.overrides import read_overrides, with_arguments
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.resolve import CUSTOM_METRIC, Request, check_metric, resolve
 from mm_core.scoring import Custom, score
 from mm_core.summary import print_fit_summary, print_plan
+
+if TYPE_CHECKING:
+    from mm_core.model import Model
 
 OnError = Literal["raise", "missing"]
 Metric = str | Custom
@@ -145,16 +144,20 @@ class MultiModalPredictor:
         from mm_core.training.fit import FitOptions, fit_model
 
         started = time.monotonic()
+        if time_limit is not None and time_limit <= 0:
+            raise ConfigError(
+                f"time_limit={time_limit} leaves no time", value=time_limit, remedy="give seconds"
+            )
+        if self.path is not None:
+            check_folder(self.path)
         rows = read_rows(train_data)
         tuning = None if tuning_data is None else read_rows(tuning_data).table
         finder = CheckpointFinder(self._registry)
+        settings = (presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
         if recipe is None:
-            request = self._request(
-                presets, hyperparameters, column_types, holdout_frac, sample_weight, seed
-            )
-            recipe = resolve(rows.table, request, self._registry, finder)
-        elif not isinstance(recipe, Recipe):
-            recipe = Recipe.read(recipe)
+            recipe = resolve(rows.table, self._request(*settings), self._registry, finder)
+        else:
+            recipe = self._followed(recipe, settings)
         print_plan(recipe, self.verbosity)
         options = FitOptions(
             custom_metrics=self._custom,
@@ -223,6 +226,7 @@ class MultiModalPredictor:
             metrics: names or callables; None: the eval metric.
             return_pred: also return what :meth:`predict` gives.
         """
+        from mm_core import inference
         from mm_core.training.fit import encode_with_targets
 
         model = self._model
@@ -246,9 +250,11 @@ class MultiModalPredictor:
         self, data: Any, as_pandas: bool = False, on_error: OnError = "raise"
     ) -> np.ndarray | pd.DataFrame:
         """float32 [N, D]: the fused vector that the model's head reads, one per row."""
+        from mm_core.inference import embed
+
         model = self._model
         rows = read_rows(data)
-        vectors, bad = inference.embed(model, model.encode(self._aligned(rows.table)))
+        vectors, bad = embed(model, model.encode(self._aligned(rows.table)))
         _raise_or_report(bad, on_error)
         return pd.DataFrame(vectors, index=rows.index) if as_pandas else vectors
 
@@ -256,9 +262,11 @@ class MultiModalPredictor:
 
     def save(self, path: str | Path | None = None) -> Path:
         """Write the model to a folder and return it. Loading it needs no network."""
+        from mm_core.artifact.save import save
+
         folder = Path(path) if path is not None else self.path or Path(tempfile.mkdtemp("-mm"))
         fitted = self._need_fitted()
-        self.path = artifact_save.save(fitted.model, fitted.result, self._registry, folder)
+        self.path = save(fitted.model, fitted.result, self._registry, folder)
         return self.path
 
     @classmethod
@@ -268,8 +276,10 @@ class MultiModalPredictor:
         Raises:
             ArtifactError: damaged, altered, or in need of plugins that are not installed.
         """
+        from mm_core.artifact.load import load
+
         registry = registry_with(plugins)
-        loaded = artifact_load.load(Path(path), registry)
+        loaded = load(Path(path), registry)
         recipe = loaded.model.recipe
         predictor = cls(label=recipe.data.label, path=path, verbosity=verbosity, plugins=plugins)
         predictor.problem_type = recipe.task.id
@@ -336,18 +346,37 @@ class MultiModalPredictor:
             )
         for problem in self._registry.problems:  # what it would read is planned otherwise
             warnings.warn(f"not used: {problem.error.message}", MMWarning, stacklevel=3)
+        settings = _merge(read_overrides(self.hyperparameters), read_overrides(hyperparameters))
+        arguments = {
+            "task.id": self.problem_type,
+            "data.sample_weight": sample_weight,
+            "data.holdout_frac": holdout_frac,
+            "data.eval_metric": self._eval_metric,
+            "data.validation_metric": self._validation_metric,
+            "training.seed": seed or None,  # 0 is the default
+        }
         return Request(
             label=self.label,
-            problem_type=self.problem_type,
             presets=presets if presets is not None else self.presets,
-            overrides=_merge(read_overrides(self.hyperparameters), read_overrides(hyperparameters)),
+            overrides=with_arguments(settings, arguments),
             column_types=column_types,
-            sample_weight=sample_weight,
-            holdout_frac=holdout_frac,
-            eval_metric=self._eval_metric,
-            validation_metric=self._validation_metric,
-            seed=seed,
         )
+
+    def _followed(self, recipe: Recipe | str | Path, settings: Sequence[Any]) -> Recipe:
+        own = (self.problem_type, self.presets, self._eval_metric, self._validation_metric)
+        if any(settings) or any(own) or self.hyperparameters:
+            raise ConfigError(
+                "a recipe is complete: other settings beside it would not be used",
+                remedy="leave them out, or change the recipe and leave recipe= out",
+            )
+        recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
+        if self.label not in ((), recipe.data.label):
+            raise ConfigError(
+                f"the recipe is for the label {', '.join(recipe.data.label)}",
+                value=self.label,
+                remedy="leave the label out, or plan again",
+            )
+        return recipe
 
     def _training_table(self, table: Table, recipe: Recipe) -> Table:
         """Aligned inputs with the label and weight columns beside them."""
@@ -369,13 +398,15 @@ class MultiModalPredictor:
         return align(table, self.recipe.columns, known, self._registry)
 
     def _decode(self, data: Any, on_error: OnError) -> tuple[Rows, Decoded]:
+        from mm_core.inference import predict
+
         if on_error not in ("raise", "missing"):
             raise ConfigError(
                 f"on_error={on_error!r}", value=on_error, remedy="use 'raise' or 'missing'"
             )
         model = self._model
         rows = read_rows(data)
-        decoded, bad = inference.predict(model, model.encode(self._aligned(rows.table)))
+        decoded, bad = predict(model, model.encode(self._aligned(rows.table)))
         _raise_or_report(bad, on_error)
         return rows, decoded
 
@@ -436,7 +467,7 @@ def registry_with(plugins: Sequence[str | Path]) -> Registry:
 def _raise_or_report(bad: Sequence[BadCell], on_error: OnError) -> None:
     if not bad:
         return
-    error = BadCellError(bad, remedy=REMEDY)
+    error = BadCellError(bad)
     if on_error == "raise":
         raise error
     warnings.warn(f"taken as missing: {error.message}", MMWarning, stacklevel=3)

@@ -51,8 +51,9 @@ def _as_config_error(error: ValidationError, cls: type[BaseModel], where: str) -
             value=key,
             remedy=f"did you mean {where}.{near!s}?" if near else f"known keys: {', '.join(known)}",
         )
+    field = cls.model_fields.get(str(first["loc"][0])) if first["loc"] else None
     return ConfigError(
         f"{dotted} = {first['input']!r}: {first['msg']}",
         value=first["input"],
-        remedy=f"see the field {key!r} of {cls.__name__}",
+        remedy=f"{key}: {field.description}" if field is not None else f"keys: {', '.join(known)}",
     )

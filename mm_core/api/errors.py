@@ -131,8 +131,12 @@ class BadCellError(DataError):
     """Cells are there but broken; ``cells`` lists every one of them."""
 
     SHOWN = 10
+    REMEDY = (
+        "repair or remove these cells; to predict without them: on_error='missing' "
+        "(--on-error missing)"
+    )
 
-    def __init__(self, cells: Iterable[BadCell], *, plugin: str | None = None, remedy: str) -> None:
+    def __init__(self, cells: Iterable[BadCell], *, plugin: str | None = None) -> None:
         self.cells = tuple(sorted(cells, key=lambda cell: (cell.row, cell.column)))
         first = self.cells[0]
         shown = [
@@ -147,7 +151,7 @@ class BadCellError(DataError):
             column=first.column,
             rows=sorted({cell.row for cell in self.cells}),
             value=first.value,
-            remedy=remedy,
+            remedy=self.REMEDY,
         )
 
 

@@ -11,7 +11,6 @@ import safetensors.numpy
 import safetensors.torch
 
 from mm_core.api.contracts import FitResult, State
-from mm_core.api.errors import ArtifactError
 from mm_core.api.specs import (
     BackboneSpec,
     ComponentSpec,
@@ -19,6 +18,7 @@ from mm_core.api.specs import (
     ProcessorSpec,
     TaskSpec,
 )
+from mm_core.artifact.folder import check_folder
 from mm_core.artifact.manifest import ARRAYS, ASSETS, FILE, WEIGHTS, Manifest, PluginRecord
 from mm_core.model import Model, architectures
 from mm_core.plugins.registry import Registry
@@ -32,12 +32,7 @@ def save(model: Model, result: FitResult, registry: Registry, folder: Path) -> P
     Raises:
         ArtifactError: the folder holds something that is no saved model.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / FILE).is_file():
-        raise ArtifactError(
-            f"{str(folder)!r} is not empty and holds no saved model",
-            value=str(folder),
-            remedy="give an empty folder or a new name",
-        )
+    check_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".mm-save-") as temporary:
         fresh = Path(temporary) / "model"

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from mm_core.api.errors import ArtifactError, ConfigError
 from mm_core.cli import options as opt
 from mm_core.cli.answer import Answer
 from mm_core.cli.settings import Settings
@@ -81,7 +80,7 @@ def fit(
             f"a recipe holds all settings: leave out {', '.join(asked.typed)}, or edit the recipe",
             param_hint="--recipe",
         )
-    folder = _free(DEFAULT_OUT) if out is None else _usable(out)
+    folder = _free(DEFAULT_OUT) if out is None else out
     started = time.monotonic()
     predictor = asked.predictor(label, plugin, path=folder, verbosity=verbosity)
 
@@ -89,12 +88,6 @@ def fit(
     from mm_core.recipe.recipe import Recipe
 
     followed = None if recipe is None else Recipe.read(recipe)
-    if followed is not None and label and tuple(label) != followed.data.label:
-        raise ConfigError(
-            f"the recipe is for the label {', '.join(followed.data.label)}",
-            value=label,
-            remedy="leave --label out, or plan again: mm plan --label ... --out recipe.json",
-        )
     predictor.fit(data, tuning, time_limit=time_limit, recipe=followed, **asked.planning())
     seconds = round(time.monotonic() - started, 3)
     return Answer({**describe(folder), "seconds": seconds})
@@ -104,17 +97,3 @@ def _free(name: str) -> Path:
     """``name``, or ``name-2``, ``name-3``, ...: nothing that stands there is touched."""
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(path for path in map(Path, names) if not path.exists())
-
-
-def _usable(folder: Path) -> Path:
-    """Say now, not after training, that the model cannot be saved there."""
-    from mm_core.artifact.manifest import FILE
-
-    taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
-    if taken and not (folder / FILE).is_file():
-        raise ArtifactError(
-            f"{str(folder)!r} stands there already and is no saved model",
-            value=str(folder),
-            remedy="give --out an empty folder or a new name",
-        )
-    return folder

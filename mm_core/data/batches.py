@@ -14,8 +14,6 @@ from mm_core.api.errors import BadCell, BadCellError
 from mm_core.api.nn import Batch
 from mm_core.data.encoded import EncodedFrame
 
-REMEDY = "repair or remove these cells, or predict with on_error='missing' to mask them"
-
 
 @dataclass
 class BatchMaker:
@@ -89,7 +87,7 @@ class TrainBatches:
         for start, stop in _cuts(len(order), self._batch_size):
             batch = self._maker.make(order[start:stop], generator if self._augment else None)
             if self._maker.bad:
-                raise BadCellError(self._all_bad(), remedy=REMEDY)
+                raise BadCellError(self._all_bad())
             yield batch
 
     def _all_bad(self) -> list[BadCell]:

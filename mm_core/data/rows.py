@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,17 @@ import pandas as pd
 from mm_core.api.contracts import Table
 from mm_core.api.errors import ColumnError, DataError, EmptyDataError, MMWarning
 
+
+def _read_separated(path: Path, separator: str) -> pd.DataFrame:
+    # pandas renames the second "x" to "x.1"; here a name that stands twice is an error
+    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str).iloc[0]
+    _string_names(header.dropna())
+    return pd.read_csv(path, sep=separator)
+
+
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": pd.read_csv,
-    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
+    ".csv": partial(_read_separated, separator=","),
+    ".tsv": partial(_read_separated, separator="\t"),
     ".parquet": pd.read_parquet,
     ".pq": pd.read_parquet,
     ".jsonl": lambda path: pd.read_json(path, lines=True),
@@ -101,6 +110,8 @@ def _read_file(path: Path) -> tuple[pd.DataFrame, Path]:
         raise DataError(f"no file {str(path)!r}", value=str(path), remedy="check the path")
     try:
         return reader(path), path.parent
+    except ColumnError:  # also a ValueError
+        raise
     except pd.errors.EmptyDataError:
         raise EmptyDataError(
             f"{str(path)!r} is empty", value=str(path), remedy="give at least one row"
@@ -111,7 +122,7 @@ def _read_file(path: Path) -> tuple[pd.DataFrame, Path]:
         ) from error
 
 
-def _string_names(columns: pd.Index) -> list[str]:
+def _string_names(columns: Iterable[Any]) -> list[str]:
     names = [str(name) for name in columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

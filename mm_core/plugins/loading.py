@@ -146,7 +146,9 @@ def _check_hook_names(source: Source, manager: pluggy.PluginManager) -> None:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise _broken(
-            source, str(error), f"hooks are: mm_plugin_info, {', '.join(component_hooks())}"
+            source,
+            str(error).partition(" in plugin ")[0],
+            f"hooks are: mm_plugin_info, {', '.join(component_hooks())}",
         ) from error
 
 

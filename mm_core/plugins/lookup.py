@@ -60,7 +60,7 @@ def _remedies(kind: str, name: str, ids: Sequence[str], plugins: Sequence[str]) 
     line = install_line(owner) if owner and owner not in plugins else None
     if line:
         remedies.append(line)
-    return [*remedies, f"installed: {', '.join(ids) or 'none'}"]
+    return remedies or [f"installed: {', '.join(ids) or 'none'}"]
 
 
 def _nearest(name: str, ids: Sequence[str]) -> str | None:

@@ -28,6 +28,18 @@ def read_overrides(hyperparameters: Mapping[str, Any] | None) -> dict[str, Any]:
     return nested
 
 
+def with_arguments(overrides: dict[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with a function's own arguments among them, by dotted key; None: not given.
+
+    Raises:
+        ConfigError: an argument and a setting say different things.
+    """
+    for key, value in arguments.items():
+        if value is not None:
+            _insert(overrides, key.split("."), key, value)
+    return overrides
+
+
 def _dotted(values: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
     pairs: list[tuple[str, Any]] = []
     for key, value in values.items():

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mm_core.api.config import suggest
-from mm_core.api.contracts import LabelSample, Table
-from mm_core.api.errors import ColumnError, ConfigError, LabelError, MetricError, RecipeError
+from mm_core.api.contracts import ColumnSample, LabelSample, Table
+from mm_core.api.errors import ColumnError, ConfigError, LabelError, RecipeError
 from mm_core.api.specs import (
     BackboneSpec,
     FitterSpec,
@@ -34,27 +34,22 @@ class Request:
 
     Attributes:
         label: label columns.
-        problem_type: a task's name, or None: ask the tasks' detectors.
         presets: names of presets.
-        overrides: nested settings (:func:`mm_core.recipe.overrides.read_overrides`).
+        overrides: nested settings (:func:`mm_core.recipe.overrides.read_overrides`); metrics may
+            be ``"custom:<name>"`` for a callable.
         column_types: the user's decisions on columns.
-        sample_weight: column of row weights.
-        holdout_frac: share of rows to hold out.
-        eval_metric: metric name, or ``"custom:<name>"`` for a callable.
-        validation_metric: likewise; None: the eval metric.
-        seed: of everything random.
     """
 
     label: tuple[str, ...]
-    problem_type: str | None = None
     presets: str | Sequence[str] | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     column_types: Mapping[str, str | None] | None = None
-    sample_weight: str | None = None
-    holdout_frac: float | None = None
-    eval_metric: str | None = None
-    validation_metric: str | None = None
-    seed: int = 0
+
+    @property
+    def sample_weight(self) -> str | None:
+        """Column of row weights."""
+        section = self.overrides.get("data")
+        return section.get("sample_weight") if isinstance(section, Mapping) else None
 
 
 def resolve(table: Table, request: Request, registry: Registry, finder: CheckpointFinder) -> Recipe:
@@ -66,6 +61,13 @@ def resolve(table: Table, request: Request, registry: Registry, finder: Checkpoi
     for name in (*request.label, *filter(None, [request.sample_weight])):
         _check_column(name, table, is_label=name in request.label)
     exclude = [*request.label, *filter(None, [request.sample_weight])]
+    for name in exclude:
+        if name in (request.column_types or {}):
+            raise ColumnError(
+                f"column_types names {name!r}, which is no input but the label or the weight",
+                column=name,
+                remedy="leave it out",
+            )
     schema = infer_schema(table, exclude, registry, request.column_types)
     presets = choose_presets(request.presets, registry)
     return _Resolver(request, registry, finder, presets).resolve(table, schema)
@@ -115,7 +117,13 @@ class _Resolver:
 
     def _user(self, section: str) -> dict[str, Any]:
         value = self.request.overrides.get(section, {})
-        return dict(value) if isinstance(value, Mapping) else {"id": value}
+        if not isinstance(value, Mapping):
+            raise ConfigError(
+                f"{section!r} is a section, not a value",
+                value=value,
+                remedy=f"set a key of it: {section}.<key>",
+            )
+        return dict(value)
 
     def _component(
         self,
@@ -141,13 +149,14 @@ class _Resolver:
     # ---- sections ----------------------------------------------------------------------------
 
     def _task(self, table: Table) -> Component[TaskSpec]:
-        named = self._user("task").get("id") or self.request.problem_type
+        named = self._user("task").get("id")
         if named:
             self.origins["task.id"] = "user"
             return self.registry.get(TaskSpec, named)
         columns = tuple(
             sample_column(table.frame[name], name, table.folder) for name in self.request.label
         )
+        _check_varied(columns)
         claims = []
         for component in self.registry.all(TaskSpec):
             if component.spec.detector:
@@ -278,28 +287,28 @@ class _Resolver:
         if len(backbones) == 1:
             only = next(iter(backbones.values())).component
             layers.append((f"backbone {only.id} alone", only.spec.alone))
-        layers.append(("argument", {"seed": self.request.seed}))
         layers.append(("user", self._user("training")))
         return self._layered("training", TrainingConfig, layers)
 
     def _data(self, task: Component[TaskSpec]) -> dict[str, Any]:
-        request = self.request
-        metric = self._metric(request.eval_metric or task.spec.default_metric, task)
-        chosen = request.validation_metric
-        given = {
-            "label": request.label,
-            "sample_weight": request.sample_weight,
-            "holdout_frac": request.holdout_frac,
+        user = self._user("data")
+        if "label" in user:
+            raise ConfigError(
+                "data.label cannot be set here",
+                value=user["label"],
+                remedy="name the label itself: label=..., --label",
+            )
+        metric = self._metric(user.get("eval_metric", task.spec.default_metric), task)
+        choosing = user.get("validation_metric")
+        metrics = {
+            "eval_metric": metric,
+            "validation_metric": self._metric(choosing, task) if choosing else metric,
         }
         layers: list[tuple[str, Mapping[str, Any]]] = [
-            (f"task {task.id}", {"eval_metric": metric, "validation_metric": metric}),
-            ("argument", {k: v for k, v in given.items() if v is not None}),
+            ("user", {"label": self.request.label, **user}),
+            ("user" if "eval_metric" in user else f"task {task.id}", metrics),
         ]
-        if request.eval_metric:
-            layers.append(("argument", {"eval_metric": metric, "validation_metric": metric}))
-        if chosen:
-            layers.append(("argument", {"validation_metric": self._metric(chosen, task)}))
-        return self._layered("data", DataConfig, [*layers, ("user", self._user("data"))])
+        return self._layered("data", DataConfig, layers)
 
     def _metric(self, name: str, task: Component[TaskSpec]) -> str:
         if name.startswith(CUSTOM_METRIC):
@@ -327,18 +336,36 @@ def check_metric(name: str, task: Component[TaskSpec], registry: Registry) -> Co
 
     Raises:
         UnknownComponentError: no such metric.
-        MetricError: it is not defined for the task.
+        ConfigError: it is not defined for the task.
     """
     metric = registry.get(MetricSpec, name)
     same_plugin = metric.plugin.name == task.plugin.name
     if same_plugin and metric.spec.name not in task.spec.metrics:
-        raise MetricError(
+        raise ConfigError(
             f"metric {name!r} is not defined for {task.spec.name}",
             plugin=task.id,
             value=name,
             remedy=f"choose from {', '.join(task.spec.metrics)}, or pass a callable",
         )
     return metric
+
+
+def _check_varied(label: Sequence[ColumnSample]) -> None:
+    """Say what is wrong with a label that no task could learn."""
+    for column in label:
+        if column.n_unique == 0:
+            raise LabelError(
+                f"every label in {column.name!r} is missing",
+                column=column.name,
+                remedy="give rows with labels",
+            )
+        if column.n_unique == 1:
+            raise LabelError(
+                f"label {column.name!r} is {column.values[0]!r} in all rows",
+                column=column.name,
+                value=column.values[0],
+                remedy="give rows of at least two classes",
+            )
 
 
 def _as_part(value: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mm_core import inference
 from mm_core.api.contracts import FitResult, FitRun, Fitter, Table, Task
 from mm_core.api.errors import BadCellError, ColumnError, DataError
 from mm_core.api.specs import FitterSpec
-from mm_core.data.batches import REMEDY, TrainBatches
+from mm_core.data.batches import TrainBatches
 from mm_core.data.encoded import EncodedFrame
 from mm_core.data.split import split_rows
 from mm_core.model import Model, build_task, build_topology, fit_processors, read_config
@@ -72,7 +72,7 @@ def fit_model(
         frames = [encode_with_targets(model, table) for table in (train, tuning)]
         bad = [cell for frame in frames for cell in frame.bad]
         if bad:
-            raise BadCellError(bad, remedy=REMEDY)
+            raise BadCellError(bad)
         result = _fit(model, frames[0], frames[1], registry, options)
     topology.eval()
     return model, result
@@ -111,7 +111,7 @@ def _fit(
     def validate() -> float:
         decoded, bad = inference.predict(model, tuning)
         if bad:
-            raise BadCellError(bad, remedy=REMEDY)
+            raise BadCellError(bad)
         return score(metric, model.task, tuning, decoded, registry, options.custom_metrics)
 
     component = registry.get(FitterSpec, recipe.fit.id)

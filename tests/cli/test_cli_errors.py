@@ -58,7 +58,7 @@ def test_fit_needs_rows_and_a_label(folder, mm):
 
 def test_a_folder_that_is_no_model_is_refused_before_training(folder, mm):
     ran = mm("fit", folder / "train.csv", "--label", "y", "--out", folder)
-    fails(ran, 1, "is no saved model", "-> give --out an empty folder or a new name")
+    fails(ran, 1, "holds no saved model", "-> give an empty folder or a new name")
     assert "epoch" not in ran.err
 
 
@@ -88,7 +88,7 @@ def test_evaluate_without_label_or_with_an_unfit_metric(folder, model, mm, tmp_p
     (tmp_path / "bare.csv").write_text("x,city\n1,ulm\n")
     fails(mm("evaluate", model, tmp_path / "bare.csv"), 1, "label column 'y' is not in the data")
     ran = mm("evaluate", model, folder / "test.csv", "--metric", "rmse")
-    fails(ran, 1, "'rmse' is not defined for binary")
+    fails(ran, 2, "'rmse' is not defined for binary")
 
 
 def test_traceback_on_demand(mm, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from mm_core import MultiModalPredictor
 from mm_core.api import (
+    ArtifactError,
     BadCellError,
     ColumnError,
     ConfigError,
@@ -17,6 +18,7 @@ from mm_core.api import (
     MetricError,
     MMWarning,
     NotFittedError,
+    UnknownComponentError,
 )
 
 
@@ -206,6 +208,44 @@ def test_duplicate_column_names(small_table):
         MultiModalPredictor("kind", verbosity=0).fit(numbers)
 
 
+def test_duplicate_header_of_a_file(small_table, tmp_path):
+    path = tmp_path / "twice.csv"
+    path.write_text("a,b,a,kind\n1,2,3,x\n2,3,4,y\n")
+    with pytest.raises(ColumnError) as caught:
+        MultiModalPredictor("kind", verbosity=0).fit(path)
+    assert caught.value.column == "a"
+
+
+def test_two_sources_for_one_setting(small_table, fit_table, tmp_path):
+    for arguments, settings in [
+        ({"seed": 4}, {"training.seed": 5}),
+        ({"holdout_frac": 0.3}, {"data.holdout_frac": 0.2}),
+    ]:
+        with pytest.raises(ConfigError, match="set twice"):
+            fit_table(small_table, hyperparameters=settings, **arguments)
+    recipe = MultiModalPredictor("kind", verbosity=0).plan(small_table)
+    with pytest.raises(ConfigError, match="complete"):
+        MultiModalPredictor(verbosity=0).fit(small_table, recipe=recipe, seed=3)
+    with pytest.raises(UnknownComponentError, match="accuracy"):
+        fit_table(small_table, hyperparameters={"data.eval_metric": "acuracy"})
+    with pytest.raises(ConfigError, match="training"):
+        fit_table(small_table, hyperparameters={"training": 3})
+    with pytest.raises(ConfigError):
+        fit_table(small_table, time_limit=0)
+    with pytest.raises(ColumnError, match="label"):
+        fit_table(small_table, column_types={"kind": "categorical"})
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ArtifactError):
+        MultiModalPredictor("kind", path=tmp_path / "file", verbosity=0).fit(small_table)
+
+
+def test_metrics_set_as_settings(small_table, fit_table):
+    predictor = fit_table(small_table, hyperparameters={"data.eval_metric": "accuracy"})
+    assert predictor.recipe.data.eval_metric == "core:accuracy"
+    assert predictor.recipe.data.validation_metric == "core:accuracy"
+    assert set(predictor.evaluate(small_table)) == {"accuracy"}
+
+
 def test_text_in_a_number_column(fit_table, small_table):
     predictor = fit_table(small_table)
     mixed = small_table.head(6).copy()
@@ -279,10 +319,10 @@ def test_unknown_settings_are_suggested(small_table):
 
 
 def test_metric_that_does_not_fit(fit_table, small_table):
-    with pytest.raises(MetricError, match="accuracy"):
+    with pytest.raises(ConfigError, match="accuracy"):
         MultiModalPredictor("height", eval_metric="accuracy", verbosity=0).fit(small_table)
     predictor = fit_table(small_table)
-    with pytest.raises(MetricError):
+    with pytest.raises(ConfigError):
         predictor.evaluate(small_table, metrics=["rmse"])
     one_class = small_table[small_table["kind"] == "a"]
     with pytest.raises(MetricError):

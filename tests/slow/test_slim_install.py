@@ -45,9 +45,7 @@ def test_core_and_tables_alone(tmp_path):
         check=True,
         env=_plain_environment(),
     )
-    subprocess.run(
-        [str(python), "-c", FIT, str(tmp_path / "model")], check=True, cwd=tmp_path
-    )
+    subprocess.run([str(python), "-c", FIT, str(tmp_path / "model")], check=True, cwd=tmp_path)
     listed = subprocess.run(
         [str(python.parent / "mm"), "inspect", str(tmp_path / "model")],
         check=True,
