@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 
@@ -31,6 +31,11 @@ class Model:
         """Encode rows that hold the columns of the recipe's inputs."""
         columns = {name: part.columns for name, part in self.recipe.inputs.items()}
         return encode_inputs(self.processors, columns, table)
+
+    def ready(self) -> Self:
+        """The model, set up to predict: on the GPU where there is one, without dropout."""
+        self.topology.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+        return self
 
     @property
     def device(self) -> torch.device:

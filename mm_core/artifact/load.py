@@ -46,9 +46,8 @@ def load(folder: Path, registry: Registry) -> Loaded:
             remedy="it was altered, or written by versions that do not match "
             "(mm inspect shows them)",
         ) from error
-    model.topology.eval()
     result = FitResult(manifest.history, manifest.best_score, "loaded")
-    return Loaded(model, result, manifest)
+    return Loaded(model.ready(), result, manifest)
 
 
 def _check_files(folder: Path, manifest: Manifest) -> None:

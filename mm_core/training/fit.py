@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mm_core import inference
 from mm_core.api.contracts import FitResult, FitRun, Fitter, Table, Task
@@ -74,8 +73,7 @@ def fit_model(
         if bad:
             raise BadCellError(bad)
         result = _fit(model, frames[0], frames[1], registry, options)
-    topology.eval()
-    return model, result
+    return model.ready(), result
 
 
 def encode_with_targets(model: Model, table: Table) -> EncodedFrame:
@@ -95,7 +93,9 @@ def _split(recipe: Recipe, task: Task, train: Table, tuning: Table | None) -> tu
     strata = task.strata(task.encode(train.frame[label]))
     seed = recipe.training.seed
     kept, held = split_rows(len(train), recipe.data.holdout_frac, strata, seed)
-    return train.take(kept), train.take(held)
+    kept_rows = train.take(kept)
+    task.learn(kept_rows.frame[label])  # every class has a row there; scales see no held-out row
+    return kept_rows, train.take(held)
 
 
 def _fit(
@@ -162,8 +162,3 @@ def _weight(table: Table, column: str | None) -> np.ndarray | None:
             remedy="give weights >= 0, at least one of them above 0",
         )
     return weight
-
-
-def default_device() -> torch.device:
-    """The GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
