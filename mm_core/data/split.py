@@ -24,7 +24,7 @@ def split_rows(
         seed: of the draw.
 
     Raises:
-        EmptyDataError: fewer than two rows.
+        EmptyDataError: fewer than two rows, or no class with two.
     """
     if n_rows < 2:
         raise EmptyDataError(
@@ -39,6 +39,9 @@ def split_rows(
         rows = generator.permutation(np.flatnonzero(groups == group))
         wanted = max(1, round(share * len(rows)))
         held[rows[: min(wanted, len(rows) - 1)]] = True
-    if not held.any():  # every class has a single row
-        held[generator.integers(n_rows)] = True
+    if not held.any():
+        raise EmptyDataError(
+            "every class has a single row: none can be held out",
+            remedy="give two rows of some class, or tuning_data=",
+        )
     return np.flatnonzero(~held), np.flatnonzero(held)
