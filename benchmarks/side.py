@@ -1,0 +1,50 @@
+"""One side of one (set, seed), in a process of its own; ``scores.py`` starts it.
+
+python benchmarks/side.py --side ours --set snips --seed 0 --data DIR --out FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rows import draw
+from sets import SETS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--side", required=True, help="bare, ours, or ours:<modality>")
+    parser.add_argument("--set", required=True, choices=SETS)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, help="file to write; none: print")
+    parser.add_argument("--development", action="store_true", help="leave test.csv unread")
+    parser.add_argument("--try", dest="tried", default="{}", help="ours: settings to try, JSON")
+    arguments = parser.parse_args()
+    tried: dict[str, Any] = json.loads(arguments.tried)
+    if tried and not arguments.development:
+        parser.error("--try needs --development: nothing is chosen on test.csv")
+    one = SETS[arguments.set]
+    rows = draw(one, arguments.data, arguments.seed, arguments.development)
+    if arguments.side == "bare":
+        from bare import run as bare_run
+
+        found = bare_run.run(one, rows, arguments.seed)
+    else:
+        import ours
+
+        only = arguments.side.partition(":")[2] or None
+        found = ours.run(one, rows, arguments.seed, only, tried)
+    found["rows"] = {"train": len(rows.train), "held": len(rows.held), "test": len(rows.test)}
+    text = json.dumps(found, indent=1, default=str)
+    if arguments.out is None:
+        print(text)
+    else:
+        arguments.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
