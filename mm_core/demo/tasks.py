@@ -33,7 +33,7 @@ class DemoTask:
 TASKS = (
     DemoTask(
         easy_vqa,
-        Size(train=1800, tuning=200, test=1500),
+        Size(train=1000, tuning=100, test=1000),
         {
             "training.epochs": 2,
             "training.augment": False,  # it changes colours, which are asked for
@@ -48,9 +48,9 @@ TASKS = (
     ),
     DemoTask(
         college_earnings,
-        Size(train=2500, tuning=300, test=1400),
+        Size(train=2400, tuning=200, test=1350),
         {
-            "training.epochs": 4,
+            "training.epochs": 3,
             "training.learning_rate": 2e-4,
             "training.head_learning_rate": 2e-3,
         },

