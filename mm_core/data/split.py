@@ -20,7 +20,9 @@ def split_rows(
     Args:
         n_rows: rows to split.
         share: of rows to hold out; None: :func:`holdout_share`.
-        strata: class of each row; each class with two rows or more has one on both sides.
+        strata: class of each row: its share is held out of each class, as near as whole rows
+            allow; first of all one row of every class with two, the largest classes first. A
+            class keeps a training row; a small class may have no held-out one.
         seed: of the draw.
 
     Raises:
@@ -33,15 +35,27 @@ def split_rows(
         )
     share = holdout_share(n_rows) if share is None else share
     generator = np.random.default_rng(seed)
-    groups = np.zeros(n_rows, dtype=np.int64) if strata is None else strata
+    order = generator.permutation(n_rows)
+    groups = np.zeros(n_rows, dtype=np.int64) if strata is None else strata[order]
+    rank, size = _rank_within(groups)
+    turn = np.where(rank == 0, -size, (rank + 0.5) / size)  # Webster's method of allotting seats
+    first = np.argsort(turn, kind="stable")
+    first = first[rank[first] < size[first] - 1]
     held = np.zeros(n_rows, dtype=bool)
-    for group in np.unique(groups):
-        rows = generator.permutation(np.flatnonzero(groups == group))
-        wanted = max(1, round(share * len(rows)))
-        held[rows[: min(wanted, len(rows) - 1)]] = True
+    held[order[first[: max(1, round(share * n_rows))]]] = True
     if not held.any():
         raise EmptyDataError(
             "every class has a single row: none can be held out",
             remedy="give two rows of some class, or tuning_data=",
         )
     return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def _rank_within(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row: how many rows of its group come before it, and the size of its group."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    by_group = np.argsort(group, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    rank = np.empty(len(groups), dtype=np.int64)
+    rank[by_group] = np.arange(len(groups)) - starts[group[by_group]]
+    return rank, sizes[group]

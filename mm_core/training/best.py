@@ -8,10 +8,15 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from torch import Tensor, nn
 
 from mm_core.api.contracts import FitResult, FitRun
+from mm_core.api.errors import TrainingError
 from mm_core.api.nn import Topology
 from mm_core.recipe.recipe import TrainingConfig
+
+GPU_LOOKS_EVERY = 16
+"""Batches between two looks at the loss on a GPU, where each look waits for the device."""
 
 
 class KeepBest(pl.Callback):
@@ -26,37 +31,59 @@ class KeepBest(pl.Callback):
     ) -> None:
         self._topology = topology
         self._run = run
-        self._patience = training.patience
-        self._every = max(1, round(batches * training.val_every))
+        self._training = training
         self._batches = batches
+        self._validate_after = validation_points(training.val_every, batches)
         self._loss = torch.zeros(())
         self._losses = 0
+        self._seen = 0
         self._start = time.monotonic()
-        self._best: dict[str, torch.Tensor] | None = None
+        self._changing = [
+            name
+            for name, value in topology.state_dict(keep_vars=True).items()
+            if value.requires_grad or not isinstance(value, nn.Parameter)
+        ]
+        self._best: dict[str, Tensor] = {}
         self._best_score = -math.inf
         self._waited = 0
         self.history: list[dict[str, float]] = []
-        self.stopped = "all epochs done"
+        self.stopped = ""
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        self._loss = self._loss + outputs["loss"].detach()
+        # Lightning has divided the loss for the sum over accumulated batches
+        self._loss = self._loss + outputs["loss"].detach() * self._training.accumulate
         self._losses += 1
-        if (index + 1) % self._every == 0 or index + 1 == self._batches:
-            self._validate(trainer, (trainer.current_epoch + (index + 1) / self._batches))
+        self._seen += 1
+        if not self._loss.is_cuda or self._seen % GPU_LOOKS_EVERY == 0:
+            self._finite_loss(trainer)
+        if index + 1 in self._validate_after:
+            self._validate(trainer)
         if self._run.deadline is not None and time.monotonic() >= self._run.deadline:
             self.stopped = "time_limit reached"
             trainer.should_stop = True
 
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self._losses:  # stopped between two validations
+            self._validate(trainer)
+        self._publish(trainer)  # again: the last batch's loss stands where the mean belongs
+
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if self._losses:  # max_steps or time_limit ended between two validations
-            self._validate(trainer, float(trainer.current_epoch))
+        if self.stopped:
+            return
+        if self._seen == self._training.epochs * self._batches:
+            self.stopped = "all epochs done"
+        elif trainer.global_step == self._training.max_steps:
+            self.stopped = "max_steps reached"
+        else:
+            self.stopped = "stopped by a callback"
 
     def finish(self) -> FitResult:
         """Put the best weights back."""
-        if self._best is not None:
-            self._topology.load_state_dict(self._best)
+        state = self._topology.state_dict()
+        for name, value in self._best.items():
+            state[name].copy_(value)
         best = None if self._run.score is None else self._sign * self._best_score
         return FitResult(self.history, best, self.stopped)
 
@@ -64,28 +91,69 @@ class KeepBest(pl.Callback):
     def _sign(self) -> float:
         return 1.0 if self._run.higher_is_better else -1.0
 
-    def _validate(self, trainer: pl.Trainer, epoch: float) -> None:
+    def _finite_loss(self, trainer: pl.Trainer) -> float:
+        """Sum of the losses since the last validation."""
+        loss: float = self._loss.item()
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} at step {trainer.global_step}",
+                value=loss,
+                remedy="lower training.learning_rate and training.head_learning_rate, or set "
+                "training.precision=32",
+            )
+        return loss
+
+    def _validate(self, trainer: pl.Trainer) -> None:
         record = {
-            "epoch": round(epoch, 3),
+            "epoch": round(self._seen / self._batches, 3),
             "step": float(trainer.global_step),
             "seconds": round(time.monotonic() - self._start, 3),
-            "loss": self._loss.item() / self._losses,
+            "loss": self._finite_loss(trainer) / self._losses,
         }
         self._loss, self._losses = torch.zeros(()), 0
         self.history.append(record)
-        if self._run.score is None:
-            return
-        record[self._run.metric] = score = self._run.score()
-        better = self._sign * score > self._best_score
-        if better or self._sign * score == self._best_score:  # of equals, the longer trained
-            self._best = {
-                k: v.detach().cpu().clone() for k, v in self._topology.state_dict().items()
-            }
-        if better:
-            self._best_score = self._sign * score
+        if self._run.score is not None:
+            record[self._run.metric] = self._run.score()
+            self._compare(trainer, self._sign * record[self._run.metric])
+        self._publish(trainer)
+        for logger in trainer.loggers:
+            logged = {name: record[name] for name in ("epoch", self._run.metric) if name in record}
+            logger.log_metrics(logged, step=max(0, trainer.global_step - 1))  # Lightning's count
+
+    def _compare(self, trainer: pl.Trainer, score: float) -> None:
+        if score >= self._best_score:  # of equals, the longer trained
+            self._remember()
+        if score > self._best_score:
+            self._best_score = score
             self._waited = 0
             return
         self._waited += 1
-        if self._waited >= self._patience:
-            self.stopped = f"no better {self._run.metric} in {self._patience} validations"
+        if self._waited >= self._training.patience:
+            self.stopped = f"no better {self._run.metric} in {self._training.patience} validations"
             trainer.should_stop = True
+
+    def _remember(self) -> None:
+        state = self._topology.state_dict()
+        if not self._best:
+            self._best = {
+                name: torch.empty_like(state[name], device="cpu") for name in self._changing
+            }
+        for name, value in self._best.items():
+            value.copy_(state[name])
+
+    def _publish(self, trainer: pl.Trainer) -> None:
+        """Show the last validation to callbacks that monitor a metric."""
+        record = self.history[-1]
+        names = [name for name in ("loss", self._run.metric) if name in record]
+        trainer.callback_metrics.update({name: torch.tensor(record[name]) for name in names})
+
+
+def validation_points(every: float, batches: int) -> frozenset[int]:
+    """Batches (counted from 1) after which an epoch is validated: evenly apart, the last included.
+
+    Args:
+        every: share of an epoch between two validations.
+        batches: of an epoch.
+    """
+    times = min(batches, max(1, round(1 / every)))
+    return frozenset(round(batches * (i + 1) / times) for i in range(times))

@@ -10,47 +10,66 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
 from torch import Tensor
 
 from mm_core.api.contracts import Batches, FitResult, FitRun, Fitter
-from mm_core.api.errors import TrainingError
+from mm_core.api.errors import ConfigError
 from mm_core.api.nn import Batch, Topology
 from mm_core.recipe.recipe import TrainingConfig
 from mm_core.training.best import KeepBest
 from mm_core.training.optimizer import learning_rate_factor, parameter_groups
 from mm_core.training.progress import BAR_FROM_VERBOSITY, ProgressReport
 
+LOG_EVERY_STEPS = 50
+"""Lightning's default; shorter epochs are logged once each."""
+
 
 class Finetune(Fitter):
-    """Fine-tunes all trainable weights; early stopping on the validation score."""
+    """Fine-tunes all trainable weights; early stopping on the validation score.
+
+    A user's loggers receive ``loss`` and ``learning_rate`` (of the head) every 50 steps, or every
+    epoch where that is shorter, and the validation score under the metric's name, such as
+    ``roc_auc``, after each validation.
+
+    A user's callbacks find the same in ``trainer.callback_metrics``. Validation is the product's
+    own, not Lightning's loop: ``on_validation_*`` hooks are never called. What Lightning does at
+    the end of a training epoch, its default for both, works: ``EarlyStopping("roc_auc",
+    mode="max")``, ``ModelCheckpoint("folder", monitor="roc_auc", mode="max")``; ``"loss"`` is then
+    the mean since the last validation. A checkpoint holds the topology's weights under
+    ``topology.``. Progress bars of Lightning take the place of the product's.
+    """
 
     def fit(self, model: Topology, train: Batches, run: FitRun) -> FitResult:
         """Fit ``model`` in place.
 
         Raises:
+            ConfigError: the precision needs a GPU, or checkpoints have no folder to stay in.
             TrainingError: the loss is no longer finite.
         """
         training: TrainingConfig = run.training
-        steps = _total_steps(training, len(train))
+        precision = _precision(training.precision)
+        _check_checkpoint_folders(run)
+        per_epoch = -(-len(train) // training.accumulate)
+        steps = _total_steps(training, per_epoch)
         best = KeepBest(model, run, training, len(train))
-        module = _Module(model, training, run.learning_rates, steps)
-        seen = (
-            [ProgressReport(best, run.metric, steps)] if run.verbosity >= BAR_FROM_VERBOSITY else []
-        )
+        module = _Module(model, training, run.learning_rates, steps, _is_watched(run))
         with _quiet():
             trainer = pl.Trainer(
+                accelerator="cuda" if torch.cuda.is_available() else "cpu",
+                devices=1,
+                precision=precision,
                 max_epochs=training.epochs,
                 max_steps=-1 if training.max_steps is None else training.max_steps,
                 accumulate_grad_batches=training.accumulate,
                 gradient_clip_val=training.clip_norm,
-                precision=_precision(training.precision),
-                devices=1,
-                callbacks=[best, *seen, *run.callbacks],
+                callbacks=[best, *_progress(best, run, steps), *run.callbacks],
                 logger=list(run.loggers) or False,
+                log_every_n_steps=min(LOG_EVERY_STEPS, per_epoch),
                 default_root_dir=run.folder,
-                enable_checkpointing=False,
+                enable_checkpointing=_has(run, Checkpoint),
                 enable_model_summary=False,
-                enable_progress_bar=False,
+                enable_progress_bar=_has(run, ProgressBar),
                 use_distributed_sampler=False,
             )
             trainer.fit(module, train_dataloaders=_Loader(train, module))
@@ -66,22 +85,20 @@ class _Module(pl.LightningModule):
         training: TrainingConfig,
         rates: Mapping[str, float | None],
         steps: int,
+        watched: bool,
     ) -> None:
         super().__init__()
         self.topology = topology
         self._training = training
         self._rates = rates
         self._steps = steps
+        self._watched = watched
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         loss = self.topology.loss(self.topology(batch), batch)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss.item()} at step {self.global_step}",
-                value=loss.item(),
-                remedy="lower training.learning_rate and training.head_learning_rate, or set "
-                "training.precision=32",
-            )
+        if self._watched:
+            head = self.trainer.optimizers[0].param_groups[-1]
+            self.log_dict({"loss": loss.detach(), "learning_rate": head["lr"]})
         return loss
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
@@ -110,17 +127,49 @@ class _Loader:
         return iter(self._batches)
 
 
-def _total_steps(training: TrainingConfig, batches: int) -> int:
-    per_epoch = -(-batches // training.accumulate)
+def _total_steps(training: TrainingConfig, per_epoch: int) -> int:
     steps = per_epoch * training.epochs
     return steps if training.max_steps is None else min(steps, training.max_steps)
 
 
 def _precision(wanted: str) -> Any:
+    if wanted == "16-mixed" and not torch.cuda.is_available():
+        raise ConfigError(
+            "training.precision=16-mixed needs a GPU, and there is none",
+            value=wanted,
+            remedy="set training.precision to auto, 32 or bf16-mixed",
+        )
     if wanted != "auto":
         return wanted
     bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     return "bf16-mixed" if bf16 else "32-true"
+
+
+def _has(run: FitRun, kind: type[pl.Callback]) -> bool:
+    return any(isinstance(callback, kind) for callback in run.callbacks)
+
+
+def _is_watched(run: FitRun) -> bool:
+    """Whether anyone reads what is logged at each step: logging has its price there."""
+    return bool(run.loggers or run.callbacks)
+
+
+def _progress(best: KeepBest, run: FitRun, steps: int) -> list[pl.Callback]:
+    if run.verbosity < BAR_FROM_VERBOSITY or _has(run, ProgressBar):
+        return []
+    return [ProgressReport(best, run.metric, steps)]
+
+
+def _check_checkpoint_folders(run: FitRun) -> None:
+    """Lightning would write into ``run.folder``, which does not outlive the fit."""
+    if run.loggers and run.loggers[0].save_dir is not None:
+        return
+    for callback in run.callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+            raise ConfigError(
+                "ModelCheckpoint has no folder to write to",
+                remedy="give ModelCheckpoint(dirpath=...), or a logger that writes to a folder",
+            )
 
 
 @contextmanager

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import lightning.pytorch as pl
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from mm_core import MultiModalPredictor
-from mm_core.api import TrainingError
+from mm_core.api import ConfigError, TrainingError
 
 
 class _Steps(pl.Callback):
@@ -29,10 +32,59 @@ def test_max_steps_and_accumulation(small_table, fit_table):
         assert counter.steps == steps
 
 
-def test_val_every_fraction_of_an_epoch(small_table, fit_table):
-    settings = {"training.batch_size": 16, "training.val_every": 0.5, "training.epochs": 2}
-    predictor = fit_table(small_table, hyperparameters=settings)
-    assert predictor.history["epoch"].tolist() == [0.5, 1.0, 1.5, 2.0]
+@pytest.mark.parametrize(
+    ("val_every", "epochs"),
+    [
+        (0.5, [0.5, 1.0, 1.5, 2.0]),
+        (0.9, [1.0, 2.0]),
+        (0.3, [0.375, 0.625, 1.0, 1.375, 1.625, 2.0]),
+        (0.01, [i / 8 for i in range(1, 17)]),
+    ],
+)
+def test_validations_are_evenly_apart(small_table, fit_table, val_every, epochs):
+    settings = {"training.batch_size": 8, "training.val_every": val_every, "training.epochs": 2}
+    predictor = fit_table(small_table, hyperparameters=settings)  # 64 of 80 rows: 8 batches
+    assert predictor.history["epoch"].tolist() == epochs
+
+
+class _StopAt(pl.Callback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        trainer.should_stop = trainer.global_step >= self.step
+
+
+@pytest.mark.parametrize(
+    ("settings", "callbacks", "stopped", "epoch"),
+    [
+        ({"training.max_steps": 3}, [], "max_steps reached", 0.375),
+        ({"training.max_steps": 16}, [], "all epochs done", 2.0),
+        ({}, [], "all epochs done", 2.0),
+        ({}, [_StopAt(10)], "stopped by a callback", 1.25),
+    ],
+)
+def test_why_and_where_a_fit_ends(small_table, fit_table, settings, callbacks, stopped, epoch):
+    settings = {"training.batch_size": 8, "training.epochs": 2} | settings
+    predictor = fit_table(small_table, hyperparameters=settings, callbacks=callbacks)
+    assert predictor._fitted.result.stopped == stopped
+    assert predictor.history["epoch"].iloc[-1] == epoch
+
+
+def test_accumulation_does_not_change_the_loss_reported(small_table, fit_table):
+    settings = {"training.batch_size": 8, "training.epochs": 1, "training.head_learning_rate": 1e-9}
+    one, four = (
+        fit_table(small_table, hyperparameters=settings | {"training.accumulate": n}).history
+        for n in (1, 4)
+    )
+    assert four["loss"].iloc[0] == pytest.approx(one["loss"].iloc[0], rel=1e-3)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="half precision is right on a GPU")
+def test_half_precision_needs_a_gpu(small_table, fit_table):
+    with pytest.raises(ConfigError, match="16-mixed") as caught:
+        fit_table(small_table, hyperparameters={"training.precision": "16-mixed"})
+    assert "bf16-mixed" in caught.value.remedy
 
 
 def test_patience_stops_and_the_best_weights_are_kept(small_table):
@@ -78,10 +130,60 @@ def test_diverging_training_stops_with_an_error(small_table, fit_table):
         fit_table(small_table, hyperparameters=settings)
 
 
-def test_a_users_logger_is_used(small_table, fit_table, tmp_path):
+def test_a_users_logger_receives_loss_learning_rate_and_score(small_table, fit_table, tmp_path):
     logger = pl.loggers.CSVLogger(tmp_path)
-    fit_table(small_table, loggers=[logger])
-    assert (tmp_path / "lightning_logs").is_dir()
+    settings = {"training.batch_size": 8, "training.epochs": 3, "training.schedule": "constant"}
+    predictor = fit_table(small_table, hyperparameters=settings, loggers=[logger])
+    logged = pd.read_csv(f"{logger.log_dir}/metrics.csv")
+    assert logged["roc_auc"].dropna().tolist() == pytest.approx(predictor.history["roc_auc"])
+    assert logged["loss"].dropna().between(0.05, 5).all()
+    assert logged["loss"].count() == 3
+    rates = logged["learning_rate"].dropna()
+    assert rates.iloc[-1] == pytest.approx(predictor.recipe.training.head_learning_rate)
+    assert logged["step"].max() == 23
+
+
+class _Seen(pl.Callback):
+    def __init__(self):
+        self.metrics = []
+
+    def on_train_epoch_end(self, trainer, module):
+        self.metrics.append({k: v.item() for k, v in trainer.callback_metrics.items()})
+
+
+def test_callbacks_find_the_last_validation(small_table, fit_table):
+    seen = _Seen()
+    settings = {"training.batch_size": 8, "training.val_every": 0.5}
+    history = fit_table(small_table, hyperparameters=settings, callbacks=[seen]).history
+    ends = history[history["epoch"] % 1 == 0]
+    for name in ("loss", "roc_auc"):
+        assert [metrics[name] for metrics in seen.metrics] == pytest.approx(ends[name].tolist())
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_early_stopping_of_lightning(small_table, fit_table, steps):
+    stop = EarlyStopping("roc_auc", mode="max", patience=1, min_delta=2.0)
+    settings = {"training.batch_size": 8, "training.epochs": 9, "training.max_steps": steps}
+    predictor = fit_table(small_table, hyperparameters=settings, callbacks=[stop])
+    assert len(predictor.history) == (2 if steps is None else 1)
+    expected = "stopped by a callback" if steps is None else "max_steps reached"
+    assert predictor._fitted.result.stopped == expected
+
+
+def test_checkpoints_of_lightning(small_table, fit_table, tmp_path):
+    keep = ModelCheckpoint(tmp_path, monitor="roc_auc", mode="max", save_top_k=-1)
+    predictor = fit_table(small_table, callbacks=[keep])
+    assert len(list(tmp_path.glob("*.ckpt"))) == 2
+    assert keep.best_model_score.item() == pytest.approx(predictor.history["roc_auc"].max())
+    saved = torch.load(keep.best_model_path, weights_only=True)["state_dict"]
+    topology = predictor._model.topology.state_dict()
+    assert set(saved) == {f"topology.{name}" for name in topology}
+
+
+def test_checkpoints_need_a_folder_that_stays(small_table, fit_table):
+    with pytest.raises(ConfigError, match="folder") as caught:
+        fit_table(small_table, callbacks=[ModelCheckpoint(monitor="roc_auc")])
+    assert "dirpath" in caught.value.remedy
 
 
 def _held_out(predictor, frame):
