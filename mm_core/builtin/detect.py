@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+from typing import Any
+
 from mm_core.api.contracts import ColumnSample, Detection, LabelSample
 
 MOST_NUMBERED_CLASSES = 20
@@ -12,7 +15,7 @@ ROWS_PER_NUMBERED_CLASS = 5
 
 
 def detect_binary(sample: LabelSample) -> Detection | None:
-    """Two distinct values of any type but dates."""
+    """Two distinct values of any type but dates and durations."""
     column = _single(sample)
     if column is None or column.n_unique != 2:
         return None
@@ -39,7 +42,10 @@ def detect_multiclass(sample: LabelSample) -> Detection | None:
 
 
 def detect_regression(sample: LabelSample) -> Detection | None:
-    """Numbers with fractions, or whole numbers of many distinct values."""
+    """Numbers with fractions, or whole numbers of many distinct values; dates as a last resort."""
+    if len(sample.columns) == 1 and _holds_times(sample.columns[0]):
+        # The task says what to do; a plugin's task that reads times scores higher.
+        return Detection("regression", 0.1, "dates or durations, to be converted to numbers")
     column = _single(sample)
     if column is None or column.dtype != "number" or column.n_unique < 3 or _are_classes(column):
         return None
@@ -52,9 +58,15 @@ def detect_regression(sample: LabelSample) -> Detection | None:
 
 
 def _single(sample: LabelSample) -> ColumnSample | None:
-    if len(sample.columns) != 1 or sample.columns[0].dtype == "datetime":
+    if len(sample.columns) != 1 or _holds_times(sample.columns[0]):
         return None
     return sample.columns[0]
+
+
+def _holds_times(column: ColumnSample) -> bool:
+    if column.dtype == "datetime":
+        return True
+    return bool(column.values) and all(isinstance(v, date | timedelta) for v in column.values)
 
 
 def _are_classes(column: ColumnSample) -> bool:
@@ -66,7 +78,14 @@ def _are_classes(column: ColumnSample) -> bool:
 
 
 def _are_whole(column: ColumnSample) -> bool:
-    return all(float(value).is_integer() for value in column.values)
+    return all(_is_whole(value) for value in column.values)
+
+
+def _is_whole(value: Any) -> bool:
+    try:
+        return float(value).is_integer()
+    except OverflowError:  # beyond float64 there are no fractions
+        return True
 
 
 def _n_known(column: ColumnSample) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +39,29 @@ def is_container(value: Any) -> bool:
 def _dtype(column: pd.Series) -> str:
     if types.is_bool_dtype(column):
         return "boolean"
-    if types.is_numeric_dtype(column):
+    if types.is_numeric_dtype(column) and not types.is_complex_dtype(column):
         return "number"
     if types.is_datetime64_any_dtype(column):
         return "datetime"
     if isinstance(column.dtype, pd.CategoricalDtype):
         return "categorical"
     # is_string_dtype looks into object columns: all strings there counts as string
-    if types.is_string_dtype(column.dropna()):
+    there = column.dropna()
+    if types.is_string_dtype(there):
         return "string"
-    return "object"
+    return "number" if column.dtype == object and _are_numbers(there) else "object"
+
+
+def _are_numbers(there: pd.Series) -> bool:
+    """Whether all cells are numbers of any type (decimals, fractions, long integers)."""
+    found = set(map(type, there))
+    return bool(found) and all(
+        issubclass(one, (Real, Decimal)) and not issubclass(one, bool) for one in found
+    )
 
 
 def _n_unique(there: pd.Series) -> int:
     try:
         return int(there.nunique())
-    except TypeError:  # unhashable cells
+    except (TypeError, NotImplementedError):  # unhashable cells; lists and structs of pyarrow
         return int(there.map(repr).nunique())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,16 @@ import pandas as pd
 import pytest
 import torch
 
-from mm_core.api import Config, ConfigError, LabelError, MetricError, State, TrainingError
+from mm_core.api import (
+    Config,
+    ConfigError,
+    LabelError,
+    MetricError,
+    MMError,
+    MMWarning,
+    State,
+    TrainingError,
+)
 from mm_core.builtin.configs import BinaryConfig, MulticlassConfig
 from mm_core.builtin.tasks.binary import Binary
 from mm_core.builtin.tasks.multiclass import Multiclass
@@ -209,8 +221,10 @@ def test_loss_is_weighted_cross_entropy() -> None:
     each = torch.nn.functional.cross_entropy(logits, targets["class"], reduction="none")
     assert torch.allclose(task.loss(logits, targets, None), each.mean())
     weight = torch.tensor([1.0, 0.0, 3.0])
-    expected = (each[0] + 3 * each[2]) / 4
-    assert torch.allclose(task.loss(logits, targets, weight), expected)
+    assert torch.allclose(task.loss(logits, targets, weight), (each[0] + 3 * each[2]) / 3)
+    one = {"class": targets["class"][2:]}
+    single = task.loss(logits[2:], one, weight[2:])
+    assert torch.allclose(single, 3 * each[2])  # a weight counts in a batch of one row too
     assert task.loss(logits, targets, torch.zeros(3)) == 0  # not NaN
     assert task.loss(logits.bfloat16(), targets, None).dtype == torch.float32
 
@@ -232,6 +246,113 @@ def test_outputs_that_are_not_finite_are_not_turned_into_a_class() -> None:
     with pytest.raises(TrainingError) as caught:
         learned([0, 1]).decode({"logits": logits}, {})
     assert caught.value.rows == (1,)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([2**63, 2**63 + 1, 2**63 + 2], dtype="uint64"),
+        pd.Series([2**63, 2**63 + 1, 2**63 + 2], dtype="UInt64"),
+        [2**64, 1, 2],
+        [-(2**63) - 1, 1, 2],
+        [10**400, 1, 2],
+    ],
+    ids=["uint64", "UInt64", "2**64", "below", "10**400"],
+)
+def test_whole_numbers_beyond_int64_are_refused_not_wrapped(values: Any) -> None:
+    for call in (learned, learned([1, 2]).encode):
+        with pytest.raises(LabelError) as caught:
+            call(values if call is learned else frame(values))
+        assert caught.value.column == "y"
+        assert caught.value.row == 0
+        assert caught.value.value == pd.Series(values).iloc[0]
+        assert "astype(str)" in (caught.value.remedy or "")
+
+
+def test_large_whole_numbers_are_told_apart() -> None:
+    values = [2**62, 2**62 + 1, 2**62 + 2]
+    task = learned(values)
+    assert task.encode(frame(values))["class"].tolist() == [0, 1, 2]
+    assert task.encode(frame([float(2**62)]))["class"].tolist() == [0]
+    assert task.decode(certain([1], 3), {}).answer["y"].tolist() == [2**62 + 1]
+
+
+def test_decimals_are_classes_of_floats() -> None:
+    values = [Decimal("0.5"), Decimal("1"), Decimal("0.5")]
+    task = learned(values, Binary)
+    assert task.classes == [0.5, 1.0]
+    assert task.encode(frame(values))["class"].tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("call", ["learn", "encode"])
+def test_half_characters_are_refused_before_they_cannot_be_saved(call: str) -> None:
+    broken = pd.Series(["a", "b\ud800", "a", "\udfff"], dtype=object)
+    with pytest.raises(LabelError) as caught:
+        getattr(learned(["a", "b"]), call)(frame(broken))
+    assert caught.value.rows == (1, 3)
+    assert caught.value.column == "y"
+    assert "replace" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (pd.to_timedelta([1, 2, 3], unit="D"), "total_seconds"),
+        (pd.Series([timedelta(1), timedelta(2)], dtype=object), "total_seconds"),
+        (pd.to_datetime(["2020-01-01", "2020-01-02"]), "to_datetime"),
+        (pd.Series([date(2020, 1, 1), date(2020, 1, 2)], dtype=object), "to_datetime"),
+        ([1 + 2j, 3j, 1j], "astype(str)"),
+    ],
+)
+def test_labels_of_other_types_come_with_their_conversion(values: Any, said: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        learned(values)
+    assert said in (caught.value.remedy or "")
+
+
+def test_classes_with_blanks_are_mentioned_once() -> None:
+    with pytest.warns(MMWarning, match="begin or end with blanks: '', ' a'") as caught:
+        learned(["", " a", "a", "b"])
+    assert len(caught) == 1
+
+
+def test_numbers_written_as_text_are_mentioned_where_they_nearly_all_differ() -> None:
+    with pytest.warns(MMWarning, match="problem_type='regression'"):
+        learned([f"{i / 7:.3f}" for i in range(100)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learned([f"{i % 30}" for i in range(100)])  # repeating: class numbers
+        learned([f"id{i}" for i in range(100)])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "complex"},
+        {"kind": "int"},
+        {"kind": None},
+        {"classes": "ab"},
+        {"classes": ["a", 1]},
+        {"classes": ["a", None]},
+        {"classes": ["a", "a"]},
+        {"classes": ["b", "a"]},
+        {"classes": ["a"]},
+        {"classes": ["a", "b", "c"]},
+        {"classes": ["a", "\ud800"]},
+        {"classes": None},
+        {"kind": "float", "classes": [0.0, float("nan")]},
+        {"kind": "int", "classes": [0, 2**70]},
+        {"kind": "int", "classes": [0, True]},
+    ],
+    ids=str,
+)
+def test_an_altered_state_is_refused(changes: dict[str, Any]) -> None:
+    state = learned(["a", "b"], Binary).state()
+    again = Binary.from_state(BinaryConfig(), ["y"], state)
+    assert again.classes == ["a", "b"]
+    for values in ({**state.values, **changes}, {"kind": "str"}, {"classes": ["a", "b"]}):
+        with pytest.raises((MMError, ValueError, KeyError, TypeError)):
+            Binary.from_state(BinaryConfig(), ["y"], State(values=values))
 
 
 def test_unknown_setting_is_refused() -> None:

@@ -135,8 +135,9 @@ def test_updates_in_parts_equal_one_update_and_reset_forgets(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "truth", "answer", "sentence"),
     [
-        ("roc_auc", [1, 1], [[0.4, 0.6], [0.5, 0.5]], "no row is of class number 0"),
-        ("roc_auc_ovo", [0, 1], [[0.4, 0.6, 0.0], [0.5, 0.5, 0.0]], "class number 2"),
+        ("roc_auc", [1, 1], [[0.4, 0.6], [0.5, 0.5]], "no row is of the negative class"),
+        ("roc_auc", [0, 0], [[0.4, 0.6], [0.5, 0.5]], "validation_metric='log_loss'"),
+        ("roc_auc_ovo", [0, 1], [[0.4, 0.6, 0.0], [0.5, 0.5, 0.0]], "class number 2 (of 0..2"),
         ("average_precision", [0, 0], [[0.4, 0.6], [0.5, 0.5]], "positive class"),
         ("average_precision", [0, 1, 2], np.eye(3), "two classes"),
         ("f1", [0, 1, 2], [0, 1, 2], "use f1_macro"),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import warnings
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -51,7 +55,7 @@ def test_scale_is_learned_and_undone_after_a_json_round_trip(values: Any) -> Non
     np.testing.assert_allclose(decoded.answer["y"], expected, rtol=0, atol=1e-6 * spread)
     np.testing.assert_array_equal(decoded.views["values"], decoded.answer["y"])
     np.testing.assert_allclose(
-        again.truth({"value": encoded}, "values"), expected, rtol=0, atol=1e-6 * spread
+        again.truth(again.encode(frame(values)), "values"), expected, rtol=0, atol=0
     )
     assert decoded.answer["y"].dtype == np.float64
     assert decoded.proba is None
@@ -78,6 +82,12 @@ def test_outputs_that_are_not_finite_are_not_turned_into_numbers() -> None:  # B
         ([1.0, "two", 3.0, "four"], (1, 3)),
         (["1", None, "3"], (1,)),
         (pd.to_datetime(["2020-01-01", "2020-01-02"]), (0, 1)),
+        (pd.to_timedelta([1, 2], unit="D"), (0, 1)),
+        ([1 + 2j, 3.0], (0, 1)),
+        (pd.Series([1, [2], 3, b"4"], dtype=object), (1, 3)),
+        (pd.Series(["1", "\ud800"], dtype=object), (1,)),
+        ([10**400, 1, 2], (0,)),
+        ([1, 2, Decimal("1e999")], (2,)),
     ],
 )
 def test_labels_that_are_no_numbers_name_their_rows(values: Any, rows: tuple[int, ...]) -> None:
@@ -96,12 +106,107 @@ def test_constant_label(values: list[float]) -> None:
     assert caught.value.column == "y"
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [Decimal("1.5"), Decimal("2.25"), Decimal("-3")],
+        [Fraction(1, 4), 2, 0.5],
+        pd.Series([2**63, 2**63 + 4096, 2**64 - 4096], dtype="uint64"),
+        [2**64, 1, 2],
+        pd.Series([1.5, 2.5, 4.5], dtype="Float64"),
+        pd.Series([1.5, 2.5, 4.5]).iloc[::-1],
+    ],
+    ids=str,
+)
+def test_numbers_of_any_type_are_exact_in_the_truth(values: Any) -> None:
+    truth = learned(values).truth(learned(values).encode(frame(values)), "values")
+    assert truth.dtype == np.float64
+    assert truth.tolist() == [float(value) for value in values]
+
+
+def test_a_true_zero_stays_zero() -> None:
+    from mm_core.builtin.metrics.regression import mape
+
+    task = learned([0.0, 0.1, 0.7, 1e6])
+    targets = task.encode(frame([0.0, 0.1]))
+    assert task.truth(targets, "values").tolist() == [0.0, 0.1]
+    score = mape()
+    score.update(task.truth(targets, "values"), np.array([1.0, 2.0]))
+    with pytest.raises(MetricError, match="true value"):
+        score.compute()
+
+
+def test_no_target_needs_float64_on_the_device() -> None:
+    encoded = learned([1.0, 3.0]).encode(frame([1.0]))
+    assert {array.dtype for array in encoded.values()} == {
+        np.dtype(np.float32),
+        np.dtype(np.int64),
+    }
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200, 1e308])
+def test_a_scale_beyond_computing_is_refused(scale: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(LabelError, match="scale") as caught:
+            learned([scale, -scale, scale / 2])
+    assert caught.value.column == "y"
+    assert "unit" in (caught.value.remedy or "")
+
+
+def test_one_row_left_for_training_is_said_as_such() -> None:
+    with pytest.raises(LabelError, match="one row is left for training") as caught:
+        learned([5.0])
+    assert "tuning_data" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (pd.to_timedelta([1, 2], unit="D"), "total_seconds"),
+        (pd.to_datetime(["2020-01-01", "2020-01-02"]), "to_datetime"),
+        (pd.Series([date(2020, 1, 1), date(2020, 1, 2)], dtype=object), "to_datetime"),
+        (pd.Series(pd.period_range("2020", "2021", freq="Y")), "to_datetime"),
+    ],
+)
+def test_dates_and_durations_come_with_their_conversion_which_works(values: Any, said: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        learned(values)
+    remedy = caught.value.remedy or ""
+    assert said in remedy
+    code = remedy.split("number: ")[-1].split("such as ")[-1].split(", or")[0]
+    assert learned(eval(code, {"pd": pd, "data": frame(values)})).std > 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mean": 0.0},
+        {"std": 1.0},
+        {"mean": "0", "std": 1.0},
+        {"mean": float("nan"), "std": 1.0},
+        {"mean": 0.0, "std": 0.0},
+        {"mean": 0.0, "std": -1.0},
+        {"mean": 0.0, "std": float("inf")},
+        {"mean": None, "std": 1.0},
+        {"mean": True, "std": 1.0},
+    ],
+    ids=str,
+)
+def test_an_altered_state_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Regression.from_state(RegressionConfig(), ["y"], State(values=values))
+
+
 def test_loss_is_weighted_squared_error() -> None:
     task = learned([1.0, 3.0])
     logits = torch.tensor([[1.0], [0.0], [2.0]])
     targets = {"value": torch.tensor([0.0, 5.0, 0.0])}
     assert task.loss(logits, targets, None) == pytest.approx(10.0)
-    assert task.loss(logits, targets, torch.tensor([1.0, 0.0, 1.0])) == pytest.approx(2.5)
+    weight = torch.tensor([1.0, 0.0, 2.0])
+    assert task.loss(logits, targets, weight) == pytest.approx(3.0)
+    last = {"value": torch.tensor([0.0])}  # a weight counts in a batch of one row too
+    assert task.loss(logits[2:], last, weight[2:]) == pytest.approx(8.0)
     assert task.loss(logits[:1], {"value": torch.tensor([0.0])}, None) == pytest.approx(1.0)
 
 

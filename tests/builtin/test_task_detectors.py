@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,34 @@ def test_label_asks_for(label: LabelSample, kind: str, reason: str) -> None:
     assert reason in found.reason
 
 
-def test_nothing_claims_constants_dates_and_several_columns() -> None:
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (["2020-01-01", "2020-01-02"], "datetime"),
+        ([date(2020, 1, 1), date(2020, 1, 2)], "object"),
+        ([timedelta(1), timedelta(2), timedelta(3)], "object"),
+    ],
+)
+def test_dates_and_durations_are_left_to_the_task_that_says_how_to_convert_them(
+    values: list[Any], dtype: str
+) -> None:
+    found = best(sample(values, dtype))
+    assert found is not None
+    assert (found.kind, found.score) == ("regression", 0.1)
+
+
+def test_numbers_that_are_no_float() -> None:
+    wide = best(sample([10**400 + i for i in range(30)], "number"))
+    assert wide is not None
+    assert wide.kind == "regression"
+    tenths = best(sample([Decimal(i) / 10 for i in range(30)], "number"))
+    assert tenths is not None
+    assert tenths.kind == "regression"
+    turning = best(sample([1 + 2j, 3j, 1j], "object"))
+    assert turning is not None  # refused by the task, with the rows
+
+
+def test_nothing_claims_constants_and_several_columns() -> None:
     assert best(sample([3], "number")) is None
-    assert best(sample(["2020-01-01", "2020-01-02"], "datetime")) is None
     two = sample([0, 1], "number").columns * 2
     assert best(LabelSample(two)) is None

@@ -172,13 +172,23 @@ def _roc_auc(name: str, truth: np.ndarray, answer: np.ndarray, pairing: str) -> 
     if absent:
         raise undefined(
             name,
-            f"no row is of class number {', '.join(map(str, absent))}, and every class must occur",
-            "use accuracy or log_loss, or give more rows",
+            f"no row is of {_named(absent, n_classes)}, and every class must occur",
+            "give more rows, or name another metric: validation_metric='log_loss' (of training), "
+            "eval_metric='accuracy'",
         )
     if n_classes == 2:
         return float(roc_auc_score(truth, answer[:, 1]))
     labels = np.arange(n_classes)
     return float(roc_auc_score(truth, answer, multi_class=pairing, average="macro", labels=labels))
+
+
+def _named(classes: list[int], n_classes: int) -> str:
+    """Metrics see no labels: the side of two classes, else the positions among the classes."""
+    if n_classes == 2:
+        return " and ".join(
+            "the positive class" if one else "the negative class" for one in classes
+        )
+    return f"class number {', '.join(map(str, classes))} (of 0..{n_classes - 1}, in sorted order)"
 
 
 def _need_two_classes(name: str, truth: np.ndarray, answer: np.ndarray) -> None:

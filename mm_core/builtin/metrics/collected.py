@@ -50,7 +50,9 @@ class Collected:
             )
         score = float(self.score(truth, answer))
         if not np.isfinite(score):
-            raise undefined(self.name, "truth or answers do not vary", "use another metric")
+            raise undefined(
+                self.name, "truth or answers do not vary, or are too large", "use another metric"
+            )
         return score
 
     def reset(self) -> None:

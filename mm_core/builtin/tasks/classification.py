@@ -19,12 +19,14 @@ from mm_core.builtin.tasks.labels import (
     refuse_broken_outputs,
     refuse_need,
     shown,
+    warn_of_odd_texts,
 )
 
 if TYPE_CHECKING:
     import torch
 
 _DTYPES: dict[Kind, Any] = {"bool": np.bool_, "int": np.int64, "float": np.float64, "str": "str"}
+_TYPES: dict[Kind, type] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
 class Classification(Task):
@@ -63,6 +65,8 @@ class Classification(Task):
                 remedy="give rows of at least two classes",
             )
         self.classes = self.order(classes)
+        if self.kind == "str":
+            warn_of_odd_texts(self.label[0], classes, len(values))
 
     def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
         column = label_column(targets, self.label)
@@ -71,7 +75,7 @@ class Classification(Task):
         values, kind = class_values(column)
         if kind != self.kind and not {kind, self.kind} <= set(NUMBER_KINDS):
             raise self._unseen(column, np.arange(len(column)))
-        indices = self._indices(values, kind)
+        indices = self._indices(values)
         unseen = np.flatnonzero(indices < 0)
         if len(unseen):
             raise self._unseen(column, unseen)
@@ -93,7 +97,7 @@ class Classification(Task):
         losses = F.cross_entropy(logits.float(), targets["class"], reduction="none")
         if weight is None:
             return losses.mean()
-        return (losses * weight).sum() / weight.sum().clamp_min(1e-12)
+        return (losses * weight).mean()
 
     def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
         logits = np.asarray(outputs["logits"], dtype=np.float64)
@@ -123,18 +127,25 @@ class Classification(Task):
     @classmethod
     def from_state(cls, config: Any, label: Sequence[str], state: State) -> Self:
         task = cls(config, label)
-        task.classes = list(state.values["classes"])
-        task.kind = state.values["kind"]
+        classes, task.kind = state.values["classes"], state.values["kind"]
+        wanted = _TYPES[task.kind]
+        if not isinstance(classes, list) or any(type(one) is not wanted for one in classes):
+            raise ValueError(f"classes = {classes!r} are no list of {task.kind}")
+        # The same checks as of labels, and no class twice or out of its place.
+        values, _ = class_values(pd.Series(classes, dtype=object))
+        in_order = sorted(set(values.tolist()))
+        if len(in_order) < 2 or task.order(in_order) != classes:
+            raise ValueError(f"classes = {classes!r} are not two or more, in order")
+        task.classes = classes
         return task
 
-    def _indices(self, values: np.ndarray, kind: Kind) -> np.ndarray:
-        """Position of each value among the classes, -1 where it is none of them; [N]."""
-        if kind == self.kind:
-            classes = np.array(self.classes, dtype=values.dtype)
-        else:  # 1, 1.0 and True are the same class
-            classes, values = np.array(self.classes, dtype=float), values.astype(float)
-        positions: np.ndarray = pd.Index(classes).get_indexer(pd.Index(values))
-        return positions.astype(np.int64)
+    def _indices(self, values: np.ndarray) -> np.ndarray:
+        """Position of each value among the classes, -1 where it is none of them; int64 [N]."""
+        codes, distinct = pd.factorize(values)
+        # As Python has it: 1, 1.0 and True are the same class, 2**53 + 1 and 2.0**53 are not.
+        index = {value: position for position, value in enumerate(self.classes)}
+        positions = [index.get(value, -1) for value in distinct.tolist()]
+        return np.array(positions, dtype=np.int64)[codes]
 
     def _unseen(self, column: pd.Series[Any], rows: np.ndarray) -> LabelError:
         value = column.iloc[int(rows[0])]
