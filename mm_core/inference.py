@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,37 +20,51 @@ BATCH_SIZE = 64
 
 def predict(model: Model, frame: EncodedFrame) -> tuple[Decoded, list[BadCell]]:
     """One answer per row, in order, and the cells that could not be read (masked)."""
-    outputs, bad = _run(model, frame, model.topology.predict)
-    return model.task.decode(outputs, {}), bad
+    outputs, meta, bad = _run(model, frame, model.topology.predict)
+    return model.task.decode(outputs, meta), bad
 
 
 def embed(model: Model, frame: EncodedFrame) -> tuple[np.ndarray, list[BadCell]]:
     """float32 [N, D], one vector per row, and the cells that could not be read (masked)."""
-    outputs, bad = _run(model, frame, lambda batch: {"embedding": model.topology.embed(batch)})
+    outputs, _, bad = _run(model, frame, lambda batch: {"embedding": model.topology.embed(batch)})
     return np.asarray(outputs["embedding"], dtype=np.float32), bad
 
 
 def _run(
     model: Model, frame: EncodedFrame, step: Callable[[Batch], dict[str, Any]]
-) -> tuple[dict[str, Any], list[BadCell]]:
+) -> tuple[dict[str, Any], dict[str, Any], list[BadCell]]:
+    """Outputs and ``"<input>.<key>"`` meta, rows in the caller's order; unreadable cells."""
     maker = BatchMaker(model.processors, frame)
     order = prediction_order(frame, BATCH_SIZE)
     device = model.device
     training = model.topology.training
     model.topology.eval()
+    parts: list[dict[str, Any]] = []
+    metas: list[dict[str, Any]] = []
     try:
         with torch.inference_mode():
-            parts = [step(maker.make(rows).to(device)) for rows in order]
+            for rows in order:
+                batch = maker.make(rows)
+                parts.append(step(batch.to(device)))
+                metas.append(
+                    {f"{k}.{key}": v for k, meta in batch.meta.items() for key, v in meta.items()}
+                )
     finally:
         model.topology.train(training)
     back = np.argsort(np.concatenate(order), kind="stable")
-    outputs = {name: _join([part[name] for part in parts], back) for name in parts[0]}
-    return outputs, [*frame.bad, *maker.bad]
+    bad = list(dict.fromkeys([*frame.bad, *maker.bad]))
+    return _joined(parts, back), _joined(metas, back), bad
+
+
+def _joined(parts: Sequence[Mapping[str, Any]], back: np.ndarray) -> dict[str, Any]:
+    return {name: _join([part[name] for part in parts], back) for name in parts[0]}
 
 
 def _join(parts: Sequence[Any], back: np.ndarray) -> Any:
     """Batches of one output as one, rows in the caller's order; ragged outputs stay lists."""
     if isinstance(parts[0], torch.Tensor):
-        return torch.cat(list(parts)).float().cpu().numpy()[back]
+        joined = torch.cat(list(parts))
+        joined = joined.float() if joined.is_floating_point() else joined  # numpy has no bfloat16
+        return joined.cpu().numpy()[back]
     rows = [row for part in parts for row in part]
     return [rows[position] for position in back]

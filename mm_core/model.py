@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import torch
+from torch import nn
 
 from mm_core.api.config import Config
 from mm_core.api.contracts import Field, Processor, Table, Task
+from mm_core.api.errors import RecipeError
 from mm_core.api.nn import Backbone, BackboneContext, FusionHead, Parts, Topology
-from mm_core.api.specs import BackboneSpec, FusionHeadSpec, ProcessorSpec, TaskSpec
+from mm_core.api.specs import BackboneSpec, FusionHeadSpec, ModalitySpec, ProcessorSpec, TaskSpec
 from mm_core.data.encoded import EncodedFrame, encode_inputs
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
@@ -43,6 +45,14 @@ class Model:
         return next(self.topology.parameters()).device
 
 
+def encode_with_targets(model: Model, table: Table) -> EncodedFrame:
+    """Encode rows together with their labels."""
+    frame = model.encode(table)
+    frame.labels = table.frame[list(model.task.label)]
+    frame.targets = model.task.encode(frame.labels)
+    return frame
+
+
 def read_config(component: Component[Any], part: Part, where: str) -> Config:
     """The validated config of a part of a recipe."""
     return component.config_class().read(part.config, where=where)
@@ -50,8 +60,35 @@ def read_config(component: Component[Any], part: Part, where: str) -> Config:
 
 def input_fields(recipe: Recipe, part: InputPart) -> tuple[Field, ...]:
     """The columns of an input with the form of their cells."""
-    kinds = {plan.name: plan.kind or "" for plan in recipe.columns.columns}
-    return tuple(Field(column, kinds[column]) for column in part.columns)
+    plans = {plan.name: plan for plan in recipe.columns.columns}
+    return tuple(Field(column, plans[column].kind or "") for column in part.columns)
+
+
+def check_recipe(recipe: Recipe, registry: Registry) -> None:
+    """Refuse a recipe whose columns are of unknown kinds, or whose names torch cannot hold.
+
+    Raises:
+        RecipeError: says which.
+        UnknownComponentError: a modality that is not installed.
+    """
+    for plan in recipe.columns.columns:
+        if plan.modality is None:
+            continue
+        kinds = registry.get(ModalitySpec, plan.modality).spec.kinds
+        if plan.kind not in kinds:
+            raise RecipeError(
+                f"column {plan.name!r} is said to be {plan.kind!r}, which {plan.modality} is not",
+                column=plan.name,
+                value=plan.kind,
+                remedy=f"kinds: {', '.join(kinds)}",
+            )
+    for name in recipe.backbones:
+        if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):
+            raise RecipeError(
+                f"a backbone cannot be called {name!r}, which is a name of torch's own",
+                value=name,
+                remedy="call the input or backbone differently",
+            )
 
 
 def fit_processors(
@@ -89,6 +126,7 @@ def build_topology(
     architectures: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Topology:
     """The network, from pretrained weights (``finder``) or as saved (``architectures``)."""
+    check_recipe(recipe, registry)
     info = {name: processor.info for name, processor in processors.items()}
     backbones: dict[str, Backbone] = {}
     for name, part in recipe.backbones.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -15,12 +15,12 @@ import pandas as pd
 
 from mm_core.api.contracts import Decoded, ExportReport, FitResult, Table
 from mm_core.api.errors import (
-    BadCell,
-    BadCellError,
+    ColumnError,
     ConfigError,
     LabelError,
     MMWarning,
     NotFittedError,
+    report_bad,
 )
 from mm_core.api.specs import ExporterSpec, TaskSpec
 from mm_core.artifact.folder import check_folder
@@ -28,17 +28,16 @@ from mm_core.data.align import align
 from mm_core.data.rows import Rows, read_rows
 from mm_core.plugins.registry import Registry, default_registry
 from mm_core.recipe.checkpoints import CheckpointFinder
-from mm_core.recipe.overrides import read_overrides, with_arguments
+from mm_core.recipe.overrides import with_arguments
 from mm_core.recipe.recipe import Recipe
-from mm_core.recipe.resolve import CUSTOM_METRIC, Request, check_metric, resolve
-from mm_core.scoring import Custom, score
+from mm_core.recipe.resolve import Request, resolve
+from mm_core.scoring import Metric, Metrics, distinct_names
 from mm_core.summary import print_fit_summary, print_plan
 
 if TYPE_CHECKING:
     from mm_core.model import Model
 
 OnError = Literal["raise", "missing"]
-Metric = str | Custom
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,8 @@ class MultiModalPredictor:
         problem_type: name of a task (``"binary"``, ``"multiclass"``, ``"regression"``, or one of a
             plugin); None: inferred from the label.
         presets: name of a preset, or several; None: ``"high_quality"``.
-        eval_metric: metric of :meth:`evaluate`: a name, or a callable (true, predicted) -> float.
+        eval_metric: metric of :meth:`evaluate`: a name, or a callable (true, predicted) -> float,
+            see :class:`mm_core.scoring.Metrics`.
         validation_metric: metric that chooses the best epoch; None: ``eval_metric``.
         hyperparameters: settings of the recipe, nested or dotted.
         path: folder to save to after fit; None: nothing is saved until :meth:`save`.
@@ -81,10 +81,10 @@ class MultiModalPredictor:
         self.hyperparameters = dict(hyperparameters or {})
         self.path = None if path is None else Path(path)
         self.verbosity = verbosity
-        self._custom: dict[str, Custom] = {}
-        self._eval_metric = self._metric_name(eval_metric)
-        self._validation_metric = self._metric_name(validation_metric)
         self._registry = registry_with(plugins)
+        self._metrics = Metrics(self._registry)
+        self._eval_metric = self._metrics.name(eval_metric)
+        self._validation_metric = self._metrics.name(validation_metric)
         self._fitted: _Fitted | None = None
 
     # ---- planning and fitting ------------------------------------------------------------------
@@ -97,14 +97,15 @@ class MultiModalPredictor:
         column_types: Mapping[str, str | None] | None = None,
         holdout_frac: float | None = None,
         sample_weight: str | None = None,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> Recipe:
         """The recipe that :meth:`fit` would follow, without training."""
         request = self._request(
             presets, hyperparameters, column_types, holdout_frac, sample_weight, seed
         )
         rows = read_rows(data)
-        return resolve(rows.table, request, self._registry, CheckpointFinder(self._registry))
+        finder = CheckpointFinder(self._registry)
+        return resolve(rows.table, request, self._registry, finder, self._metrics)
 
     def fit(
         self,
@@ -116,10 +117,11 @@ class MultiModalPredictor:
         holdout_frac: float | None = None,
         time_limit: float | None = None,
         sample_weight: str | None = None,
-        seed: int = 0,
-        callbacks: Sequence[Any] | None = None,
-        loggers: Sequence[Any] | None = None,
+        seed: int | None = None,
+        callbacks: Any = None,
+        loggers: Any = None,
         recipe: Recipe | str | Path | None = None,
+        on_error: OnError = "raise",
     ) -> Self:
         """Plan, then train.
 
@@ -132,11 +134,13 @@ class MultiModalPredictor:
             holdout_frac: share of rows to hold out; None: 20% of small data, 10% of large data.
             time_limit: seconds of training after which the best weights so far are taken.
             sample_weight: column of row weights (>= 0).
-            seed: of the split, new weights and batches; the global generators are left alone.
-            callbacks: Lightning callbacks.
-            loggers: Lightning loggers.
+            seed: of the split, new weights and batches; None: ``training.seed``, 0 unless set. The
+                global generators are left alone.
+            callbacks: a Lightning callback, or several.
+            loggers: a Lightning logger, or several.
             recipe: a recipe, or a file of one; replaces planning and all settings above but
                 ``tuning_data`` and ``time_limit``.
+            on_error: ``"raise"`` on cells that cannot be read, or train with them as ``"missing"``.
 
         Returns:
             The predictor itself.
@@ -144,9 +148,16 @@ class MultiModalPredictor:
         from mm_core.training.fit import FitOptions, fit_model
 
         started = time.monotonic()
-        if time_limit is not None and time_limit <= 0:
+        _check_choice("on_error", on_error)
+        if time_limit is not None and not (isinstance(time_limit, (int, float)) and time_limit > 0):
             raise ConfigError(
-                f"time_limit={time_limit} leaves no time", value=time_limit, remedy="give seconds"
+                f"time_limit={time_limit!r}", value=time_limit, remedy="give seconds above 0"
+            )
+        if tuning_data is not None and holdout_frac is not None:
+            raise ConfigError(
+                "tuning_data is the validation set: holdout_frac beside it would not be used",
+                value=holdout_frac,
+                remedy="leave one of them out",
             )
         if self.path is not None:
             check_folder(self.path)
@@ -155,20 +166,24 @@ class MultiModalPredictor:
         finder = CheckpointFinder(self._registry)
         settings = (presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
         if recipe is None:
-            recipe = resolve(rows.table, self._request(*settings), self._registry, finder)
+            request = self._request(*settings)
+            recipe = resolve(rows.table, request, self._registry, finder, self._metrics)
         else:
             recipe = self._followed(recipe, settings)
         print_plan(recipe, self.verbosity)
         options = FitOptions(
-            custom_metrics=self._custom,
-            callbacks=tuple(callbacks or ()),
-            loggers=tuple(loggers or ()),
+            on_error=on_error,
+            callbacks=_several(callbacks),
+            loggers=_several(loggers),
             verbosity=self.verbosity,
             deadline=None if time_limit is None else started + time_limit,
         )
-        train = self._training_table(rows.table, recipe)
-        tuning = None if tuning is None else self._training_table(tuning, recipe)
-        model, result = fit_model(recipe, train, tuning, self._registry, finder, options)
+        _check_complete(rows.table, recipe)
+        train = self._labelled(rows.table, recipe)
+        tuning = None if tuning is None else self._labelled(tuning, recipe)
+        model, result = fit_model(
+            recipe, train, tuning, self._registry, finder, self._metrics, options
+        )
         self._fitted = _Fitted(model, result)
         self.label = recipe.data.label
         if self.path is not None:
@@ -189,8 +204,7 @@ class MultiModalPredictor:
             on_error: ``"raise"`` on cells that cannot be read, or treat them as ``"missing"``.
         """
         rows, decoded = self._decode(data, on_error)
-        answer = decoded.answer.set_axis(rows.index, axis=0)
-        found = answer.iloc[:, 0] if answer.shape[1] == 1 else answer
+        found = _series_if_one(decoded.answer.set_axis(rows.index, axis=0))
         return found.to_numpy() if as_pandas is False else found
 
     def predict_proba(
@@ -217,7 +231,11 @@ class MultiModalPredictor:
         return found.to_numpy() if as_pandas is False else found
 
     def evaluate(
-        self, data: Any, metrics: Metric | Sequence[Metric] | None = None, return_pred: bool = False
+        self,
+        data: Any,
+        metrics: Metric | Sequence[Metric] | None = None,
+        return_pred: bool = False,
+        on_error: OnError = "raise",
     ) -> Any:
         """Scores by name; with ``return_pred`` also the predictions.
 
@@ -225,26 +243,23 @@ class MultiModalPredictor:
             data: rows with the label.
             metrics: names or callables; None: the eval metric.
             return_pred: also return what :meth:`predict` gives.
+            on_error: ``"raise"`` on cells that cannot be read, or treat them as ``"missing"``.
         """
-        from mm_core import inference
-        from mm_core.training.fit import encode_with_targets
+        from mm_core.inference import predict
+        from mm_core.model import encode_with_targets
 
         model = self._model
-        names = self._asked_metrics(metrics)
+        known = self._metrics.copy()
+        asked = distinct_names(self._asked_metrics(metrics, known))
         rows = read_rows(data)
-        table = self._training_table(rows.table, model.recipe)
-        frame = encode_with_targets(model, table)
-        decoded, bad = inference.predict(model, frame)
-        _raise_or_report(bad, "raise")
+        frame = encode_with_targets(model, self._labelled(rows.table, model.recipe))
+        decoded, bad = predict(model, frame)
+        report_bad(bad, _check_choice("on_error", on_error))
         scores = {
-            name.split(":")[-1]: score(
-                name, model.task, frame, decoded, self._registry, self._custom
-            )
-            for name in names
+            name: known.score(metric, model.task, frame, decoded) for name, metric in asked.items()
         }
-        if not return_pred:
-            return scores
-        return scores, decoded.answer.set_axis(rows.index, axis=0).squeeze(axis=1)
+        answer = decoded.answer.set_axis(rows.index, axis=0)
+        return (scores, _series_if_one(answer)) if return_pred else scores
 
     def extract_embedding(
         self, data: Any, as_pandas: bool = False, on_error: OnError = "raise"
@@ -255,7 +270,7 @@ class MultiModalPredictor:
         model = self._model
         rows = read_rows(data)
         vectors, bad = embed(model, model.encode(self._aligned(rows.table)))
-        _raise_or_report(bad, on_error)
+        report_bad(bad, _check_choice("on_error", on_error))
         return pd.DataFrame(vectors, index=rows.index) if as_pandas else vectors
 
     # ---- saving and exporting ------------------------------------------------------------------
@@ -338,7 +353,7 @@ class MultiModalPredictor:
         column_types: Mapping[str, str | None] | None,
         holdout_frac: float | None,
         sample_weight: str | None,
-        seed: int,
+        seed: int | None,
     ) -> Request:
         if not self.label:
             raise LabelError(
@@ -346,30 +361,37 @@ class MultiModalPredictor:
             )
         for problem in self._registry.problems:  # what it would read is planned otherwise
             warnings.warn(f"not used: {problem.error.message}", MMWarning, stacklevel=3)
-        settings = _merge(read_overrides(self.hyperparameters), read_overrides(hyperparameters))
         arguments = {
             "task.id": self.problem_type,
             "data.sample_weight": sample_weight,
             "data.holdout_frac": holdout_frac,
             "data.eval_metric": self._eval_metric,
             "data.validation_metric": self._validation_metric,
-            "training.seed": seed or None,  # 0 is the default
+            "training.seed": seed,
         }
         return Request(
             label=self.label,
             presets=presets if presets is not None else self.presets,
-            overrides=with_arguments(settings, arguments),
+            overrides=with_arguments((self.hyperparameters, hyperparameters), arguments),
             column_types=column_types,
         )
 
     def _followed(self, recipe: Recipe | str | Path, settings: Sequence[Any]) -> Recipe:
-        own = (self.problem_type, self.presets, self._eval_metric, self._validation_metric)
-        if any(settings) or any(own) or self.hyperparameters:
+        given = [value for value in settings if value is not None and value != {}]
+        if given or self.problem_type or self.presets or self.hyperparameters:
             raise ConfigError(
                 "a recipe is complete: other settings beside it would not be used",
                 remedy="leave them out, or change the recipe and leave recipe= out",
             )
         recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
+        known = (None, recipe.data.eval_metric, recipe.data.validation_metric)
+        for metric in (self._eval_metric, self._validation_metric):
+            if metric not in known:
+                raise ConfigError(
+                    f"the recipe's metrics are {known[1]} and {known[2]}, not {metric}",
+                    value=metric,
+                    remedy="leave it out, or plan again",
+                )
         if self.label not in ((), recipe.data.label):
             raise ConfigError(
                 f"the recipe is for the label {', '.join(recipe.data.label)}",
@@ -378,7 +400,7 @@ class MultiModalPredictor:
             )
         return recipe
 
-    def _training_table(self, table: Table, recipe: Recipe) -> Table:
+    def _labelled(self, table: Table, recipe: Recipe) -> Table:
         """Aligned inputs with the label and weight columns beside them."""
         extra = [*recipe.data.label, *filter(None, [recipe.data.sample_weight])]
         for name in recipe.data.label:
@@ -400,34 +422,22 @@ class MultiModalPredictor:
     def _decode(self, data: Any, on_error: OnError) -> tuple[Rows, Decoded]:
         from mm_core.inference import predict
 
-        if on_error not in ("raise", "missing"):
-            raise ConfigError(
-                f"on_error={on_error!r}", value=on_error, remedy="use 'raise' or 'missing'"
-            )
+        _check_choice("on_error", on_error)
         model = self._model
         rows = read_rows(data)
         decoded, bad = predict(model, model.encode(self._aligned(rows.table)))
-        _raise_or_report(bad, on_error)
+        report_bad(bad, on_error)
         return rows, decoded
 
-    def _asked_metrics(self, metrics: Metric | Sequence[Metric] | None) -> list[str]:
+    def _asked_metrics(
+        self, metrics: Metric | Sequence[Metric] | None, known: Metrics
+    ) -> list[str]:
         if metrics is None:
             return [self.recipe.data.eval_metric]
         asked = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
         task = self._registry.get(TaskSpec, self.recipe.task.id)
-        names = [self._metric_name(metric) for metric in asked]
-        return [
-            name if name.startswith(CUSTOM_METRIC) else check_metric(name, task, self._registry).id
-            for name in names
-            if name is not None
-        ]
-
-    def _metric_name(self, metric: Metric | None) -> str | None:
-        if not callable(metric):
-            return metric
-        name = f"{CUSTOM_METRIC}{getattr(metric, '__name__', type(metric).__name__)}"
-        self._custom[name] = metric
-        return name
+        names = [known.name(metric) for metric in asked]
+        return [known.resolve(name, task) for name in names if name is not None]
 
     @property
     def _model(self) -> Model:
@@ -442,10 +452,18 @@ class MultiModalPredictor:
         return self._fitted
 
 
-def _names(label: object) -> tuple[str, ...]:
+def _names(label: Any) -> tuple[str, ...]:
     if label is None:
         return ()
-    return tuple(str(name) for name in label) if isinstance(label, list) else (str(label),)
+    several = isinstance(label, (list, tuple, pd.Index, np.ndarray))
+    names = tuple(str(name) for name in label) if several else (str(label),)
+    if len(set(names)) < len(names):
+        raise LabelError(
+            f"a label is named twice: {', '.join(names)}",
+            column=names[0],
+            remedy="name each label once",
+        )
+    return names
 
 
 def registry_with(plugins: Sequence[str | Path]) -> Registry:
@@ -464,18 +482,30 @@ def registry_with(plugins: Sequence[str | Path]) -> Registry:
     return registry
 
 
-def _raise_or_report(bad: Sequence[BadCell], on_error: OnError) -> None:
-    if not bad:
-        return
-    error = BadCellError(bad)
-    if on_error == "raise":
-        raise error
-    warnings.warn(f"taken as missing: {error.message}", MMWarning, stacklevel=3)
+def _check_choice(name: str, value: str) -> str:
+    if value not in ("raise", "missing"):
+        raise ConfigError(f"{name}={value!r}", value=value, remedy="use 'raise' or 'missing'")
+    return value
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
+def _check_complete(table: Table, recipe: Recipe) -> None:
+    """Training rows have every column of the recipe."""
+    for part in recipe.inputs.values():
+        for column in part.columns:
+            if column not in table.frame.columns:
+                raise ColumnError(
+                    f"the recipe reads column {column!r}, which the training data lack",
+                    column=column,
+                    remedy="add it, or plan again for these data",
+                )
+
+
+def _several(given: Any) -> tuple[Any, ...]:
+    """One thing or several as a tuple."""
+    if given is None:
+        return ()
+    return tuple(given) if isinstance(given, Iterable) else (given,)
+
+
+def _series_if_one(answer: pd.DataFrame) -> pd.Series | pd.DataFrame:
+    return answer.iloc[:, 0] if answer.shape[1] == 1 else answer

@@ -1,69 +1,147 @@
-"""Scores: metrics by id over a task's answers."""
+"""Metrics: installed ones by name, and the user's own functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from mm_core.api.contracts import Decoded, Task
-from mm_core.api.errors import MetricError
-from mm_core.api.specs import MetricSpec
+from mm_core.api.errors import ConfigError, MetricError
+from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.data.encoded import EncodedFrame
-from mm_core.plugins.registry import Registry
-from mm_core.recipe.resolve import CUSTOM_METRIC
+from mm_core.plugins.registry import Component, Registry
+
+CUSTOM = "custom:"
+"""Prefix of the id of a user's function in recipes."""
+
+LOWER_IS_BETTER = ("_error", "_loss", "_deviance")
+"""Ends of names of functions to minimise: scikit-learn's convention."""
 
 Custom = Callable[[Any, Any], float]
-"""A user's metric: (true labels, predicted labels) -> float, greater is better."""
+Metric = str | Custom
 
 
-def score(
-    metric: str,
-    task: Task,
-    frame: EncodedFrame,
-    decoded: Decoded,
-    registry: Registry,
-    custom: Mapping[str, Custom] | None = None,
-) -> float:
-    """The score of one metric, by id or ``"custom:<name>"``, on a frame with targets.
+class Metrics:
+    """Metrics by id.
+
+    A user's function takes (true labels, predicted labels), numpy arrays in label space. Greater is
+    better, unless its name ends like scikit-learn's errors and losses, or its attribute
+    ``higher_is_better`` says otherwise.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._custom: dict[str, Custom] = {}
+
+    def copy(self) -> Metrics:
+        """The same metrics, to which more can be added without changing these."""
+        copied = Metrics(self._registry)
+        copied._custom = dict(self._custom)
+        return copied
+
+    def name(self, metric: Metric | None) -> str | None:
+        """The name of a metric: of a function ``"custom:<its name>"``, which is remembered.
+
+        Raises:
+            ConfigError: another function of that name is known.
+        """
+        if metric is None or isinstance(metric, str):
+            return metric
+        name = f"{CUSTOM}{getattr(metric, '__name__', type(metric).__name__)}"
+        if self._custom.setdefault(name, metric) is not metric:
+            raise ConfigError(
+                f"two metrics are called {short_name(name)!r}", value=name, remedy="rename one"
+            )
+        return name
+
+    def resolve(self, name: str, task: Component[TaskSpec]) -> str:
+        """The id of the metric of that name, if it fits the task.
+
+        Raises:
+            UnknownComponentError: no such metric.
+            ConfigError: it is not defined for the task.
+        """
+        if name.startswith(CUSTOM):
+            return name
+        metric = self._registry.get(MetricSpec, name)
+        same_plugin = metric.plugin.name == task.plugin.name
+        if same_plugin and metric.spec.name not in task.spec.metrics:
+            raise ConfigError(
+                f"metric {name!r} is not defined for {task.spec.name}",
+                plugin=task.id,
+                value=name,
+                remedy=f"choose from {', '.join(task.spec.metrics)}, or pass a callable",
+            )
+        return metric.id
+
+    def higher_is_better(self, metric: str) -> bool:
+        """Direction of a metric, by id."""
+        if not metric.startswith(CUSTOM):
+            return self._registry.get(MetricSpec, metric).spec.higher_is_better
+        function = self._custom.get(metric)
+        return bool(getattr(function, "higher_is_better", not metric.endswith(LOWER_IS_BETTER)))
+
+    def score(self, metric: str, task: Task, frame: EncodedFrame, decoded: Decoded) -> float:
+        """The score of one metric, by id, on a frame with targets.
+
+        Raises:
+            MetricError: not defined on these rows, not finite, or a function not at hand.
+        """
+        if metric.startswith(CUSTOM):
+            return self._custom_score(metric, frame, decoded)
+        component = self._registry.get(MetricSpec, metric)
+        needs = component.spec.needs
+        if needs not in decoded.views:
+            raise MetricError(
+                f"metric {metric} needs {needs}, which this task does not give",
+                value=metric,
+                remedy=f"it gives {', '.join(decoded.views)}",
+            )
+        run = component.load()()
+        run.update(task.truth(frame.targets, needs), decoded.views[needs])
+        return float(run.compute())
+
+    def _custom_score(self, metric: str, frame: EncodedFrame, decoded: Decoded) -> float:
+        function = self._custom.get(metric)
+        if function is None or frame.labels is None:
+            raise MetricError(
+                f"{metric} is a function of the session that trained the model and is not at hand",
+                value=metric,
+                remedy="pass it again: evaluate(data, metrics=[my_function]), or "
+                "MultiModalPredictor(eval_metric=my_function)",
+            )
+        score = float(function(_label_values(frame.labels), _label_values(decoded.answer)))
+        if not math.isfinite(score):
+            raise MetricError(f"{metric} gave {score}", value=score, remedy="return a number")
+        return score
+
+
+def short_name(metric: str) -> str:
+    """``"core:roc_auc"`` -> ``"roc_auc"``."""
+    return metric.split(":")[-1]
+
+
+def distinct_names(metrics: Iterable[str]) -> dict[str, str]:
+    """Short name -> id.
 
     Raises:
-        MetricError: the metric is not defined on these rows, or a custom one is not at hand.
+        ConfigError: two of them share a short name.
     """
-    if metric.startswith(CUSTOM_METRIC):
-        return _custom_score(metric, frame, decoded, custom or {})
-    component = registry.get(MetricSpec, metric)
-    spec = component.spec
-    if spec.needs not in decoded.views:
-        raise MetricError(
-            f"metric {metric} needs {spec.needs}, which this task does not give",
-            value=metric,
-            remedy=f"it gives {', '.join(decoded.views)}",
-        )
-    run = component.load()()
-    run.update(task.truth(frame.targets, spec.needs), decoded.views[spec.needs])
-    return float(run.compute())
+    by_name: dict[str, str] = {}
+    for metric in metrics:
+        if by_name.setdefault(short_name(metric), metric) != metric:
+            raise ConfigError(
+                f"two metrics are called {short_name(metric)!r}: {by_name[short_name(metric)]} "
+                f"and {metric}",
+                value=metric,
+                remedy="rename the function",
+            )
+    return by_name
 
 
-def higher_is_better(metric: str, registry: Registry) -> bool:
-    """Direction of a metric; custom ones count as greater is better."""
-    if metric.startswith(CUSTOM_METRIC):
-        return True
-    spec = registry.get(MetricSpec, metric).spec
-    return spec.higher_is_better
-
-
-def _custom_score(
-    metric: str, frame: EncodedFrame, decoded: Decoded, custom: Mapping[str, Custom]
-) -> float:
-    function = custom.get(metric)
-    if function is None or frame.labels is None:
-        raise MetricError(
-            f"{metric} is a function of the session that trained the model and was not saved",
-            value=metric,
-            remedy="pass it again: evaluate(data, metrics=[my_function])",
-        )
-    truth, answer = (
-        labels.to_numpy().squeeze(axis=1) if labels.shape[1] == 1 else labels.to_numpy()
-        for labels in (frame.labels, decoded.answer)
-    )
-    return float(function(truth, answer))
+def _label_values(labels: pd.DataFrame) -> np.ndarray:
+    return labels.iloc[:, 0].to_numpy() if labels.shape[1] == 1 else labels.to_numpy()

@@ -14,8 +14,8 @@ from mm_core.api.errors import ConfigError
 class Config(BaseModel):
     """Base of every component's configuration.
 
-    Frozen, JSON-able, and closed: an unknown key is an error with a suggestion. Every field needs a
-    description; the conformance kit checks it.
+    Frozen, JSON-able, and closed: an unknown key is an error with a suggestion. Every field has a
+    description.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -41,19 +41,33 @@ def suggest(name: str, known: list[str]) -> str | None:
 
 def _as_config_error(error: ValidationError, cls: type[BaseModel], where: str) -> ConfigError:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    dotted = f"{where}.{key}" if key else where
-    known = sorted(cls.model_fields)
+    path = [str(part) for part in first["loc"]]
+    dotted = ".".join(filter(None, [where, *path]))
+    owner = _model_at(cls, path[:-1])
     if first["type"] == "extra_forbidden":
-        near = suggest(key, known)
+        known = sorted(owner.model_fields)
+        near = suggest(path[-1], known)
+        place = dotted.removesuffix(path[-1])
         return ConfigError(
             f"unknown key {dotted!r}",
-            value=key,
-            remedy=f"did you mean {where}.{near!s}?" if near else f"known keys: {', '.join(known)}",
+            value=path[-1],
+            remedy=f"did you mean {place}{near}?" if near else f"known keys: {', '.join(known)}",
         )
-    field = cls.model_fields.get(str(first["loc"][0])) if first["loc"] else None
+    field = owner.model_fields.get(path[-1]) if path else None
+    described = f": {field.description}" if field is not None and field.description else ""
     return ConfigError(
         f"{dotted} = {first['input']!r}: {first['msg']}",
         value=first["input"],
-        remedy=f"{key}: {field.description}" if field is not None else f"keys: {', '.join(known)}",
+        remedy=f"{path[-1] if path else where}{described}",
     )
+
+
+def _model_at(cls: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    """The model that a place in nested values is read by, as far as models go."""
+    for name in path:
+        field = cls.model_fields.get(name)
+        inner = getattr(field, "annotation", None)
+        candidates = [inner, *getattr(inner, "__args__", ())]
+        models = [one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)]
+        cls = models[0] if models else cls
+    return cls

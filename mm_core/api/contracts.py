@@ -98,17 +98,20 @@ class Table:
     Attributes:
         frame: string column names, index 0..N-1; never changed by anyone.
         folder: relative paths in cells start here.
+        positions: long [N], where the rows stood in the caller's data; None: at 0..N-1.
     """
 
     frame: pd.DataFrame
     folder: Path
+    positions: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def take(self, rows: np.ndarray) -> Table:
         """The rows at these positions, renumbered from 0."""
-        return Table(self.frame.iloc[rows].reset_index(drop=True), self.folder)
+        stood = rows if self.positions is None else self.positions[rows]
+        return Table(self.frame.iloc[rows].reset_index(drop=True), self.folder, stood)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,6 +155,23 @@ class BadCellError(DataError):
             remedy=self.REMEDY,
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.cells,), {"plugin": self.plugin}
+
 
 class MMWarning(UserWarning):
     """Something was masked, filled, ignored or replaced, as documented; the text says what."""
+
+
+def report_bad(cells: Sequence[BadCell], on_error: str) -> None:
+    """Raise on unreadable cells, or with ``on_error="missing"`` say that they were masked.
+
+    Raises:
+        BadCellError: lists all of them.
+    """
+    if not cells:
+        return
+    error = BadCellError(cells)
+    if on_error == "raise":
+        raise error
+    warnings.warn(f"taken as missing: {error.message}", MMWarning, stacklevel=3)

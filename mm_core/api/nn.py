@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.api.contracts import Task
-from mm_core.api.errors import RecipeError
 from mm_core.api.specs import Checkpoint
 
 
@@ -208,13 +207,6 @@ class Topology(nn.Module, ABC):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()
-        for name in parts.backbones:
-            if not name.isidentifier() or hasattr(nn.ModuleDict, name):
-                raise RecipeError(
-                    f"a backbone cannot be called {name!r}",
-                    value=name,
-                    remedy="use letters, digits and '_', and no name of a torch method",
-                )
         self.backbones = nn.ModuleDict(dict(parts.backbones))
         self.backbone_inputs = dict(parts.backbone_inputs)
         self.fusion = parts.fusion

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mm_core.api.errors import ArtifactError
@@ -9,11 +10,25 @@ from mm_core.artifact.manifest import FILE
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a place that holds something else than a saved model.
+    """Refuse a place that cannot be written, or holds something else than a saved model.
 
     Raises:
-        ArtifactError: a file, or a folder with other things in it.
+        ArtifactError: a file, a folder with other things in it, or no right to write there.
     """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactError(
+            f"{str(folder.parent)!r} cannot be made: {error}",
+            value=str(folder),
+            remedy="give another folder",
+        ) from error
+    if not os.access(folder.parent, os.W_OK):
+        raise ArtifactError(
+            f"{str(folder.parent)!r} cannot be written",
+            value=str(folder),
+            remedy="give another folder",
+        )
     taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
     if taken and not (folder / FILE).is_file():
         raise ArtifactError(

@@ -10,12 +10,24 @@ import safetensors.numpy
 import safetensors.torch
 
 from mm_core.api.contracts import FitResult, State
-from mm_core.api.errors import ArtifactError, ConfigError, PluginError
+from mm_core.api.errors import ArtifactError, MMError, PluginError
 from mm_core.api.specs import ProcessorSpec, TaskSpec
 from mm_core.artifact.manifest import ARRAYS, ASSETS, WEIGHTS, Manifest
 from mm_core.artifact.save import component_ids, sha256
 from mm_core.model import Model, build_topology, input_fields, read_config
 from mm_core.plugins.registry import Registry
+
+_UNFIT = (
+    MMError,
+    safetensors.SafetensorError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What components raise when they are built from states that are not their own."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,9 @@ def load(folder: Path, registry: Registry) -> Loaded:
     _check_components(manifest, registry)
     try:
         model = _build(folder, manifest, registry)
-    except (ConfigError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+    except ArtifactError:
+        raise
+    except _UNFIT as error:
         raise ArtifactError(
             f"{str(folder)!r} does not fit together: {type(error).__name__}: {error}",
             value=str(folder),

@@ -33,7 +33,6 @@ def save(model: Model, result: FitResult, registry: Registry, folder: Path) -> P
         ArtifactError: the folder holds something that is no saved model.
     """
     check_folder(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".mm-save-") as temporary:
         fresh = Path(temporary) / "model"
         fresh.mkdir()

@@ -39,7 +39,7 @@ class BatchMaker:
             batch.inputs[name] = {key: _tensor(values) for key, values in made.arrays.items()}
             batch.present[name] = torch.from_numpy(made.present)
             batch.meta[name] = made.meta
-            self.bad.extend(made.bad)
+            self.bad.extend(self.frame.located(made.bad))
         batch.targets = {name: _tensor(values) for name, values in targets.items()}
         return batch
 
@@ -56,8 +56,12 @@ class TrainBatches:
         seed: of order and augmentation.
         augment: whether processors may augment.
 
+    Attributes:
+        bad: cells found unreadable so far, masked.
+
     Raises:
-        BadCellError: while iterating, when a cell cannot be read; lists all such cells.
+        BadCellError: while iterating, when a cell cannot be read; lists all such cells. Not raised
+            after :meth:`mask_bad`.
     """
 
     def __init__(
@@ -73,6 +77,16 @@ class TrainBatches:
         self._seed = seed
         self._augment = augment
         self._epoch = 0
+        self._masking = False
+
+    def mask_bad(self) -> None:
+        """Go on where a cell cannot be read."""
+        self._masking = True
+
+    @property
+    def bad(self) -> list[BadCell]:
+        """Cells found unreadable so far, each once."""
+        return list(dict.fromkeys(self._maker.bad))
 
     def set_epoch(self, epoch: int) -> None:
         """Reshuffle and re-augment for this epoch."""
@@ -86,7 +100,7 @@ class TrainBatches:
         order = generator.permutation(self._maker.frame.n_rows)
         for start, stop in _cuts(len(order), self._batch_size):
             batch = self._maker.make(order[start:stop], generator if self._augment else None)
-            if self._maker.bad:
+            if self._maker.bad and not self._masking:
                 raise BadCellError(self._all_bad())
             yield batch
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class EncodedFrame:
         labels: the label columns as given, where they are known.
         weight: float32 [N] or None.
         n_rows: N.
+        positions: long [N], where the rows stood in the caller's data; None: at 0..N-1.
     """
 
     inputs: dict[str, Encoded]
@@ -30,11 +31,19 @@ class EncodedFrame:
     targets: dict[str, Any] = field(default_factory=dict)
     labels: pd.DataFrame | None = None
     weight: np.ndarray | None = None
+    positions: np.ndarray | None = None
 
     @property
     def bad(self) -> list[BadCell]:
-        """Unreadable cells of all inputs."""
-        return [cell for encoded in self.inputs.values() for cell in encoded.bad]
+        """Unreadable cells of all inputs, by their rows in the caller's data."""
+        return self.located([cell for encoded in self.inputs.values() for cell in encoded.bad])
+
+    def located(self, cells: Iterable[BadCell]) -> list[BadCell]:
+        """Cells of this frame with their rows in the caller's data."""
+        stood = self.positions
+        if stood is None:
+            return list(cells)
+        return [replace(cell, row=int(stood[cell.row])) for cell in cells]
 
     @property
     def cost(self) -> np.ndarray | None:
@@ -57,4 +66,4 @@ def encode_inputs(
         name: processor.encode(Table(table.frame[list(columns[name])], table.folder))
         for name, processor in processors.items()
     }
-    return EncodedFrame(inputs, len(table))
+    return EncodedFrame(inputs, len(table), positions=table.positions)

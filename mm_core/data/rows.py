@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,17 +12,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api import types
 
 from mm_core.api.contracts import Table
 from mm_core.api.errors import ColumnError, DataError, EmptyDataError, MMWarning
 
 
 def _read_separated(path: Path, separator: str) -> pd.DataFrame:
-    # pandas renames the second "x" to "x.1"; here a name that stands twice is an error
+    """A CSV whose rows fit its header, with codes such as 0123 kept as they are."""
     header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str).iloc[0]
-    _string_names(header.dropna())
-    return pd.read_csv(path, sep=separator)
+    _string_names(header.dropna())  # pandas renames the second "x" to "x.1"
+    first = pd.read_csv(path, sep=separator, dtype=str, index_col=False, nrows=CODES_SEEN_IN)
+    codes = [name for name in first if first[name].str.fullmatch(r"0\d+").any()]
+    with warnings.catch_warnings():
+        # Rows longer than the header would lose fields, or shift by becoming the index.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(codes, str), index_col=False)
 
+
+CODES_SEEN_IN = 1000
+"""Rows of a CSV in which numbers with leading zeros are looked for."""
 
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": partial(_read_separated, separator=","),
@@ -86,7 +96,7 @@ def _read(data: Any) -> tuple[pd.DataFrame, Path]:
 
 
 def _is_column(value: Any) -> bool:
-    return isinstance(value, (list, tuple, np.ndarray, pd.Series))
+    return types.is_list_like(value) and not isinstance(value, Mapping)
 
 
 def _frame(columns: dict[str, Any]) -> pd.DataFrame:
@@ -116,6 +126,12 @@ def _read_file(path: Path) -> tuple[pd.DataFrame, Path]:
         raise EmptyDataError(
             f"{str(path)!r} is empty", value=str(path), remedy="give at least one row"
         ) from None
+    except pd.errors.ParserWarning as error:
+        raise DataError(
+            f"{str(path)!r} has rows with more fields than its header",
+            value=str(path),
+            remedy="check separators, quotes and the header line",
+        ) from error
     except (ValueError, OSError) as error:  # parser errors of pandas and pyarrow are ValueErrors
         raise DataError(
             f"cannot read {str(path)!r}: {error}", value=str(path), remedy="check the file"
@@ -124,11 +140,11 @@ def _read_file(path: Path) -> tuple[pd.DataFrame, Path]:
 
 def _string_names(columns: Iterable[Any]) -> list[str]:
     names = [str(name) for name in columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    name, times = Counter(names).most_common(1)[0] if names else ("", 0)
+    if times > 1:
         raise ColumnError(
-            f"column name {twice[0]!r} stands {names.count(twice[0])} times",
-            column=twice[0],
+            f"column name {name!r} stands {times} times",
+            column=name,
             remedy="rename one: df.columns = [...]",
         )
     return names

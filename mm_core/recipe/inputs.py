@@ -10,6 +10,7 @@ from mm_core.api.config import suggest
 from mm_core.api.errors import ConfigError, RecipeError
 from mm_core.api.specs import ModalitySpec
 from mm_core.plugins.registry import Component, Registry
+from mm_core.recipe.overrides import InputOverride, PartOverride
 from mm_core.schema.schema import Schema
 
 
@@ -20,22 +21,21 @@ class PlannedInput:
     modality: Component[ModalitySpec]
     columns: tuple[str, ...]
     origin: str
-    processor: Mapping[str, Any] = field(default_factory=dict)
+    processor: PartOverride = field(default_factory=PartOverride)
 
 
 def plan_inputs(
-    schema: Schema, user: Mapping[str, Any], registry: Registry
+    schema: Schema, user: Mapping[str, InputOverride], registry: Registry
 ) -> dict[str, PlannedInput]:
     """One input per modality, named after it, plus what the user lays out differently.
 
     A column named in ``inputs.<name>.columns`` leaves its modality's default input.
 
     Raises:
-        ConfigError: an unknown input, or a key that an input does not have.
+        ConfigError: an unknown input.
         RecipeError: columns of different modalities in one input.
     """
-    settings = {name: _read_input(name, value) for name, value in user.items()}
-    laid_out = {name: value["columns"] for name, value in settings.items() if "columns" in value}
+    laid_out = {name: given.columns for name, given in user.items() if given.columns}
     placed = {column for columns in laid_out.values() for column in columns}
     planned: dict[str, PlannedInput] = {}
     for modality_id, plans in schema.by_modality().items():
@@ -46,8 +46,8 @@ def plan_inputs(
             planned[name] = PlannedInput(modality, rest, f"modality {modality_id}")
     for name, columns in laid_out.items():
         modality = _common_modality(name, columns, schema, registry)
-        planned[name] = PlannedInput(modality, tuple(columns), "user")
-    for name, value in settings.items():
+        planned[name] = PlannedInput(modality, columns, "user")
+    for name, given in user.items():
         if name not in planned:
             near = suggest(name, list(planned))
             raise ConfigError(
@@ -56,24 +56,8 @@ def plan_inputs(
                 remedy=f"did you mean {near!r}?" if near else f"inputs: {', '.join(planned)}",
             )
         plan = planned[name]
-        planned[name] = PlannedInput(
-            plan.modality, plan.columns, plan.origin, value.get("processor", {})
-        )
+        planned[name] = PlannedInput(plan.modality, plan.columns, plan.origin, given.processor)
     return planned
-
-
-def _read_input(name: str, value: Any) -> dict[str, Any]:
-    known = ("columns", "processor")
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"inputs.{name} is a section, not {value!r}", value=value)
-    for key in value:
-        if key not in known:
-            raise ConfigError(
-                f"unknown key 'inputs.{name}.{key}'",
-                value=key,
-                remedy=f"did you mean inputs.{name}.processor.{key} or backbones.{name}.{key}?",
-            )
-    return dict(value)
 
 
 def _common_modality(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,14 @@ class Presets:
     specs: tuple[tuple[str, PresetSpec], ...]
     names: tuple[str, ...]
 
-    def values(self, component: str) -> tuple[dict[str, Any], str]:
+    def values(self, component: str, decided: Container[str] = ()) -> tuple[dict[str, Any], str]:
         """Keys that the presets set for a component, and the origin to write beside them.
 
         A component that the chosen presets do not mention gets the default preset's values.
+
+        Args:
+            component: its id.
+            decided: keys that the user sets, and presets may differ on.
 
         Raises:
             ConfigError: two presets set one key of the component.
@@ -37,7 +41,7 @@ class Presets:
                 if spec.name in names and component in spec.components
             ]
             if found:
-                return _merged(found, component), f"preset {'+'.join(names)}"
+                return _merged(found, component, decided), f"preset {'+'.join(names)}"
         return {}, "default"
 
 
@@ -61,12 +65,14 @@ def choose_presets(names: str | Sequence[str] | None, registry: Registry) -> Pre
     return Presets(specs, wanted)
 
 
-def _merged(found: Sequence[tuple[str, dict[str, Any]]], component: str) -> dict[str, Any]:
+def _merged(
+    found: Sequence[tuple[str, dict[str, Any]]], component: str, decided: Container[str]
+) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     source: dict[str, str] = {}
     for name, values in found:
         for key, value in values.items():
-            if key in merged and merged[key] != value:
+            if key in merged and merged[key] != value and key not in decided:
                 raise ConfigError(
                     f"two presets set {key!r} of {component}: {source[key]} ({merged[key]!r}) "
                     f"and {name} ({value!r})",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mm_core.api.config import Config
 from mm_core.api.errors import RecipeError
+from mm_core.recipe.overrides import PartName
 from mm_core.schema.schema import Schema
 
 
@@ -92,8 +93,8 @@ class Recipe(BaseModel):
     format: Literal[1] = 1
     schema_: Schema = Field(alias="schema", description="columns, with reasons")
     data: DataConfig
-    inputs: dict[str, InputPart]
-    backbones: dict[str, BackbonePart]
+    inputs: dict[PartName, InputPart] = Field(min_length=1)
+    backbones: dict[PartName, BackbonePart] = Field(min_length=1)
     fusion: Part | None
     task: Part
     fit: Part
@@ -119,13 +120,33 @@ class Recipe(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise RecipeError(
-                f"{source} is not a recipe: {key or 'file'}: {first['msg']}",
-                value=key,
-                remedy="write one with predictor.recipe.to_json() or mm plan --out recipe.json",
-            ) from None
+            raise _as_recipe_error(error, source) from None
+
+    @classmethod
+    def build(cls, values: dict[str, Any], *, source: str) -> Self:
+        """A recipe from its sections.
+
+        Raises:
+            RecipeError: they do not fit together.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _as_recipe_error(error, source) from None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        usable = {plan.name for plan in self.schema_.columns if plan.modality is not None}
+        for name, part in self.inputs.items():
+            strange = [column for column in part.columns if column not in usable]
+            if strange or len(set(part.columns)) < len(part.columns):
+                raise ValueError(f"inputs.{name}: unknown, unused or repeated columns {strange}")
+        read = [name for part in self.backbones.values() for name in part.inputs]
+        if set(read) != set(self.inputs):
+            raise ValueError(f"backbones read {sorted(read)}, inputs are {sorted(self.inputs)}")
+        if self.fusion is not None and len(self.backbones) == 1:
+            raise ValueError("a single backbone bypasses the fusion: fusion must be null")
+        return self
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -148,6 +169,16 @@ class Recipe(BaseModel):
                 return self.origins[key]
             key = key.rpartition(".")[0]
         return "default"
+
+
+def _as_recipe_error(error: ValidationError, source: str) -> RecipeError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return RecipeError(
+        f"{source} is no recipe: {key + ': ' if key else ''}{first['msg']}",
+        value=key,
+        remedy="write one with predictor.recipe.to_json() or mm plan --out recipe.json",
+    )
 
 
 def _flatten(value: Any, prefix: str) -> list[tuple[str, Any]]:

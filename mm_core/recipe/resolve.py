@@ -13,19 +13,20 @@ from mm_core.api.specs import (
     BackboneSpec,
     FitterSpec,
     FusionHeadSpec,
-    MetricSpec,
     ProcessorSpec,
     TaskSpec,
 )
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
+from mm_core.recipe.overrides import BackboneOverride, Overrides, PartOverride
 from mm_core.recipe.presets import TRAINING, Presets, choose_presets
 from mm_core.recipe.recipe import DataConfig, Recipe, TrainingConfig
 from mm_core.schema.sample import sample_column
 from mm_core.schema.schema import Schema, infer_schema
+from mm_core.scoring import Metrics
 
-CUSTOM_METRIC = "custom:"
+DEFAULT_FITTER = "core:finetune"
 
 
 @dataclass(frozen=True)
@@ -35,42 +36,47 @@ class Request:
     Attributes:
         label: label columns.
         presets: names of presets.
-        overrides: nested settings (:func:`mm_core.recipe.overrides.read_overrides`); metrics may
-            be ``"custom:<name>"`` for a callable.
+        overrides: the user's settings; metrics may be ``"custom:<name>"`` for a callable.
         column_types: the user's decisions on columns.
     """
 
     label: tuple[str, ...]
     presets: str | Sequence[str] | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=Overrides)
     column_types: Mapping[str, str | None] | None = None
 
-    @property
-    def sample_weight(self) -> str | None:
-        """Column of row weights."""
-        section = self.overrides.get("data")
-        return section.get("sample_weight") if isinstance(section, Mapping) else None
 
-
-def resolve(table: Table, request: Request, registry: Registry, finder: CheckpointFinder) -> Recipe:
+def resolve(
+    table: Table,
+    request: Request,
+    registry: Registry,
+    finder: CheckpointFinder,
+    metrics: Metrics,
+) -> Recipe:
     """The fully resolved plan for fitting ``table``.
 
     Raises:
         LabelError, ColumnError, ConfigError, RecipeError, CheckpointError, UnknownComponentError.
     """
-    for name in (*request.label, *filter(None, [request.sample_weight])):
-        _check_column(name, table, is_label=name in request.label)
-    exclude = [*request.label, *filter(None, [request.sample_weight])]
+    weight = request.overrides.data.get("sample_weight")
+    exclude = [*request.label, *([] if weight is None else [str(weight)])]
     for name in exclude:
+        _check_column(name, table, is_label=name in request.label)
         if name in (request.column_types or {}):
             raise ColumnError(
                 f"column_types names {name!r}, which is no input but the label or the weight",
                 column=name,
                 remedy="leave it out",
             )
+    if len(set(exclude)) < len(exclude):
+        raise ConfigError(
+            f"a column is named twice as label or weight: {', '.join(exclude)}",
+            value=exclude,
+            remedy="name each once",
+        )
     schema = infer_schema(table, exclude, registry, request.column_types)
     presets = choose_presets(request.presets, registry)
-    return _Resolver(request, registry, finder, presets).resolve(table, schema)
+    return _Resolver(request, registry, finder, metrics, presets).resolve(table, schema)
 
 
 @dataclass(frozen=True)
@@ -79,24 +85,31 @@ class _Chosen:
 
     component: Component[BackboneSpec]
     inputs: tuple[str, ...]
-    user: Mapping[str, Any]
+    user: BackboneOverride
 
 
 class _Resolver:
     """Fills the sections one after the other and notes the origin of each value."""
 
     def __init__(
-        self, request: Request, registry: Registry, finder: CheckpointFinder, presets: Presets
+        self,
+        request: Request,
+        registry: Registry,
+        finder: CheckpointFinder,
+        metrics: Metrics,
+        presets: Presets,
     ) -> None:
         self.request = request
+        self.user = request.overrides
         self.registry = registry
         self.finder = finder
+        self.metrics = metrics
         self.presets = presets
         self.origins: dict[str, str] = {}
 
     def resolve(self, table: Table, schema: Schema) -> Recipe:
         task = self._task(table)
-        planned = plan_inputs(schema, self._user("inputs"), self.registry)
+        planned = plan_inputs(schema, self.user.inputs, self.registry)
         backbones = self._backbones(planned)
         inputs = {name: self._input(name, plan, backbones) for name, plan in planned.items()}
         for name, plan in planned.items():
@@ -106,53 +119,45 @@ class _Resolver:
             "inputs": inputs,
             "backbones": {name: self._backbone(name, part) for name, part in backbones.items()},
             "fusion": self._fusion(backbones, task),
-            "task": self._component("task", task, self._user("task")),
+            "task": self._component("task", task, self.user.task),
             "fit": self._fit(),
             "training": self._training(task, backbones),
             "data": self._data(task),
         }
-        return Recipe.model_validate({**resolved, "origins": self.origins})
+        return Recipe.build({**resolved, "origins": self.origins}, source="the plan")
 
     # ---- layers ------------------------------------------------------------------------------
 
-    def _user(self, section: str) -> dict[str, Any]:
-        value = self.request.overrides.get(section, {})
-        if not isinstance(value, Mapping):
-            raise ConfigError(
-                f"{section!r} is a section, not a value",
-                value=value,
-                remedy=f"set a key of it: {section}.<key>",
-            )
-        return dict(value)
-
     def _component(
-        self,
-        section: str,
-        component: Component[Any],
-        user: Mapping[str, Any],
-        owned: Sequence[str] = (),
+        self, section: str, component: Component[Any], user: PartOverride
     ) -> dict[str, Any]:
-        """``{"id": ..., **complete config}``; ``owned`` keys belong to the core, not the config."""
-        preset, preset_origin = self.presets.values(component.id)
-        preset = {k: v for k, v in preset.items() if not k.startswith(TRAINING)}
-        own = {k: v for k, v in user.items() if k not in ("id", *owned)}
+        """``{"id": ..., **complete config}``."""
+        own = user.own
+        preset, preset_origin = self.presets.values(component.id, decided=own)
+        foreign = [key for key in preset if key.startswith(TRAINING)]
+        if foreign and not isinstance(component.spec, TaskSpec):
+            raise ConfigError(
+                f"{preset_origin} sets {foreign[0]} of {component.id}, which only a task's preset may",
+                plugin=component.id,
+                value=foreign[0],
+                remedy="report this to the plugin; meanwhile choose another preset",
+            )
+        preset = {k: v for k, v in preset.items() if k not in foreign}
         config = component.config_class().read({**preset, **own}, where=section)
         values = config.model_dump(mode="json")
         for key in values:
             origin = "user" if key in own else preset_origin if key in preset else "default"
             self.origins[f"{section}.{key}"] = origin
-        self.origins[f"{section}.id"] = (
-            "user" if "id" in user else self.origins.get(f"{section}.id", "default")
-        )
+        if user.id is not None:
+            self.origins[f"{section}.id"] = "user"
+        self.origins.setdefault(f"{section}.id", "default")
         return {"id": component.id, **values}
 
     # ---- sections ----------------------------------------------------------------------------
 
     def _task(self, table: Table) -> Component[TaskSpec]:
-        named = self._user("task").get("id")
-        if named:
-            self.origins["task.id"] = "user"
-            return self.registry.get(TaskSpec, named)
+        if self.user.task.id is not None:
+            return self.registry.get(TaskSpec, self.user.task.id)
         columns = tuple(
             sample_column(table.frame[name], name, table.folder) for name in self.request.label
         )
@@ -175,35 +180,27 @@ class _Resolver:
         return component
 
     def _backbones(self, planned: Mapping[str, PlannedInput]) -> dict[str, _Chosen]:
-        user = {name: _as_part(value) for name, value in self._user("backbones").items()}
-        taken = {name for part in user.values() for name in part.get("inputs", ())}
-        names = list(dict.fromkeys([*(n for n in planned if n in user or n not in taken), *user]))
-        found = {}
-        for name in names:
-            part = user.get(name, {})
-            inputs = tuple(part.get("inputs", (name,)))
-            for wanted in inputs:
-                if wanted not in planned:
-                    near = suggest(wanted, list(planned))
-                    raise RecipeError(
-                        f"backbones.{name} reads input {wanted!r}, which does not exist",
-                        value=wanted,
-                        remedy=f"did you mean {near!r}?"
-                        if near
-                        else f"inputs: {', '.join(planned)}",
-                    )
-            found[name] = self._chosen(name, part, inputs, planned)
-        return found
+        """One backbone per input, named after it, unless the user's backbones read it."""
+        user = self.user.backbones
+        taken = {name for part in user.values() for name in part.inputs or ()}
+        names = dict.fromkeys([*(n for n in planned if n in user or n not in taken), *user])
+        return {name: self._chosen(name, user.get(name), planned) for name in names}
 
     def _chosen(
-        self,
-        name: str,
-        part: Mapping[str, Any],
-        inputs: tuple[str, ...],
-        planned: Mapping[str, PlannedInput],
+        self, name: str, user: BackboneOverride | None, planned: Mapping[str, PlannedInput]
     ) -> _Chosen:
+        user = user or BackboneOverride()
+        inputs = user.inputs or (name,)
+        for wanted in inputs:
+            if wanted not in planned:
+                near = suggest(wanted, list(planned))
+                raise RecipeError(
+                    f"backbones.{name} reads input {wanted!r}, which does not exist",
+                    value=wanted,
+                    remedy=f"did you mean {near!r}?" if near else f"inputs: {', '.join(planned)}",
+                )
         modality = planned[inputs[0]].modality
-        component = self.registry.get(BackboneSpec, part.get("id", modality.spec.backbone))
+        component = self.registry.get(BackboneSpec, user.id or modality.spec.backbone)
         reads = component.spec.modalities
         for given in inputs:
             if planned[given].modality.spec.name not in reads:
@@ -214,19 +211,24 @@ class _Resolver:
                     remedy="choose another backbone (mm plugins list)",
                 )
         self.origins[f"backbones.{name}.id"] = f"modality {modality.id}"
-        self.origins[f"backbones.{name}.inputs"] = "user" if "inputs" in part else "core"
+        self.origins[f"backbones.{name}.inputs"] = "user" if user.inputs else "core"
         self.origins[f"backbones.{name}.learning_rate"] = (
-            "user" if "learning_rate" in part else "default"
+            "default" if user.learning_rate is None else "user"
         )
-        return _Chosen(component, inputs, part)
+        return _Chosen(component, inputs, user)
 
     def _input(
         self, name: str, plan: PlannedInput, backbones: Mapping[str, _Chosen]
     ) -> dict[str, Any]:
-        reader = next(part for part in backbones.values() if name in part.inputs)
-        modality = plan.modality.spec
-        processor = reader.component.spec.processor or modality.processor
-        wanted = plan.processor.get("id", processor)
+        reader = next((part for part in backbones.values() if name in part.inputs), None)
+        if reader is None:
+            raise RecipeError(
+                f"no backbone reads the input {name!r}",
+                value=name,
+                remedy=f"add it to the inputs of a backbone, or set backbones.{name}.id",
+            )
+        processor = reader.component.spec.processor or plan.modality.spec.processor
+        wanted = plan.processor.id or processor
         section = f"inputs.{name}.processor"
         self.origins[f"{section}.id"] = f"backbone {reader.component.id}"
         component = self.registry.get(ProcessorSpec, wanted)
@@ -238,20 +240,20 @@ class _Resolver:
     def _backbone(self, name: str, chosen: _Chosen) -> dict[str, Any]:
         section = f"backbones.{name}"
         user = chosen.user
-        part = self._component(section, chosen.component, user, owned=("inputs", "learning_rate"))
+        part = self._component(section, chosen.component, user)
         if "checkpoint" in part:
             wanted = part["checkpoint"]
             candidates = [wanted] if isinstance(wanted, str) else list(wanted)
             found = self.finder.find(chosen.component.id, candidates)
             part["checkpoint"] = found.name
             self.origins[f"{section}.checkpoint"] += f" ({found.reason})"
-        return {**part, "inputs": chosen.inputs, "learning_rate": user.get("learning_rate")}
+        return {**part, "inputs": chosen.inputs, "learning_rate": user.learning_rate}
 
     def _fusion(
         self, backbones: Mapping[str, _Chosen], task: Component[TaskSpec]
     ) -> dict[str, Any] | None:
-        user = self._user("fusion")
-        wanted = user.get("id", task.spec.fusion)
+        user = self.user.fusion
+        wanted = user.id if "id" in user.model_fields_set else task.spec.fusion
         if wanted is None or len(backbones) == 1:
             self.origins["fusion"] = "one backbone: bypassed" if len(backbones) == 1 else "task"
             return None
@@ -269,15 +271,13 @@ class _Resolver:
         return self._component("fusion", head, user)
 
     def _fit(self) -> dict[str, Any]:
-        user = self._user("fit")
-        return self._component(
-            "fit", self.registry.get(FitterSpec, user.get("id", "core:finetune")), user
-        )
+        fitter = self.registry.get(FitterSpec, self.user.fit.id or DEFAULT_FITTER)
+        return self._component("fit", fitter, self.user.fit)
 
     def _training(
         self, task: Component[TaskSpec], backbones: Mapping[str, _Chosen]
     ) -> dict[str, Any]:
-        preset, origin = self.presets.values(task.id)
+        preset, origin = self.presets.values(task.id, decided=self.user.task.own)
         layers = [
             (
                 origin,
@@ -287,33 +287,26 @@ class _Resolver:
         if len(backbones) == 1:
             only = next(iter(backbones.values())).component
             layers.append((f"backbone {only.id} alone", only.spec.alone))
-        layers.append(("user", self._user("training")))
+        layers.append(("user", self.user.training))
         return self._layered("training", TrainingConfig, layers)
 
     def _data(self, task: Component[TaskSpec]) -> dict[str, Any]:
-        user = self._user("data")
+        user = self.user.data
         if "label" in user:
             raise ConfigError(
                 "data.label cannot be set here",
                 value=user["label"],
                 remedy="name the label itself: label=..., --label",
             )
-        metric = self._metric(user.get("eval_metric", task.spec.default_metric), task)
-        choosing = user.get("validation_metric")
-        metrics = {
-            "eval_metric": metric,
-            "validation_metric": self._metric(choosing, task) if choosing else metric,
-        }
+        metric = self.metrics.resolve(user.get("eval_metric", task.spec.default_metric), task)
+        choosing = self.metrics.resolve(user.get("validation_metric", metric), task)
         layers: list[tuple[str, Mapping[str, Any]]] = [
+            (f"task {task.id}", {"eval_metric": metric}),
+            ("data.eval_metric", {"validation_metric": choosing}),
             ("user", {"label": self.request.label, **user}),
-            ("user" if "eval_metric" in user else f"task {task.id}", metrics),
         ]
-        return self._layered("data", DataConfig, layers)
-
-    def _metric(self, name: str, task: Component[TaskSpec]) -> str:
-        if name.startswith(CUSTOM_METRIC):
-            return name
-        return check_metric(name, task, self.registry).id
+        resolved = self._layered("data", DataConfig, layers)
+        return {**resolved, "eval_metric": metric, "validation_metric": choosing}
 
     def _layered(
         self,
@@ -329,25 +322,6 @@ class _Resolver:
         read = config.read(values, where=section)
         self.origins.update({f"{section}.{key}": origin for key, origin in origins.items()})
         return read.model_dump()
-
-
-def check_metric(name: str, task: Component[TaskSpec], registry: Registry) -> Component[MetricSpec]:
-    """The metric of that name, if it fits the task.
-
-    Raises:
-        UnknownComponentError: no such metric.
-        ConfigError: it is not defined for the task.
-    """
-    metric = registry.get(MetricSpec, name)
-    same_plugin = metric.plugin.name == task.plugin.name
-    if same_plugin and metric.spec.name not in task.spec.metrics:
-        raise ConfigError(
-            f"metric {name!r} is not defined for {task.spec.name}",
-            plugin=task.id,
-            value=name,
-            remedy=f"choose from {', '.join(task.spec.metrics)}, or pass a callable",
-        )
-    return metric
 
 
 def _check_varied(label: Sequence[ColumnSample]) -> None:
@@ -366,12 +340,6 @@ def _check_varied(label: Sequence[ColumnSample]) -> None:
                 value=column.values[0],
                 remedy="give rows of at least two classes",
             )
-
-
-def _as_part(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"a backbone is a section, not {value!r}", value=value)
-    return dict(value)
 
 
 def _check_column(name: str, table: Table, *, is_label: bool) -> None:

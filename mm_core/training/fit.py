@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,23 @@ import numpy as np
 
 from mm_core import inference
 from mm_core.api.contracts import FitResult, FitRun, Fitter, Table, Task
-from mm_core.api.errors import BadCellError, ColumnError, DataError
+from mm_core.api.errors import BadCellError, ColumnError, DataError, report_bad
 from mm_core.api.specs import FitterSpec
 from mm_core.data.batches import TrainBatches
 from mm_core.data.encoded import EncodedFrame
 from mm_core.data.split import split_rows
-from mm_core.model import Model, build_task, build_topology, fit_processors, read_config
+from mm_core.model import (
+    Model,
+    build_task,
+    build_topology,
+    encode_with_targets,
+    fit_processors,
+    read_config,
+)
 from mm_core.plugins.registry import Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.recipe import Recipe
-from mm_core.scoring import Custom, higher_is_better, score
+from mm_core.scoring import Metrics, short_name
 from mm_core.training.seeding import seeded
 
 
@@ -30,14 +37,14 @@ class FitOptions:
     """What steers a fit without being part of what is learned.
 
     Attributes:
-        custom_metrics: the user's metric functions by ``"custom:<name>"``.
+        on_error: ``"raise"`` on cells that cannot be read, or treat them as ``"missing"``.
         callbacks: Lightning callbacks.
         loggers: Lightning loggers.
         verbosity: 0 silent .. 3 chatty.
         deadline: ``time.monotonic()`` at which to stop, or None.
     """
 
-    custom_metrics: Mapping[str, Custom] = field(default_factory=dict)
+    on_error: str = "raise"
     callbacks: Sequence[Any] = ()
     loggers: Sequence[Any] = ()
     verbosity: int = 2
@@ -50,6 +57,7 @@ def fit_model(
     tuning: Table | None,
     registry: Registry,
     finder: CheckpointFinder,
+    metrics: Metrics,
     options: FitOptions,
 ) -> tuple[Model, FitResult]:
     """Train the model that a recipe describes.
@@ -60,29 +68,23 @@ def fit_model(
         tuning: validation rows; None: some training rows are held out.
         registry: installed components.
         finder: where checkpoints come from.
+        metrics: to score the validation rows.
         options: callbacks, loggers, limits.
     """
     task = build_task(recipe, registry)
+    weight = _weight(train, recipe.data.sample_weight)
     train, tuning = _split(recipe, task, train, tuning)
     with seeded(recipe.training.seed):
         processors = fit_processors(recipe, train, registry, finder)
         topology = build_topology(recipe, processors, task, registry, finder=finder)
         model = Model(recipe, processors, task, topology)
         frames = [encode_with_targets(model, table) for table in (train, tuning)]
-        bad = [cell for frame in frames for cell in frame.bad]
-        if bad:
-            raise BadCellError(bad)
-        result = _fit(model, frames[0], frames[1], registry, options)
+        if weight is not None:
+            kept = weight if train.positions is None else weight[train.positions]
+            frames[0].weight = kept / kept.mean()  # so that weights of 1 change nothing
+        report_bad([cell for frame in frames for cell in frame.bad], options.on_error)
+        result = _fit(model, frames[0], frames[1], registry, metrics, options)
     return model.ready(), result
-
-
-def encode_with_targets(model: Model, table: Table) -> EncodedFrame:
-    """Encode rows together with their labels and weights."""
-    frame = model.encode(table)
-    frame.labels = table.frame[list(model.task.label)]
-    frame.targets = model.task.encode(frame.labels)
-    frame.weight = _weight(table, model.recipe.data.sample_weight)
-    return frame
 
 
 def _split(recipe: Recipe, task: Task, train: Table, tuning: Table | None) -> tuple[Table, Table]:
@@ -103,6 +105,7 @@ def _fit(
     train: EncodedFrame,
     tuning: EncodedFrame,
     registry: Registry,
+    metrics: Metrics,
     options: FitOptions,
 ) -> FitResult:
     recipe = model.recipe
@@ -110,9 +113,9 @@ def _fit(
 
     def validate() -> float:
         decoded, bad = inference.predict(model, tuning)
-        if bad:
+        if bad and options.on_error == "raise":
             raise BadCellError(bad)
-        return score(metric, model.task, tuning, decoded, registry, options.custom_metrics)
+        return metrics.score(metric, model.task, tuning, decoded)
 
     component = registry.get(FitterSpec, recipe.fit.id)
     fitter: Fitter = component.load()(read_config(component, recipe.fit, "fit"))
@@ -123,13 +126,15 @@ def _fit(
         recipe.training.seed,
         recipe.training.augment,
     )
+    if options.on_error != "raise":
+        batches.mask_bad()
     with tempfile.TemporaryDirectory(prefix="mm-fit-") as folder:
         run = FitRun(
             training=recipe.training,
             learning_rates={name: part.learning_rate for name, part in recipe.backbones.items()},
             score=validate,
-            metric=metric.split(":")[-1],
-            higher_is_better=higher_is_better(metric, registry),
+            metric=short_name(metric),
+            higher_is_better=metrics.higher_is_better(metric),
             folder=Path(folder),
             callbacks=options.callbacks,
             loggers=options.loggers,
@@ -137,7 +142,9 @@ def _fit(
             deadline=options.deadline,
         )
         model.topology.train()
-        return fitter.fit(model.topology, batches, run)
+        result = fitter.fit(model.topology, batches, run)
+    report_bad(batches.bad, options.on_error)
+    return result
 
 
 def _weight(table: Table, column: str | None) -> np.ndarray | None:

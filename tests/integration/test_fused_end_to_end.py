@@ -143,7 +143,7 @@ def test_bytes_and_base64_cells_answer_as_paths_do(fused):
 
 def test_plan_shows_the_recipe_without_training(fused):
     predictor = MultiModalPredictor(label="liked", verbosity=0)
-    recipe = predictor.plan(fused.train, hyperparameters=fused.predictor.hyperparameters, seed=0)
+    recipe = predictor.plan(fused.train, hyperparameters=fused.predictor.hyperparameters)
     assert recipe == fused.predictor.recipe
     for key in recipe.flat():
         assert recipe.origin(key), key

@@ -1,0 +1,62 @@
+"""Reading rows: nothing shifted, renamed or lost in silence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mm_core.api import DataError
+from mm_core.data.rows import read_rows
+
+
+@pytest.mark.parametrize("text", ["a,b\n0,1.5,2\n1,2.5,3\n", "a,b\n1,2\n1,2,3\n"])
+def test_rows_longer_than_the_header_are_refused(tmp_path, text):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_rows(path)
+    assert caught.value.remedy
+
+
+def test_empty_fields_at_the_end_shift_nothing(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1.5,2,\n2.5,3,\n")
+    frame = read_rows(path).table.frame
+    assert frame.to_dict("list") == {"a": [1.5, 2.5], "b": [2, 3]}
+
+
+def test_codes_with_leading_zeros_stay_codes(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("zip,n,share\n01234,1,0.5\n98765,2,0\n")
+    frame = read_rows(path).table.frame
+    assert frame["zip"].tolist() == ["01234", "98765"]
+    assert frame["share"].tolist() == [0.5, 0.0]
+
+
+@pytest.mark.parametrize("kind", [pd.array, pd.Index, range, np.array, list, tuple])
+def test_a_dict_of_columns(kind):
+    column = kind(3) if kind is range else kind([1.0, 2.0, 3.0])
+    rows = read_rows({"a": column, "b": ["x", "y", "z"]})
+    assert len(rows) == 3
+
+
+def test_a_dict_of_cells_is_one_row():
+    assert len(read_rows({"a": 1.0, "b": "x", "c": b"bytes"})) == 1
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet", ".jsonl", ".json"])
+def test_every_file_format(tmp_path, ending):
+    frame = pd.DataFrame({"a": [1.5, None], "b": ["x", "y, z"]})
+    path = tmp_path / f"rows{ending}"
+    writers = {
+        ".csv": lambda: frame.to_csv(path, index=False),
+        ".tsv": lambda: frame.to_csv(path, index=False, sep="\t"),
+        ".parquet": lambda: frame.to_parquet(path),
+        ".jsonl": lambda: frame.to_json(path, orient="records", lines=True),
+        ".json": lambda: frame.to_json(path, orient="records"),
+    }
+    writers[ending]()
+    rows = read_rows(path)
+    assert rows.table.folder == tmp_path
+    pd.testing.assert_frame_equal(rows.table.frame, frame, check_dtype=False)

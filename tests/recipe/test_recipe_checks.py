@@ -1,0 +1,135 @@
+"""Settings and recipes that do not fit together are refused before anything is trained."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mm_core import MultiModalPredictor
+from mm_core.api import ConfigError, DataError, MetricError, RecipeError
+from mm_core.recipe.recipe import Recipe
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"backbones.tabular.learning_rate": -1}, "greater than 0"),
+        ({"backbones.tabular.learning_rate": "x"}, "number"),
+        ({"backbones.x.inputs": 3}, "tuple"),
+        ({"backbones.x.inputs": []}, "at least 1"),
+        ({"backbones.x.id": 3}, "string"),
+        ({"backbones.tabular.inputs": "tabular"}, "tuple"),
+        ({"inputs.tabular.columns": ["height", "height"]}, "twice"),
+        ({"inputs.tabular.columns": "height"}, "tuple"),
+        ({"inputs.tabular.columns": []}, "at least 1"),
+        (
+            {"inputs.t2.columns": ["height"], "backbones.tabular.inputs": ["t2"]},
+            "no backbone",
+        ),
+        ({"inputs.t2.columns": ["nowhere"]}, "not a usable column"),
+        ({"inputs.../evil.columns": ["height"]}, "inputs"),
+        ({"inputs.keys.columns": ["height", "weight", "place"]}, "name of torch"),
+        ({"inputs.tabular.scaling": "robust"}, "unknown key"),
+        ({"data.label": "height"}, "label"),
+        ({"training.seed": 3, "training": {"seed": 4}}, "set twice"),
+    ],
+)
+def test_settings_that_cannot_be(small_table, settings, said):
+    predictor = MultiModalPredictor("kind", hyperparameters=settings, verbosity=0)
+    with pytest.raises(ConfigError, match=said) as caught:
+        predictor.fit(small_table)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda recipe: recipe["inputs"]["tabular"].update(columns=["nowhere"]),
+        lambda recipe: recipe["inputs"]["tabular"].update(columns=["height", "height"]),
+        lambda recipe: recipe["backbones"]["tabular"].update(inputs=["other"]),
+        lambda recipe: recipe.update(backbones={}),
+        lambda recipe: recipe.update(inputs={}),
+        lambda recipe: recipe.update(fusion={"id": "core:mean"}),
+        lambda recipe: recipe["schema"]["columns"][0].update(kind="bogus"),
+        lambda recipe: recipe["schema"]["columns"][0].update(modality=None),
+        lambda recipe: recipe["inputs"].update({"../../evil": recipe["inputs"].pop("tabular")}),
+        lambda recipe: recipe.update(format=2),
+    ],
+)
+def test_recipes_that_cannot_be(small_table, tmp_path, change):
+    recipe = json.loads(MultiModalPredictor("kind").plan(small_table).to_json())
+    change(recipe)
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(recipe))
+    with pytest.raises(RecipeError) as caught:
+        MultiModalPredictor(verbosity=0, path=tmp_path / "a" / "b").fit(small_table, recipe=path)
+    assert caught.value.remedy
+    assert not list(tmp_path.glob("**/*evil*"))
+
+
+def test_keys_of_values_are_not_split(small_table):
+    settings = {"inputs": {"tabular": {"processor": {"date_formats": {"my.date": "%d/%m/%Y"}}}}}
+    recipe = MultiModalPredictor("kind", hyperparameters=settings).plan(small_table)
+    assert recipe.inputs["tabular"].processor.config["date_formats"] == {"my.date": "%d/%m/%Y"}
+
+
+def test_origins_of_metrics(small_table):
+    for settings, evaluated, validated in [
+        ({}, "task core:binary", "data.eval_metric"),
+        ({"data.eval_metric": "accuracy"}, "user", "data.eval_metric"),
+        ({"data.validation_metric": "accuracy"}, "task core:binary", "user"),
+    ]:
+        recipe = MultiModalPredictor("kind", hyperparameters=settings).plan(small_table)
+        assert recipe.origin("data.eval_metric") == evaluated
+        assert recipe.origin("data.validation_metric") == validated
+
+
+def test_presets_in_conflict_unless_the_user_decides(small_table):
+    predictor = MultiModalPredictor("kind", presets=["medium_quality", "best_quality"])
+    with pytest.raises(ConfigError, match="two presets set") as caught:
+        predictor.plan(small_table)
+    key = caught.value.value
+    assert isinstance(key, str)
+    recipe = MultiModalPredictor("kind", presets=["high_quality"]).plan(small_table)
+    assert isinstance(recipe, Recipe)
+
+
+def test_tuning_data_and_holdout_exclude_each_other(small_table):
+    with pytest.raises(ConfigError, match="tuning_data"):
+        MultiModalPredictor("kind", verbosity=0).fit(small_table, small_table, holdout_frac=0.2)
+
+
+def test_recipe_on_data_that_lack_a_column(small_table):
+    recipe = MultiModalPredictor("kind").plan(small_table)
+    with pytest.raises(DataError, match="weight"):
+        MultiModalPredictor(verbosity=0).fit(small_table.drop(columns="weight"), recipe=recipe)
+
+
+def wrong_share_error(truth, answer):
+    return float(np.mean(truth != answer))
+
+
+def test_custom_metrics_direction_names_and_recipes(small_table):
+    settings = {"training.epochs": 6}
+    predictor = MultiModalPredictor(
+        "kind", eval_metric=wrong_share_error, hyperparameters=settings, verbosity=0
+    ).fit(small_table)
+    scores = predictor.history["wrong_share_error"]
+    assert predictor._fitted.result.best_score == scores.min()
+    again = MultiModalPredictor(eval_metric=wrong_share_error, verbosity=0)
+    again.fit(small_table, recipe=predictor.recipe)
+    assert again.predict(small_table).equals(predictor.predict(small_table))
+    with pytest.raises(MetricError, match="not at hand"):
+        MultiModalPredictor(verbosity=0).fit(small_table, recipe=predictor.recipe)
+
+    def accuracy(truth, answer):
+        return -7.0
+
+    with pytest.raises(ConfigError, match="two metrics"):
+        predictor.evaluate(small_table, metrics=["accuracy", accuracy])
+    with pytest.raises(ConfigError, match="two metrics"):
+        predictor.evaluate(small_table, metrics=[lambda t, a: 1.0, lambda t, a: 2.0])
+    with pytest.raises(MetricError, match="nan"):
+        predictor.evaluate(small_table, metrics=[lambda t, a: float("nan")])
