@@ -133,7 +133,7 @@ class BadCellError(DataError):
 
     SHOWN = 10
     REMEDY = (
-        "repair or remove these cells; to predict without them: on_error='missing' "
+        "repair or remove these cells, or go on without them: on_error='missing' "
         "(--on-error missing)"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -18,10 +18,7 @@ def embed(
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="A .npy (float32 [N, D]) or .parquet file.")
     ],
-    on_error: Annotated[
-        Literal["raise", "missing"],
-        typer.Option(help="Cells that cannot be read: stop, or take them as missing."),
-    ] = "raise",
+    on_error: opt.OnError = "raise",
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,

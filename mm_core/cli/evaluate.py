@@ -19,6 +19,7 @@ def evaluate(
             metavar="NAME", help="If not given: the eval metric of the model; may be repeated."
         ),
     ] = None,
+    on_error: opt.OnError = "raise",
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -30,7 +31,7 @@ def evaluate(
     from mm_core.predictor import MultiModalPredictor
 
     predictor = MultiModalPredictor.load(model, plugins=plugin or ())
-    scores = predictor.evaluate(data, metric)
+    scores = predictor.evaluate(data, metric, on_error=on_error)
     width = max(map(len, scores))
     lines = [f"{name:<{width}}  {score:.6g}" for name, score in scores.items()]
     return Answer({"scores": scores}, "\n".join(lines))

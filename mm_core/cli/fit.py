@@ -52,6 +52,7 @@ def fit(
         Path | None,
         typer.Option(metavar="FILE", help="Follow this recipe, instead of settings given here."),
     ] = None,
+    on_error: opt.OnError = "raise",
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
@@ -88,7 +89,14 @@ def fit(
     from mm_core.recipe.recipe import Recipe
 
     followed = None if recipe is None else Recipe.read(recipe)
-    predictor.fit(data, tuning, time_limit=time_limit, recipe=followed, **asked.planning())
+    predictor.fit(
+        data,
+        tuning,
+        time_limit=time_limit,
+        recipe=followed,
+        on_error=on_error,
+        **asked.planning(),
+    )
     seconds = round(time.monotonic() - started, 3)
     return Answer({**describe(folder), "seconds": seconds})
 

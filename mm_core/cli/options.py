@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -94,6 +94,10 @@ SampleWeight = Annotated[
 Seed = Annotated[
     int | None,
     typer.Option("--seed", min=0, metavar="N", help="Of split, new weights and batches; 0."),
+]
+OnError = Annotated[
+    Literal["raise", "missing"],
+    typer.Option("--on-error", help="Cells that cannot be read: stop, or take them as missing."),
 ]
 
 

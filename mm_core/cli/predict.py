@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -23,10 +23,7 @@ def predict(
         ),
     ] = None,
     proba: Annotated[bool, typer.Option("--proba", help="Probability of each class.")] = False,
-    on_error: Annotated[
-        Literal["raise", "missing"],
-        typer.Option(help="Cells that cannot be read: stop, or take them as missing."),
-    ] = "raise",
+    on_error: opt.OnError = "raise",
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,

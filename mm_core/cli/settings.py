@@ -60,5 +60,5 @@ class Settings:
             "column_types": column_types(self.column_type),
             "holdout_frac": self.holdout_frac,
             "sample_weight": self.sample_weight,
-            "seed": self.seed or 0,
+            "seed": self.seed,
         }

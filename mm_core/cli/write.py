@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mm_core.api.errors import DataError
+from mm_core.api.errors import DataError, MMWarning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,12 @@ def with_index(frame: pd.DataFrame) -> pd.DataFrame:
         name if name is not None else "index" if frame.index.nlevels == 1 else f"index_{level}"
         for level, name in enumerate(frame.index.names)
     ]
-    return frame.reset_index(names=names)
+    free = [f"{name}_index" if name in frame.columns else name for name in names]
+    if free != names:
+        warnings.warn(
+            f"the index is written as {', '.join(map(str, free))}", MMWarning, stacklevel=2
+        )
+    return frame.reset_index(names=free)
 
 
 def _write(path: Path, write: Callable[[], object]) -> None:

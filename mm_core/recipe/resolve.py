@@ -137,7 +137,7 @@ class _Resolver:
         foreign = [key for key in preset if key.startswith(TRAINING)]
         if foreign and not isinstance(component.spec, TaskSpec):
             raise ConfigError(
-                f"{preset_origin} sets {foreign[0]} of {component.id}, which only a task's preset may",
+                f"{preset_origin} sets {foreign[0]} of {component.id}: only a task's may",
                 plugin=component.id,
                 value=foreign[0],
                 remedy="report this to the plugin; meanwhile choose another preset",
