@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -61,7 +61,7 @@ class Keys:
 
 
 def read_numbers(series: pd.Series) -> Numbers:
-    """Numbers, strings that spell numbers, and booleans as 0 and 1."""
+    """Numbers, strings that spell numbers, booleans as 0 and 1, durations as seconds."""
     plain = _plain(series)
     if plain.dtype == object:
         values, bad = _numbers_of_objects(plain)
@@ -70,11 +70,23 @@ def read_numbers(series: pd.Series) -> Numbers:
     elif pd.api.types.is_numeric_dtype(plain.dtype) and plain.dtype.kind != "c":
         values = plain.to_numpy(np.float64, na_value=np.nan)
         bad = np.zeros(len(plain), dtype=bool)
+    elif plain.dtype.kind == "m":
+        values = plain.dt.total_seconds().to_numpy(np.float64, na_value=np.nan)
+        bad = np.zeros(len(plain), dtype=bool)
     else:
         values = np.full(len(plain), np.nan)
         bad = plain.notna().to_numpy(bool)
-    finite = np.where(np.isfinite(values), values, np.nan)
-    return Numbers(np.clip(finite, -_LARGEST, _LARGEST), bad)
+    return Numbers(_bounded(values), bad)
+
+
+def is_plain(dtype: Any) -> bool:
+    """Whether a column of this dtype can be read together with others: :func:`read_matrix`."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "fiub"
+
+
+def read_matrix(frame: pd.DataFrame) -> FloatArray:
+    """All columns at once, [N, n], as :func:`read_numbers` reads each; plain dtypes only."""
+    return _bounded(frame.to_numpy(np.float64))
 
 
 def read_dates(series: pd.Series, form: str) -> Numbers:
@@ -91,7 +103,8 @@ def read_dates(series: pd.Series, form: str) -> Numbers:
 def read_keys(series: pd.Series) -> Keys:
     """Category keys: the text of the cell, whole numbers without a decimal point.
 
-    So 1, 1.0, "1" and "1.0" are one category.
+    So 1, 1.0, "1" and "1.0" are one category. Texts of half characters (lone surrogates) are bad:
+    no file can hold them.
     """
     plain = _plain(series)
     bad = np.zeros(len(plain), dtype=bool)
@@ -99,9 +112,14 @@ def read_keys(series: pd.Series) -> Keys:
         # Keys first: factorize would take True for 1, and cannot hash a list.
         cells = plain.tolist()
         bad = np.fromiter((_is_container(cell) for cell in cells), bool, len(cells))
-        plain = pd.Series([None if no else _key(cell) for cell, no in zip(cells, bad, strict=True)])
+        keyed = [None if no else _key(cell) for cell, no in zip(cells, bad, strict=True)]
+        plain = pd.Series(keyed, dtype=object)
     codes, distinct = pd.factorize(plain)
     keys = [_key(value) for value in distinct.tolist()]
+    half = [key is not None and not _is_unicode(key) for key in keys]
+    if any(half):
+        bad |= np.array([*half, False])[codes]
+        keys = [None if no else key for key, no in zip(keys, half, strict=True)]
     known = {key: code for code, key in enumerate(dict.fromkeys(k for k in keys if k is not None))}
     merged = np.array([-1 if key is None else known[key] for key in keys] + [-1], dtype=np.int64)
     return Keys(merged[codes], list(known), bad)
@@ -123,6 +141,10 @@ def _plain(series: pd.Series) -> pd.Series:
     return series
 
 
+def _bounded(values: FloatArray) -> FloatArray:
+    return np.clip(np.where(np.isfinite(values), values, np.nan), -_LARGEST, _LARGEST)
+
+
 def _numbers_of_strings(strings: pd.Series) -> tuple[FloatArray, BoolArray]:
     values = pd.to_numeric(strings, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     unread = np.isnan(values) & strings.notna().to_numpy(bool)
@@ -138,11 +160,13 @@ def _numbers_of_objects(cells: pd.Series) -> tuple[FloatArray, BoolArray]:
     bad = np.isnan(values) & cells.notna().to_numpy(bool) & ~is_string
     bad &= ~np.fromiter((isinstance(cell, Real | Decimal) for cell in cells), bool, len(cells))
     if is_string.any():
-        values[is_string], bad[is_string] = _numbers_of_strings(cells[is_string].astype("str"))
+        values[is_string], bad[is_string] = _numbers_of_strings(cells[is_string])
     return values, bad
 
 
 def _number(cell: Any) -> float:
+    if isinstance(cell, timedelta):
+        return cell.total_seconds()
     if not isinstance(cell, Real | Decimal | np.bool_):
         return np.nan
     try:
@@ -176,6 +200,14 @@ def _days(times: pd.Series) -> FloatArray:
 
 def _is_container(cell: Any) -> bool:
     return isinstance(cell, list | tuple | set | dict | np.ndarray)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _key(cell: Any) -> str | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from mm_core.api import ConfigError
 from mm_tabular.cells import (
     BoolArray,
     CodeArray,
@@ -23,6 +24,8 @@ from mm_tabular.cells import (
 )
 from mm_tabular.configs import TableConfig
 from mm_tabular.dates import ISO, MIXED, find_format
+
+Item = TypeVar("Item")
 
 MISSING, UNSEEN, FIRST = 0, 1, 2
 """Codes of a missing cell, of an unseen category, and of the first known category."""
@@ -75,7 +78,9 @@ class NumberColumn:
 
     @classmethod
     def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
-        """The column again."""
+        """The column again; ValueError where it learned something after all."""
+        if state:
+            raise ValueError(f"column {name!r}: {state!r} is no state of a number")
         return cls(name)
 
 
@@ -97,6 +102,16 @@ class DateColumn:
     def fit(cls, name: str, series: pd.Series, config: TableConfig) -> Self:
         """Find the format and the circles that say something."""
         form = config.date_formats.get(name) or _format_of(series)
+        try:
+            _try_format(form)
+        except ValueError as error:
+            raise ConfigError(
+                f"date_formats[{name!r}] = {form!r}: {error}",
+                plugin="tabular:table",
+                column=name,
+                value=form,
+                remedy="give a strptime format such as '%d/%m/%Y', or 'ISO8601'",
+            ) from error
         days = read_dates(series, form).values
         days = days[~np.isnan(days)]
         circles = _circles(days)
@@ -123,8 +138,12 @@ class DateColumn:
 
     @classmethod
     def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
-        """The column again."""
-        return cls(name, state["form"], tuple(state["cycles"]))
+        """The column again; ValueError where the format or a circle is none."""
+        cycles = _listed(state, "cycles", str)
+        if [cycle for cycle in _CYCLES if cycle in cycles] != list(cycles):
+            raise ValueError(f"cycles of {name!r} = {cycles!r} are not some of {_CYCLES}, in order")
+        _try_format(state["form"])
+        return cls(name, state["form"], cycles)
 
 
 @dataclass(frozen=True)
@@ -164,8 +183,11 @@ class CategoryColumn:
 
     @classmethod
     def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
-        """The column again."""
-        return cls(name, tuple(state["keys"]), tuple(state["counts"]))
+        """The column again; ValueError where keys and counts are not one to one."""
+        keys, counts = _listed(state, "keys", str), _counts(state)
+        if not len(set(keys)) == len(keys) == len(counts):
+            raise ValueError(f"{name!r} has {len(keys)} keys, some twice or without its count")
+        return cls(name, keys, counts)
 
 
 @dataclass(frozen=True)
@@ -196,8 +218,11 @@ class BooleanColumn:
 
     @classmethod
     def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
-        """The column again."""
-        return cls(name, tuple(state["counts"]))
+        """The column again; ValueError where the counts are not two."""
+        counts = _counts(state)
+        if len(counts) != 2:
+            raise ValueError(f"{name!r} has {len(counts)} counts, not two")
+        return cls(name, counts)
 
 
 NumericalColumn = NumberColumn | DateColumn
@@ -211,6 +236,28 @@ CATEGORICAL: dict[str, type[CategoryColumn] | type[BooleanColumn]] = {
     "categorical": CategoryColumn,
     "boolean": BooleanColumn,
 }
+
+
+def _listed(state: Mapping[str, Any], key: str, kind: type[Item]) -> tuple[Item, ...]:
+    """The list under ``key``, all of one type; ValueError where it is not."""
+    values = state[key]
+    if not isinstance(values, list) or any(type(value) is not kind for value in values):
+        raise ValueError(f"{key} = {values!r} is no list of {kind.__name__}")
+    return tuple(values)
+
+
+def _counts(state: Mapping[str, Any]) -> tuple[int, ...]:
+    counts = _listed(state, "counts", int)
+    if min(counts, default=0) < 0:
+        raise ValueError(f"counts = {counts!r} are not all 0 or more")
+    return counts
+
+
+def _try_format(form: str) -> None:
+    """Raise ValueError where ``form`` is no date format."""
+    if not isinstance(form, str):
+        raise ValueError(f"{form!r} is no date format")
+    read_dates(pd.Series(["2020-01-31"], dtype=object), form)
 
 
 def _coded(found: Keys, index: Mapping[str, int]) -> Coded:

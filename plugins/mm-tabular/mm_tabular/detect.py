@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from numbers import Real
 from unicodedata import east_asian_width
@@ -55,6 +55,8 @@ def _by_content(sample: ColumnSample) -> Detection | None:
         return Detection("numerical", 0.95, "every value is a number")
     if all(isinstance(value, date) for value in values):
         return Detection("datetime", 1.0, "every value is a date")
+    if all(isinstance(value, timedelta) for value in values):
+        return Detection("numerical", 1.0, "every value is a duration, read as seconds")
     if not all(isinstance(value, str | Real | Decimal) for value in values):
         return None
     return _by_text(sample, [str(value) for value in values])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from statistics import NormalDist
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,38 @@ _LIMIT = 3.0
 
 
 class Scaler(ABC):
-    """A fitted scaling; its arrays are all it needs."""
+    """A fitted scaling; its arrays, one entry a column, are all it needs."""
+
+    ndim: ClassVar[int] = 1
+    """Of each array."""
+
+    names: ClassVar[tuple[str, str]] = ("center", "width")
+    """Of the arrays."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.arrays = dict(arrays)
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, NDArray[Any]], n_columns: int) -> Self:
+        """The scaling again; ValueError where the arrays are not ones that ``fit`` gives."""
+        if set(arrays) != set(cls.names):
+            raise ValueError(f"arrays are {sorted(arrays)}, not {sorted(cls.names)}")
+        for name, array in arrays.items():
+            if array.dtype != np.float64 or array.ndim != cls.ndim or len(array) != n_columns:
+                raise ValueError(
+                    f"{name!r} is {array.dtype} {array.shape}, for {n_columns} columns"
+                )
+        first, second = (arrays[name] for name in cls.names)
+        if first.shape != second.shape or not (np.isfinite(first) & np.isfinite(second)).all():
+            raise ValueError(f"{cls.names} differ in shape or are not finite")
+        if not cls.is_sound(first, second):
+            raise ValueError(f"{cls.names} do not make a scaling")
+        return cls(arrays)
+
+    @staticmethod
+    def is_sound(first: FloatArray, second: FloatArray) -> bool:
+        """Whether the two arrays, finite and of the same shape, can be computed with."""
+        return bool((second > 0).all())
 
     @classmethod
     @abstractmethod
@@ -42,6 +70,15 @@ class QuantileScaler(Scaler):
     Equal values share the middle of their ranks, so that no value becomes infinite and a column of
     zeros and ones stays near 0. Between training values it interpolates; beyond them it is flat.
     """
+
+    ndim = 2
+    names = ("values", "scores")
+
+    @staticmethod
+    def is_sound(first: FloatArray, second: FloatArray) -> bool:
+        """Whether there are knots, and they rise."""
+        rising = (np.diff(first) >= 0).all() and (np.diff(second) >= 0).all()
+        return first.shape[1] > 0 and bool(rising)
 
     @classmethod
     def fit(cls, matrix: FloatArray, n_quantiles: int) -> Self:

@@ -8,14 +8,25 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from mm_core.api import BadCell, Encoded, Field, InputBatch, Processor, State, Table
-from mm_tabular.cells import BoolArray, CodeArray, FloatArray
+from mm_core.api import (
+    BadCell,
+    Checkpoint,
+    ConfigError,
+    Encoded,
+    Field,
+    InputBatch,
+    Processor,
+    State,
+    Table,
+)
+from mm_tabular.cells import BoolArray, CodeArray, FloatArray, is_plain, read_matrix
 from mm_tabular.columns import (
     CATEGORICAL,
     MISSING,
     NUMERICAL,
     UNSEEN,
     CategoricalColumn,
+    NumberColumn,
     NumericalColumn,
 )
 from mm_tabular.configs import TableConfig
@@ -32,6 +43,9 @@ class TableProcessor(Processor):
 
     Numbers and dates come first in ``info["numerical_features"]`` (a date gives several), in the
     order of the fields; categories and booleans in ``info["categorical_features"]``.
+
+    Raises:
+        ConfigError: a field is of a kind that is none of the table's.
     """
 
     config: TableConfig
@@ -39,6 +53,22 @@ class TableProcessor(Processor):
     _numerical: tuple[NumericalColumn, ...] = ()
     _categorical: tuple[CategoricalColumn, ...] = ()
     _scaler: Scaler
+
+    def __init__(
+        self, config: Any, fields: Sequence[Field], checkpoint: Checkpoint | None = None
+    ) -> None:
+        super().__init__(config, fields, checkpoint)
+        known = (*NUMERICAL, *CATEGORICAL)
+        for field in self.fields:
+            if field.kind not in known:
+                raise ConfigError(
+                    f"column {field.column!r} is of kind {field.kind!r}, which a table cannot read",
+                    plugin="tabular:table",
+                    column=field.column,
+                    value=field.kind,
+                    remedy=f"kinds are {', '.join(known)}: "
+                    f"column_types={{{field.column!r}: 'categorical'}}",
+                )
 
     def fit(self, table: Table) -> None:
         """Learn categories, date formats and scaling from training rows."""
@@ -100,9 +130,15 @@ class TableProcessor(Processor):
 
     @classmethod
     def from_state(cls, config: Any, fields: Sequence[Field], state: State) -> Self:
-        """The fitted processor again."""
+        """The fitted processor again.
+
+        Raises:
+            KeyError, TypeError, ValueError: the state is none that :meth:`state` gives.
+        """
         processor = cls(config, fields)
         learned = state.values["columns"]
+        if set(learned) != {field.column for field in fields}:
+            raise ValueError(f"columns are {sorted(learned)}, not those of the fields")
         processor._numerical = tuple(
             NUMERICAL[f.kind].from_state(f.column, learned[f.column])
             for f in fields
@@ -113,15 +149,28 @@ class TableProcessor(Processor):
             for f in fields
             if f.kind in CATEGORICAL
         )
-        processor._scaler = SCALERS[config.scaling](state.arrays)
+        processor._scaler = SCALERS[config.scaling].from_state(
+            state.arrays, sum(len(column.features) for column in processor._numerical)
+        )
         return processor
 
     def _measure(self, frame: pd.DataFrame) -> tuple[FloatArray, list[BadCell]]:
         """Unscaled numerical features [N, n], NaN where missing."""
-        read = [(column, column.encode(frame[column.name])) for column in self._numerical]
-        bad = [cell for c, m in read for cell in _bad(frame, c.name, m.bad, c.complaint)]
-        parts = [measured.values for _, measured in read]
-        return np.concatenate([np.empty((len(frame), 0)), *parts], axis=1), bad
+        dtypes = dict(zip(frame.columns, frame.dtypes, strict=True))
+        ends = np.cumsum([len(column.features) for column in self._numerical], dtype=np.int64)
+        matrix = np.empty((len(frame), int(ends[-1]) if len(ends) else 0))
+        bad: list[BadCell] = []
+        plain: dict[str, int] = {}  # read together: hundreds of columns cost what one does
+        for column, end in zip(self._numerical, ends.tolist(), strict=True):
+            if isinstance(column, NumberColumn) and is_plain(dtypes[column.name]):
+                plain[column.name] = end - 1
+                continue
+            measured = column.encode(frame[column.name])
+            matrix[:, end - len(column.features) : end] = measured.values
+            bad.extend(_bad(frame, column.name, measured.bad, column.complaint))
+        if plain:
+            matrix[:, list(plain.values())] = read_matrix(frame[list(plain)])
+        return matrix, bad
 
     def _code(self, frame: pd.DataFrame) -> tuple[CodeArray, list[BadCell]]:
         """Category codes [N, n]."""

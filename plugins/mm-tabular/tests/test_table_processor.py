@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -322,6 +322,33 @@ def test_the_frame_is_not_changed() -> None:
     before = MIXED.frame.copy(deep=True)
     fitted(MIXED, **KINDS).encode(MIXED)
     pd.testing.assert_frame_equal(MIXED.frame, before)
+
+
+@pytest.mark.parametrize("kind", ["categorical", "numerical", "datetime", "boolean"])
+def test_half_characters_are_named_and_masked_and_do_not_reach_the_state(kind: str) -> None:
+    data = table(c=objects("1", "x\ud800", "1", "\udfff", None))
+    processor = fitted(data, c=kind)
+    encoded = processor.encode(data)
+    assert [(cell.row, cell.column) for cell in encoded.bad if cell.row % 2] == [(1, "c"), (3, "c")]
+    assert not encoded.present[[1, 3, 4]].any()
+    json.dumps(processor.state().values, ensure_ascii=False).encode()
+    [cell.value.encode() for cell in encoded.bad]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(pd.to_timedelta(["1s", "90s", None, "2min"])),
+        pd.Series(pd.to_timedelta(["1s", "90s", None, "2min"])).astype("duration[us][pyarrow]"),
+        objects(timedelta(seconds=1), timedelta(seconds=90), None, timedelta(minutes=2)),
+        pd.Series(pd.to_timedelta(["1s", "90s", None, "2min"])).astype("category"),
+    ],
+    ids=["timedelta64", "arrow", "objects", "categorical"],
+)
+def test_durations_are_seconds(column: pd.Series) -> None:
+    seconds = table(n=[1.0, 90.0, None, 120.0])
+    processor = fitted(seconds, n="numerical")
+    assert_same(processor.encode(table(n=column)), processor.encode(seconds))
 
 
 # ---- state, batches, training rows ---------------------------------------------------------------

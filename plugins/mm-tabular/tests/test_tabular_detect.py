@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ def claim(values: list[Any], dtype: str = "string", **more: Any) -> Detection:
         (["a", "b"], "categorical", "categorical", 0.95),
         ([1, Decimal("2.5")], "object", "numerical", 0.95),
         ([date(2020, 1, 1)], "object", "datetime", 1.0),
+        ([timedelta(1), timedelta(2)], "object", "numerical", 1.0),
         ([], "datetime", "datetime", 1.0),
         (["12.5", " 3", "1e5", "-0.5"], "string", "numerical", 0.95),
         (["true", "False"], "string", "boolean", 0.95),
@@ -128,6 +129,8 @@ def test_the_score_falls_with_the_number_of_words() -> None:
         [[1, 2], [3]],
         [b"\x89PNG"],
         [{"a": 1}],
+        [1 + 2j],
+        [timedelta(1), 2],
     ],
 )
 def test_text_paths_and_containers_are_left_alone(values: list[Any]) -> None:
