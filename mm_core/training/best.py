@@ -14,6 +14,7 @@ from mm_core.api.contracts import FitResult, FitRun
 from mm_core.api.errors import TrainingError
 from mm_core.api.nn import Topology
 from mm_core.recipe.recipe import TrainingConfig
+from mm_core.training.logs import log
 
 GPU_LOOKS_EVERY = 16
 """Batches between two looks at the loss on a GPU, where each look waits for the device."""
@@ -67,7 +68,6 @@ class KeepBest(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if self._losses:  # stopped between two validations
             self._validate(trainer)
-        self._publish(trainer)  # again: the last batch's loss stands where the mean belongs
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if self.stopped:
@@ -115,10 +115,7 @@ class KeepBest(pl.Callback):
         if self._run.score is not None:
             record[self._run.metric] = self._run.score()
             self._compare(trainer, self._sign * record[self._run.metric])
-        self._publish(trainer)
-        for logger in trainer.loggers:
-            logged = {name: record[name] for name in ("epoch", self._run.metric) if name in record}
-            logger.log_metrics(logged, step=max(0, trainer.global_step - 1))  # Lightning's count
+        self._publish(trainer, record)
 
     def _compare(self, trainer: pl.Trainer, score: float) -> None:
         if score >= self._best_score:  # of equals, the longer trained
@@ -141,11 +138,12 @@ class KeepBest(pl.Callback):
         for name, value in self._best.items():
             value.copy_(state[name])
 
-    def _publish(self, trainer: pl.Trainer) -> None:
-        """Show the last validation to callbacks that monitor a metric."""
-        record = self.history[-1]
-        names = [name for name in ("loss", self._run.metric) if name in record]
-        trainer.callback_metrics.update({name: torch.tensor(record[name]) for name in names})
+    def _publish(self, trainer: pl.Trainer, record: dict[str, float]) -> None:
+        """Show a validation to callbacks that monitor a metric, and to loggers."""
+        score = {name: value for name, value in record.items() if name == self._run.metric}
+        log(trainer, score | {"epoch": record["epoch"]})
+        for name, value in (score | {"loss": record["loss"]}).items():
+            trainer.callback_metrics[name] = torch.tensor(value)
 
 
 def validation_points(every: float, batches: int) -> frozenset[int]:

@@ -18,6 +18,7 @@ from mm_core.api.errors import ConfigError
 from mm_core.api.nn import Batch, Topology
 from mm_core.recipe.recipe import TrainingConfig
 from mm_core.training.best import KeepBest
+from mm_core.training.logs import LogSteps
 from mm_core.training.optimizer import learning_rate_factor, parameter_groups
 from mm_core.training.progress import BAR_FROM_VERBOSITY, ProgressReport
 
@@ -32,12 +33,13 @@ class Finetune(Fitter):
     epoch where that is shorter, and the validation score under the metric's name, such as
     ``roc_auc``, after each validation.
 
-    A user's callbacks find the same in ``trainer.callback_metrics``. Validation is the product's
-    own, not Lightning's loop: ``on_validation_*`` hooks are never called. What Lightning does at
-    the end of a training epoch, its default for both, works: ``EarlyStopping("roc_auc",
-    mode="max")``, ``ModelCheckpoint("folder", monitor="roc_auc", mode="max")``; ``"loss"`` is then
-    the mean since the last validation. A checkpoint holds the topology's weights under
-    ``topology.``. Progress bars of Lightning take the place of the product's.
+    A user's callbacks find the last validation in ``trainer.callback_metrics``: its score, and
+    ``loss``, the mean since the one before. Validation is the product's own, not Lightning's loop:
+    ``on_validation_*`` hooks are never called. What Lightning does at the end of a training epoch,
+    its default for both, works: ``EarlyStopping("roc_auc", mode="max")``,
+    ``ModelCheckpoint("folder", monitor="roc_auc", mode="max")``. A checkpoint holds
+    the topology's weights under ``topology.``. A progress bar of Lightning takes the place of the
+    product's.
     """
 
     def fit(self, model: Topology, train: Batches, run: FitRun) -> FitResult:
@@ -52,8 +54,9 @@ class Finetune(Fitter):
         _check_checkpoint_folders(run)
         per_epoch = -(-len(train) // training.accumulate)
         steps = _total_steps(training, per_epoch)
+        log_every = min(LOG_EVERY_STEPS, per_epoch)
         best = KeepBest(model, run, training, len(train))
-        module = _Module(model, training, run.learning_rates, steps, _is_watched(run))
+        module = _Module(model, training, run.learning_rates, steps)
         with _quiet():
             trainer = pl.Trainer(
                 accelerator="cuda" if torch.cuda.is_available() else "cpu",
@@ -63,9 +66,9 @@ class Finetune(Fitter):
                 max_steps=-1 if training.max_steps is None else training.max_steps,
                 accumulate_grad_batches=training.accumulate,
                 gradient_clip_val=training.clip_norm,
-                callbacks=[best, *_progress(best, run, steps), *run.callbacks],
+                callbacks=[*_reports(best, run, steps, log_every), *run.callbacks],
                 logger=list(run.loggers) or False,
-                log_every_n_steps=min(LOG_EVERY_STEPS, per_epoch),
+                log_every_n_steps=log_every,
                 default_root_dir=run.folder,
                 enable_checkpointing=_has(run, Checkpoint),
                 enable_model_summary=False,
@@ -85,21 +88,15 @@ class _Module(pl.LightningModule):
         training: TrainingConfig,
         rates: Mapping[str, float | None],
         steps: int,
-        watched: bool,
     ) -> None:
         super().__init__()
         self.topology = topology
         self._training = training
         self._rates = rates
         self._steps = steps
-        self._watched = watched
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        loss = self.topology.loss(self.topology(batch), batch)
-        if self._watched:
-            head = self.trainer.optimizers[0].param_groups[-1]
-            self.log_dict({"loss": loss.detach(), "learning_rate": head["lr"]})
-        return loss
+        return self.topology.loss(self.topology(batch), batch)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
         return batch.to(device)
@@ -149,15 +146,14 @@ def _has(run: FitRun, kind: type[pl.Callback]) -> bool:
     return any(isinstance(callback, kind) for callback in run.callbacks)
 
 
-def _is_watched(run: FitRun) -> bool:
-    """Whether anyone reads what is logged at each step: logging has its price there."""
-    return bool(run.loggers or run.callbacks)
-
-
-def _progress(best: KeepBest, run: FitRun, steps: int) -> list[pl.Callback]:
-    if run.verbosity < BAR_FROM_VERBOSITY or _has(run, ProgressBar):
-        return []
-    return [ProgressReport(best, run.metric, steps)]
+def _reports(best: KeepBest, run: FitRun, steps: int, log_every: int) -> list[pl.Callback]:
+    """The product's own callbacks; each only where someone looks."""
+    callbacks: list[pl.Callback] = [best]
+    if run.loggers:
+        callbacks.append(LogSteps(log_every, run.training.accumulate))
+    if run.verbosity >= BAR_FROM_VERBOSITY and not _has(run, ProgressBar):
+        callbacks.append(ProgressReport(best, run.metric, steps))
+    return callbacks
 
 
 def _check_checkpoint_folders(run: FitRun) -> None:

@@ -42,7 +42,8 @@ def test_max_steps_and_accumulation(small_table, fit_table):
     ],
 )
 def test_validations_are_evenly_apart(small_table, fit_table, val_every, epochs):
-    settings = {"training.batch_size": 8, "training.val_every": val_every, "training.epochs": 2}
+    settings = {"training.batch_size": 8, "training.epochs": 2, "training.patience": 99}
+    settings["training.val_every"] = val_every
     predictor = fit_table(small_table, hyperparameters=settings)  # 64 of 80 rows: 8 batches
     assert predictor.history["epoch"].tolist() == epochs
 
