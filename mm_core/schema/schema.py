@@ -222,7 +222,8 @@ def _unclaimed(sample: ColumnSample, registry: Registry) -> ColumnPlan:
             remedy=f"spread them over columns, or column_types={{{sample.name!r}: 'ignore'}}",
         )
     hint = f"; to read more kinds: {' or '.join(missing)}" if missing else ""
-    return _ignored(sample, f"no installed plugin claims it{hint}")
+    holds = type(sample.values[0]).__name__
+    return _ignored(sample, f"no installed plugin claims it (cells of type {holds}){hint}")
 
 
 def _check_known(wanted: Mapping[str, str | None], columns: pd.Index) -> None:
