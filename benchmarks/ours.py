@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rows import Rows, score
-from sets import BenchmarkSet
 
+from benchmarks.rows import Rows, score
+from benchmarks.sets import BenchmarkSet
 from mm_core import MultiModalPredictor
 
 _CHECKPOINTS = {

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sets import BenchmarkSet
 from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
 from sklearn.model_selection import train_test_split
+
+from benchmarks.sets import BenchmarkSet
 
 
 @dataclass(frozen=True)

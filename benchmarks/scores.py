@@ -1,6 +1,6 @@
 """Scores of the product beside those of a hand-written loop on the same rows.
 
-    python benchmarks/scores.py --data DIR --out benchmarks/results/scores.json \
+    python -m benchmarks.scores --data DIR --out benchmarks/results/scores.json \
         --sets snips,magnetic_tile --seeds 3
 
 Each side of each (set, seed) runs in a fresh process. Results are written after every run; a run
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paired import paired
-from place import machine, versions
-from sets import SETS, BenchmarkSet
+from benchmarks.paired import paired
+from benchmarks.place import machine, versions
+from benchmarks.sets import SETS, BenchmarkSet
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Bench:
         """One side of one (set, seed), in a process of its own."""
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "run.json"
-            command = [sys.executable, str(Path(__file__).with_name("side.py")), "--side", side]
+            command = [sys.executable, "-m", "benchmarks.side", "--side", side]
             command += ["--set", one.name, "--seed", str(seed), "--data", str(self.data)]
             command += ["--out", str(out), *["--development"][: int(self.development)]]
             environment = {
@@ -46,7 +46,10 @@ class Bench:
                 "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads leave the cores to others
                 "HF_HUB_OFFLINE": "1",
             }
-            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            root = Path(__file__).parents[1]
+            done = subprocess.run(
+                command, cwd=root, env=environment, capture_output=True, text=True
+            )
             if done.returncode:
                 raise SystemExit(f"{side} {one.name} seed {seed} failed:\n{done.stderr[-4000:]}")
             found: dict[str, Any] = json.loads(out.read_text())

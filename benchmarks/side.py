@@ -1,6 +1,6 @@
 """One side of one (set, seed), in a process of its own; ``scores.py`` starts it.
 
-python benchmarks/side.py --side ours --set snips --seed 0 --data DIR --out FILE
+python -m benchmarks.side --side ours --set snips --seed 0 --data DIR --out FILE
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rows import draw
-from sets import SETS
+from benchmarks.rows import draw
+from benchmarks.sets import SETS
 
 
 def main() -> None:
@@ -30,11 +30,11 @@ def main() -> None:
     one = SETS[arguments.set]
     rows = draw(one, arguments.data, arguments.seed, arguments.development)
     if arguments.side == "bare":
-        from bare import run as bare_run
+        from benchmarks.bare import run as bare_run
 
         found = bare_run.run(one, rows, arguments.seed)
     else:
-        import ours
+        from benchmarks import ours
 
         only = arguments.side.partition(":")[2] or None
         found = ours.run(one, rows, arguments.seed, only, tried)

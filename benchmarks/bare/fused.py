@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bare.loop import Part
+from benchmarks.bare.loop import Part
 
 
 class Fused(nn.Module):

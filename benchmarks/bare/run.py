@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from rows import Rows, score
-from sets import BenchmarkSet
 from torch import Tensor
 from torch.nn import functional as F
 
-from bare.fused import Fused
-from bare.loop import Part, RowData, Settings, Single, outputs, train
+from benchmarks.bare.fused import Fused
+from benchmarks.bare.loop import Part, RowData, Settings, Single, outputs, train
+from benchmarks.rows import Rows, score
+from benchmarks.sets import BenchmarkSet
 
 TABLE_RATE = 4e-3
 """Of a table alone: the best of 1e-3, 2e-3 and 4e-3 on development rows, for a high bar."""
@@ -74,17 +74,17 @@ def run(one: BenchmarkSet, rows: Rows, seed: int) -> dict[str, Any]:
 def _parts(one: BenchmarkSet, train_rows: pd.DataFrame) -> list[Part]:
     parts: list[Part] = []
     if one.text:
-        from bare.text import Text
+        from benchmarks.bare.text import Text
 
         assert one.budget.max_length is not None
         parts.append(Text(one.text, one.budget.max_length))
     if one.image:
-        from bare.image import Image
+        from benchmarks.bare.image import Image
 
         assert one.budget.image_size is not None
         parts.append(Image(one.image, one.budget.image_size))
     if one.numbers or one.categories:
-        from bare.tabular import Table
+        from benchmarks.bare.tabular import Table
 
         parts.append(Table(one.numbers, one.categories, train_rows))
     return parts
