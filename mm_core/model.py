@@ -126,7 +126,6 @@ def build_topology(
     architectures: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Topology:
     """The network, from pretrained weights (``finder``) or as saved (``architectures``)."""
-    check_recipe(recipe, registry)
     info = {name: processor.info for name, processor in processors.items()}
     backbones: dict[str, Backbone] = {}
     for name, part in recipe.backbones.items():

@@ -14,7 +14,7 @@ from mm_core.api.errors import ArtifactError, MMError, PluginError
 from mm_core.api.specs import ProcessorSpec, TaskSpec
 from mm_core.artifact.manifest import ARRAYS, ASSETS, WEIGHTS, Manifest
 from mm_core.artifact.save import component_ids, sha256
-from mm_core.model import Model, build_topology, input_fields, read_config
+from mm_core.model import Model, build_topology, check_recipe, input_fields, read_config
 from mm_core.plugins.registry import Registry
 
 _UNFIT = (
@@ -121,6 +121,7 @@ def _check_components(manifest: Manifest, registry: Registry) -> None:
 
 def _build(folder: Path, manifest: Manifest, registry: Registry) -> Model:
     recipe = manifest.recipe
+    check_recipe(recipe, registry)
     processors = {}
     for name, part in recipe.inputs.items():
         component = registry.get(ProcessorSpec, part.processor.id)

@@ -35,8 +35,8 @@ class FusionConfig(Config):
 class ConcatMLPConfig(FusionConfig):
     """Settings of the fusion head ``core:concat_mlp``."""
 
-    dim: int = Field(default=128, ge=1, description="width of each input after its projection")
-    hidden: int = Field(default=128, ge=1, description="width of the MLP's layers and its output")
+    dim: int = Field(default=256, ge=1, description="width of each input after its projection")
+    hidden: int = Field(default=256, ge=1, description="width of the MLP's layers and its output")
     layers: int = Field(default=1, ge=1, description="number of layers of the MLP")
 
 

@@ -22,11 +22,11 @@ def _read_separated(path: Path, separator: str) -> pd.DataFrame:
     """A CSV whose rows fit its header, with codes such as 0123 kept as they are."""
     header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str).iloc[0]
     _string_names(header.dropna())  # pandas renames the second "x" to "x.1"
-    first = pd.read_csv(path, sep=separator, dtype=str, index_col=False, nrows=CODES_SEEN_IN)
-    codes = [name for name in first if first[name].str.fullmatch(r"0\d+").any()]
     with warnings.catch_warnings():
         # Rows longer than the header would lose fields, or shift by becoming the index.
         warnings.simplefilter("error", pd.errors.ParserWarning)
+        first = pd.read_csv(path, sep=separator, dtype=str, index_col=False, nrows=CODES_SEEN_IN)
+        codes = [name for name in first if first[name].str.fullmatch(r"0\d+").any()]
         return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(codes, str), index_col=False)
 
 

@@ -21,6 +21,7 @@ from mm_core.model import (
     Model,
     build_task,
     build_topology,
+    check_recipe,
     encode_with_targets,
     fit_processors,
     read_config,
@@ -71,6 +72,7 @@ def fit_model(
         metrics: to score the validation rows.
         options: callbacks, loggers, limits.
     """
+    check_recipe(recipe, registry)
     task = build_task(recipe, registry)
     weight = _weight(train, recipe.data.sample_weight)
     train, tuning = _split(recipe, task, train, tuning)

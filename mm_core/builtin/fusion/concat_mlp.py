@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from mm_core.api.nn import Features, Fused, FusionHead
 from mm_core.builtin.configs import ConcatMLPConfig
-from mm_core.builtin.fusion.presence import AuxiliaryHeads, pooled_width, present_pooled
+from mm_core.builtin.fusion.presence import AuxiliaryHeads, Projections, present_pooled
 
 
 class ConcatMLP(FusionHead):
     """``h = MLP(LN([u_1; ...; u_K]))``.
 
-    ``u_k = W_k x_k [dim]`` where input k is present, else a learned embedding. Each ``u_k`` also
-    gives an answer of its own, whose loss keeps a strong input from starving a weak one.
+    ``u_k = W_k LN(x_k) [dim]`` where input k is present, else a learned embedding. Each ``u_k``
+    also gives an answer of its own, whose loss keeps a strong input from starving a weak one.
     """
 
     def __init__(
@@ -26,9 +26,7 @@ class ConcatMLP(FusionHead):
         names = sorted(inputs)
         self.dim = config.hidden
         self.auxiliary_weight = config.auxiliary_weight
-        self.project = nn.ModuleDict(
-            {name: nn.Linear(pooled_width(name, inputs[name]), config.dim) for name in names}
-        )
+        self.project = Projections(inputs, config.dim)
         self.missing = nn.ParameterDict(
             {name: nn.Parameter(0.02 * torch.randn(config.dim)) for name in names}
         )

@@ -28,6 +28,7 @@ class Logit(FusionHead):
         self.answer = nn.ModuleDict(
             {
                 name: nn.Sequential(
+                    nn.LayerNorm(pooled_width(name, inputs[name])),
                     nn.Linear(pooled_width(name, inputs[name]), config.hidden),
                     nn.GELU(),
                     nn.Dropout(config.dropout),

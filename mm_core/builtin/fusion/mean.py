@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from mm_core.api.nn import Features, Fused, FusionHead
 from mm_core.builtin.configs import MeanConfig
-from mm_core.builtin.fusion.presence import AuxiliaryHeads, pooled_width, present_pooled
+from mm_core.builtin.fusion.presence import AuxiliaryHeads, Projections, present_pooled
 
 
 class Mean(FusionHead):
-    """``h = sum_k m_k u_k / sum_k m_k`` with ``u_k = W_k x_k``; zeros where all are absent."""
+    """``h = sum_k m_k u_k / sum_k m_k`` with ``u_k = W_k LN(x_k)``; zeros where all are absent."""
 
     def __init__(
         self, config: MeanConfig, inputs: Mapping[str, Mapping[str, int]], output_dim: int
@@ -22,9 +22,7 @@ class Mean(FusionHead):
         names = sorted(inputs)
         self.dim = config.dim
         self.auxiliary_weight = config.auxiliary_weight
-        self.project = nn.ModuleDict(
-            {name: nn.Linear(pooled_width(name, inputs[name]), config.dim) for name in names}
-        )
+        self.project = Projections(inputs, config.dim)
         self.dropout = nn.Dropout(config.dropout)
         self.auxiliary = AuxiliaryHeads(names, config.dim, output_dim, config.auxiliary_weight)
 

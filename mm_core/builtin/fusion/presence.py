@@ -35,6 +35,27 @@ def pooled_width(name: str, dims: Mapping[str, int]) -> int:
     return dims["pooled"]
 
 
+class Projections(nn.ModuleDict):
+    """``W_k LN(x_k)`` for each input, in sorted order.
+
+    The features are normalised first: backbones differ in scale by orders of magnitude, and a new
+    layer learns little from the small ones beside the large.
+
+    Args:
+        inputs: name -> the backbone's ``dims``.
+        dim: width of the projections.
+    """
+
+    def __init__(self, inputs: Mapping[str, Mapping[str, int]], dim: int) -> None:
+        widths = {name: pooled_width(name, inputs[name]) for name in sorted(inputs)}
+        super().__init__(
+            {
+                name: nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim))
+                for name, width in widths.items()
+            }
+        )
+
+
 class AuxiliaryHeads(nn.Module):
     """An answer from each input alone; none of them where ``weight`` is 0, for nobody trains them.
 
