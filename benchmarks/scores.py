@@ -60,7 +60,7 @@ def sides(one: BenchmarkSet) -> list[str]:
     """What runs on a set: both sides, and each modality alone where there are several."""
     if len(one.modalities) == 1:
         return ["bare", "ours"]
-    return ["bare", "ours", *(f"ours:{name}" for name in one.modalities), "ours:tabular:own"]
+    return ["bare", "ours", *(f"ours:{name}" for name in one.modalities)]
 
 
 def summary(one: BenchmarkSet, runs: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
