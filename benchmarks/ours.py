@@ -23,6 +23,7 @@ def run(
     rows: Rows,
     seed: int,
     only: str | None = None,
+    own: bool = False,
     changes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Fit with the held-out rows as tuning data, score the test rows once.
@@ -32,6 +33,7 @@ def run(
         rows: its rows.
         seed: of the fit.
         only: the one modality that is used; None: all.
+        own: train by the product's own epochs and batch size instead of the shared ones.
         changes: settings that are tried out on development rows.
     """
     columns = one.modalities if only is None else {only: one.modalities[only]}
@@ -39,7 +41,7 @@ def run(
     started = time.perf_counter()
     predictor = MultiModalPredictor(
         label=one.label,
-        hyperparameters={**settings(one, list(columns)), **(changes or {})},
+        hyperparameters={**settings(one, list(columns), own), **(changes or {})},
         verbosity=0,
     )
     predictor.fit(
@@ -63,12 +65,12 @@ def run(
     }
 
 
-def settings(one: BenchmarkSet, modalities: list[str]) -> dict[str, Any]:
-    """What is set: the shared budget and the checkpoints that are at hand."""
-    values: dict[str, Any] = {
-        "training.epochs": one.budget.epochs,
-        "training.batch_size": one.budget.batch_size,
-    }
+def settings(one: BenchmarkSet, modalities: list[str], own: bool = False) -> dict[str, Any]:
+    """What is set: the shared budget (``own``: sizes only) and the checkpoints at hand."""
+    values: dict[str, Any] = {}
+    if not own:
+        values["training.epochs"] = one.budget.epochs
+        values["training.batch_size"] = one.budget.batch_size
     for name in modalities:
         if name in _CHECKPOINTS:
             values[f"backbones.{name}.checkpoint"] = _CHECKPOINTS[name]

@@ -16,7 +16,7 @@ from benchmarks.sets import SETS
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", required=True, help="bare, ours, or ours:<modality>")
+    parser.add_argument("--side", required=True, help="bare, ours, ours:<modality>, ours:<modality>:own")
     parser.add_argument("--set", required=True, choices=SETS)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
@@ -36,8 +36,8 @@ def main() -> None:
     else:
         from benchmarks import ours
 
-        only = arguments.side.partition(":")[2] or None
-        found = ours.run(one, rows, arguments.seed, only, tried)
+        only, _, budget = arguments.side.removeprefix("ours").removeprefix(":").partition(":")
+        found = ours.run(one, rows, arguments.seed, only or None, budget == "own", tried)
     found["rows"] = {"train": len(rows.train), "held": len(rows.held), "test": len(rows.test)}
     text = json.dumps(found, indent=1, default=str)
     if arguments.out is None:
