@@ -16,7 +16,7 @@ from benchmarks.sets import SETS
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", required=True, help="bare, ours, ours:<modality>, ours:<modality>:own")
+    parser.add_argument("--side", required=True, help="bare, ours, ours:<modality>[:own]")
     parser.add_argument("--set", required=True, choices=SETS)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
