@@ -1,7 +1,7 @@
 # make demo, make test: each sets up .venv by itself on a fresh machine. Everything else builds on it.
 PYTHON ?= python3
 BIN := .venv/bin
-PLUGINS := $(wildcard plugins/*/pyproject.toml)
+PLUGINS := $(wildcard plugins/*/pyproject.toml contrib/*/pyproject.toml)
 EDITABLE := $(foreach file,$(PLUGINS),-e $(patsubst %/pyproject.toml,%,$(file)))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 SETS ?= snips,magnetic_tile,churn,california_housing,pokemon

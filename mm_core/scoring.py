@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mm_core.api.contracts import Decoded, Task
+from mm_core.api.contracts import HISTORY_COLUMNS, Decoded, Task
 from mm_core.api.errors import ConfigError, MetricError
 from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.data.encoded import EncodedFrame
@@ -47,11 +47,17 @@ class Metrics:
         """The name of a metric: of a function ``"custom:<its name>"``, which is remembered.
 
         Raises:
-            ConfigError: another function of that name is known.
+            ConfigError: another function has that name, or a column of the history.
         """
         if metric is None or isinstance(metric, str):
             return metric
         name = f"{CUSTOM}{getattr(metric, '__name__', type(metric).__name__)}"
+        if short_name(name) in HISTORY_COLUMNS:
+            raise ConfigError(
+                f"the history has a column {short_name(name)!r} already",
+                value=name,
+                remedy="rename the function",
+            )
         if self._custom.setdefault(name, metric) is not metric:
             raise ConfigError(
                 f"two metrics are called {short_name(name)!r}", value=name, remedy="rename one"

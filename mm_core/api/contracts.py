@@ -353,6 +353,10 @@ class FitRun:
     deadline: float | None = None
 
 
+HISTORY_COLUMNS = ("epoch", "step", "seconds", "loss")
+"""What each record of a history holds beside the validation score."""
+
+
 @dataclass(frozen=True)
 class FitResult:
     """What came of fitting; the model holds the best weights.

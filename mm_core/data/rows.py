@@ -151,12 +151,20 @@ def _string_names(columns: Iterable[Any]) -> list[str]:
 
 
 def _without_infinities(frame: pd.DataFrame) -> pd.DataFrame:
-    numbers = frame.select_dtypes(include=[np.floating])
-    counts = np.isinf(numbers.to_numpy(dtype=float, na_value=np.nan)).sum(axis=0)
-    found = {name: int(count) for name, count in zip(numbers.columns, counts, strict=True) if count}
+    infinite = {name: _infinite(frame[name]) for name in frame}
+    found = {name: where for name, where in infinite.items() if where.any()}
     if not found:
         return frame
-    said = ", ".join(f"{name!r} ({count})" for name, count in found.items())
+    said = ", ".join(f"{name!r} ({where.sum()})" for name, where in found.items())
     warnings.warn(f"infinite numbers count as missing: {said}", MMWarning, stacklevel=2)
-    finite = {name: numbers[name].where(~np.isinf(numbers[name].astype(float))) for name in found}
-    return frame.assign(**finite)
+    return frame.assign(**{name: frame[name].mask(where) for name, where in found.items()})
+
+
+def _infinite(column: pd.Series) -> np.ndarray:
+    """bool [N], the cells that hold an infinite number."""
+    if types.is_float_dtype(column.dtype):
+        return np.isinf(column.to_numpy(dtype=float, na_value=np.nan))
+    if column.dtype == object:  # numbers beside words, bytes, lists
+        cells = [isinstance(cell, (float, np.floating)) and np.isinf(cell) for cell in column]
+        return np.array(cells, dtype=bool)
+    return np.zeros(len(column), dtype=bool)

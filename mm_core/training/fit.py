@@ -119,6 +119,8 @@ def _fit(
             raise BadCellError(bad)
         return metrics.score(metric, model.task, tuning, decoded)
 
+    if _lacks_a_class(model.task, train, tuning):
+        validate()  # a metric may not be defined on such rows: told now, not after an epoch
     component = registry.get(FitterSpec, recipe.fit.id)
     fitter: Fitter = component.load()(read_config(component, recipe.fit, "fit"))
     batches = TrainBatches(
@@ -147,6 +149,12 @@ def _fit(
         result = fitter.fit(model.topology, batches, run)
     report_bad(batches.bad, options.on_error)
     return result
+
+
+def _lacks_a_class(task: Task, train: EncodedFrame, tuning: EncodedFrame) -> bool:
+    """Some class of the training rows has no validation row."""
+    trained, held = (task.strata(frame.targets) for frame in (train, tuning))
+    return trained is not None and len(np.setdiff1d(trained, held)) > 0
 
 
 def _weight(table: Table, column: str | None) -> np.ndarray | None:

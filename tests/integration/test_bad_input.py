@@ -141,6 +141,39 @@ def test_infinite_numbers_count_as_missing_and_are_reported(fit_table, small_tab
     np.testing.assert_array_equal(answers, predictor.predict_proba(small_table))
 
 
+def test_infinite_numbers_beside_words_are_reported_too(fit_table, small_table):
+    predictor = fit_table(small_table)
+    mixed = small_table.head(4).astype({"place": object})
+    mixed.loc[[0, 2], "place"] = [np.inf, np.float32(-np.inf)]
+    before = mixed.copy()
+    with pytest.warns(MMWarning, match=r"infinite .*'place' \(2\)"):
+        answers = predictor.predict_proba(mixed)
+    pd.testing.assert_frame_equal(mixed, before)
+    mixed.loc[[0, 2], "place"] = None
+    np.testing.assert_array_equal(answers, predictor.predict_proba(mixed))
+
+
+def test_a_metric_that_the_hold_out_cannot_score_is_told_before_training(fit_table, small_table):
+    from lightning.pytorch import Callback
+
+    class Steps(Callback):
+        taken = 0
+
+        def on_train_batch_end(self, *_):
+            self.taken += 1
+
+    rare = small_table.assign(kind=["b", *["a"] * (len(small_table) - 1)])
+    steps = Steps()
+    with pytest.raises(MetricError) as caught:
+        fit_table(rare, callbacks=steps)
+    assert steps.taken == 0
+    assert "positive class" in caught.value.message
+    assert "validation_metric=" in caught.value.remedy
+    predictor = MultiModalPredictor("kind", validation_metric="log_loss", verbosity=0)
+    predictor.fit(rare, hyperparameters={"training.epochs": 1}, callbacks=steps)
+    assert steps.taken > 0
+
+
 def test_unseen_category_is_normal_input(fit_table, small_table):
     predictor = fit_table(small_table)
     rows = small_table.head(4).assign(place="the moon")

@@ -111,6 +111,15 @@ def wrong_share_error(truth, answer):
     return float(np.mean(truth != answer))
 
 
+def test_a_custom_metric_does_not_take_a_column_of_the_history():
+    def loss(truth, answer):
+        return 0.0
+
+    with pytest.raises(ConfigError, match="'loss'") as caught:
+        MultiModalPredictor("kind", eval_metric=loss)
+    assert caught.value.remedy == "rename the function"
+
+
 def test_custom_metrics_direction_names_and_recipes(small_table):
     settings = {"training.epochs": 6}
     predictor = MultiModalPredictor(
