@@ -151,7 +151,7 @@ def _string_names(columns: Iterable[Any]) -> list[str]:
 
 
 def _without_infinities(frame: pd.DataFrame) -> pd.DataFrame:
-    infinite = {name: _infinite(frame[name]) for name in frame}
+    infinite = {str(name): _infinite(column) for name, column in frame.items()}
     found = {name: where for name, where in infinite.items() if where.any()}
     if not found:
         return frame
@@ -163,7 +163,8 @@ def _without_infinities(frame: pd.DataFrame) -> pd.DataFrame:
 def _infinite(column: pd.Series) -> np.ndarray:
     """bool [N], the cells that hold an infinite number."""
     if types.is_float_dtype(column.dtype):
-        return np.isinf(column.to_numpy(dtype=float, na_value=np.nan))
+        infinite: np.ndarray = np.isinf(column.to_numpy(dtype=float, na_value=np.nan))
+        return infinite
     if column.dtype == object:  # numbers beside words, bytes, lists
         cells = [isinstance(cell, (float, np.floating)) and np.isinf(cell) for cell in column]
         return np.array(cells, dtype=bool)

@@ -154,7 +154,7 @@ def _fit(
 def _lacks_a_class(task: Task, train: EncodedFrame, tuning: EncodedFrame) -> bool:
     """Some class of the training rows has no validation row."""
     trained, held = (task.strata(frame.targets) for frame in (train, tuning))
-    return trained is not None and len(np.setdiff1d(trained, held)) > 0
+    return trained is not None and held is not None and len(np.setdiff1d(trained, held)) > 0
 
 
 def _weight(table: Table, column: str | None) -> np.ndarray | None:
