@@ -48,6 +48,7 @@ from mm_core.api.errors import (
     UnknownComponentError,
 )
 from mm_core.api.hookspecs import hookimpl
+from mm_core.api.samples import SampleColumn, SampleLabel, Samples, Trial
 from mm_core.api.specs import (
     API_VERSION,
     BackboneSpec,
@@ -115,11 +116,15 @@ __all__ = [
     "Processor",
     "ProcessorSpec",
     "RecipeError",
+    "SampleColumn",
+    "SampleLabel",
+    "Samples",
     "State",
     "Table",
     "Task",
     "TaskSpec",
     "TrainingError",
+    "Trial",
     "UnknownComponentError",
     "hookimpl",
     "suggest",

@@ -34,6 +34,10 @@ class PluginInfo(Spec):
 
     api: tuple[int, int] = Field(description="the plugin API (major, minor) it was written for")
     summary: str = Field(description="one sentence")
+    samples: Target | None = Field(
+        default=None,
+        description="a mm_core.api.Samples: what `mm plugins check` tries the components on",
+    )
 
 
 class ComponentSpec(Spec):

@@ -1,0 +1,78 @@
+"""What a plugin's components are tried on by ``mm plugins check``: cells, labels, small settings.
+
+``PluginInfo.samples`` names a :class:`Samples`; its module is imported by the checks only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SampleColumn:
+    """A column that one of the plugin's modalities is to claim.
+
+    Attributes:
+        modality: name of the modality.
+        kind: the kind it is to be claimed as.
+        cells: a dozen cells or more; None: missing.
+        broken: cells that are there but cannot be read: each must be reported, none may raise.
+        files: name -> content of files that cells name; written to the folder of the table.
+        name: name of the column, which detectors may read.
+    """
+
+    modality: str
+    kind: str
+    cells: Sequence[Any]
+    broken: Sequence[Any] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    name: str = "sample"
+
+
+@dataclass(frozen=True)
+class SampleLabel:
+    """Labels that one of the plugin's tasks learns.
+
+    Attributes:
+        task: name of the task.
+        columns: name of label column -> two dozen labels or more, some of them equal.
+    """
+
+    task: str
+    columns: Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One component with the settings it is tried with. Without a trial: with its defaults.
+
+    Attributes:
+        kind: the component's kind: ``"backbone"``, ``"fusion_head"``, ...
+        name: its name, without the plugin.
+        settings: small ones; ``{"checkpoint": "random"}`` where a backbone would download.
+        xfail: check -> why it fails. It is run and shown; that it passes after all is a failure.
+    """
+
+    kind: str
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    xfail: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All that a plugin's author lists; the kit writes the tests.
+
+    Attributes:
+        columns: for modalities, processors and backbones.
+        labels: for tasks.
+        trials: settings and known failures.
+        xfail: known failures of the plugin as a whole, as in :class:`Trial`.
+    """
+
+    columns: tuple[SampleColumn, ...] = ()
+    labels: tuple[SampleLabel, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    xfail: Mapping[str, str] = field(default_factory=dict)
