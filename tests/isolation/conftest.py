@@ -1,0 +1,155 @@
+"""Environments that hold the core and one plugin, installed from wheels that are built here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distribution, distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+CORE = "core"
+
+
+def sources() -> dict[str, Path]:
+    """Plugin name -> folder of its distribution; ``core`` is the repository itself."""
+    found = {CORE: ROOT}
+    for file in sorted(ROOT.glob("plugins/*/pyproject.toml")):
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        for name in project["entry-points"]["mm_core.plugins"]:
+            found[name] = file.parent
+    return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``plugin_name``: each plugin of this repository."""
+    if "plugin_name" in metafunc.fixturenames:
+        metafunc.parametrize("plugin_name", [name for name in sources() if name != CORE])
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment."""
+
+    folder: Path
+
+    @property
+    def site(self) -> Path:
+        """Its site-packages."""
+        (site,) = self.folder.glob("lib/python*/site-packages")
+        return site
+
+    def run(self, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """What one of its programs does."""
+        command = [str(self.folder / "bin" / program), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=self.folder)
+
+    def python(self, *arguments: str | Path) -> str:
+        """What its Python prints; ``-P``: nothing is imported from beside the script."""
+        return _output(self.run("python", "-P", *arguments))
+
+    def mm(self, *arguments: str | Path) -> Any:
+        """What its ``mm`` answers with ``--json``."""
+        return json.loads(_output(self.run("mm", *arguments, "--json")))
+
+    def facts(self) -> dict[str, Any]:
+        """What is installed there, found and importable (``facts.py``)."""
+        facts: dict[str, Any] = json.loads(self.python(HERE / "facts.py"))
+        return facts
+
+
+def _output(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """``wheel(plugin)``: its wheel, built once (by each worker of xdist: it takes a moment)."""
+    built: dict[str, Path] = {}
+
+    def build(plugin: str) -> Path:
+        if plugin not in built:
+            folder = tmp_path_factory.mktemp(f"wheel-{plugin}")
+            subprocess.run(
+                [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+                check=True,
+                cwd=sources()[plugin],
+                stdout=subprocess.DEVNULL,
+            )
+            (built[plugin],) = folder.glob("*.whl")
+        return built[plugin]
+
+    return build
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    """Where an environment may be made."""
+    return Environment(tmp_path / "environment")
+
+
+@pytest.fixture
+def alone(environment: Environment, wheel: Callable[[str], Path]) -> Callable[[str], Environment]:
+    """``alone(plugin)``: core and plugin from wheels, on links to what they say they need.
+
+    What the two wheels require, and that in turn, is linked from the environment of the tests: no
+    download, and a package that is imported without being declared is missing.
+    """
+
+    def make(plugin: str) -> Environment:
+        venv.create(environment.folder, symlinks=True)
+        install(environment, [wheel(name) for name in dict.fromkeys((CORE, plugin))])
+        for needed in requirements(environment.site):
+            link(needed, environment.site)
+        return environment
+
+    return make
+
+
+def install(environment: Environment, wheels: list[Path]) -> None:
+    """Install wheels, and nothing that they require."""
+    pip = [sys.executable, "-m", "pip", "--python", str(environment.folder / "bin" / "python")]
+    options = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", *options, *map(str, wheels)], check=True)
+
+
+def requirements(site: Path) -> list[Distribution]:
+    """The distributions, as installed here, that those in ``site`` require, near or far."""
+    given = {canonicalize_name(one.name): one for one in distributions(path=[str(site)])}
+    waiting = [Requirement(text) for one in given.values() for text in one.requires or ()]
+    waiting = [one for one in waiting if one.marker is None or one.marker.evaluate({"extra": ""})]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    found: dict[str, Distribution] = {}
+    while waiting:
+        wanted = waiting.pop()
+        name, extras = canonicalize_name(wanted.name), frozenset(wanted.extras)
+        if name in given or (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        found[name] = distribution(name)
+        for text in found[name].requires or ():
+            further = Requirement(text)
+            if further.marker is None or any(
+                further.marker.evaluate({"extra": extra}) for extra in extras | {""}
+            ):
+                waiting.append(further)
+    return list(found.values())
+
+
+def link(needed: Distribution, site: Path) -> None:
+    """Let ``site`` hold the modules and the metadata of an installed distribution."""
+    for top in {file.parts[0] for file in needed.files or ()} - {"..", "__pycache__"}:
+        if not (site / top).exists():
+            (site / top).symlink_to(Path(str(needed.locate_file(top))))

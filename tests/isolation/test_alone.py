@@ -1,0 +1,60 @@
+"""A plugin needs the core and what it declares, and nothing else of this repository."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+HEAVY = {"image": ["timm", "torchvision"], "text": ["transformers"]}
+"""What only this plugin may bring."""
+
+
+def test_plugin_alone(plugin_name, alone, tmp_path):
+    environment = alone(plugin_name)
+    there = environment.facts()
+    assert there["distributions"] == ["mm-core", f"mm-{plugin_name}"]
+    assert there["entry_points"] == [plugin_name]
+    assert there["plugins"] == sorted(["core", plugin_name])
+    assert there["problems"] == []
+    assert there["heavy"] == HEAVY.get(plugin_name, [])
+    assert Path(there["core"]).is_relative_to(environment.site)
+
+    listed = environment.mm("plugins", "list")
+    assert {plugin["name"] for plugin in listed["plugins"]} == {"core", plugin_name}
+    shown = environment.mm("plugins", "show", plugin_name)
+    assert shown["components"]
+    assert not [part for part in shown["components"] if part.get("problem")]
+
+    environment.python(HERE / "fit.py", plugin_name, tmp_path)
+    environment.python(HERE / "load.py", tmp_path)
+
+
+def test_core_alone_says_what_to_install(alone, tmp_path):
+    environment = alone("core")
+    there = environment.facts()
+    assert there["distributions"] == ["mm-core"]
+    assert there["plugins"] == ["core"]
+    assert there["heavy"] == []
+    (tmp_path / "train.csv").write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(20)))
+    done = environment.run("mm", "plan", tmp_path / "train.csv", "--label", "y")
+    assert done.returncode == 1
+    assert "pip install mm-tabular" in done.stderr
+
+
+def test_tables_alone_say_what_the_other_columns_need(alone, tmp_path):
+    rows = "".join(
+        f"{i},free text number {i} that only a reader reads,{i % 2}\n" for i in range(60)
+    )
+    (tmp_path / "train.csv").write_text("x,note,y\n" + rows)
+    plan = alone("tabular").mm("plan", tmp_path / "train.csv", "--label", "y")
+    columns = {column["name"]: column for column in plan["schema"]["columns"]}
+    assert columns["x"]["modality"] == "tabular:tabular"
+    assert columns["note"]["modality"] is None
+    assert "pip install mm-text" in columns["note"]["reason"]
+
+
+def test_wheels_hold_their_package_and_nothing_else(plugin_name, wheel):
+    with zipfile.ZipFile(wheel(plugin_name)) as file:
+        tops = {name.split("/")[0] for name in file.namelist()}
+    assert tops == {f"mm_{plugin_name}", f"mm_{plugin_name}-0.1.0.dist-info"}

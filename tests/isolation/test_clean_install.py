@@ -1,0 +1,32 @@
+"""Install only what you use: pip with its registry, in environments that share nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import venv
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+HEAVY = {"image": ["timm", "torchvision"], "text": ["transformers"]}
+
+
+@pytest.mark.slow
+def test_plugin_in_a_clean_environment(plugin_name, wheel, environment, tmp_path):
+    venv.create(environment.folder, with_pip=True)
+    wheels = [str(wheel("core")), str(wheel(plugin_name))]
+    # Without the network guard of the tests: pip reaches its registry.
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    python = str(environment.folder / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *wheels], check=True, env=plain)
+
+    there = environment.facts()
+    assert there["plugins"] == sorted(["core", plugin_name])
+    assert there["problems"] == []
+    assert there["heavy"] == HEAVY.get(plugin_name, [])
+    environment.python(HERE / "fit.py", plugin_name, tmp_path)
+    environment.python(HERE / "load.py", tmp_path)
+    inspected = environment.run("mm", "inspect", tmp_path / "model")
+    assert plugin_name in inspected.stdout
