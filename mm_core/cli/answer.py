@@ -16,10 +16,12 @@ class Answer:
         data: printed by ``--json``; dicts, lists, strings, numbers, booleans and None. Numbers that
             are not finite become null.
         text: printed otherwise; nothing where it is empty.
+        code: exit code; 1 where what was looked at is not as it should be.
     """
 
     data: Any
     text: str = ""
+    code: int = 0
 
     def render(self, as_json: bool) -> str:
         """What goes to standard output."""

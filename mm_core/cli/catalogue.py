@@ -60,7 +60,7 @@ def overview_text(data: dict[str, Any]) -> str:
         kinds = plugin["components"]
         width = max(map(len, kinds), default=0)
         for kind, names in kinds.items():
-            lines += _hang(f"  {kind:<{width}}  ", ", ".join(names))
+            lines += hang(f"  {kind:<{width}}  ", ", ".join(names))
         lines.append("")
     return "\n".join([*lines, *_problem_lines(data["problems"])]).rstrip()
 
@@ -181,35 +181,35 @@ _SETTING_WIDTH = 30
 
 def _plugin_lines(plugin: dict[str, Any]) -> list[str]:
     origin = plugin["file"] or f"{plugin['distribution'] or 'unknown'} {plugin['version'] or ''}"
-    return _hang(f"{plugin['name']}  ", f"({origin.strip()}) {plugin['summary']}", deep=False)
+    return hang(f"{plugin['name']}  ", f"({origin.strip()}) {plugin['summary']}", deep=False)
 
 
 def _problem_lines(problems: list[dict[str, Any]]) -> list[str]:
     lines = ["not used:"] if problems else []
     for problem in problems:
-        lines += _hang(f"  {problem['name']}: ", problem["error"], deep=False)
-        lines += _hang("    -> ", problem["remedy"]) if problem["remedy"] else []
+        lines += hang(f"  {problem['name']}: ", problem["error"], deep=False)
+        lines += hang("    -> ", problem["remedy"]) if problem["remedy"] else []
     return lines
 
 
 def _component_lines(component: dict[str, Any]) -> list[str]:
-    lines = _hang(f"{component['kind']} {component['id']}  ", component["summary"], deep=False)
+    lines = hang(f"{component['kind']} {component['id']}  ", component["summary"], deep=False)
     for key, value in component.items():
         if key not in _SHOWN_APART and value not in (None, [], {}):
-            lines += _hang(f"  {key}: ", _plain(value))
+            lines += hang(f"  {key}: ", _plain(value))
     for card in component.get("cards", ()):
-        lines += _hang(f"  checkpoint {card['name']}: ", _card(card), deep=False)
+        lines += hang(f"  checkpoint {card['name']}: ", _card(card), deep=False)
     for name, setting in component.get("settings", {}).items():
         said = "(required)" if setting["required"] else f"= {typed(setting['default'])}"
         head = f"  {name} {said}"
         if len(head) > _SETTING_WIDTH:
             lines.append(head)
             head = ""
-        lines += _hang(
+        lines += hang(
             f"{head:<{_SETTING_WIDTH}}  ", f"{setting['description']} ({setting['type']})"
         )
     if "problem" in component:
-        lines += _hang("  problem: ", component["problem"])
+        lines += hang("  problem: ", component["problem"])
     return lines
 
 
@@ -227,7 +227,7 @@ def _plain(value: Any) -> str:
     return typed(value)
 
 
-def _hang(head: str, text: str, deep: bool = True) -> list[str]:
+def hang(head: str, text: str, deep: bool = True) -> list[str]:
     """``head`` and ``text``, wrapped to the terminal, with a deep or a shallow hanging indent."""
     indent = " " * (len(head) if deep else len(head) - len(head.lstrip()) + 4)
     width = max(shutil.get_terminal_size().columns, 40)

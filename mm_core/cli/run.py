@@ -31,6 +31,10 @@ USAGE_ERRORS = (ConfigError, UnknownComponentError, AmbiguousComponentError)
 class Rendered(Protocol):
     """What a command returns: an :class:`~mm_core.cli.answer.Answer`, or something like it."""
 
+    @property
+    def code(self) -> int:
+        """Exit code when it is printed."""
+
     def render(self, as_json: bool) -> str:
         """What goes to standard output."""
 
@@ -57,6 +61,8 @@ def runnable(function: Callable[..., Rendered | None]) -> Callable[..., None]:
         text = "" if answer is None else answer.render(bool(options.get("as_json")))
         if text:
             print(text)
+        if answer is not None and answer.code:
+            raise typer.Exit(answer.code)
 
     return run
 

@@ -24,7 +24,7 @@ from mm_core.plugins.discovery import CORE, PluginProblem, Source
 from mm_core.plugins.local import file_sha256, import_file, module_name
 from mm_core.plugins.trace import trace
 
-__all__ = ["Plugin", "PluginProblem", "component_hooks", "load"]
+__all__ = ["Plugin", "PluginProblem", "component_hooks", "import_light", "load"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def load(source: Source) -> tuple[Plugin, list[ComponentSpec]]:
         PluginLoadError: import or a hook failed, a hook is misspelt, or it returned something else.
         IncompatiblePluginError: it was written for another API version.
     """
-    module, sha256 = _import(source)
+    module, sha256 = import_light(source)
     manager = _register(source, module)
     info = _info(source, manager)
     _check_api(source, info)
@@ -92,7 +92,12 @@ def load(source: Source) -> tuple[Plugin, list[ComponentSpec]]:
     return plugin, specs
 
 
-def _import(source: Source) -> tuple[ModuleType, str | None]:
+def import_light(source: Source) -> tuple[ModuleType, str | None]:
+    """Its light module, and the hash of a one-file plugin.
+
+    Raises:
+        PluginLoadError: the import failed.
+    """
     try:
         if source.file is None:
             return importlib.import_module(source.module), None

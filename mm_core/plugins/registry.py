@@ -110,7 +110,7 @@ class Registry:
         self.plugins: list[Plugin] = []
         self.problems: list[PluginProblem] = []
         self._components: dict[type[ComponentSpec], list[Component[Any]]] = defaultdict(list)
-        self._add(_core())
+        self._add(core_source())
         for source in self._find(entry_points, local):
             try:
                 self._add(source)
@@ -172,7 +172,8 @@ class Registry:
             raise self.problems[0].error
 
 
-def _core() -> Source:
+def core_source() -> Source:
+    """The core's own components, as a plugin."""
     return Source(CORE, "mm_core.builtin.plugin", "mm-core", __version__)
 
 
