@@ -10,10 +10,11 @@ import safetensors.numpy
 import safetensors.torch
 
 from mm_core.api.contracts import FitResult, State
-from mm_core.api.errors import ArtifactError, MMError, PluginError
+from mm_core.api.errors import ArtifactError, MMError
 from mm_core.api.specs import ProcessorSpec, TaskSpec
 from mm_core.artifact.manifest import ARRAYS, ASSETS, WEIGHTS, Manifest
-from mm_core.artifact.save import component_ids, sha256
+from mm_core.artifact.needs import check_needs
+from mm_core.artifact.save import sha256
 from mm_core.model import Model, build_topology, check_recipe, input_fields, read_config
 from mm_core.plugins.registry import Registry
 
@@ -44,11 +45,11 @@ def load(folder: Path, registry: Registry) -> Loaded:
 
     Raises:
         ArtifactError: damaged, altered, unsafe, of another format, or in need of plugins that are
-            not installed (all of them are named).
+            missing, broken or too old (all of them are named).
     """
     manifest = Manifest.read(folder)
     _check_files(folder, manifest)
-    _check_components(manifest, registry)
+    check_needs(manifest, registry)
     try:
         model = _build(folder, manifest, registry)
     except ArtifactError:
@@ -84,39 +85,6 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
                 value=name,
                 remedy="copy the whole folder again, or do not trust it",
             )
-
-
-def _check_components(manifest: Manifest, registry: Registry) -> None:
-    problems = []
-    for kind, name in component_ids(manifest.recipe):
-        try:
-            registry.get(kind, name)
-        except PluginError as error:
-            problems.append((name, error))
-    known = {plugin.name: plugin for plugin in registry.plugins}
-    for record in manifest.plugins:
-        plugin = known.get(record.name)
-        if plugin is not None and record.sha256 is not None and plugin.sha256 != record.sha256:
-            problems.append(
-                (
-                    record.name,
-                    PluginError(
-                        f"the file of {record.name!r} is not the one the model was made with",
-                        plugin=record.name,
-                        remedy="give the same file: plugins=[...]",
-                    ),
-                )
-            )
-    if problems:
-        raise ArtifactError(
-            "the model needs what is not here:\n    "
-            + "\n    ".join(error.message for _, error in problems),
-            plugin=problems[0][0],
-            value=[name for name, _ in problems],
-            remedy="; ".join(
-                dict.fromkeys(error.remedy for _, error in problems if error.remedy is not None)
-            ),
-        )
 
 
 def _build(folder: Path, manifest: Manifest, registry: Registry) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,14 +16,20 @@ ARRAYS = "arrays.safetensors"
 ASSETS = "assets"
 
 
+# These end up in lines that the user is told to type: nothing else may hide in them.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+Distribution = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
+Release = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!+_-]+$")]
+
+
 class PluginRecord(BaseModel):
     """A plugin that a saved model needs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    distribution: str | None
-    version: str | None
+    name: Name
+    distribution: Distribution | None
+    version: Release | None
     sha256: str | None = Field(default=None, description="of a one-file plugin")
 
 
@@ -33,7 +39,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
-    mm_core: str = Field(description="version that wrote it")
+    mm_core: Release = Field(description="version that wrote it")
     plugins: tuple[PluginRecord, ...]
     recipe: Recipe
     processors: dict[str, dict[str, Any]] = Field(description="input name -> JSON state")

@@ -15,6 +15,7 @@ from mm_core.api.specs import (
     BackboneSpec,
     ComponentSpec,
     FusionHeadSpec,
+    ModalitySpec,
     ProcessorSpec,
     TaskSpec,
 )
@@ -83,6 +84,7 @@ def component_ids(recipe: Recipe) -> dict[tuple[type[ComponentSpec], str], None]
     """(kind, id) of every component that a model of this recipe needs, each once."""
     return dict.fromkeys(
         [
+            *((ModalitySpec, name) for name in recipe.columns.by_modality()),
             *((ProcessorSpec, part.processor.id) for part in recipe.inputs.values()),
             *((BackboneSpec, part.id) for part in recipe.backbones.values()),
             *([(FusionHeadSpec, recipe.fusion.id)] if recipe.fusion else []),
