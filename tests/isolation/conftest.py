@@ -63,6 +63,12 @@ class Environment:
         """What its ``mm`` answers with ``--json``."""
         return json.loads(_output(self.run("mm", *arguments, "--json")))
 
+    def install(self, *wheels: Path) -> None:
+        """Install wheels, and nothing that they require."""
+        pip = [sys.executable, "-m", "pip", "--python", str(self.folder / "bin" / "python")]
+        options = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", *options, *map(str, wheels)], check=True)
+
     def facts(self) -> dict[str, Any]:
         """What is installed there, found and importable (``facts.py``)."""
         facts: dict[str, Any] = json.loads(self.python(HERE / "facts.py"))
@@ -110,19 +116,12 @@ def alone(environment: Environment, wheel: Callable[[str], Path]) -> Callable[[s
 
     def make(plugin: str) -> Environment:
         venv.create(environment.folder, symlinks=True)
-        install(environment, [wheel(name) for name in dict.fromkeys((CORE, plugin))])
+        environment.install(*(wheel(name) for name in dict.fromkeys((CORE, plugin))))
         for needed in requirements(environment.site):
             link(needed, environment.site)
         return environment
 
     return make
-
-
-def install(environment: Environment, wheels: list[Path]) -> None:
-    """Install wheels, and nothing that they require."""
-    pip = [sys.executable, "-m", "pip", "--python", str(environment.folder / "bin" / "python")]
-    options = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", *options, *map(str, wheels)], check=True)
 
 
 def requirements(site: Path) -> list[Distribution]:
