@@ -66,6 +66,12 @@ from mm_core.api.specs import (
     ProcessorSpec,
     TaskSpec,
 )
+from mm_core.api.stability import (
+    ExperimentalWarning,
+    MMDeprecationWarning,
+    deprecated,
+    experimental,
+)
 
 __all__ = [
     "API_VERSION",
@@ -89,6 +95,7 @@ __all__ = [
     "Detection",
     "EmptyDataError",
     "Encoded",
+    "ExperimentalWarning",
     "ExportReport",
     "Exporter",
     "ExporterSpec",
@@ -102,6 +109,7 @@ __all__ = [
     "InputBatch",
     "LabelError",
     "LabelSample",
+    "MMDeprecationWarning",
     "MMError",
     "MMWarning",
     "Metric",
@@ -126,6 +134,8 @@ __all__ = [
     "TrainingError",
     "Trial",
     "UnknownComponentError",
+    "deprecated",
+    "experimental",
     "hookimpl",
     "suggest",
 ]

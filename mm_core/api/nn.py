@@ -13,6 +13,19 @@ from torch import Tensor, nn
 from mm_core.api.contracts import Task
 from mm_core.api.specs import Checkpoint
 
+__all__ = [
+    "Backbone",
+    "BackboneContext",
+    "Batch",
+    "Features",
+    "Fused",
+    "FusionHead",
+    "Latents",
+    "Outputs",
+    "Parts",
+    "Topology",
+]
+
 
 @dataclass
 class Batch:
