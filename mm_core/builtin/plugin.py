@@ -40,7 +40,9 @@ _NUMBERS = ("rmse", "mse", "mae", "median_absolute_error", "mape", "r2", "spearm
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
     return PluginInfo(
-        api=(1, 0), summary="Classification, regression, simple fusion, and their metrics."
+        api=(1, 0),
+        summary="Classification, regression, simple fusion, and their metrics.",
+        samples="mm_core.builtin.samples:SAMPLES",
     )
 
 

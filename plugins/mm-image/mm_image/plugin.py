@@ -20,7 +20,11 @@ _BACKBONES = ("image:timm",)
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
     """Written for this version of the API."""
-    return PluginInfo(api=API_VERSION, summary="Images: any timm backbone")
+    return PluginInfo(
+        api=API_VERSION,
+        summary="Images: any timm backbone",
+        samples="mm_image.samples:SAMPLES",
+    )
 
 
 @hookimpl

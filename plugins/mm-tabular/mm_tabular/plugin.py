@@ -19,6 +19,7 @@ def mm_plugin_info() -> PluginInfo:
     return PluginInfo(
         api=(1, 0),
         summary="Tables: numbers, categories, dates and booleans; FT-Transformer and MLP.",
+        samples="mm_tabular.samples:SAMPLES",
     )
 
 

@@ -17,7 +17,11 @@ from mm_text.catalogue import CARDS, PRESETS, WEIGHT_PACKAGE
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
     """Who we are."""
-    return PluginInfo(api=(1, 0), summary="Text columns through any Hugging Face encoder")
+    return PluginInfo(
+        api=(1, 0),
+        summary="Text columns through any Hugging Face encoder",
+        samples="mm_text.samples:SAMPLES",
+    )
 
 
 @hookimpl

@@ -1,0 +1,48 @@
+"""What every metric keeps by itself; its direction is checked with the tasks that name it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mm_core.api.specs import MetricSpec
+from mm_core.testing.outcome import expect
+from mm_core.testing.subject import Subject
+
+Score = Subject[MetricSpec]
+
+_N = 20
+
+
+def check_forgets_when_reset(subject: Score) -> None:
+    """After reset the score is that of the new rows alone; in parts it is that of the whole."""
+    views = _views(subject.spec.needs)
+    if views is None:
+        return  # what it reads is a plugin's own; the tasks that name it try it
+    truth, answer = views
+    metric = subject.component.load()()
+    metric.update(truth, answer)
+    whole = float(metric.compute())
+    expect(math.isfinite(whole), f"it gives {whole}")
+    metric.reset()
+    for half in (slice(0, _N // 2), slice(_N // 2, None)):
+        metric.update(truth[half], answer[half])
+    parts = float(metric.compute())
+    expect(math.isclose(whole, parts, abs_tol=1e-9), f"{whole} at once is {parts} in two parts")
+
+
+def _views(needs: str) -> tuple[Any, Any] | None:
+    """Truth and answers of two classes, or numbers, as the core's tasks give them."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(_N) % 2
+    if needs == "labels":
+        return labels, np.where(rng.random(_N) < 0.8, labels, 1 - labels)
+    if needs == "proba":
+        one = np.clip(labels * 0.4 + 0.6 * rng.random(_N), 0.01, 0.99)
+        return labels, np.stack([1 - one, one], axis=1)
+    if needs == "values":
+        values = 1 + rng.random(_N)
+        return values, values + 0.1 * rng.normal(size=_N)
+    return None

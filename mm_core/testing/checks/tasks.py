@@ -1,0 +1,227 @@
+"""What every task keeps, on the sample labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mm_core.api.contracts import Decoded, State, Task
+from mm_core.api.errors import LabelError
+from mm_core.api.specs import MetricSpec, TaskSpec
+from mm_core.testing import end_to_end
+from mm_core.testing.outcome import CheckError, expect
+from mm_core.testing.subject import Subject
+
+Component = Subject[TaskSpec]
+
+LATE_FUSION = "mm_core.topologies.late_fusion:LateFusion"
+_STEPS = 300
+
+
+def check_encodes_every_label(subject: Component) -> None:
+    """Targets have one entry per row."""
+    task, frame = _learned(subject)
+    for name, values in task.encode(frame).items():
+        expect(len(values) == len(frame), f"{name} has {len(values)} entries, not {len(frame)}")
+
+
+def check_decodes_its_best_output(subject: Component) -> None:
+    """The output that minimises the loss is decoded to the labels themselves."""
+    if not _of_logits(subject):
+        return
+    task, frame = _learned(subject)
+    answer = _best(subject).answer
+    for name in frame:
+        _expect_labels(answer[name], frame[name])
+    expect(list(answer) == list(task.label), f"answer has {list(answer)}, not {list(task.label)}")
+
+
+def check_answers_every_row_in_order(subject: Component) -> None:
+    """One answer per row; rows in another order get their answers in that order."""
+    if not _of_logits(subject):
+        return
+    task, _ = _learned(subject)
+    logits = np.random.default_rng(0).normal(size=(7, task.output_dim)).astype(np.float32)
+    whole = task.decode({"logits": logits}, {})
+    order = np.array([3, 0, 6, 1])
+    some = task.decode({"logits": logits[order]}, {})
+    _expect_rows(whole, len(logits))
+    _expect_rows(some, len(order))
+    left = some.answer.to_numpy().tolist()
+    right = whole.answer.iloc[order].to_numpy().tolist()
+    expect(left == right, f"rows {order.tolist()} alone are {left}, and {right} among 7")
+
+
+def check_keeps_the_labels_dtype(subject: Component) -> None:
+    """Answers have the dtype of the labels."""
+    if not _of_logits(subject):
+        return
+    _, frame = _learned(subject)
+    answer = _best(subject).answer
+    for name in frame:
+        kinds = [pd.api.types.infer_dtype(column) for column in (frame[name], answer[name])]
+        expect(kinds[0] == kinds[1], f"labels of {name!r} are {kinds[0]}, answers {kinds[1]}")
+
+
+def check_comes_back_from_its_state(subject: Component) -> None:
+    """From JSON and arrays alone it encodes as before."""
+    task, frame = _learned(subject)
+    state = task.state()
+    values = json.loads(json.dumps(state.values))
+    again = type(task).from_state(
+        subject.config, task.label, State(values, dict(state.arrays), dict(state.assets))
+    )
+    expect(again.output_dim == task.output_dim, f"output_dim becomes {again.output_dim}")
+    for name, want in task.encode(frame).items():
+        got = again.encode(frame)[name]
+        same = all(np.array_equal(a, b) for a, b in zip(got, want, strict=True))
+        expect(same, f"target {name!r} differs")
+
+
+def check_refuses_missing_labels(subject: Component) -> None:
+    """A missing label is a LabelError that names its column and row."""
+    _, frame = _learned(subject)
+    for column in frame:
+        broken = frame.astype({column: object})
+        broken.loc[3, column] = None
+        task = _task(subject)
+        try:
+            task.learn(broken)
+        except LabelError as error:
+            expect(error.column == column, f"the error names the column {error.column!r}")
+            expect(error.rows == (3,), f"the error names the rows {error.rows}, not (3,)")
+            continue
+        raise CheckError(f"a missing {column!r} in row 3 is accepted")
+
+
+def check_weighs_rows(subject: Component) -> None:
+    """Weights of one change no loss; a row of weight zero has no gradient."""
+    if not _of_logits(subject):
+        return
+    task, frame = _learned(subject)
+    targets = _tensors(task.encode(frame))
+    logits = torch.linspace(-1, 1, len(frame) * task.output_dim).reshape(len(frame), -1)
+    logits.requires_grad_(True)
+    plain = task.loss(logits, targets, None)
+    ones = task.loss(logits, targets, torch.ones(len(frame)))
+    expect(torch.allclose(plain, ones), f"loss {plain:.5g} becomes {ones:.5g} by weights of one")
+    weight = torch.ones(len(frame))
+    weight[2] = 0.0
+    task.loss(logits, targets, weight).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    expect(not logits.grad[2].any(), "a row of weight 0 has a gradient")
+
+
+def check_metrics_point_the_right_way(subject: Component) -> None:
+    """By every metric that it names, the best output scores better than a mixed-up one."""
+    if not _of_logits(subject):
+        return
+    task, frame = _learned(subject)
+    best = _best_logits(subject)
+    mixed = best[np.random.default_rng(0).permutation(len(best))]
+    targets = task.encode(frame)
+    for name in dict.fromkeys([subject.spec.default_metric, *subject.spec.metrics]):
+        component = subject.registry.get(MetricSpec, name)
+        needs = component.spec.needs
+        right, wrong = (
+            _score(component.load()(), task, targets, needs, logits) for logits in (best, mixed)
+        )
+        better = right > wrong if component.spec.higher_is_better else right < wrong
+        expect(better, f"{name} is {right:.4g} for the best output and {wrong:.4g} for a mixed-up")
+
+
+def check_learns_end_to_end(subject: Component) -> None:
+    """A fit with it learns; saved and loaded in a new process, it predicts the same."""
+    settings = {f"task.{name}": value for name, value in subject.trial.settings.items()}
+    job = end_to_end.Job(
+        end_to_end.repeated(_labels(subject)),
+        subject.component.id,
+        settings,
+        "mm_core.testing.checks.tasks:one_side",
+    )
+    end_to_end.learns(subject, job)
+
+
+def one_side(subject: Component, folder: Path) -> pd.DataFrame:
+    """One input for a fit."""
+    return end_to_end.points(end_to_end.repeated(_labels(subject)), ("left",))
+
+
+def _labels(subject: Component) -> Mapping[str, Any]:
+    for label in subject.samples.labels:
+        if label.task == subject.spec.name:
+            return label.columns
+    raise CheckError(f"the samples have no labels for {subject.spec.name}: give a SampleLabel")
+
+
+def _task(subject: Component) -> Task:
+    task: Task = subject.component.load()(subject.config, list(_labels(subject)))
+    return task
+
+
+def _learned(subject: Component) -> tuple[Task, pd.DataFrame]:
+    frame = pd.DataFrame({name: list(values) for name, values in _labels(subject).items()})
+    task = _task(subject)
+    task.learn(frame)
+    return task, frame
+
+
+def _of_logits(subject: Component) -> bool:
+    """Other topologies have outputs of their own; the fit end to end tries them."""
+    return subject.spec.topology == LATE_FUSION
+
+
+def _best_logits(subject: Component) -> np.ndarray:
+    """Outputs [N, D] that minimise the loss, by gradient descent from zero."""
+    task, frame = _learned(subject)
+    targets = _tensors(task.encode(frame))
+    logits = torch.zeros(len(frame), task.output_dim, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(_STEPS):
+        optimizer.zero_grad()
+        loss = task.loss(logits, targets, None)
+        expect(bool(torch.isfinite(loss)), f"the loss is {loss.item()}")
+        (loss * len(frame)).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return logits.detach().numpy()
+
+
+def _best(subject: Component) -> Decoded:
+    task, _ = _learned(subject)
+    return task.decode({"logits": _best_logits(subject)}, {})
+
+
+def _score(
+    metric: Any, task: Task, targets: Mapping[str, Any], needs: str, logits: np.ndarray
+) -> float:
+    views = task.decode({"logits": logits}, {}).views
+    expect(needs in views, f"a metric needs {needs!r}, and the views are {', '.join(views)}")
+    metric.update(task.truth(targets, needs), views[needs])
+    return float(metric.compute())
+
+
+def _tensors(targets: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in targets.items()}
+
+
+def _expect_rows(decoded: Decoded, n: int) -> None:
+    expect(len(decoded.answer) == n, f"{len(decoded.answer)} answers for {n} rows")
+    if decoded.proba is not None:
+        expect(len(decoded.proba) == n, f"{len(decoded.proba)} rows of probabilities for {n}")
+        total = decoded.proba.to_numpy().sum(axis=1)
+        expect(np.allclose(total, 1, atol=1e-5), f"probabilities sum to {total[0]:.4f}, not 1")
+
+
+def _expect_labels(answer: pd.Series, labels: pd.Series) -> None:
+    if pd.api.types.is_float_dtype(labels):
+        off = (answer - labels).abs().max() / max(labels.std(), 1e-12)
+        expect(off < 0.05, f"answers are off by {off:.3g} standard deviations")
+        return
+    for row, (got, want) in enumerate(zip(answer, labels, strict=True)):
+        expect(got == want, f"row {row} is {got!r}, labelled {want!r}")

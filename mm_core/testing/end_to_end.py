@@ -1,0 +1,181 @@
+"""A component through the predictor: fit, save, load in a new process, predict the same."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mm_core.api.errors import MMWarning
+from mm_core.predictor import MultiModalPredictor
+from mm_core.testing import fresh
+from mm_core.testing.kit import KIT
+from mm_core.testing.kit_points import WIDTH
+from mm_core.testing.outcome import expect
+from mm_core.testing.subject import Subject
+
+N_ROWS = 64
+_BRIEF = {
+    "training.epochs": 15,
+    "training.batch_size": 16,
+    "training.learning_rate": 1e-2,
+    "training.head_learning_rate": 1e-2,
+    "training.patience": 15,
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A fit.
+
+    Attributes:
+        labels: by column.
+        problem_type: the task, or None.
+        settings: of the recipe.
+        rows: ``"module:function"`` of (subject, folder) -> the columns to learn from; a name,
+            because the new process calls it again. Files of cells go into the folder.
+        column_types: column -> modality and kind, where detection is not the point.
+    """
+
+    labels: Mapping[str, Sequence[Any]]
+    problem_type: str | None
+    settings: Mapping[str, Any]
+    rows: str
+    column_types: Mapping[str, str] = field(default_factory=dict)
+
+
+def points(labels: Mapping[str, Sequence[Any]], sides: Sequence[str]) -> pd.DataFrame:
+    """Columns of points; equal labels lie near each other."""
+    keys = [str(key) for key in zip(*labels.values(), strict=True)]
+    rng = np.random.default_rng(0)
+    columns = {}
+    for side in sides:
+        centres = {key: rng.normal(size=WIDTH) for key in sorted(set(keys))}
+        cells = [centres[key] + 0.1 * rng.normal(size=WIDTH) for key in keys]
+        columns[side] = [f"{side} " + " ".join(f"{x:.4f}" for x in cell) for cell in cells]
+    return pd.DataFrame(columns)
+
+
+def repeated(labels: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """The labels over and over, until there are ``N_ROWS`` rows or more."""
+    n = len(next(iter(labels.values())))
+    times = -(-N_ROWS // n)
+    return {name: list(values) * times for name, values in labels.items()}
+
+
+def learns(subject: Subject[Any], job: Job) -> None:
+    """Fits; scores better on its rows than on mixed-up labels; predicts the same when loaded."""
+    with tempfile.TemporaryDirectory(prefix="mm-check-") as name, _quiet():
+        rows, predictor = fitted(subject, job, Path(name))
+        frame = rows.assign(**job.labels)
+        order = np.random.default_rng(0).permutation(len(frame))
+        mixed = rows.assign(**{key: frame[key].to_numpy()[order] for key in job.labels})
+        right, wrong = (_score(predictor, given) for given in (frame, mixed))
+        metric = predictor.recipe.data.eval_metric
+        higher = predictor._metrics.higher_is_better(metric)
+        expect(
+            right > wrong if higher else right < wrong,
+            f"after a fit {metric} is {right:.4g} on the labels learned and {wrong:.4g} on mixed "
+            "ones: nothing was learned",
+        )
+        _same_when_loaded(subject, predictor, rows, job, Path(name))
+
+
+def runs(subject: Subject[Any], job: Job) -> None:
+    """Fits for an epoch, and predicts the same when loaded in a new process."""
+    with tempfile.TemporaryDirectory(prefix="mm-check-") as name, _quiet():
+        rows, predictor = fitted(subject, job, Path(name))
+        _same_when_loaded(subject, predictor, rows, job, Path(name))
+
+
+def predict_again(subject: Subject[Any], given: fresh.Arrays) -> fresh.Arrays:
+    """In the new process: load the model and predict the rows, both found by ``given``."""
+    folder = Path(_text(given["folder"]))
+    rows = _rows(subject, _text(given["rows"]), folder)
+    with _quiet():
+        return _answers(loaded(subject, folder), rows)
+
+
+def loaded(subject: Subject[Any], folder: Path) -> MultiModalPredictor:
+    """The model that :func:`fitted` saved into the folder."""
+    return MultiModalPredictor.load(folder / "model", plugins=[KIT, *subject.files])
+
+
+def fitted(
+    subject: Subject[Any], job: Job, folder: Path
+) -> tuple[pd.DataFrame, MultiModalPredictor]:
+    """Rows and the predictor fitted on them with their labels, saved as ``folder / "model"``."""
+    rows = _rows(subject, job.rows, folder)
+    labels = list(job.labels)
+    predictor = MultiModalPredictor(
+        label=labels[0] if len(labels) == 1 else labels,
+        problem_type=job.problem_type,
+        hyperparameters={**_BRIEF, **job.settings},
+        path=folder / "model",
+        verbosity=0,
+        plugins=[KIT, *subject.files],
+    )
+    return rows, predictor.fit(rows.assign(**job.labels), column_types=job.column_types)
+
+
+def _rows(subject: Subject[Any], target: str, folder: Path) -> pd.DataFrame:
+    module, _, function = target.partition(":")
+    rows: pd.DataFrame = getattr(importlib.import_module(module), function)(subject, folder)
+    return rows
+
+
+def _score(predictor: MultiModalPredictor, frame: pd.DataFrame) -> float:
+    (score,) = predictor.evaluate(frame).values()
+    return float(score)
+
+
+def _same_when_loaded(
+    subject: Subject[Any],
+    predictor: MultiModalPredictor,
+    rows: pd.DataFrame,
+    job: Job,
+    folder: Path,
+) -> None:
+    wanted = _answers(predictor, rows)
+    given = {"folder": _bytes(str(folder)), "rows": _bytes(job.rows)}
+    found = fresh.run(subject, "mm_core.testing.end_to_end:predict_again", given)
+    expect(
+        _text(found["answer"]) == _text(wanted["answer"]),
+        "saved and loaded in a new process, it predicts something else",
+    )
+    off = np.abs(found["embedding"] - wanted["embedding"]).max()
+    expect(off <= 1e-6, f"saved and loaded in a new process, embeddings differ by {off:.3g}")
+
+
+def _answers(predictor: MultiModalPredictor, frame: pd.DataFrame) -> fresh.Arrays:
+    answer = pd.DataFrame(predictor.predict(frame))
+    expect(len(answer) == len(frame), f"{len(answer)} answers for {len(frame)} rows")
+    return {
+        "answer": _bytes(json.dumps(answer.to_numpy().tolist(), default=str)),
+        "embedding": np.asarray(predictor.extract_embedding(frame)),
+    }
+
+
+def _bytes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def _text(array: np.ndarray) -> str:
+    return array.tobytes().decode()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Warnings of the product about the samples are not the point here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MMWarning)
+        yield

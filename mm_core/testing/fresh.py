@@ -1,0 +1,79 @@
+"""Do part of a check again in a new process, which knows only what was saved."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from mm_core.testing.outcome import CheckError
+from mm_core.testing.subject import Subject
+
+Arrays = dict[str, np.ndarray]
+
+_JOB, _GIVEN, _FOUND = "job.json", "given.safetensors", "found.safetensors"
+_SHOWN_LINES = 6
+
+
+def run(
+    subject: Subject[Any],
+    target: str,
+    given: Mapping[str, np.ndarray],
+    without: tuple[str, ...] = (),
+) -> Arrays:
+    """What ``target``, ``"module:function"`` of (subject, arrays), gives in a new process.
+
+    Args:
+        subject: found again there, by its key.
+        target: the function; it gives arrays too.
+        given: handed over in a file.
+        without: modules that cannot be imported there.
+
+    Raises:
+        CheckError: the process failed; with the end of what it said.
+    """
+    with tempfile.TemporaryDirectory(prefix="mm-check-") as name:
+        folder = Path(name)
+        job = {
+            "files": [str(file) for file in subject.files],
+            "key": subject.key,
+            "target": target,
+            "without": without,
+        }
+        (folder / _JOB).write_text(json.dumps(job))
+        arrays = {key: np.ascontiguousarray(value) for key, value in given.items()}
+        safetensors.numpy.save_file(arrays, folder / _GIVEN)
+        done = subprocess.run(
+            [sys.executable, "-m", "mm_core.testing.fresh", name], capture_output=True, text=True
+        )
+        if done.returncode:
+            said = "\n".join(done.stderr.strip().splitlines()[-_SHOWN_LINES:])
+            raise CheckError(f"in a new process it failed:\n{said}")
+        return safetensors.numpy.load_file(folder / _FOUND)
+
+
+def main(folder: Path) -> None:
+    """The new process."""
+    job = json.loads((folder / _JOB).read_text())
+    for name in job["without"]:
+        sys.modules[name] = None  # type: ignore[assignment]  # so that importing it fails
+    from mm_core.testing.kit import subject_of
+
+    subject = subject_of(job["key"], [Path(file) for file in job["files"]])
+    module, _, function = job["target"].partition(":")
+    found = getattr(importlib.import_module(module), function)(
+        subject, safetensors.numpy.load_file(folder / _GIVEN)
+    )
+    safetensors.numpy.save_file(found, folder / _FOUND)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

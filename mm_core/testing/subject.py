@@ -1,0 +1,92 @@
+"""What a check is given: a component, its settings, and the samples of its plugin."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+
+from pydantic import ValidationError
+
+from mm_core.api.config import Config
+from mm_core.api.errors import ConfigError
+from mm_core.api.samples import Samples, Trial
+from mm_core.api.specs import ComponentSpec
+from mm_core.plugins.loading import Plugin
+from mm_core.plugins.registry import Component, Registry
+
+SpecT = TypeVar("SpecT", bound=ComponentSpec)
+
+
+@dataclass(frozen=True)
+class Subject(Generic[SpecT]):
+    """One component as it is tried.
+
+    Attributes:
+        component: from the registry.
+        trial: its settings and known failures.
+        samples: of its plugin.
+        registry: everything installed, and the kit's own points.
+        files: one-file plugins, for processes that look again.
+    """
+
+    component: Component[SpecT]
+    trial: Trial
+    samples: Samples
+    registry: Registry
+    files: tuple[Path, ...] = ()
+
+    @property
+    def spec(self) -> SpecT:
+        """The component's record."""
+        return self.component.spec
+
+    @property
+    def key(self) -> list[Any]:
+        """What another process finds this subject by."""
+        return [self.component.plugin.name, self.spec.kind, self.spec.name, self.trial.settings]
+
+    @property
+    def config(self) -> Config:
+        """The settings of the trial."""
+        return self.component.config_class().read(self.trial.settings, where=self.component.id)
+
+    def configs(self) -> Iterator[Config]:
+        """The trial's settings, then the same with every other choice of every choosable one."""
+        base = self.config
+        yield base
+        for name, field in type(base).model_fields.items():
+            for choice in _choices(field.annotation):
+                if choice == getattr(base, name):
+                    continue
+                try:
+                    yield type(base).model_validate({**self.trial.settings, name: choice})
+                except (ValidationError, ConfigError):
+                    continue  # it does not go together with the other settings
+
+
+@dataclass(frozen=True)
+class PluginSubject:
+    """A plugin as a whole."""
+
+    plugin: Plugin
+    registry: Registry
+    samples: Samples
+
+
+def shown(config: Config) -> str:
+    """Settings that differ from the defaults, for messages."""
+    said = config.model_dump(exclude_defaults=True, mode="json")
+    return ", ".join(f"{name}={value}" for name, value in said.items()) or "default settings"
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    if annotation is bool:
+        return (False, True)
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return tuple(annotation)
+    return ()
