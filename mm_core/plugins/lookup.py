@@ -29,7 +29,7 @@ def unknown(
     prefix = name.split(":", 1)[0] if ":" in name else None
     broken = [problem for problem in problems if problem.name == prefix]
     suspects = broken if prefix else problems  # a short name may have come from any of them
-    causes = [f"\n    plugin {p.name!r} is not used: {p.error.message}" for p in suspects]
+    causes = [f"\n    not used: {p.error.message}" for p in suspects]
     if broken:
         remedies = [problem.error.remedy or "reinstall it" for problem in broken]
     else:

@@ -95,14 +95,11 @@ def test_trace_prints_each_call_with_plugin_and_result(
     assert any("core: mm_tasks()" in line and "name='binary'" in line for line in lines)
 
 
-_MEASURE = """
-import json, sys, time
-import mm_core.api
-start = time.process_time()
+_IMPORTED = """
+import json, sys
 from mm_core.plugins import Registry
 registry = Registry()
 print(json.dumps({
-    "seconds": time.process_time() - start,
     "plugins": len(registry.plugins),
     "problems": [problem.error.message for problem in registry.problems],
     "heavy": sorted({name.split(".")[0] for name in sys.modules} & {
@@ -111,18 +108,20 @@ print(json.dumps({
 """
 
 
-def measure(site: Path, environ: dict[str, str]) -> dict[str, object]:
+def imported(site: Path, environ: dict[str, str]) -> dict[str, object]:
+    """What a fresh process finds and imports."""
     environ = {**os.environ, "PYTHONPATH": str(site), **environ}
     done = subprocess.run(
-        [sys.executable, "-c", _MEASURE], env=environ, capture_output=True, text=True, check=True
+        [sys.executable, "-c", _IMPORTED], env=environ, capture_output=True, text=True, check=True
     )
     found: dict[str, object] = json.loads(done.stdout)
     return found
 
 
-def test_discovery_of_30_plugins_is_light_and_quick(
+def test_discovery_of_30_plugins_imports_nothing_heavy(
     site: Path, install: Callable[..., str]
 ) -> None:
+    # What it costs is measured by benchmarks/discovery.py.
     wanted = [f"fixture{i:02d}" for i in range(30)]
     for name in wanted:
         install(
@@ -130,15 +129,9 @@ def test_discovery_of_30_plugins_is_light_and_quick(
             INFO + "@hookimpl\ndef mm_fusion_heads():\n"
             "    return [FusionHeadSpec(name='x', target='torch.nn:Linear', summary='x')]\n",
         )
-    environ = {"MM_PLUGINS": ",".join(wanted)}
-    # Processor time, the best of three: others may use the machine, the first writes the bytecode.
-    runs = [measure(site, environ) for _ in range(3)]
-    assert runs[0]["plugins"] == 31
-    assert runs[0]["problems"] == []
-    assert runs[0]["heavy"] == []
-    seconds = [float(str(run["seconds"])) for run in runs]
-    assert min(seconds) < 0.1, seconds
+    found = imported(site, {"MM_PLUGINS": ",".join(wanted)})
+    assert found == {"plugins": 31, "problems": [], "heavy": []}
 
 
 def test_discovery_of_everything_installed_imports_nothing_heavy(site: Path) -> None:
-    assert measure(site, {})["heavy"] == []
+    assert imported(site, {})["heavy"] == []
