@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
@@ -25,7 +26,8 @@ CORE = "core"
 def sources() -> dict[str, Path]:
     """Plugin name -> folder of its distribution; ``core`` is the repository itself."""
     found = {CORE: ROOT}
-    for file in sorted(ROOT.glob("plugins/*/pyproject.toml")):
+    files = [*ROOT.glob("plugins/*/pyproject.toml"), *ROOT.glob("contrib/*/pyproject.toml")]
+    for file in sorted(files):
         project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
         for name in project["entry-points"]["mm_core.plugins"]:
             found[name] = file.parent
@@ -101,9 +103,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Environment:
-    """Where an environment may be made."""
-    return Environment(tmp_path / "environment")
+def environment(tmp_path: Path) -> Iterator[Environment]:
+    """Where an environment may be made; it is removed at once, for some take gigabytes."""
+    environment = Environment(tmp_path / "environment")
+    yield environment
+    shutil.rmtree(environment.folder, ignore_errors=True)
 
 
 @pytest.fixture

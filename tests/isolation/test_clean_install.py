@@ -11,6 +11,7 @@ import pytest
 
 HERE = Path(__file__).parent
 HEAVY = {"image": ["timm", "torchvision"], "text": ["transformers"]}
+READS_CELLS = ("image", "tabular", "text")
 
 
 @pytest.mark.slow
@@ -26,7 +27,8 @@ def test_plugin_in_a_clean_environment(plugin_name, wheel, environment, tmp_path
     assert there["plugins"] == sorted(["core", plugin_name])
     assert there["problems"] == []
     assert there["heavy"] == HEAVY.get(plugin_name, [])
-    environment.python(HERE / "fit.py", plugin_name, tmp_path)
-    environment.python(HERE / "load.py", tmp_path)
-    inspected = environment.run("mm", "inspect", tmp_path / "model")
-    assert plugin_name in inspected.stdout
+    checked = environment.mm("plugins", "check", plugin_name)["checks"]
+    assert {one["result"] for one in checked} <= {"passed", "xfailed"}
+    if plugin_name in READS_CELLS:
+        environment.python(HERE / "fit.py", plugin_name, tmp_path)
+        environment.python(HERE / "load.py", tmp_path)
