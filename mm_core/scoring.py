@@ -75,7 +75,7 @@ class Metrics:
             return name
         metric = self._registry.get(MetricSpec, name)
         same_plugin = metric.plugin.name == task.plugin.name
-        if same_plugin and metric.spec.name not in task.spec.metrics:
+        if same_plugin and not {metric.id, metric.spec.name} & set(task.spec.metrics):
             raise ConfigError(
                 f"metric {name!r} is not defined for {task.spec.name}",
                 plugin=task.id,

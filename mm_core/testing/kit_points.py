@@ -30,7 +30,7 @@ from mm_core.api import (
 )
 from mm_core.api.nn import Backbone, BackboneContext, Features
 
-WIDTH = 8
+WIDTH = 32
 """Numbers in a cell."""
 
 SIDES = ("left", "right")

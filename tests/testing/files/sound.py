@@ -1,0 +1,362 @@
+"""A one-file plugin that keeps every rule; the tests break one at a time by changing its text."""
+
+import hashlib
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field as Setting
+from torch import nn
+
+from mm_core.api import (
+    BackboneSpec,
+    BadCell,
+    CheckpointMiss,
+    CheckpointSourceSpec,
+    Config,
+    Decoded,
+    Detection,
+    Encoded,
+    Exporter,
+    ExporterSpec,
+    ExportReport,
+    FitResult,
+    Fitter,
+    FitterSpec,
+    FusionHeadSpec,
+    InputBatch,
+    LabelError,
+    MetricSpec,
+    ModalitySpec,
+    PluginInfo,
+    PresetSpec,
+    Processor,
+    ProcessorSpec,
+    SampleColumn,
+    SampleLabel,
+    Samples,
+    State,
+    Task,
+    TaskSpec,
+    Trial,
+    hookimpl,
+)
+from mm_core.api.nn import Backbone, Features, Fused, FusionHead
+
+SAMPLES = Samples(
+    columns=(
+        SampleColumn(
+            "beats",
+            "list",
+            [None if i == 4 else " ".join(str(i + j) for j in range(1 + i % 5)) for i in range(24)],
+            broken=("12 x 4",),
+            name="pulse",
+        ),
+    ),
+    labels=(SampleLabel("parity", {"even": [i % 3 == 0 for i in range(24)]}),),
+    trials=(Trial("backbone", "mean", {"width": 6}),),
+)
+
+
+@hookimpl
+def mm_plugin_info():
+    return PluginInfo(api=(1, 0), summary="Keeps every rule.", samples="sound:SAMPLES")
+
+
+@hookimpl
+def mm_modalities():
+    return [
+        ModalitySpec(
+            name="beats",
+            summary="Integers in a row.",
+            detector="sound:detect",
+            kinds=("list", "none"),
+            processor="sound:split",
+            backbone="sound:mean",
+        )
+    ]
+
+
+@hookimpl
+def mm_processors():
+    return [
+        ProcessorSpec(
+            name="split", summary="Padded numbers.", target="sound:Split", modalities=("beats",)
+        )
+    ]
+
+
+@hookimpl
+def mm_backbones():
+    return [
+        BackboneSpec(
+            name="mean",
+            summary="A layer, then the mean over beats.",
+            target="sound:Mean",
+            config="sound:MeanConfig",
+            modalities=("beats",),
+            provides=("pooled", "tokens"),
+        )
+    ]
+
+
+@hookimpl
+def mm_fusion_heads():
+    return [
+        FusionHeadSpec(
+            name="gate", summary="Gated sum.", target="sound:Gate", config="sound:GateConfig"
+        )
+    ]
+
+
+@hookimpl
+def mm_tasks():
+    return [
+        TaskSpec(
+            name="parity",
+            summary="One of two.",
+            target="sound:Parity",
+            metrics=("sound:hits",),
+            default_metric="sound:hits",
+        )
+    ]
+
+
+@hookimpl
+def mm_metrics():
+    return [
+        MetricSpec(
+            name="hits",
+            summary="Share of right answers.",
+            target="sound:Hits",
+            needs="labels",
+            higher_is_better=True,
+        )
+    ]
+
+
+@hookimpl
+def mm_fitters():
+    return [FitterSpec(name="adam", summary="Some epochs of Adam.", target="sound:Adam")]
+
+
+@hookimpl
+def mm_checkpoints():
+    return [
+        CheckpointSourceSpec(
+            name="shelf", summary="Empty.", target="sound:find", backbones=("sound:mean",)
+        )
+    ]
+
+
+@hookimpl
+def mm_presets():
+    return [
+        PresetSpec(name="wide", summary="Wider.", components=("sound:mean",), values={"width": 12})
+    ]
+
+
+@hookimpl
+def mm_exporters():
+    return [ExporterSpec(name="graph", summary="torch.export.", target="sound:Graph")]
+
+
+class MeanConfig(Config):
+    width: int = Setting(default=8, description="features")
+
+
+class GateConfig(Config):
+    dim: int = Setting(default=8, description="width")
+    softmax: bool = Setting(default=True, description="shares that sum to one")
+
+
+def detect(sample):
+    def is_list(value):
+        return isinstance(value, str) and all(part.isdecimal() for part in value.split(" "))
+
+    if sample.values and sum(map(is_list, sample.values)) > 0.8 * len(sample.values):
+        return Detection("list", 0.8, "integers in a row")
+    return None
+
+
+class Split(Processor):
+    def fit(self, table):
+        lengths = [len(str(c).split(" ")) for c in table.frame[self.fields[0].column].dropna()]
+        self.longest = max(lengths, default=1)
+
+    def encode(self, table):
+        present = np.zeros(len(table), dtype=bool)
+        beats = [np.zeros(0, dtype=np.float32)] * len(table)
+        bad = []
+        column = self.fields[0].column
+        for row, cell in enumerate(table.frame[column]):
+            if not isinstance(cell, str):
+                continue
+            try:
+                beats[row] = np.array(cell.split(" ")[: self.longest], dtype=np.float32) / 10
+                present[row] = True
+            except ValueError:
+                bad.append(BadCell(row, column, cell, "no integers"))
+        return Encoded({"beats": beats}, present, bad=bad)
+
+    def batch(self, encoded, rows, augment=None, targets=None):
+        found = [encoded.arrays["beats"][row] for row in rows]
+        width = max(1, *map(len, found))
+        beats = np.zeros((len(rows), width), dtype=np.float32)
+        mask = np.zeros((len(rows), width), dtype=bool)
+        for place, values in enumerate(found):
+            beats[place, : len(values)] = values
+            mask[place, : len(values)] = True
+        if augment is not None:
+            beats += 0.01 * augment.normal(size=beats.shape).astype(np.float32)
+        return InputBatch({"beats": beats, "mask": mask}, encoded.present[rows])
+
+    @property
+    def info(self):
+        return {"longest": self.longest}
+
+    def state(self):
+        return State({"longest": self.longest})
+
+    @classmethod
+    def from_state(cls, config, fields, state):
+        processor = cls(config, fields)
+        processor.longest = state.values["longest"]
+        return processor
+
+
+class Mean(Backbone):
+    def __init__(self, config, context):
+        super().__init__(config, context)
+        self.first = nn.Linear(1, config.width)
+        self.last = nn.Linear(config.width, config.width)
+
+    @property
+    def dims(self):
+        return {"pooled": self.config.width, "tokens": self.config.width}
+
+    def forward(self, inputs):
+        (arrays,) = inputs.values()
+        mask = arrays["mask"]
+        tokens = self.last(torch.tanh(self.first(arrays["beats"][:, :, None])))
+        real = tokens.masked_fill(~mask[:, :, None], 0.0)
+        pooled = real.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+        return Features(pooled=pooled, tokens=tokens, mask=mask)
+
+    def stages(self):
+        return [self.first, self.last]
+
+
+class Gate(FusionHead):
+    def __init__(self, config, inputs, output_dim):
+        super().__init__(config, inputs, output_dim)
+        self.dim = config.dim
+        self.auxiliary_weight = 0.1
+        names = sorted(inputs)
+        self.project = nn.ModuleDict({n: nn.Linear(inputs[n]["pooled"], config.dim) for n in names})
+        self.score = nn.ModuleDict({n: nn.Linear(config.dim, 1) for n in names})
+        self.own = nn.ModuleDict({n: nn.Linear(config.dim, output_dim) for n in names})
+        self.nothing = nn.Parameter(torch.zeros(config.dim))
+
+    def forward(self, features, present):
+        names = list(self.project)
+        there = torch.stack([present[name] for name in names], dim=1)
+        filled = {n: torch.where(present[n][:, None], features[n].pooled, 0.0) for n in names}
+        hidden = {n: torch.tanh(self.project[n](filled[n])) for n in names}
+        scores = torch.cat([self.score[n](hidden[n]) for n in names], dim=1)
+        scores = scores.masked_fill(~there, -1e4)
+        shares = torch.softmax(scores, dim=1) if self.config.softmax else torch.sigmoid(scores)
+        shares = shares.masked_fill(~there, 0.0)
+        stacked = torch.stack([hidden[n] for n in names], dim=1)
+        pooled = (shares[:, :, None] * stacked).sum(dim=1)
+        pooled = torch.where(there.any(dim=1, keepdim=True), pooled, self.nothing)
+        return Fused(
+            pooled=pooled,
+            per_input={n: self.own[n](hidden[n]) for n in names},
+            gates={n: shares[:, i] for i, n in enumerate(names)},
+        )
+
+
+class Parity(Task):
+    def learn(self, targets):
+        self._check(targets)
+
+    def encode(self, targets):
+        self._check(targets)
+        return {"even": targets.iloc[:, 0].to_numpy().astype(np.int64)}
+
+    def _check(self, targets):
+        column = targets.iloc[:, 0]
+        rows = np.flatnonzero(column.isna())
+        if len(rows):
+            raise LabelError("a label is missing", column=column.name, rows=rows.tolist())
+
+    @property
+    def output_dim(self):
+        return 2
+
+    def loss(self, logits, targets, weight):
+        losses = nn.functional.cross_entropy(logits, targets["even"], reduction="none")
+        return (losses if weight is None else losses * weight).mean()
+
+    def decode(self, outputs, meta):
+        found = outputs["logits"].argmax(axis=1)
+        proba = torch.softmax(torch.from_numpy(outputs["logits"]), dim=1).numpy()
+        return Decoded(
+            pd.DataFrame({self.label[0]: found == 1}),
+            {"labels": found},
+            pd.DataFrame(proba, columns=[False, True]),
+        )
+
+    def truth(self, targets, needs):
+        return targets["even"]
+
+    def state(self):
+        return State()
+
+    @classmethod
+    def from_state(cls, config, label, state):
+        return cls(config, label)
+
+
+class Hits:
+    def __init__(self):
+        self.reset()
+
+    def update(self, truth, answer):
+        self.right += int((truth == answer).sum())
+        self.rows += len(truth)
+
+    def compute(self):
+        return self.right / self.rows
+
+    def reset(self):
+        self.right, self.rows = 0, 0
+
+
+class Adam(Fitter):
+    def fit(self, model, train, run):
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        for epoch in range(10):
+            train.set_epoch(epoch)
+            for batch in train:
+                optimizer.zero_grad()
+                model.loss(model(batch), batch).backward()
+                optimizer.step()
+        return FitResult([{"epoch": 10.0, "score": run.score()}], run.score(), "all epochs done")
+
+
+def find(name):
+    return CheckpointMiss(reason="the shelf is empty")
+
+
+class Graph(Exporter):
+    def check(self, model):
+        return [] if model.topology.fusion is None else ["several inputs"]
+
+    def export(self, model, path, sample):
+        start = time.monotonic()
+        state = model.topology.state_dict()
+        path.write_text("".join(hashlib.sha256(v.numpy()).hexdigest() for v in state.values()))
+        return ExportReport(path, 0.0, 1.0, time.monotonic() - start)

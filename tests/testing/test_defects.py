@@ -1,0 +1,83 @@
+"""The kit itself: a sound plugin passes, and each defect fails exactly one check, by its name."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from mm_core.testing.kit import cases
+from mm_core.testing.outcome import Case
+
+FILES = Path(__file__).with_name("files")
+SOUND = (FILES / "sound.py").read_text()
+NEW_PROCESSES = ("end_to_end", "after_saving", "new_process", "comes_back_from_its_state")
+
+
+def _defects():
+    spec = importlib.util.spec_from_file_location("defects", Path(__file__).with_name("defects.py"))
+    module = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules["defects"] = module
+    spec.loader.exec_module(module)
+    return module.DEFECTS
+
+
+DEFECTS = _defects()
+IDS = [defect.check for defect in DEFECTS]
+
+
+def _cases(text: str, folder: Path) -> list[Case]:
+    file = folder / "sound.py"
+    file.write_text(text)
+    return cases("sound", [file])
+
+
+def _broken(defect, folder: Path) -> list[Case]:
+    assert SOUND.count(defect.old) == 1, defect.old
+    return _cases(SOUND.replace(defect.old, defect.new), folder)
+
+
+def _slow(case: Case) -> bool:
+    return any(part in case.id for part in NEW_PROCESSES)
+
+
+def _expect_only(defect, chosen: list[Case]) -> None:
+    outcomes = {case.id: case.outcome() for case in chosen}
+    failed = {name: outcome.message for name, outcome in outcomes.items() if not outcome.good}
+    assert list(failed) == [defect.check], failed
+    assert defect.says in failed[defect.check]
+
+
+@pytest.mark.mm_plugin(str(FILES / "sound.py"))
+def test_a_sound_plugin(conformance_check):
+    conformance_check()
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=IDS)
+def test_a_defect_fails_its_own_check_only(defect, tmp_path):
+    """Of the checks in this process, and the defect's own."""
+    found = _broken(defect, tmp_path)
+    group = defect.check.split("-")[0]
+    near = [case for case in found if not _slow(case) or case.id == defect.check]
+    _expect_only(defect, [case for case in near if case.group.startswith(group)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("defect", DEFECTS, ids=IDS)
+def test_a_defect_fails_no_other_check_anywhere(defect, tmp_path):
+    _expect_only(defect, _broken(defect, tmp_path))
+
+
+def test_every_check_is_proved_by_a_defect(tmp_path):
+    shared = ("settings_go_through_json", "settings_are_described", "unknown_settings_are_refused")
+    proved = set(IDS)
+    unproved = [
+        case.id
+        for case in _cases(SOUND, tmp_path)
+        if case.id not in proved and case.check.name not in shared
+    ]
+    assert unproved == []
+    assert all(any(name in one for one in IDS) for name in shared)
