@@ -289,12 +289,13 @@ class MultiModalPredictor:
         """Read a saved model. Executes nothing that the folder brings.
 
         Raises:
-            ArtifactError: damaged, altered, or in need of plugins that are not installed.
+            ArtifactError: damaged, altered, or in need of plugins that are missing, broken or too
+                old (all of them are named).
+            PluginError: a one-file plugin that the model does not need cannot be used.
         """
         from mm_core.artifact.load import load
 
-        registry = registry_with(plugins)
-        loaded = load(Path(path), registry)
+        loaded = load(Path(path), _found(plugins))  # tells all that is wrong, a file's fault too
         recipe = loaded.model.recipe
         predictor = cls(label=recipe.data.label, path=path, verbosity=verbosity, plugins=plugins)
         predictor.problem_type = recipe.task.id
@@ -472,14 +473,16 @@ def registry_with(plugins: Sequence[str | Path]) -> Registry:
     Raises:
         PluginError: a one-file plugin cannot be used; it was asked for by name.
     """
-    if not plugins:
-        return default_registry()
-    registry = Registry(local=[Path(path) for path in plugins])
+    registry = _found(plugins)
     asked = {Path(path).stem for path in plugins}
     for problem in registry.problems:
         if problem.name in asked:
             raise problem.error
     return registry
+
+
+def _found(plugins: Sequence[str | Path]) -> Registry:
+    return Registry(local=[Path(path) for path in plugins]) if plugins else default_registry()
 
 
 def _check_choice(name: str, value: str) -> str:

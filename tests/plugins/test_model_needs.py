@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ArtifactError
+from mm_core.api import ArtifactError, PluginLoadError
 from mm_core.artifact.load import load
 from mm_core.plugins import Registry
 
@@ -77,7 +77,8 @@ def test_missing_third_party_plugin_is_named_by_its_distribution(model):
     )
 
 
-def test_missing_known_plugin_without_a_record_has_its_install_line(model):
+def test_missing_known_plugin_without_a_record_has_its_install_line(model, monkeypatch):
+    monkeypatch.setenv("MM_DISABLE_PLUGINS", "onnx")  # where it is installed after all
     alter(model, {PROCESSOR: "onnx:reader"})
     error = refused(model)
     assert (error.plugin, error.value) == ("onnx", ["onnx:reader"])
@@ -220,6 +221,29 @@ def test_everything_at_once_with_one_line_for_pip(model, install):
     ]
     assert "RuntimeError: on the rocks" in error.message
     assert len(error.message.splitlines()) == 7
+
+
+def test_a_broken_file_is_told_together_with_what_is_missing(model, tmp_path):
+    (tmp_path / "my_head.py").write_text("1 / 0")
+    alter(
+        model,
+        {PROCESSOR: "points:reader", BACKBONE: "my_head:net"},
+        [record("points", "mm-points", "1.0"), record("my_head", sha256="ab" * 32)],
+    )
+    with pytest.raises(ArtifactError) as caught:
+        MultiModalPredictor.load(model, plugins=[tmp_path / "my_head.py"])
+    assert caught.value.value == ["my_head:net", "points:reader"]
+    assert "ZeroDivisionError" in caught.value.message
+    assert caught.value.remedy == (
+        f"pip install 'mm-points>=1.0'; correct {(tmp_path / 'my_head.py').resolve()}"
+    )
+
+
+def test_a_broken_file_that_the_model_does_not_need_is_told_too(model, tmp_path):
+    (tmp_path / "my_head.py").write_text("1 / 0")
+    with pytest.raises(PluginLoadError) as caught:
+        MultiModalPredictor.load(model, plugins=[tmp_path / "my_head.py"])
+    assert caught.value.plugin == "my_head"
 
 
 @pytest.mark.parametrize(
