@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
@@ -14,6 +15,8 @@ from mm_core.api.config import Config
 from mm_core.api.errors import ConfigError
 from mm_core.api.samples import Samples, Trial
 from mm_core.api.specs import ComponentSpec
+from mm_core.plugins.doctor import examine
+from mm_core.plugins.findings import Diagnosis
 from mm_core.plugins.loading import Plugin
 from mm_core.plugins.registry import Component, Registry
 
@@ -74,6 +77,11 @@ class PluginSubject:
     plugin: Plugin
     registry: Registry
     samples: Samples
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """What the doctor finds."""
+        return examine(self.plugin.name)[0]
 
 
 def shown(config: Config) -> str:

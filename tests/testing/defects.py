@@ -204,7 +204,7 @@ DEFECTS = (
         "self.last = nn.Linear(config.width, config.width)\n"
         "        self.first.weight.register_hook(lambda g: g)\n"
         "        self.register_forward_pre_hook(\n"
-        "            lambda m, i: [p.requires_grad_(True) for p in m.first.parameters()] and None)\n",
+        "            lambda m, i: m.first.requires_grad_(True) and None)\n",
         "given a gradient",
     ),
     Defect(
