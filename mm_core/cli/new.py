@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mm_core.cli import options as opt
 from mm_core.cli.answer import Answer
 
 Kind = Annotated[
@@ -31,7 +32,13 @@ Author = Annotated[
 ]
 
 
-def new(kind: Kind, name: Name, out: Out = None, author: Author = None) -> Answer:
+def new(
+    kind: Kind,
+    name: Name,
+    out: Out = None,
+    author: Author = None,
+    as_json: opt.AsJson = False,
+) -> Answer:
     """Write a new plugin: a package that works, with tests, to be changed into your own.
 
     Example: mm plugins new modality geo-points
