@@ -12,6 +12,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging
@@ -36,7 +37,10 @@ _FOREIGN = frozenset(
 
 
 class HFText(Backbone):
-    """A pretrained (or tiny random) encoder, and one vector per row.
+    """A pretrained (or tiny random) encoder, and one vector per row, of mean 0 and variance 1.
+
+    Encoders differ in scale by orders of magnitude, and a new head learns little in a few epochs
+    from the small vectors of some (MiniLM's), hence the normalisation.
 
     Of an encoder-decoder (T5, BART) the encoder is taken. Weights are kept in float32 whatever the
     checkpoint holds. A pooler, which sentence vectors here do not pass, is dropped.
@@ -91,7 +95,8 @@ class HFText(Backbone):
         (arrays,) = inputs.values()
         tokens = self.encoder(**arrays).last_hidden_state
         mask = arrays["attention_mask"].bool()
-        return Features(pooled=self._pool(tokens, mask), tokens=tokens, mask=mask)
+        pooled = functional.layer_norm(self._pool(tokens, mask), tokens.shape[-1:])
+        return Features(pooled=pooled, tokens=tokens, mask=mask)
 
     def _pool(self, tokens: Tensor, mask: Tensor) -> Tensor:
         if self.pooling == "cls":

@@ -163,14 +163,22 @@ def test_half_precision_checkpoints_become_float32(tmp_path: Path) -> None:
 # ---- pooling
 
 
+def normalised(vectors: torch.Tensor) -> torch.Tensor:
+    """Each row with mean 0 and variance 1."""
+    centred = vectors - vectors.mean(dim=1, keepdim=True)
+    return centred / centred.std(dim=1, keepdim=True, correction=0)
+
+
 def test_pooling_is_the_first_token_or_the_mean(tmp_path: Path) -> None:
     checkpoint = save(FAMILIES["bert"](), tmp_path)
     by_first = HFText(HFTextConfig(), context(checkpoint))
     by_mean = HFText(HFTextConfig(pooling="mean"), context(checkpoint))
     found = features(by_first, arrays())
-    assert torch.equal(found.pooled, found.tokens[:, 0])
+    torch.testing.assert_close(found.pooled, normalised(found.tokens[:, 0]), atol=1e-3, rtol=0)
     mean = torch.stack([found.tokens[0].mean(0), found.tokens[1, :7].mean(0)])
-    torch.testing.assert_close(features(by_mean, arrays()).pooled, mean)
+    torch.testing.assert_close(
+        features(by_mean, arrays()).pooled, normalised(mean), atol=1e-3, rtol=0
+    )
     assert HFText(HFTextConfig(), context(architecture=by_mean.architecture)).pooling == "mean"
 
 
@@ -213,7 +221,7 @@ def test_minilm_gives_the_sentence_embeddings_of_transformers(
         hidden = reference(**tokens).last_hidden_state
     mask = tokens["attention_mask"].unsqueeze(-1)
     expected = (hidden * mask).sum(1) / mask.sum(1)
-    torch.testing.assert_close(found.pooled, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.pooled, normalised(expected), atol=1e-3, rtol=0)
     assert model.pooling == "mean"
     assert model.pretrained
 
