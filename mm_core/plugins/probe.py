@@ -31,6 +31,8 @@ MOST_CPU_MS = 50.0
 MOST_WAIT_MS = 1000.0
 """A light module that takes longer by the clock is slow too: it waits for something."""
 
+_CORE = str(Path(__file__).parents[1])
+
 _MARK = "mm_core_impl"
 """What ``@hookimpl`` leaves on a function."""
 
@@ -164,7 +166,7 @@ def _finding(code: str, error: PluginLoadError) -> Finding:
     """A loading error, with the line of the plugin that it came from."""
     cause = error.__cause__
     frames = [] if cause is None else traceback.extract_tb(cause.__traceback__)
-    theirs = [f for f in frames if not f.filename.startswith("<") and "/mm_core/" not in f.filename]
+    theirs = [f for f in frames if not f.filename.startswith(("<", _CORE))]
     place = f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
     message = error.value if isinstance(error.value, str) else error.message
     return Finding(code, f"{message}{place}", error.remedy or "correct the plugin")

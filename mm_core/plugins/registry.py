@@ -186,3 +186,22 @@ def _order(component: Component[Any]) -> tuple[str, tuple[str, ...]]:
 def default_registry() -> Registry:
     """What is installed, found and loaded once per process."""
     return Registry()
+
+
+def registry_with(plugins: Sequence[str | Path]) -> Registry:
+    """The installed components, and those of one-file plugins.
+
+    Raises:
+        PluginError: a one-file plugin cannot be used; it was asked for by name.
+    """
+    registry = found_with(plugins)
+    asked = {Path(path).stem for path in plugins}
+    for problem in registry.problems:
+        if problem.name in asked:
+            raise problem.error
+    return registry
+
+
+def found_with(plugins: Sequence[str | Path]) -> Registry:
+    """As :func:`registry_with`, a one-file plugin that cannot be used being one problem of all."""
+    return Registry(local=[Path(path) for path in plugins]) if plugins else default_registry()
