@@ -15,7 +15,6 @@ import pandas as pd
 
 from mm_core.api.contracts import Decoded, ExportReport, FitResult, Table
 from mm_core.api.errors import (
-    ColumnError,
     ConfigError,
     LabelError,
     MMWarning,
@@ -24,9 +23,9 @@ from mm_core.api.errors import (
 )
 from mm_core.api.specs import ExporterSpec, TaskSpec
 from mm_core.artifact.folder import check_folder
-from mm_core.data.align import align
+from mm_core.data.align import align, align_labelled, check_complete
 from mm_core.data.rows import Rows, read_rows
-from mm_core.plugins.registry import Registry, default_registry
+from mm_core.plugins.registry import found_with, registry_with
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.overrides import with_arguments
 from mm_core.recipe.recipe import Recipe
@@ -178,7 +177,8 @@ class MultiModalPredictor:
             verbosity=self.verbosity,
             deadline=None if time_limit is None else started + time_limit,
         )
-        _check_complete(rows.table, recipe)
+        used = [column for part in recipe.inputs.values() for column in part.columns]
+        check_complete(rows.table, used)
         train = self._labelled(rows.table, recipe)
         tuning = None if tuning is None else self._labelled(tuning, recipe)
         model, result = fit_model(
@@ -295,7 +295,9 @@ class MultiModalPredictor:
         """
         from mm_core.artifact.load import load
 
-        loaded = load(Path(path), _found(plugins))  # tells all that is wrong, a file's fault too
+        loaded = load(
+            Path(path), found_with(plugins)
+        )  # tells all that is wrong, a file's fault too
         recipe = loaded.model.recipe
         predictor = cls(label=recipe.data.label, path=path, verbosity=verbosity, plugins=plugins)
         predictor.problem_type = recipe.task.id
@@ -403,17 +405,8 @@ class MultiModalPredictor:
 
     def _labelled(self, table: Table, recipe: Recipe) -> Table:
         """Aligned inputs with the label and weight columns beside them."""
-        extra = [*recipe.data.label, *filter(None, [recipe.data.sample_weight])]
-        for name in recipe.data.label:
-            if name not in table.frame.columns:
-                raise LabelError(
-                    f"label column {name!r} is not in the data",
-                    column=name,
-                    remedy=f"columns: {', '.join(table.frame.columns[:20])}",
-                )
-        aligned = align(table, recipe.columns, extra, self._registry).frame
-        there = [name for name in extra if name in table.frame.columns]
-        return Table(pd.concat([aligned, table.frame[there]], axis=1), table.folder)
+        weight = recipe.data.sample_weight
+        return align_labelled(table, recipe.columns, recipe.data.label, weight, self._registry)
 
     def _aligned(self, table: Table) -> Table:
         data = self.recipe.data
@@ -467,40 +460,10 @@ def _names(label: Any) -> tuple[str, ...]:
     return names
 
 
-def registry_with(plugins: Sequence[str | Path]) -> Registry:
-    """The installed components, and those of one-file plugins.
-
-    Raises:
-        PluginError: a one-file plugin cannot be used; it was asked for by name.
-    """
-    registry = _found(plugins)
-    asked = {Path(path).stem for path in plugins}
-    for problem in registry.problems:
-        if problem.name in asked:
-            raise problem.error
-    return registry
-
-
-def _found(plugins: Sequence[str | Path]) -> Registry:
-    return Registry(local=[Path(path) for path in plugins]) if plugins else default_registry()
-
-
 def _check_choice(name: str, value: str) -> str:
     if value not in ("raise", "missing"):
         raise ConfigError(f"{name}={value!r}", value=value, remedy="use 'raise' or 'missing'")
     return value
-
-
-def _check_complete(table: Table, recipe: Recipe) -> None:
-    """Training rows have every column of the recipe."""
-    for part in recipe.inputs.values():
-        for column in part.columns:
-            if column not in table.frame.columns:
-                raise ColumnError(
-                    f"the recipe reads column {column!r}, which the training data lack",
-                    column=column,
-                    remedy="add it, or plan again for these data",
-                )
 
 
 def _several(given: Any) -> tuple[Any, ...]:

@@ -7,8 +7,10 @@ import re
 import warnings
 from collections.abc import Sequence
 
+import pandas as pd
+
 from mm_core.api.contracts import Table
-from mm_core.api.errors import ColumnError, MMWarning
+from mm_core.api.errors import ColumnError, LabelError, MMWarning
 from mm_core.plugins.registry import Registry
 from mm_core.schema.sample import sample_column
 from mm_core.schema.schema import ColumnPlan, Schema, detect
@@ -48,6 +50,42 @@ def align(table: Table, schema: Schema, known: Sequence[str], registry: Registry
         )
         frame = frame.assign(**dict.fromkeys(names))
     return Table(frame[[plan.name for plan in used]], table.folder)
+
+
+def align_labelled(
+    table: Table, schema: Schema, label: Sequence[str], weight: str | None, registry: Registry
+) -> Table:
+    """As :func:`align`, with the label columns, and the weight column if it is there, beside.
+
+    Raises:
+        LabelError: a label column is not in the data.
+    """
+    for name in label:
+        if name not in table.frame.columns:
+            raise LabelError(
+                f"label column {name!r} is not in the data",
+                column=name,
+                remedy=f"columns: {', '.join(table.frame.columns[:20])}",
+            )
+    extra = [*label, *filter(None, [weight])]
+    inputs = align(table, schema, extra, registry).frame
+    there = [name for name in extra if name in table.frame.columns]
+    return Table(pd.concat([inputs, table.frame[there]], axis=1), table.folder)
+
+
+def check_complete(table: Table, columns: Sequence[str]) -> None:
+    """Training rows have every column that the recipe reads.
+
+    Raises:
+        ColumnError: one is not there.
+    """
+    for name in columns:
+        if name not in table.frame.columns:
+            raise ColumnError(
+                f"the recipe reads column {name!r}, which the training data lack",
+                column=name,
+                remedy="add it, or plan again for these data",
+            )
 
 
 def _refuse_renamed(
