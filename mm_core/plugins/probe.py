@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import faulthandler
 import json
-import sys
 import time
 import traceback
 from dataclasses import asdict
@@ -200,7 +199,3 @@ def _no_samples(source: Source) -> Finding:
         f'PluginInfo(..., samples="{package}.samples:SAMPLES")',
         severity="advice",
     )
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
