@@ -34,7 +34,7 @@ class PluginCommands(LazyGroup):
         "show": Lazy("mm_core.cli.plugins:show", "Show one plugin, or one component, in full."),
         "check": Lazy("mm_core.cli.check:check", "Try a plugin against the rules of its contract."),
         "doctor": Lazy("mm_core.cli.doctor:doctor", "Look for what is wrong with each plugin."),
-        "new": Lazy("mm_core.cli.new:new", "Write a new plugin: a package that works and tests."),
+        "new": Lazy("mm_core.cli.new:new", "Write a new plugin: a package that works, with tests."),
         "schema": Lazy("mm_core.cli.schema:schema", "Write a JSON schema of all settings."),
     }
 

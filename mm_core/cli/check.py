@@ -27,7 +27,7 @@ Only = Annotated[
 def check(
     name: Name, plugin: opt.Plugins = None, only: Only = None, as_json: opt.AsJson = False
 ) -> Answer:
-    """Try each component of a plugin against the rules of its contract.
+    """Try a plugin against the rules of its contract, component by component.
 
     Exit code 1 where a rule is broken. Example: mm plugins check tabular
     """

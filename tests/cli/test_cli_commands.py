@@ -23,7 +23,7 @@ def test_entry(name, mm):
     assert inspect.getdoc(target).splitlines()[0].startswith(entry.summary[:-1])
     ran = mm(*name.split(), "--help")
     assert ran.code == 0
-    assert "--json" in ran.out
+    assert "--json" in ran.out or name == "plugins schema"  # whose answer is JSON
 
 
 def test_list_of_commands_imports_none_of_them(mm, monkeypatch):
