@@ -45,9 +45,9 @@ bench: env ## scores and seconds against hand-written loops; DATA=folder of data
 docs: env ## check that the documentation matches the code, and run its examples
 	$(PYTEST) tests/docs
 
-check-plugin: env ## the tests of one plugin: make check-plugin NAME=text
-	$(BIN)/mm plugins show $(NAME)
-	$(PYTEST) plugins/mm-$(NAME)
+check-plugin: env ## one plugin against the rules of its contract: make check-plugin NAME=text
+	$(BIN)/mm plugins doctor $(NAME)
+	$(BIN)/mm plugins check $(NAME)
 
 constraints: env ## write down the versions that this environment holds
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
