@@ -100,3 +100,40 @@ def _inside(value: Any, deep: int) -> Iterator[Any]:
             yield from _inside(inner, deep - 1)
     else:
         yield value
+
+
+class LowRank(nn.Module):
+    """A linear layer with an adapter beside it: ``W x + B A x``, B zero at first."""
+
+    def __init__(self, base: nn.Linear, rank: int = 2) -> None:
+        super().__init__()
+        self.base = base
+        self.down = nn.Linear(base.in_features, rank, bias=False)
+        self.up = nn.Linear(rank, base.out_features, bias=False)
+        nn.init.zeros_(self.up.weight)
+
+    @property
+    def weight(self) -> Tensor:
+        """The layer's own, whose dtype some networks read."""
+        return self.base.weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The layer's own."""
+        return self.base.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., in_features] -> [..., out_features]."""
+        found: Tensor = self.base(x) + self.up(self.down(x))
+        return found
+
+
+def adapt(module: nn.Module) -> dict[str, LowRank]:
+    """Put an adapter around every linear layer; gives them by the name of the layer."""
+    adapters = {}
+    for path, owner in list(module.named_modules()):
+        for name, child in list(owner.named_children()):
+            if type(child) is nn.Linear:
+                setattr(owner, name, LowRank(child))
+                adapters[f"{path}.{name}".lstrip(".")] = getattr(owner, name)
+    return adapters

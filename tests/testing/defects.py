@@ -208,6 +208,13 @@ DEFECTS = (
         "given a gradient",
     ),
     Defect(
+        "backbone-mean-takes_low_rank_adapters",
+        'tokens = self.last(torch.tanh(self.first(arrays["beats"][:, :, None])))\n',
+        "tokens = torch.tanh(self.first(arrays['beats'][:, :, None]))\n"
+        "        tokens = nn.functional.linear(tokens, self.last.weight, self.last.bias)\n",
+        "the adapter of last",
+    ),
+    Defect(
         "backbone-mean-runs_in_bfloat16",
         'mask = arrays["mask"]\n',
         'mask = arrays["mask"]\n'

@@ -17,6 +17,7 @@ from mm_core.testing import end_to_end
 from mm_core.testing.columns import columns_of, processor_of, settings_of, write_files
 from mm_core.testing.encoded_inputs import Inputs, answer, features, setup
 from mm_core.testing.networks import (
+    adapt,
     copied,
     expect_finite,
     expect_same,
@@ -125,6 +126,22 @@ def check_can_be_frozen(subject: Network) -> None:
     ids = {id(p) for p in last}
     moved = [n for n, p in backbone.named_parameters() if id(p) not in ids and p.grad is not None]
     expect(not moved, f"frozen, and given a gradient: {', '.join(moved[:5])}")
+
+
+def check_takes_low_rank_adapters(subject: Network) -> None:
+    """With an adapter around every linear layer (LoRA, arXiv 2106.09685) the adapters train."""
+    trial = setup(subject)
+    backbone = trial.build().train().requires_grad_(False)
+    adapters = adapt(backbone)
+    if not adapters:
+        return  # no linear layer
+    _backward(backbone, trial.inputs(trial.rows))
+    passed = [name for name, adapter in adapters.items() if adapter.up.weight.grad is None]
+    expect(
+        not passed,
+        f"no gradient reaches the adapter of {', '.join(passed[:5])}: call the layer, do not "
+        "compute with its weight",
+    )
 
 
 def check_forward_leaves_the_state_alone(subject: Network) -> None:
