@@ -10,7 +10,7 @@ Blocks, by what stands after the backticks:
                           ``...`` stands for anything; with ``about`` a number for any number
 
 ``# here: NAME`` in a file stands for that class or function of an earlier file of the page.
-A block behind ``<!-- not run: why -->``, and all between ``<!-- generated`` and ``<!-- end -->``,
+A block behind ``<!-- not run: why -->``, and all between ``<!-- generated:`` and ``<!-- end -->``,
 is left alone. ``mm`` and Python run in this process until something is installed: importing torch
 anew for each command would cost a minute.
 """
@@ -37,7 +37,7 @@ BLOCK = re.compile(
     r"(?P<left><!-- not run: [^>]+ -->\n)?^```(?P<kind>[a-z]+)(?P<options>[^\n]*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-GENERATED = re.compile(r"<!-- generated .*?<!-- end -->", re.DOTALL)
+GENERATED = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
 HERE = re.compile(r"^# here: (\w+)$", re.MULTILINE)
 
 PIP = f"""\

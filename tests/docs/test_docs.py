@@ -104,3 +104,9 @@ def test_commands_in_the_documentation_exist(page):
     targets = re.findall(r"`?make ([a-z-]+)", page.read_text(encoding="utf-8"))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_the_page_of_benchmarks_is_what_the_result_files_say():
+    from benchmarks.report import PAGE, page
+
+    assert PAGE.read_text(encoding="utf-8") == page()

@@ -14,3 +14,8 @@ GUIDES = Path(__file__).parents[2] / "docs" / "plugins"
 def test_the_tutorial_runs_from_top_to_bottom(tmp_path):
     run = follow(GUIDES / "tutorial.md", tmp_path)
     assert (run.folder / "answers.csv").exists()
+
+
+@pytest.mark.parametrize("page", ["fusion", "task"])
+def test_a_guide_runs_from_top_to_bottom(page, tmp_path):
+    follow(GUIDES / f"{page}.md", tmp_path)
