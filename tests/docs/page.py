@@ -10,7 +10,7 @@ Blocks, by what stands after the backticks:
                           ``...`` stands for anything; with ``about`` a number for any number
 
 ``# here: NAME`` in a file stands for that class or function of an earlier file of the page.
-A block behind ``<!-- not run: why -->``, and all between ``<!-- generated:`` and ``<!-- end -->``,
+``<!-- with: PAGE -->`` on a page writes the files of another one first. A block behind ``<!-- not run: why -->``, and all between ``<!-- generated:`` and ``<!-- end -->``,
 is left alone. ``mm`` and Python run in this process until something is installed: importing torch
 anew for each command would cost a minute.
 """
@@ -34,10 +34,12 @@ from typer.testing import CliRunner
 from mm_core.cli.app import app
 
 BLOCK = re.compile(
-    r"(?P<left><!-- not run: [^>]+ -->\n)?^```(?P<kind>[a-z]+)(?P<options>[^\n]*)\n(?P<text>.*?)^```$",
+    r"(?P<left><!-- not run: [^>]+ -->\n)?"
+    r"^```(?P<kind>[a-z]+)(?P<options>[^\n]*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
 GENERATED = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
+WITH = re.compile(r"<!-- with: (\S+) -->")
 HERE = re.compile(r"^# here: (\w+)$", re.MULTILINE)
 
 PIP = f"""\
@@ -88,7 +90,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 class Run:
-    """A page in a folder of its own, with ``mm``, ``python`` and a ``pip`` that needs no network."""
+    """A page in a folder of its own, with ``mm``, Python and a ``pip`` that needs no network."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "page"
@@ -161,6 +163,8 @@ class Run:
         with contextlib.chdir(self.folder):
             done = CliRunner(env=environ).invoke(app, shlex.split(line, comments=True)[1:])
         self.printed += done.output
+        if not isinstance(done.exception, SystemExit | None):
+            raise done.exception
         return done.exit_code
 
     def _shell(self, line: str) -> int:
@@ -184,6 +188,10 @@ class Run:
 def follow(page: Path, folder: Path) -> Run:
     """Do all that the page says."""
     run = Run(folder)
+    for other in WITH.findall(page.read_text(encoding="utf-8")):
+        for block in blocks(page.with_name(other)):
+            if block.option("file") is not None:
+                run.do(block)
     for block in blocks(page):
         try:
             run.do(block)

@@ -16,6 +16,6 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path):
     assert (run.folder / "answers.csv").exists()
 
 
-@pytest.mark.parametrize("page", ["fusion", "task"])
+@pytest.mark.parametrize("page", ["backbone", "fusion", "modality", "processor", "task", "testing"])
 def test_a_guide_runs_from_top_to_bottom(page, tmp_path):
     follow(GUIDES / f"{page}.md", tmp_path)
