@@ -159,6 +159,7 @@ def _same_when_loaded(
     folder: Path,
 ) -> None:
     wanted = _answers(predictor, rows)
+    _same_in_any_order(predictor, rows, wanted)
     given = {"folder": _bytes(str(folder)), "rows": _bytes(job.rows)}
     found = fresh.run(subject, "mm_core.testing.end_to_end:predict_again", given)
     expect(
@@ -167,6 +168,21 @@ def _same_when_loaded(
     )
     off = np.abs(found["embedding"] - wanted["embedding"]).max()
     expect(off <= 1e-6, f"saved and loaded in a new process, embeddings differ by {off:.3g}")
+
+
+def _same_in_any_order(
+    predictor: MultiModalPredictor, rows: pd.DataFrame, wanted: fresh.Arrays
+) -> None:
+    """Some rows, in another order, get the answers that they have among all."""
+    order = np.random.default_rng(0).permutation(len(rows))[: len(rows) // 2]
+    found = _answers(predictor, rows.iloc[order])
+    whole = json.loads(_text(wanted["answer"]))
+    expect(
+        json.loads(_text(found["answer"])) == [whole[row] for row in order],
+        "half of the rows, in another order, get other answers",
+    )
+    off = np.abs(found["embedding"] - wanted["embedding"][order]).max()
+    expect(off <= 1e-4, f"half of the rows, in another order: embeddings differ by {off:.3g}")
 
 
 def _answers(predictor: MultiModalPredictor, frame: pd.DataFrame) -> fresh.Arrays:

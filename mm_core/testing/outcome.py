@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-Result = Literal["passed", "failed", "xfailed", "xpassed"]
+Result = Literal["passed", "failed", "skipped", "xfailed", "xpassed"]
 
 _PREFIX = "check_"
 
 
 class CheckError(AssertionError):
     """A component does not keep its contract."""
+
+
+class NotTried(Exception):  # noqa: N818  # no error
+    """A rule does not apply to a component, or cannot be tried on it; says why."""
 
 
 def expect(holds: object, message: str) -> None:
@@ -43,9 +47,9 @@ class Outcome:
     """What came of a case.
 
     Attributes:
-        result: ``"xfailed"``: failed as its author said; ``"xpassed"``: passed although its author
-            said otherwise, which counts as a failure.
-        message: what is wrong, or the author's reason; empty where it passed.
+        result: ``"skipped"``: not tried; ``"xfailed"``: failed as its author said; ``"xpassed"``:
+            passed although its author said otherwise, which counts as a failure.
+        message: what is wrong, why it was not tried, or the author's reason; empty where it passed.
     """
 
     result: Result
@@ -54,7 +58,7 @@ class Outcome:
     @property
     def good(self) -> bool:
         """Whether nothing is to be done."""
-        return self.result in ("passed", "xfailed")
+        return self.result in ("passed", "skipped", "xfailed")
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ class Case:
         """Run it and say what came of it."""
         try:
             self()
+        except NotTried as reason:
+            return Outcome("skipped", str(reason))
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code; it is reported
             message = self.xfail or _said(error)
             return Outcome("failed" if self.xfail is None else "xfailed", message)

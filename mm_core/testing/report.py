@@ -9,7 +9,12 @@ from typing import Any
 
 from mm_core.testing.outcome import Case, Outcome
 
-_WORDS = {"failed": "FAIL", "xpassed": "FAIL", "xfailed": "expected failure"}
+_WORDS = {
+    "failed": "FAIL",
+    "xpassed": "FAIL",
+    "xfailed": "expected failure",
+    "skipped": "not tried",
+}
 
 
 def facts(outcomes: Sequence[tuple[Case, Outcome]]) -> dict[str, Any]:
@@ -31,8 +36,9 @@ def facts(outcomes: Sequence[tuple[Case, Outcome]]) -> dict[str, Any]:
 
 def group_lines(group: str, outcomes: Sequence[tuple[Case, Outcome]]) -> list[str]:
     """One component: how many rules it keeps, and each that it does not, with the rule."""
-    good = sum(outcome.result == "passed" for _, outcome in outcomes)
-    lines = [f"{group:<32} {good} of {len(outcomes)} rules kept"]
+    tried = [outcome for _, outcome in outcomes if outcome.result != "skipped"]
+    good = sum(outcome.result == "passed" for outcome in tried)
+    lines = [f"{group:<32} {good} of {len(tried)} rules kept"]
     for case, outcome in outcomes:
         if outcome.result != "passed":
             lines += [
@@ -55,6 +61,8 @@ def verdict(outcomes: Sequence[tuple[Case, Outcome]]) -> str:
     counts = Counter(outcome.result for _, outcome in outcomes)
     failed = counts["failed"] + counts["xpassed"]
     said = [f"{counts['passed']} passed", f"{failed} failed"]
+    if counts["skipped"]:
+        said.append(f"{counts['skipped']} not tried")
     if counts["xfailed"]:
         said.append(f"{counts['xfailed']} failed as expected")
     return ", ".join(said)
