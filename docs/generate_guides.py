@@ -48,12 +48,12 @@ def outline(target: str) -> str:
         if isinstance(node, ast.FunctionDef):
             first = min([node, *node.decorator_list], key=lambda one: one.lineno).lineno - 1
             lines[first : node.end_lineno] = _method(node, lines)
-    return "\n".join(lines).rstrip()
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip()
 
 
 def _method(node: ast.FunctionDef, lines: list[str]) -> list[str]:
     """Its lines without its body; none where it is private."""
-    if node.name.startswith("_") and node.name != "__init__":
+    if node.name.startswith("_") and not node.name.endswith("__"):
         return []
     first = min([node, *node.decorator_list], key=lambda one: one.lineno).lineno - 1
     if ast.get_docstring(node) is not None:

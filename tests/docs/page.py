@@ -10,15 +10,16 @@ Blocks, by what stands after the backticks:
                           ``...`` stands for anything; with ``about`` a number for any number
 
 ``# here: NAME`` in a file stands for that class or function of an earlier file of the page.
-``<!-- with: PAGE -->`` on a page writes the files of another one first. A block behind ``<!-- not run: why -->``, and all between ``<!-- generated:`` and ``<!-- end -->``,
-is left alone. ``mm`` and Python run in this process until something is installed: importing torch
-anew for each command would cost a minute.
+``<!-- with: PAGE -->`` on a page writes the files of another one first. A block behind
+``<!-- not run: why -->``, and all between ``<!-- generated:`` and ``<!-- end -->``, is left alone.
+``mm`` and Python run in this process: importing torch anew for each command would cost minutes.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import importlib
 import io
 import os
 import re
@@ -29,6 +30,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from mm_core.cli.app import app
@@ -92,14 +94,13 @@ def blocks(page: Path) -> Iterator[Block]:
 class Run:
     """A page in a folder of its own, with ``mm``, Python and a ``pip`` that needs no network."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder / "page"
         self.printed = ""
         self.files: list[Path] = []
-        self.installed = False
         tools, site, wheels = (folder / name for name in ("bin", "site", "wheels"))
         for made in (self.folder, tools, site, wheels):
-            made.mkdir()
+            made.mkdir(parents=True)
         (tools / "pip").write_text(PIP, encoding="utf-8")
         (tools / "pip").chmod(0o755)
         given = os.environ
@@ -113,13 +114,15 @@ class Run:
             "SITE": str(site),
             "WHEELS": str(wheels),
         }
+        monkeypatch.syspath_prepend(site)
+        monkeypatch.syspath_prepend(self.folder)
 
     def do(self, block: Block) -> None:
         """Write it, run it, or compare it."""
         if (name := block.option("file")) is not None:
             self._write(name, block.text, "w")
         elif (name := block.option("add-to")) is not None:
-            self._write(name, block.text, "a")
+            self._write(name, f"\n\n{block.text}", "a")
         elif block.kind == "python":
             self._python(block.text)
         elif block.kind == "console":
@@ -154,25 +157,23 @@ class Run:
         self.printed = ""
         lines = text.splitlines()
         for line in lines:
-            code = self._mm(line) if line.startswith("mm ") and not self.installed else None
-            code = self._shell(line) if code is None else code
+            code = self._mm(line) if line.startswith("mm ") else self._shell(line)
             assert (code != 0) == (fails and line == lines[-1]), f"{line}\n{self.printed[-8000:]}"
 
     def _mm(self, line: str) -> int:
-        environ = {"COLUMNS": self.environ["COLUMNS"]}
         with contextlib.chdir(self.folder):
-            done = CliRunner(env=environ).invoke(app, shlex.split(line, comments=True)[1:])
+            done = CliRunner(env=self.environ).invoke(app, shlex.split(line, comments=True)[1:])
         self.printed += done.output
         if not isinstance(done.exception, SystemExit | None):
             raise done.exception
         return done.exit_code
 
     def _shell(self, line: str) -> int:
-        self.installed |= line.startswith("pip install -e")
         done = subprocess.run(
             ["bash", "-c", line], cwd=self.folder, env=self.environ, capture_output=True, text=True
         )
         self.printed += done.stdout + done.stderr
+        importlib.invalidate_caches()  # it may have installed something
         return done.returncode
 
     def _compare(self, text: str, *, about: bool) -> None:
@@ -185,9 +186,9 @@ class Run:
             left = left[found.end() :]
 
 
-def follow(page: Path, folder: Path) -> Run:
+def follow(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Do all that the page says."""
-    run = Run(folder)
+    run = Run(folder, monkeypatch)
     for other in WITH.findall(page.read_text(encoding="utf-8")):
         for block in blocks(page.with_name(other)):
             if block.option("file") is not None:

@@ -81,14 +81,33 @@ def test_every_hook_has_a_test_of_its_name(hook):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    text = page.read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
-    missing = [
-        link
-        for link in links
-        if not link.startswith(("http:", "https:")) and not (page.parent / link).exists()
-    ]
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    links = re.findall(r"\]\(([^)\s]+)\)", prose)
+    missing = [link for link in links if not _leads_somewhere(page, link)]
     assert not missing
+
+
+def _leads_somewhere(page, link):
+    if link.startswith(("http:", "https:")):
+        return True
+    name, _, anchor = link.partition("#")
+    target = (page.parent / name) if name else page
+    return target.exists() and (not anchor or anchor in _anchors(target))
+
+
+def _anchors(page):
+    """The names by which GitHub links to the headings of a page."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_a_link_to_a_heading_that_is_gone_is_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# `mm_tasks() -> Sequence[TaskSpec]`\n\n```\n# no heading\n```\n")
+    assert _leads_somewhere(page, "#mm_tasks---sequencetaskspec")
+    assert not _leads_somewhere(page, "#no-heading")
+    assert not _leads_somewhere(page, "other.md#mm_tasks")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -101,7 +120,7 @@ def test_commands_in_the_documentation_exist(page):
         line.split()[1] for block in blocks for line in block.splitlines() if line.startswith("mm ")
     }
     assert used <= known
-    targets = re.findall(r"`?make ([a-z-]+)", page.read_text(encoding="utf-8"))
+    targets = re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
