@@ -29,10 +29,9 @@ are strings `"package.module:Name"`, imported when they are chosen. The plugin A
 {specs.API_VERSION[0]}.{specs.API_VERSION[1]}: a plugin loads where the major number is the same and
 its minor number is not above the core's.
 
-[CONTRIBUTING](../../CONTRIBUTING.md) writes a first plugin; `tests/plugins/files/toy.py` uses every
-hook in one file. `Target` is a string `"package.module:Name"`, `Name` a lower-case name,
-`ComponentId` an id `"plugin:name"`. The classes behind the targets are described in
-`mm_core/api/contracts.py` and `mm_core/api/nn.py`.
+[The tutorial](tutorial.md) writes a first plugin; [the guides](README.md) hold the classes behind
+the targets, with an example for each hook. `Target` is a string `"package.module:Name"`, `Name` a
+lower-case name, `ComponentId` an id `"plugin:name"`.
 """
 
 

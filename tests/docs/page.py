@@ -34,6 +34,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mm_core.cli.app import app
+from mm_core.plugins.registry import default_registry
 
 BLOCK = re.compile(
     r"(?P<left><!-- not run: [^>]+ -->\n)?"
@@ -173,7 +174,7 @@ class Run:
             ["bash", "-c", line], cwd=self.folder, env=self.environ, capture_output=True, text=True
         )
         self.printed += done.stdout + done.stderr
-        importlib.invalidate_caches()  # it may have installed something
+        _look_again()
         return done.returncode
 
     def _compare(self, text: str, *, about: bool) -> None:
@@ -189,6 +190,20 @@ class Run:
 def follow(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Do all that the page says."""
     run = Run(folder, monkeypatch)
+    try:
+        _follow(page, run)
+    finally:
+        _look_again()
+    return run
+
+
+def _look_again() -> None:
+    """What is installed may have changed."""
+    importlib.invalidate_caches()
+    default_registry.cache_clear()
+
+
+def _follow(page: Path, run: Run) -> None:
     for other in WITH.findall(page.read_text(encoding="utf-8")):
         for block in blocks(page.with_name(other)):
             if block.option("file") is not None:
@@ -198,4 +213,3 @@ def follow(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             run.do(block)
         except AssertionError as error:
             raise AssertionError(f"{page.name}:{block.line}\n{error}") from None
-    return run

@@ -40,6 +40,25 @@ def test_quickstart_runs_from_top_to_bottom(tmp_path):
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=tmp_path)
 
 
+def test_the_readme_runs(tmp_path, monkeypatch, small_table):
+    monkeypatch.chdir(tmp_path)
+    frame = small_table.rename(columns={"kind": "y"})
+    for name in ("train", "test", "new"):
+        frame.to_csv(f"{name}.csv", index=False)
+    (code,) = _python_blocks(ROOT / "README.md")
+    exec(code, {})
+
+
+def test_contributing_runs(tmp_path, monkeypatch, small_table):
+    monkeypatch.chdir(tmp_path)
+    head, use = _python_blocks(ROOT / "CONTRIBUTING.md")
+    (tmp_path / "my_head.py").write_text(head)
+    small_table.rename(columns={"kind": "y"}).to_csv("train.csv", index=False)
+    made = {}
+    exec(use, made)
+    assert made["predictor"].recipe.data.label == ("y",)
+
+
 def test_first_plugin_of_contributing_works(tmp_path, table_maker, random_weights):
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     code = re.search(r"<!-- test: first-plugin -->\n```python\n(.*?)```", text, re.DOTALL).group(1)
