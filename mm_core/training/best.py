@@ -49,6 +49,11 @@ class KeepBest(pl.Callback):
         self._waited = 0
         self.history: list[dict[str, float]] = []
         self.stopped = ""
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Stop after the batch that is being trained on."""
+        self._interrupted = True
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
@@ -61,9 +66,10 @@ class KeepBest(pl.Callback):
             self._finite_loss(trainer)
         if index + 1 in self._validate_after:
             self._validate(trainer)
-        if self._run.deadline is not None and time.monotonic() >= self._run.deadline:
-            self.stopped = "time_limit reached"
-            trainer.should_stop = True
+        if self._interrupted:
+            self._stop(trainer, "interrupted")
+        elif self._run.deadline is not None and time.monotonic() >= self._run.deadline:
+            self._stop(trainer, "time_limit reached")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if self._losses:  # stopped between two validations
@@ -126,8 +132,12 @@ class KeepBest(pl.Callback):
             return
         self._waited += 1
         if self._waited >= self._training.patience:
-            self.stopped = f"no better {self._run.metric} in {self._training.patience} validations"
-            trainer.should_stop = True
+            reason = f"no better {self._run.metric} in {self._training.patience} validations"
+            self._stop(trainer, reason)
+
+    def _stop(self, trainer: pl.Trainer, reason: str) -> None:
+        self.stopped = reason
+        trainer.should_stop = True
 
     def _remember(self) -> None:
         state = self._topology.state_dict()

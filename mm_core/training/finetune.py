@@ -18,6 +18,7 @@ from mm_core.api.errors import ConfigError
 from mm_core.api.nn import Batch, Topology
 from mm_core.recipe.recipe import TrainingConfig
 from mm_core.training.best import KeepBest
+from mm_core.training.interrupt import interruptible
 from mm_core.training.logs import LogSteps
 from mm_core.training.optimizer import learning_rate_factor, parameter_groups
 from mm_core.training.progress import BAR_FROM_VERBOSITY, ProgressReport
@@ -40,6 +41,9 @@ class Finetune(Fitter):
     ``ModelCheckpoint("folder", monitor="roc_auc", mode="max")``. A checkpoint holds
     the topology's weights under ``topology.``. A progress bar of Lightning takes the place of the
     product's.
+
+    Ctrl-C stops after the batch at hand: the best weights so far are kept and the fit returns. A
+    second Ctrl-C is a KeyboardInterrupt.
     """
 
     def fit(self, model: Topology, train: Batches, run: FitRun) -> FitResult:
@@ -75,7 +79,11 @@ class Finetune(Fitter):
                 enable_progress_bar=_has(run, ProgressBar),
                 use_distributed_sampler=False,
             )
-            trainer.fit(module, train_dataloaders=_Loader(train, module))
+            try:
+                with interruptible(best.interrupt):
+                    trainer.fit(module, train_dataloaders=_Loader(train, module))
+            except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
+                raise KeyboardInterrupt from error
         return best.finish()
 
 

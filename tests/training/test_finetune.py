@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
@@ -192,3 +194,33 @@ def _held_out(predictor, frame):
 
     classes = (frame["kind"] == "b").to_numpy().astype(int)
     return frame.iloc[split_rows(len(frame), None, classes, seed=0)[1]]
+
+
+class _CtrlC(pl.Callback):
+    def __init__(self, step, times):
+        self.step = step
+        self.times = times
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        if trainer.global_step == self.step:
+            for _ in range(self.times):
+                signal.raise_signal(signal.SIGINT)
+
+
+def test_one_interrupt_keeps_the_best_weights(small_table, fit_table):
+    found = signal.getsignal(signal.SIGINT)
+    settings = {"training.batch_size": 16, "training.epochs": 50}  # 4 steps an epoch
+    predictor = fit_table(small_table, hyperparameters=settings, callbacks=_CtrlC(10, times=1))
+    assert predictor.history["step"].tolist() == [4, 8, 11]
+    assert predictor._fitted.result.stopped == "interrupted"
+    scores = predictor.history["roc_auc"]
+    assert predictor._fitted.result.best_score == scores.max()
+    assert predictor.predict(small_table).notna().all()
+    assert signal.getsignal(signal.SIGINT) is found
+
+
+def test_two_interrupts_are_a_keyboard_interrupt(small_table, fit_table):
+    found = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit_table(small_table, callbacks=_CtrlC(1, times=2))
+    assert signal.getsignal(signal.SIGINT) is found
