@@ -46,8 +46,7 @@ def outline(target: str) -> str:
     lines = source.splitlines()
     for node in reversed(tree.body):
         if isinstance(node, ast.FunctionDef):
-            first = min([node, *node.decorator_list], key=lambda one: one.lineno).lineno - 1
-            lines[first : node.end_lineno] = _method(node, lines)
+            lines[_first(node) : node.end_lineno] = _method(node, lines)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip()
 
 
@@ -55,12 +54,17 @@ def _method(node: ast.FunctionDef, lines: list[str]) -> list[str]:
     """Its lines without its body; none where it is private."""
     if node.name.startswith("_") and not node.name.endswith("__"):
         return []
-    first = min([node, *node.decorator_list], key=lambda one: one.lineno).lineno - 1
+    first = _first(node)
     if ast.get_docstring(node) is not None:
         return lines[first : node.body[0].end_lineno]
     head = lines[first : node.body[0].lineno - 1] or lines[first : node.lineno]
     last = head[-1].rstrip()
     return [*head[:-1], last if last.endswith("...") else f"{last} ..."]
+
+
+def _first(node: ast.FunctionDef) -> int:
+    """Index of its first line, decorators included."""
+    return min([node.lineno, *(one.lineno for one in node.decorator_list)]) - 1
 
 
 def _hook(name: str) -> str:

@@ -59,6 +59,11 @@ def test_the_kit_tries_the_example_of_each_guide(name):
     assert set(checked) & set(written)
 
 
+def test_every_page_is_in_the_index():
+    index = PAGES["README"].read_text(encoding="utf-8")
+    assert {name for name in PAGES if f"]({name}.md)" not in index} == {"README"}
+
+
 def test_blocks_that_are_not_run_say_why():
     """All other blocks of Python and of commands are run, but for those that only name commands."""
     said = [
