@@ -304,16 +304,19 @@ class MultiModalPredictor:
         predictor._fitted = _Fitted(loaded.model, loaded.result)
         return predictor
 
-    def export(self, path: str | Path, format: str = "onnx", sample: Any = None) -> ExportReport:
+    def export(
+        self, path: str | Path, format: str = "onnx", sample: Any = None, **settings: Any
+    ) -> ExportReport:
         """Write the model in another form, by an exporter plugin.
 
         Args:
             path: file or folder to write.
             format: name of an exporter.
             sample: rows on which the export is compared with the original.
+            settings: of the exporter (``mm plugins show`` lists them).
         """
         component = self._registry.get(ExporterSpec, format)
-        exporter = component.load()(component.config_class()())
+        exporter = component.load()(component.config_class().read(settings, where=component.id))
         reasons = exporter.check(self._model)
         if reasons:
             raise ConfigError(

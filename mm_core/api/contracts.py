@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from mm_core.api.config import Config
-from mm_core.api.errors import BadCell
+from mm_core.api.errors import BadCell, LabelError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,13 +181,12 @@ class Processor(ABC):
 
     @abstractmethod
     def fit(self, table: Table) -> None:
-        """Learn from training rows."""
+        """Learn from training rows; what is learned goes into :meth:`state`."""
 
     @abstractmethod
     def encode(self, table: Table) -> Encoded:
         """Encode all rows at once; N rows in, N rows out, in order."""
 
-    @abstractmethod
     def batch(
         self,
         encoded: Encoded,
@@ -195,21 +194,29 @@ class Processor(ABC):
         augment: np.random.Generator | None = None,
         targets: dict[str, Any] | None = None,
     ) -> InputBatch:
-        """Arrays for the rows at these positions; ``augment`` is given in training only."""
+        """Arrays for the rows at these positions; ``augment`` is given in training only.
+
+        Unless overridden: the rows of each of ``encoded.arrays``, which are numpy arrays then.
+        """
+        arrays = {name: array[rows] for name, array in encoded.arrays.items()}
+        return InputBatch(arrays, encoded.present[rows])
 
     @property
     def info(self) -> Mapping[str, Any]:
         """JSON-able facts the backbone is built from: cardinalities, number of images, ..."""
         return {}
 
-    @abstractmethod
     def state(self) -> State:
-        """What :meth:`from_state` needs."""
+        """What :meth:`from_state` needs; unless overridden: nothing."""
+        return State()
 
     @classmethod
-    @abstractmethod
     def from_state(cls, config: Any, fields: Sequence[Field], state: State) -> Self:
-        """The fitted processor again, without the checkpoint."""
+        """The fitted processor again, without the checkpoint.
+
+        Unless overridden: a new one, which is right where ``fit`` learns nothing.
+        """
+        return cls(config, fields)
 
 
 # ---- labels, losses, answers -------------------------------------------------------------------
@@ -242,6 +249,30 @@ class Task(ABC):
     def __init__(self, config: Any, label: Sequence[str]) -> None:
         self.config = config
         self.label = tuple(label)
+
+    def complete(self, targets: pd.DataFrame) -> pd.DataFrame:
+        """The label columns, in the order of ``label``.
+
+        Raises:
+            LabelError: one is not there, or a label is missing.
+        """
+        for name in self.label:
+            if name not in targets.columns:
+                raise LabelError(
+                    f"there is no label column {name!r}",
+                    column=name,
+                    remedy=f"columns are: {', '.join(map(str, targets.columns))}",
+                )
+            rows = targets[name].isna().to_numpy().nonzero()[0].tolist()
+            if rows:
+                shown = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
+                raise LabelError(
+                    f"label {name!r} is missing in {len(rows)} row(s): {shown}",
+                    column=name,
+                    rows=rows,
+                    remedy=f"drop them: data.dropna(subset=[{name!r}])",
+                )
+        return targets[list(self.label)]
 
     @abstractmethod
     def learn(self, targets: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 
 class MMError(Exception):
@@ -111,6 +111,10 @@ class TrainingError(MMError):
     """Training cannot go on."""
 
 
+_SHOWN = 80
+"""Characters of a cell that a message shows."""
+
+
 @dataclass(frozen=True)
 class BadCell:
     """One cell that is there but cannot be read.
@@ -126,6 +130,12 @@ class BadCell:
     column: str
     value: str
     reason: str
+
+    @classmethod
+    def of(cls, row: int, column: str, cell: Any, reason: str) -> Self:
+        """Of the cell itself, whose text is cut to a length that can be read."""
+        text = repr(cell)
+        return cls(int(row), column, text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...", reason)
 
 
 class BadCellError(DataError):

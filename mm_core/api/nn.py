@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from mm_core.api.contracts import Task
+from mm_core.api.presence import run_present
 from mm_core.api.specs import Checkpoint
 
 __all__ = [
@@ -224,6 +225,28 @@ class Topology(nn.Module, ABC):
         self.backbone_inputs = dict(parts.backbone_inputs)
         self.fusion = parts.fusion
         self.task = parts.task
+
+    def presence(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Backbone name -> bool [B], where any of its inputs is present.
+
+        Args:
+            present: input name -> bool [B], as in :class:`Batch`.
+        """
+        return {
+            name: torch.stack([present[one] for one in inputs]).any(dim=0)
+            for name, inputs in self.backbone_inputs.items()
+        }
+
+    def run_backbones(self, batch: Batch) -> dict[str, Features]:
+        """Backbone name -> features of all rows, run on those that have any of its inputs.
+
+        Zeros stand in the others: nothing in an absent slot reaches an output or a gradient.
+        """
+        found = {}
+        for name, backbone in self.backbones.items():
+            inputs = {one: batch.inputs[one] for one in self.backbone_inputs[name]}
+            found[name] = run_present(cast("Backbone", backbone), inputs, batch.present)
+        return found
 
     @abstractmethod
     def encode(self, batch: Batch) -> Latents:

@@ -38,10 +38,12 @@ class SampleLabel:
     Attributes:
         task: name of the task.
         columns: name of label column -> two dozen labels or more, some of them equal.
+        inputs: how many inputs the task is tried with, 1 or 2 (a match has two sides).
     """
 
     task: str
     columns: Mapping[str, Sequence[Any]]
+    inputs: int = 1
 
 
 @dataclass(frozen=True)

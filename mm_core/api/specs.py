@@ -23,6 +23,15 @@ ComponentId = Annotated[
 ]
 
 
+ModalityName = Annotated[
+    str,
+    Field(
+        pattern=r"^([a-z0-9_-]+:)?[a-z0-9][a-z0-9_.-]*$",
+        description="a modality: 'plugin:name', or its name where it is unique",
+    ),
+]
+
+
 class Spec(BaseModel):
     """Base of all specs."""
 
@@ -79,7 +88,7 @@ class ProcessorSpec(ConfigurableSpec):
 
     kind: ClassVar[str] = "processor"
 
-    modalities: tuple[Name, ...] = Field(min_length=1, description="modalities it reads")
+    modalities: tuple[ModalityName, ...] = Field(min_length=1, description="modalities it reads")
 
 
 class CheckpointCard(Spec):
@@ -97,7 +106,7 @@ class BackboneSpec(ConfigurableSpec):
 
     kind: ClassVar[str] = "backbone"
 
-    modalities: tuple[Name, ...] = Field(min_length=1, description="modalities it reads")
+    modalities: tuple[ModalityName, ...] = Field(min_length=1, description="modalities it reads")
     provides: tuple[str, ...] = Field(
         default=("pooled",), description="features it gives: 'pooled', 'tokens', 'spatial', ..."
     )

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 import pluggy
+from pydantic import ValidationError
 
 from mm_core.api import hookspecs
 from mm_core.api.errors import IncompatiblePluginError, PluginLoadError
@@ -203,7 +204,18 @@ def _identities(spec: ComponentSpec) -> list[tuple[str, ...]]:
 
 
 def _cause(error: BaseException) -> str:
+    if isinstance(error, ValidationError):  # of a spec: the field, what stands there, what should
+        return "; ".join(f"{error.title}.{_wrong_field(one)}" for one in error.errors())
     return f"{type(error).__name__}: {error}"
+
+
+def _wrong_field(error: Any) -> str:
+    place = ".".join(map(str, error["loc"])) or "value"
+    if error["type"] == "missing":
+        return f"{place} is missing"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{place} = {error['input']!r} is not of the form {error['ctx']['pattern']}"
+    return f"{place} = {error['input']!r}: {error['msg']}"
 
 
 def _import_remedy(error: BaseException) -> str | None:

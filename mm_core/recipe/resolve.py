@@ -203,10 +203,11 @@ class _Resolver:
         component = self.registry.get(BackboneSpec, user.id or modality.spec.backbone)
         reads = component.spec.modalities
         for given in inputs:
-            if planned[given].modality.spec.name not in reads:
+            given_modality = planned[given].modality
+            if not {given_modality.id, given_modality.spec.name} & set(reads):
                 raise RecipeError(
                     f"backbones.{name} = {component.id} reads {', '.join(reads)}, "
-                    f"not {planned[given].modality.spec.name} (input {given!r})",
+                    f"not {given_modality.spec.name} (input {given!r})",
                     plugin=component.id,
                     remedy="choose another backbone (mm plugins list)",
                 )

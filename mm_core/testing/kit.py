@@ -93,8 +93,15 @@ def _cases(subject: Subject[Any]) -> list[Case]:
         modules = ("settings", *modules)
     checks = [check for name in modules for check in checks_in(_module(name))]
     _no_lost_xfail(subject.component.plugin, subject.trial.xfail, checks)
-    group = f"{spec.kind} {spec.name}"
+    group = f"{spec.kind} {spec.name}{_apart(subject)}"
     return [Case(group, check, subject, subject.trial.xfail.get(check.name)) for check in checks]
+
+
+def _apart(subject: Subject[Any]) -> str:
+    """What tells a trial from the others of its component."""
+    others = _trials(subject.component, subject.samples)
+    said = ", ".join(f"{name}={value}" for name, value in subject.trial.settings.items())
+    return f" ({said})" if len(others) > 1 else ""
 
 
 def _plugin_checks(plugin: Plugin) -> tuple[Check, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from mm_core.api.nn import (
     Parts,
     Topology,
 )
+from mm_core.api.presence import take
 
 _CUT = ("pooled", "tokens", "mask")
 """Fields of :class:`Features` that become latents, ``"<backbone>.<field>"``."""
@@ -46,14 +47,10 @@ class LateFusion(Topology):
 
     def encode(self, batch: Batch) -> Latents:
         """``"<backbone>.pooled"`` [B, D], ``".tokens"`` [B, T, D], ``".mask"`` bool [B, T]."""
-        present = self._present(batch.present)
         latents: Latents = {}
-        for name, backbone in self._backbones():
-            inputs = {one: batch.inputs[one] for one in self.backbone_inputs[name]}
-            if len(inputs) > 1:  # it runs where one is absent and another is not
-                inputs = {one: _blank(inputs[one], batch.present[one]) for one in inputs}
-            features = _run(backbone, inputs, present[name])
-            for part, value in zip(_CUT, _parts(features), strict=True):
+        for name, features in self.run_backbones(batch).items():
+            for part in _CUT:
+                value = getattr(features, part)
                 if value is not None:
                     latents[f"{name}.{part}"] = value
         return latents
@@ -86,11 +83,8 @@ class LateFusion(Topology):
             return fused.pooled
         return torch.cat([latents[f"{name}.pooled"] for name in self.backbones], dim=1)
 
-    def _backbones(self) -> list[tuple[str, Backbone]]:
-        return [(name, cast("Backbone", backbone)) for name, backbone in self.backbones.items()]
-
     def _fuse(self, latents: Latents, present: Mapping[str, Tensor]) -> Fused:
-        by_backbone = self._present(present)
+        by_backbone = self.presence(present)
         if self.fusion is None:
             ((name, rows),) = by_backbone.items()
             return Fused(pooled=latents[f"{name}.pooled"].masked_fill(~rows[:, None], 0.0))
@@ -104,20 +98,13 @@ class LateFusion(Topology):
         }
         return cast("Fused", self.fusion(features, by_backbone))
 
-    def _present(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Presence of each backbone [B], from the presence of its inputs."""
-        return {
-            name: torch.stack([present[one] for one in self.backbone_inputs[name]]).any(dim=0)
-            for name in self.backbones
-        }
-
     def _own_losses(self, per_input: Mapping[str, Tensor], batch: Batch) -> list[Tensor]:
         """Loss of each input's own answer over the rows that have it; none where no row has."""
         losses = []
-        for name, present in self._present(batch.present).items():
+        for name, present in self.presence(batch.present).items():
             rows = present.nonzero()[:, 0]
             if name in per_input and len(rows):
-                targets = {key: _take(value, rows) for key, value in batch.targets.items()}
+                targets = {key: take(value, rows) for key, value in batch.targets.items()}
                 weight = None if batch.weight is None else batch.weight[rows]
                 losses.append(self.task.loss(per_input[name][rows], targets, weight))
         return losses
@@ -142,62 +129,3 @@ def _only_width(backbones: Mapping[str, Backbone]) -> int:
             remedy="choose a backbone that provides 'pooled', or set a fusion head",
         )
     return backbone.dims["pooled"]
-
-
-def _run(backbone: Backbone, inputs: Mapping[str, Mapping[str, Any]], present: Tensor) -> Features:
-    """Features of all rows, from running the backbone on the present ones."""
-    if bool(present.all()):
-        return cast("Features", backbone(inputs))
-    rows = present.nonzero()[:, 0]
-    if len(rows) == 0:
-        return _nothing(backbone, present)
-    # BatchNorm cannot train on one row: it is given twice, and the second answer is dropped.
-    run = rows.repeat(2) if backbone.training and len(rows) == 1 else rows
-    found: Features = backbone({name: _select(arrays, run) for name, arrays in inputs.items()})
-    return _map(found, lambda value: _scatter(value[: len(rows)], rows, len(present)))
-
-
-def _blank(arrays: Mapping[str, Any], present: Tensor) -> dict[str, Any]:
-    """The arrays with zeros in absent rows."""
-    return {key: _fill(value, present) for key, value in arrays.items()}
-
-
-def _fill(values: Any, present: Tensor) -> Any:
-    if not isinstance(values, Tensor):
-        return values
-    return values.masked_fill(~present.view(-1, *[1] * (values.dim() - 1)), 0)
-
-
-def _nothing(backbone: Backbone, present: Tensor) -> Features:
-    """Zeros of the backbone's widths, and no token."""
-    n, dims, device = len(present), backbone.dims, present.device
-    features = Features()
-    if "pooled" in dims:
-        features.pooled = torch.zeros(n, dims["pooled"], device=device)
-    if "tokens" in dims:
-        features.tokens = torch.zeros(n, 1, dims["tokens"], device=device)
-        features.mask = torch.zeros(n, 1, dtype=torch.bool, device=device)
-    return features
-
-
-def _parts(features: Features) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    return features.pooled, features.tokens, features.mask
-
-
-def _map(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
-    pooled, tokens, mask = (None if part is None else change(part) for part in _parts(features))
-    return Features(pooled, tokens, mask)
-
-
-def _scatter(values: Tensor, rows: Tensor, n: int) -> Tensor:
-    """``values`` at ``rows`` of a tensor of ``n`` rows, zeros elsewhere."""
-    return values.new_zeros(n, *values.shape[1:]).index_copy(0, rows, values)
-
-
-def _select(arrays: Mapping[str, Any], rows: Tensor) -> dict[str, Any]:
-    return {key: _take(value, rows) for key, value in arrays.items()}
-
-
-def _take(values: Any, rows: Tensor) -> Any:
-    """Rows of a tensor, or of a list where rows are ragged."""
-    return values[rows] if isinstance(values, Tensor) else [values[row] for row in rows.tolist()]

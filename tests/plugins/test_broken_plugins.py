@@ -43,7 +43,7 @@ BROKEN = {
     ),
     "badspec": (
         INFO + "@hookimpl\ndef mm_tasks():\n    return [TaskSpec(name='Upper Case')]\n",
-        "mm_tasks failed: ValidationError",
+        "mm_tasks failed: TaskSpec.name = 'Upper Case' is not of the form",
     ),
 }
 

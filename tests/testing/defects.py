@@ -399,6 +399,12 @@ DEFECTS = (
         "in two parts",
     ),
     Defect(
+        "metric-hits-points_the_right_way",
+        "return self.right / self.rows\n",
+        "return 1 - self.right / self.rows if self.rows == 20 else self.right / self.rows\n",
+        "for perfect answers",
+    ),
+    Defect(
         "fitter-adam-learns_end_to_end",
         "optimizer.step()\n",
         "pass\n",

@@ -50,7 +50,7 @@ class Classification(Task):
         """
 
     def learn(self, targets: pd.DataFrame) -> None:
-        column = label_column(targets, self.label)
+        column = label_column(self, targets)
         if column.empty:
             raise LabelError(
                 f"label {column.name!r} has no rows", column=self.label[0], remedy="give some rows"
@@ -69,7 +69,7 @@ class Classification(Task):
             warn_of_odd_texts(self.label[0], classes, len(values))
 
     def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
-        column = label_column(targets, self.label)
+        column = label_column(self, targets)
         if column.empty:
             return {"class": np.zeros(0, dtype=np.int64)}
         values, kind = class_values(column)

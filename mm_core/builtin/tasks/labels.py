@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import Any, Literal, NoReturn
 
 import numpy as np
 import pandas as pd
 
+from mm_core.api.contracts import Task
 from mm_core.api.errors import LabelError, MetricError, MMWarning, TrainingError
 from mm_core.builtin.detect import MOST_NUMBERED_CLASSES
 
@@ -34,33 +34,19 @@ _MOMENTS = ("datetime64", "datetime", "date", "period")
 _INT64 = np.iinfo(np.int64)
 
 
-def label_column(targets: pd.DataFrame, label: Sequence[str]) -> pd.Series[Any]:
+def label_column(task: Task, targets: pd.DataFrame) -> pd.Series[Any]:
     """The one label column, without missing cells.
 
     Raises:
-        LabelError: there are several labels, or the column is absent, empty or incomplete.
+        LabelError: there are several labels, or the column is absent or incomplete.
     """
-    if len(label) != 1:
+    if len(task.label) != 1:
         raise LabelError(
-            f"this task predicts one label, and {len(label)} are given: {', '.join(label)}",
+            f"this task predicts one label, and {len(task.label)} are given: "
+            f"{', '.join(task.label)}",
             remedy="name one label column",
         )
-    name = label[0]
-    if name not in targets.columns:
-        raise LabelError(
-            f"there is no label column {name!r}",
-            column=name,
-            remedy=f"columns are: {', '.join(map(str, targets.columns))}",
-        )
-    column: pd.Series[Any] = targets[name]
-    missing = np.flatnonzero(column.isna().to_numpy())
-    if len(missing):
-        raise LabelError(
-            f"label {name!r} is missing in {len(missing)} row(s): {shown(missing)}",
-            column=name,
-            rows=missing.tolist(),
-            remedy=f"drop them: data.dropna(subset=[{name!r}])",
-        )
+    column: pd.Series[Any] = task.complete(targets)[task.label[0]]
     return column
 
 

@@ -122,7 +122,7 @@ class Regression(Task):
 
         A new array, in one piece of memory.
         """
-        column = label_column(targets, self.label)
+        column = label_column(self, targets)
         if isinstance(column.dtype, pd.CategoricalDtype):
             column = column.astype(column.cat.categories.dtype)
         if column.dtype.kind in "Mmc":

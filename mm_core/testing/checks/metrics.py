@@ -30,6 +30,26 @@ def check_forgets_when_reset(subject: Score) -> None:
     expect(math.isclose(whole, parts, abs_tol=1e-9), f"{whole} at once is {parts} in two parts")
 
 
+def check_points_the_right_way(subject: Score) -> None:
+    """Perfect answers score better than mixed-up ones."""
+    truth, _ = _views(subject.spec.needs)
+    perfect = _perfect(subject.spec.needs, truth)
+    order = np.random.default_rng(1).permutation(_N)
+    right, wrong = (_score(subject, truth, answer) for answer in (perfect, perfect[order]))
+    better = right > wrong if subject.spec.higher_is_better else right < wrong
+    expect(better, f"it is {right:.4g} for perfect answers and {wrong:.4g} for mixed-up ones")
+
+
+def _score(subject: Score, truth: np.ndarray, answer: np.ndarray) -> float:
+    metric = subject.component.load()()
+    metric.update(truth, answer)
+    return float(metric.compute())
+
+
+def _perfect(needs: str, truth: np.ndarray) -> np.ndarray:
+    return np.eye(2)[truth] * 0.98 + 0.01 if needs == "proba" else truth
+
+
 def _views(needs: str) -> tuple[Any, Any]:
     """Truth and answers of two classes, or numbers, as the core's tasks give them."""
     rng = np.random.default_rng(0)

@@ -13,8 +13,10 @@ import torch
 
 from mm_core.api.contracts import Decoded, State, Task
 from mm_core.api.errors import LabelError
+from mm_core.api.samples import SampleLabel
 from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.testing import end_to_end
+from mm_core.testing.kit_points import SIDES
 from mm_core.testing.outcome import CheckError, NotTried, expect
 from mm_core.testing.subject import Subject
 
@@ -138,20 +140,25 @@ def check_learns_end_to_end(subject: Component) -> None:
         end_to_end.repeated(_labels(subject)),
         subject.component.id,
         settings,
-        "mm_core.testing.checks.tasks:one_side",
+        "mm_core.testing.checks.tasks:sides",
     )
     end_to_end.learns(subject, job)
 
 
-def one_side(subject: Component, folder: Path) -> pd.DataFrame:
-    """One input for a fit."""
-    return end_to_end.points(end_to_end.repeated(_labels(subject)), ("left",))
+def sides(subject: Component, folder: Path) -> pd.DataFrame:
+    """As many inputs for a fit as the samples ask for."""
+    names = SIDES[: _sample(subject).inputs]
+    return end_to_end.points(end_to_end.repeated(_labels(subject)), names)
 
 
 def _labels(subject: Component) -> Mapping[str, Any]:
+    return _sample(subject).columns
+
+
+def _sample(subject: Component) -> SampleLabel:
     for label in subject.samples.labels:
         if label.task == subject.spec.name:
-            return label.columns
+            return label
     raise CheckError(f"the samples have no labels for {subject.spec.name}: give a SampleLabel")
 
 
