@@ -119,7 +119,8 @@ class Encoded:
     """One input of one frame, encoded once.
 
     Attributes:
-        arrays: whatever :meth:`Processor.batch` selects from; each entry is indexed by row.
+        arrays: whatever :meth:`Processor.batch` picks rows from; nothing else reads it. With the
+            batch that a processor has unless it overrides it: numpy arrays [N, ...].
         present: bool [N]; False where the row has nothing in this input.
         lengths: int [N], relative cost of a row, or None; rows of like length are batched together
             at prediction.

@@ -117,7 +117,8 @@ class BackboneSpec(ConfigurableSpec):
     alone: dict[str, Any] = Field(
         default_factory=dict,
         description="training values (without 'training.') that replace the task's preset where "
-        "this is the only backbone of the recipe, e.g. many short epochs for a table",
+        "all backbones of the recipe have some, e.g. many short epochs for a table; of several "
+        "the most epochs and patience count, and what else they agree on",
     )
 
 

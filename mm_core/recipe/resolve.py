@@ -88,6 +88,10 @@ class _Chosen:
     user: BackboneOverride
 
 
+_MOST = ("epochs", "patience")
+"""Training values of which networks that are trained together take the largest."""
+
+
 class _Resolver:
     """Fills the sections one after the other and notes the origin of each value."""
 
@@ -285,9 +289,13 @@ class _Resolver:
                 {k.removeprefix(TRAINING): v for k, v in preset.items() if k.startswith(TRAINING)},
             )
         ]
-        if len(backbones) == 1:
-            only = next(iter(backbones.values())).component
-            layers.append((f"backbone {only.id} alone", only.spec.alone))
+        components = {chosen.component.id: chosen.component for chosen in backbones.values()}
+        layers.append(
+            (
+                f"backbone {', '.join(components)} alone",
+                _alone([component.spec.alone for component in components.values()]),
+            )
+        )
         layers.append(("user", self.user.training))
         return self._layered("training", TrainingConfig, layers)
 
@@ -355,3 +363,24 @@ def _check_column(name: str, table: Table, *, is_label: bool) -> None:
         if near
         else f"columns: {', '.join(table.frame.columns[:20])}",
     )
+
+
+def _alone(wishes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What backbones ask for that are among themselves; nothing where one of them asks nothing.
+
+    Several new networks need their many epochs together too: the most epochs and patience of any,
+    and of the rest what they agree on.
+    """
+    if not all(wishes):
+        return {}
+    shared = {
+        key: value
+        for key, value in wishes[0].items()
+        if all(other.get(key) == value for other in wishes)
+    }
+    most = {
+        key: max(wish[key] for wish in wishes if key in wish)
+        for key in _MOST
+        if any(key in wish for wish in wishes)
+    }
+    return shared | most

@@ -215,7 +215,7 @@ def _unclaimed(sample: ColumnSample, registry: Registry) -> ColumnPlan:
     containers = sum(is_container(value) for value in sample.values)
     if containers:
         raise ColumnError(
-            f"column {sample.name!r} holds lists, dicts or arrays, and no installed plugin reads "
+            f"column {sample.name!r} holds lists, dicts or arrays, and no installed plugin claims "
             f"them (first: {_short(sample.values[0])})",
             column=sample.name,
             value=sample.values[0],

@@ -28,7 +28,7 @@ def test_plugin_in_a_clean_environment(plugin_name, wheel, environment, tmp_path
     assert there["problems"] == []
     assert there["heavy"] == HEAVY.get(plugin_name, [])
     checked = environment.mm("plugins", "check", plugin_name)["checks"]
-    assert {one["result"] for one in checked} <= {"passed", "xfailed"}
+    assert {one["result"] for one in checked} <= {"passed", "skipped", "xfailed"}
     if plugin_name in READS_CELLS:
         environment.python(HERE / "fit.py", plugin_name, tmp_path)
         environment.python(HERE / "load.py", tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,3 +143,19 @@ def test_custom_metrics_direction_names_and_recipes(small_table):
         predictor.evaluate(small_table, metrics=[lambda t, a: 1.0, lambda t, a: 2.0])
     with pytest.raises(MetricError, match="nan"):
         predictor.evaluate(small_table, metrics=[lambda t, a: float("nan")])
+
+
+def test_new_networks_get_their_many_epochs_together(small_table):
+    toy = Path(__file__).parents[1] / "plugins" / "files" / "toy.py"
+    both = small_table.assign(spot=[f"{i},{i + 1}" for i in range(len(small_table))])
+    recipe = MultiModalPredictor("kind", plugins=[toy]).plan(both)
+    assert set(recipe.backbones) == {"points", "tabular"}
+    assert recipe.training.epochs == 100  # of 3 and 100
+    assert "toy:linear" in recipe.origin("training.epochs")
+    assert "tabular:mlp" in recipe.origin("training.epochs")
+    assert recipe.training.batch_size == 32  # only one of them says another
+    reviews = [f"a review of some length, number {i}, by somebody" for i in range(len(both))]
+    with_text = MultiModalPredictor(
+        "kind", plugins=[toy], hyperparameters={"backbones.text.checkpoint": "random"}
+    ).plan(both.assign(review=reviews))
+    assert with_text.training.epochs == 10  # a network that asks for nothing is one of them

@@ -286,6 +286,12 @@ DEFECTS = (
         "reported are [(2, 'pulse')]",
     ),
     Defect(
+        "processor-split-raises_on_no_cell",
+        "if not isinstance(cell, str):\n",
+        "if not cell or cell is None or isinstance(cell, float):\n",
+        "AttributeError",
+    ),
+    Defect(
         "processor-split-gives_json_info",
         'return {"longest": self.longest}\n\n    def state',
         'return {"longest": {1: self.longest}}\n\n    def state',

@@ -78,6 +78,10 @@ def check_rows_are_independent(subject: Network) -> None:
             name: _cut(value[place : place + 1], alone[name]) for name, value in together.items()
         }
         where = f"row {row} alone instead of among {len(rows)}"
+        if "mask" in alone:
+            counts = [int(found["mask"].sum()) for found in (alone, _one(together, place))]
+            expect(counts[0] == counts[1], f"{where}: {counts[0]} real tokens, not {counts[1]}")
+            expect(counts[0] > 0, f"row {row} has no real token; the mask is True where one is")
         expect_same(_real(alone), _real(beside), where, 1e-4)
 
 
@@ -236,6 +240,10 @@ def _placed(cell: Any, column: SampleColumn, folder: Path) -> Any:
 
 def _backward(backbone: Backbone, inputs: Inputs) -> None:
     pull(_real(features(backbone, inputs))).backward()  # type: ignore[no-untyped-call]
+
+
+def _one(found: dict[str, Tensor], place: int) -> dict[str, Tensor]:
+    return {name: value[place : place + 1] for name, value in found.items()}
 
 
 def _cut(value: Tensor, like: Tensor) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,22 @@ from mm_core.testing.outcome import expect
 from mm_core.testing.subject import Subject
 
 Component = Subject[ProcessorSpec]
+_ODD: tuple[Any, ...] = (
+    [1, "a"],
+    [],
+    np.array([1.0, np.nan]),
+    {"a": 1},
+    b"\xff\x00",
+    "",
+    "\0",
+    "\ud800",
+    "x" * 100_000,
+    10**400,
+    1e308,
+    True,
+    datetime.datetime(1, 1, 1),
+    Decimal("NaN"),
+)
 _TORCH_FREE = ("torch", "torchvision")
 
 
@@ -147,6 +165,18 @@ def check_reports_broken_cells(subject: Component) -> None:
                 expect(bad == {(1, field.column)}, f"{where}: reported are {sorted(bad)}")
                 if len(trial.fields) == 1:
                     expect(not batch.present[1], f"{where}: the row is present")
+
+
+def check_raises_on_no_cell(subject: Component) -> None:
+    """Whatever a cell is, it is read or reported: nothing raises."""
+    with _tried(subject) as trial:
+        for field in trial.fields:
+            for cell in _ODD:
+                frame = trial.table.frame.head(3).astype({field.column: object})
+                frame.at[1, field.column] = cell
+                encoded = trial.encode(frame)
+                _expect_rows(f"{cell!r:.60}: present", encoded.present, 3)
+                trial.batch(encoded, [0, 1, 2])
 
 
 def check_gives_json_info(subject: Component) -> None:
