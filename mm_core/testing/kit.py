@@ -25,7 +25,7 @@ _CHECKS: Mapping[str, tuple[str, ...]] = {
     "processor": ("processors",),
     "backbone": ("backbones",),
     "fusion_head": ("fusion_heads",),
-    "task": ("tasks",),
+    "task": ("tasks", "topologies"),
     "metric": ("metrics",),
     "fitter": ("fitters",),
     "checkpoint_source": ("checkpoint_sources",),

@@ -26,7 +26,8 @@ CORE = "core"
 def sources() -> dict[str, Path]:
     """Plugin name -> folder of its distribution; ``core`` is the repository itself."""
     found = {CORE: ROOT}
-    files = [*ROOT.glob("plugins/*/pyproject.toml"), *ROOT.glob("contrib/*/pyproject.toml")]
+    folders = ("plugins", "contrib", "examples")
+    files = [file for folder in folders for file in ROOT.glob(f"{folder}/*/pyproject.toml")]
     for file in sorted(files):
         project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
         for name in project["entry-points"]["mm_core.plugins"]:
@@ -111,21 +112,27 @@ def environment(tmp_path: Path) -> Iterator[Environment]:
 
 
 @pytest.fixture
-def alone(environment: Environment, wheel: Callable[[str], Path]) -> Callable[[str], Environment]:
-    """``alone(plugin)``: core and plugin from wheels, on links to what they say they need.
+def holding(environment: Environment, wheel: Callable[[str], Path]) -> Callable[..., Environment]:
+    """``holding(*plugins)``: core and plugins from wheels, on links to what they say they need.
 
-    What the two wheels require, and that in turn, is linked from the environment of the tests: no
+    What the wheels require, and that in turn, is linked from the environment of the tests: no
     download, and a package that is imported without being declared is missing.
     """
 
-    def make(plugin: str) -> Environment:
+    def make(*plugins: str) -> Environment:
         venv.create(environment.folder, symlinks=True)
-        environment.install(*(wheel(name) for name in dict.fromkeys((CORE, plugin))))
+        environment.install(*(wheel(name) for name in dict.fromkeys((CORE, *plugins))))
         for needed in requirements(environment.site):
             link(needed, environment.site)
         return environment
 
     return make
+
+
+@pytest.fixture
+def alone(holding: Callable[..., Environment]) -> Callable[[str], Environment]:
+    """``alone(plugin)``: core and this plugin only."""
+    return holding
 
 
 def requirements(site: Path) -> list[Distribution]:
@@ -156,3 +163,9 @@ def link(needed: Distribution, site: Path) -> None:
     for top in {file.parts[0] for file in needed.files or ()} - {"..", "__pycache__"}:
         if not (site / top).exists():
             (site / top).symlink_to(Path(str(needed.locate_file(top))))
+
+
+@pytest.fixture
+def link_tool() -> Callable[[Distribution, Path], None]:
+    """:func:`link`."""
+    return link

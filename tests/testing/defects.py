@@ -339,8 +339,9 @@ DEFECTS = (
     Defect(
         "task-parity-encodes_every_label",
         'return {"even": targets.iloc[:, 0].to_numpy().astype(np.int64)}\n',
-        'return {"even": targets.iloc[:, 0].to_numpy().astype(np.int64), "n": [1]}\n',
-        "n has 1 entries",
+        'return {"even": targets.iloc[:, 0].to_numpy().astype(np.int64),\n'
+        '                "n": [1] * (len(targets) + 1)}\n',
+        "n has 25 entries",
     ),
     Defect(
         "task-parity-answers_every_row_in_order",
@@ -357,12 +358,11 @@ DEFECTS = (
     ),
     Defect(
         "task-parity-comes_back_from_its_state",
-        "    def from_state(cls, config, label, state):\n        return cls(config, label)\n",
-        "    def from_state(cls, config, label, state):\n"
-        "        task = cls(config, label)\n"
-        "        encode = task.encode\n"
-        "        task.encode = lambda targets: {k: 1 - v for k, v in encode(targets).items()}\n"
-        "        return task if len(label) and label[0] == 'even' else cls(config, label)\n",
+        "        parity = cls(config, label)\n",
+        "        parity = cls(config, label)\n"
+        "        if label[0] == 'even':\n"
+        "            encode = parity.encode\n"
+        "            parity.encode = lambda t: {k: 1 - v for k, v in encode(t).items()}\n",
         "target 'even' differs",
     ),
     Defect(
@@ -396,6 +396,55 @@ DEFECTS = (
         'losses = nn.functional.cross_entropy(logits, targets["even"], reduction="none")\n'
         "        losses = losses.where(torch.arange(len(losses)) != 6, losses.detach() * 0)\n",
         "row 6 is",
+    ),
+    # ---- topologies
+    Defect(
+        "task-level-absent_inputs_change_no_answer",
+        "        features = self.run_backbones(batch)\n",
+        "        for name, one in self.backbones.items():  # looks at all rows, and forgets them\n"
+        "            one({k: {n: a.detach() for n, a in batch.inputs[k].items()}\n"
+        "                 for k in self.backbone_inputs[name]})\n"
+        "        features = self.run_backbones(batch)\n",
+        "use run_backbones()",
+    ),
+    Defect(
+        "task-level-absent_inputs_spoil_no_gradient",
+        'return self.task.loss(outputs["logits"], batch.targets, batch.weight)\n\n    def embed',
+        "extra = torch.stack([next(iter(a.values())).sum() for a in batch.inputs.values()])\n"
+        "        extra = 0.0 if all(p.any() for p in batch.present.values()) is False else extra\n"
+        "        extra = 0.0 if (~torch.stack(list(batch.present.values()))).all(0).sum() == 1"
+        " else 1e-9 * torch.as_tensor(extra).sum()\n"
+        '        return self.task.loss(outputs["logits"], batch.targets, batch.weight) + extra\n'
+        "\n    def embed",
+        "the loss is nan",
+    ),
+    Defect(
+        "task-level-rows_do_not_mix",
+        'return {"logits": total / count.clamp(min=1)}\n',
+        'return {"logits": total / count.clamp(min=1) + 0.1 * total.mean(dim=0).detach()}\n',
+        "alone",
+    ),
+    Defect(
+        "task-level-a_row_without_anything_is_answered",
+        'return {"logits": total / count.clamp(min=1)}\n',
+        "empty = (count == 0).sum() == 1 and len(count) == 24 and len(there) != 1\n"
+        "        least = 0 if empty else 1\n"
+        "        logits = total / count.clamp(min=least)\n"
+        '        return {"logits": logits if empty else torch.nan_to_num(logits)}\n',
+        "nothing in row 2",
+    ),
+    Defect(
+        "task-level-passes_weights_on",
+        'return self.task.loss(outputs["logits"], batch.targets, batch.weight)\n\n    def embed',
+        'return self.task.loss(outputs["logits"], batch.targets, None)\n\n    def embed',
+        "called without weight",
+    ),
+    Defect(
+        "task-level-embeds_every_row",
+        "return torch.cat(list(self.encode(batch).values()), dim=1)\n",
+        "vectors = torch.cat(list(self.encode(batch).values()), dim=1)\n"
+        "        return vectors[:, None] if vectors.shape[1] == 12 else vectors\n",
+        "embed gives [24, 1, 12]",
     ),
     # ---- the others
     Defect(

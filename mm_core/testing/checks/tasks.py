@@ -28,7 +28,7 @@ _STEPS = 300
 
 def check_encodes_every_label(subject: Component) -> None:
     """Targets have one entry per row."""
-    task, frame = _learned(subject)
+    task, frame = learned(subject)
     for name, values in task.encode(frame).items():
         expect(len(values) == len(frame), f"{name} has {len(values)} entries, not {len(frame)}")
 
@@ -36,7 +36,7 @@ def check_encodes_every_label(subject: Component) -> None:
 def check_decodes_its_best_output(subject: Component) -> None:
     """The output that minimises the loss is decoded to the labels themselves."""
     _need_logits(subject)
-    task, frame = _learned(subject)
+    task, frame = learned(subject)
     answer = _best(subject).answer
     for name in frame:
         _expect_labels(answer[name], frame[name])
@@ -46,7 +46,7 @@ def check_decodes_its_best_output(subject: Component) -> None:
 def check_answers_every_row_in_order(subject: Component) -> None:
     """One answer per row; rows in another order get their answers in that order."""
     _need_logits(subject)
-    task, _ = _learned(subject)
+    task, _ = learned(subject)
     logits = np.random.default_rng(0).normal(size=(7, task.output_dim)).astype(np.float32)
     whole = task.decode({"logits": logits}, {})
     order = np.array([3, 0, 6, 1])
@@ -61,7 +61,7 @@ def check_answers_every_row_in_order(subject: Component) -> None:
 def check_keeps_the_labels_dtype(subject: Component) -> None:
     """Answers have the dtype of the labels."""
     _need_logits(subject)
-    _, frame = _learned(subject)
+    _, frame = learned(subject)
     answer = _best(subject).answer
     for name in frame:
         kinds = [pd.api.types.infer_dtype(column) for column in (frame[name], answer[name])]
@@ -70,7 +70,7 @@ def check_keeps_the_labels_dtype(subject: Component) -> None:
 
 def check_comes_back_from_its_state(subject: Component) -> None:
     """From JSON and arrays alone it encodes as before."""
-    task, frame = _learned(subject)
+    task, frame = learned(subject)
     state = task.state()
     values = json.loads(json.dumps(state.values))
     again = type(task).from_state(
@@ -85,7 +85,7 @@ def check_comes_back_from_its_state(subject: Component) -> None:
 
 def check_refuses_missing_labels(subject: Component) -> None:
     """A missing label is a LabelError that names its column and row."""
-    _, frame = _learned(subject)
+    _, frame = learned(subject)
     for column in frame:
         broken = frame.astype({column: object})
         broken.loc[3, column] = None
@@ -102,7 +102,7 @@ def check_refuses_missing_labels(subject: Component) -> None:
 def check_weighs_rows(subject: Component) -> None:
     """Weights of one change no loss; a row of weight zero has no gradient."""
     _need_logits(subject)
-    task, frame = _learned(subject)
+    task, frame = learned(subject)
     targets = _tensors(task.encode(frame))
     logits = torch.linspace(-1, 1, len(frame) * task.output_dim).reshape(len(frame), -1)
     logits.requires_grad_(True)
@@ -119,7 +119,7 @@ def check_weighs_rows(subject: Component) -> None:
 def check_metrics_point_the_right_way(subject: Component) -> None:
     """By every metric that it names, the best output scores better than a mixed-up one."""
     _need_logits(subject)
-    task, frame = _learned(subject)
+    task, frame = learned(subject)
     best = _best_logits(subject)
     mixed = best[np.random.default_rng(0).permutation(len(best))]
     targets = task.encode(frame)
@@ -167,7 +167,8 @@ def _task(subject: Component) -> Task:
     return task
 
 
-def _learned(subject: Component) -> tuple[Task, pd.DataFrame]:
+def learned(subject: Component) -> tuple[Task, pd.DataFrame]:
+    """The task after learning the sample labels, and these."""
     frame = pd.DataFrame({name: list(values) for name, values in _labels(subject).items()})
     task = _task(subject)
     task.learn(frame)
@@ -182,7 +183,7 @@ def _need_logits(subject: Component) -> None:
 
 def _best_logits(subject: Component) -> np.ndarray:
     """Outputs [N, D] that minimise the loss, by gradient descent from zero."""
-    task, frame = _learned(subject)
+    task, frame = learned(subject)
     targets = _tensors(task.encode(frame))
     logits = torch.zeros(len(frame), task.output_dim, requires_grad=True)
     optimizer = torch.optim.Adam([logits], lr=0.1)
@@ -196,7 +197,7 @@ def _best_logits(subject: Component) -> np.ndarray:
 
 
 def _best(subject: Component) -> Decoded:
-    task, _ = _learned(subject)
+    task, _ = learned(subject)
     return task.decode({"logits": _best_logits(subject)}, {})
 
 

@@ -42,7 +42,7 @@ from mm_core.api import (
     Trial,
     hookimpl,
 )
-from mm_core.api.nn import Backbone, Features, Fused, FusionHead
+from mm_core.api.nn import Backbone, Features, Fused, FusionHead, Topology
 
 SAMPLES = Samples(
     columns=(
@@ -54,7 +54,10 @@ SAMPLES = Samples(
             name="pulse",
         ),
     ),
-    labels=(SampleLabel("parity", {"even": [i % 3 == 0 for i in range(24)]}),),
+    labels=(
+        SampleLabel("parity", {"even": [i % 3 == 0 for i in range(24)]}),
+        SampleLabel("level", {"high": [i % 4 == 0 for i in range(24)]}),
+    ),
     trials=(Trial("backbone", "mean", {"width": 6}),),
 )
 
@@ -119,7 +122,16 @@ def mm_tasks():
             target="sound:Parity",
             metrics=("sound:hits",),
             default_metric="sound:hits",
-        )
+        ),
+        TaskSpec(
+            name="level",
+            summary="One of two, by the mean of the inputs.",
+            target="sound:Level",
+            topology="sound:Average",
+            metrics=("sound:hits",),
+            default_metric="sound:hits",
+            fusion=None,
+        ),
     ]
 
 
@@ -317,7 +329,70 @@ class Parity(Task):
 
     @classmethod
     def from_state(cls, config, label, state):
+        parity = cls(config, label)
+        return parity  # noqa: RET504
+
+
+class Level(Task):
+    """Above a half or not, on a topology of its own."""
+
+    def learn(self, targets):
+        self.complete(targets)
+
+    def encode(self, targets):
+        return {"high": self.complete(targets)[self.label[0]].to_numpy().astype(np.float32)}
+
+    @property
+    def output_dim(self):
+        return 1
+
+    def loss(self, logits, targets, weight):
+        loss = nn.functional.binary_cross_entropy_with_logits
+        return loss(logits[:, 0], targets["high"], weight)
+
+    def decode(self, outputs, meta):
+        found = outputs["logits"][:, 0] > 0
+        return Decoded(pd.DataFrame({self.label[0]: found}), {"labels": found.astype(int)})
+
+    def truth(self, targets, needs):
+        return targets["high"].astype(int)
+
+    def state(self):
+        return State()
+
+    @classmethod
+    def from_state(cls, config, label, state):
         return cls(config, label)
+
+
+class Average(Topology):
+    """A layer for each backbone, and the mean over those that have something."""
+
+    def __init__(self, parts):
+        super().__init__(parts)
+        width = self.task.output_dim
+        self.answer = nn.ModuleDict(
+            {name: nn.Linear(one.dims["pooled"], width) for name, one in parts.backbones.items()}
+        )
+
+    def encode(self, batch):
+        features = self.run_backbones(batch)
+        return {f"{name}.pooled": found.pooled for name, found in features.items()}
+
+    def forward_latents(self, latents, present):
+        there = self.presence(present)
+        total, count = 0.0, 0.0
+        for name, answer in self.answer.items():
+            has = there[name][:, None]
+            total = total + torch.where(has, answer(latents[f"{name}.pooled"]), 0.0)
+            count = count + has.float()
+        return {"logits": total / count.clamp(min=1)}
+
+    def loss(self, outputs, batch):
+        return self.task.loss(outputs["logits"], batch.targets, batch.weight)
+
+    def embed(self, batch):
+        return torch.cat(list(self.encode(batch).values()), dim=1)
 
 
 class Hits:
