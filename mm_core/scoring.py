@@ -65,7 +65,7 @@ class Metrics:
         return name
 
     def resolve(self, name: str, task: Component[TaskSpec]) -> str:
-        """The id of the metric of that name, if it fits the task.
+        """The id of the metric of that name, if it fits the task; its own plugin's comes first.
 
         Raises:
             UnknownComponentError: no such metric.
@@ -73,7 +73,9 @@ class Metrics:
         """
         if name.startswith(CUSTOM):
             return name
-        metric = self._registry.get(MetricSpec, name)
+        own = f"{task.plugin.name}:{name}"
+        ids = {component.id for component in self._registry.all(MetricSpec)}
+        metric = self._registry.get(MetricSpec, own if own in ids else name)
         same_plugin = metric.plugin.name == task.plugin.name
         if same_plugin and not {metric.id, metric.spec.name} & set(task.spec.metrics):
             raise ConfigError(

@@ -144,8 +144,15 @@ class TaskSpec(ConfigurableSpec):
         description="light function (LabelSample) -> Detection | None, asked when the problem "
         "type is not named; None: the task must be named",
     )
-    metrics: tuple[str, ...] = Field(default=(), description="metrics that fit, by name")
+    metrics: tuple[str, ...] = Field(
+        default=(), description="metrics that fit, by name or id; a name is the plugin's own first"
+    )
     default_metric: str = Field(description="metric shown, and used to choose the best epoch")
+    validation_metric: str | None = Field(
+        default=None,
+        description="metric that chooses the best epoch instead, such as a proper score where "
+        "ranks are shown",
+    )
     fusion: ComponentId | None = Field(
         default="core:concat_mlp", description="fusion head taken unless the recipe names another"
     )

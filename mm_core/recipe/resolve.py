@@ -308,10 +308,12 @@ class _Resolver:
                 remedy="name the label itself: label=..., --label",
             )
         metric = self.metrics.resolve(user.get("eval_metric", task.spec.default_metric), task)
-        choosing = self.metrics.resolve(user.get("validation_metric", metric), task)
+        # A user's metric of evaluation also chooses; else the task may have another one for that.
+        own = None if "eval_metric" in user else task.spec.validation_metric
+        choosing = self.metrics.resolve(user.get("validation_metric", own or metric), task)
         layers: list[tuple[str, Mapping[str, Any]]] = [
             (f"task {task.id}", {"eval_metric": metric}),
-            ("data.eval_metric", {"validation_metric": choosing}),
+            (f"task {task.id}" if own else "data.eval_metric", {"validation_metric": choosing}),
             ("user", {"label": self.request.label, **user}),
         ]
         resolved = self._layered("data", DataConfig, layers)
@@ -334,7 +336,10 @@ class _Resolver:
 
 
 def _check_varied(label: Sequence[ColumnSample]) -> None:
-    """Say what is wrong with a label that no task could learn."""
+    """Say what is wrong with a label that no task could learn; of several, only an empty one.
+
+    Where several columns make up a label, one of them may well be the same in all rows.
+    """
     for column in label:
         if column.n_unique == 0:
             raise LabelError(
@@ -342,7 +347,7 @@ def _check_varied(label: Sequence[ColumnSample]) -> None:
                 column=column.name,
                 remedy="give rows with labels",
             )
-        if column.n_unique == 1:
+        if column.n_unique == 1 and len(label) == 1:
             raise LabelError(
                 f"label {column.name!r} is {column.values[0]!r} in all rows",
                 column=column.name,

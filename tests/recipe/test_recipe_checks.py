@@ -159,3 +159,63 @@ def test_new_networks_get_their_many_epochs_together(small_table):
         "kind", plugins=[toy], hyperparameters={"backbones.text.checkpoint": "random"}
     ).plan(both.assign(review=reviews))
     assert with_text.training.epochs == 10  # a network that asks for nothing is one of them
+
+
+TASK = """
+from mm_core.api import MetricSpec, PluginInfo, TaskSpec, hookimpl
+from mm_core.builtin.tasks.binary import Binary
+
+
+@hookimpl
+def mm_plugin_info():
+    return PluginInfo(api=(1, 0), summary="A task with metrics of its own.")
+
+
+@hookimpl
+def mm_tasks():
+    return [
+        TaskSpec(
+            name="own",
+            summary="Two classes.",
+            target="own:Own",
+            config="mm_core.builtin.configs:BinaryConfig",
+            metrics=("accuracy",),
+            default_metric="accuracy",
+            validation_metric="log_loss",
+        )
+    ]
+
+
+@hookimpl
+def mm_metrics():
+    return [
+        MetricSpec(
+            name="accuracy",
+            summary="Of its own.",
+            target="mm_core.builtin.metrics.classification:accuracy",
+            needs="labels",
+            higher_is_better=True,
+        )
+    ]
+
+
+class Own(Binary):
+    pass
+"""
+
+
+def test_a_task_has_its_own_metrics_first_and_may_choose_by_another(small_table, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(TASK)
+
+    def plan(**metrics):
+        return MultiModalPredictor("kind", problem_type="own:own", plugins=[file], **metrics).plan(
+            small_table
+        )
+
+    by_default = plan()
+    assert by_default.data.eval_metric == "own:accuracy"
+    assert by_default.data.validation_metric == "core:log_loss"
+    assert by_default.origin("data.validation_metric") == "task own:own"
+    assert plan(eval_metric="accuracy").data.validation_metric == "own:accuracy"
+    assert plan(validation_metric="mcc").data.validation_metric == "core:mcc"

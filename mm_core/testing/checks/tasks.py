@@ -15,6 +15,7 @@ from mm_core.api.contracts import Decoded, State, Task
 from mm_core.api.errors import LabelError
 from mm_core.api.samples import SampleLabel
 from mm_core.api.specs import MetricSpec, TaskSpec
+from mm_core.scoring import Metrics
 from mm_core.testing import end_to_end
 from mm_core.testing.kit_points import SIDES
 from mm_core.testing.outcome import CheckError, NotTried, expect
@@ -124,7 +125,8 @@ def check_metrics_point_the_right_way(subject: Component) -> None:
     mixed = best[np.random.default_rng(0).permutation(len(best))]
     targets = task.encode(frame)
     for name in dict.fromkeys([subject.spec.default_metric, *subject.spec.metrics]):
-        component = subject.registry.get(MetricSpec, name)
+        found = Metrics(subject.registry).resolve(name, subject.component)
+        component = subject.registry.get(MetricSpec, found)
         needs = component.spec.needs
         right, wrong = (
             _score(component.load()(), task, targets, needs, logits) for logits in (best, mixed)
