@@ -50,10 +50,9 @@ TASKS = (
         college_earnings,
         Size(train=2400, tuning=200, test=1350),
         {
-            "training.epochs": 2,
-            "training.learning_rate": 3e-4,
-            "training.head_learning_rate": 3e-3,
-            "training.layer_decay": 1.0,
+            "training.epochs": 3,
+            "training.learning_rate": 2e-4,
+            "training.head_learning_rate": 2e-3,
         },
     ),
 )
