@@ -5,7 +5,7 @@ PLUGINS := $(wildcard plugins/*/pyproject.toml contrib/*/pyproject.toml)
 EDITABLE := $(foreach file,$(PLUGINS),-e $(patsubst %/pyproject.toml,%,$(file)))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 SETS ?= snips,magnetic_tile,churn,california_housing,pokemon
-DATA ?= ../shared/data
+DATA ?= data
 
 .PHONY: help env demo test test-slow lint format bench docs constraints check-plugin clean
 
