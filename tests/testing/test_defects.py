@@ -68,7 +68,10 @@ def test_a_defect_fails_its_own_check_only(defect, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("defect", DEFECTS, ids=IDS)
 def test_a_defect_fails_no_other_check_anywhere(defect, tmp_path):
-    _expect_only(defect, _broken(defect, tmp_path))
+    """But for the fits end to end, which many a defect makes impossible."""
+    found = _broken(defect, tmp_path)
+    single = [case for case in found if "end_to_end" not in case.id or case.id == defect.check]
+    _expect_only(defect, single)
 
 
 def test_every_check_is_proved_by_a_defect(tmp_path):
