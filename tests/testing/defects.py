@@ -330,10 +330,9 @@ DEFECTS = (
     ),
     Defect(
         "modality-beats-names_what_reads_it",
-        'name="split", summary="Padded numbers.", target="sound:Split", modalities=("beats",)\n',
-        'name="split", summary="Padded numbers.", target="sound:Split",\n'
-        '            modalities=("left",)\n',
-        "reads left only",
+        'backbone="sound:mean",\n',
+        'backbone="kit_points:layer",\n',
+        "kit_points:layer reads left, right only",
     ),
     # ---- tasks
     Defect(

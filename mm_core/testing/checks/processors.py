@@ -213,7 +213,8 @@ def check_comes_back_from_its_state(subject: Component) -> None:
         target = "mm_core.testing.checks.processors:again"
         without = _TORCH_FREE if subject.component.plugin.file is None else ()
         found = fresh.run(subject, target, given, without)
-    for name, array in batch.arrays.items():
+    for name, value in batch.arrays.items():
+        array = np.asarray(value)
         where = f"{name}, from the state in a new process,"
         expect(name in found, f"{where} is not given")
         expect(found[name].shape == array.shape, f"{where} is {found[name].shape}")
@@ -227,19 +228,15 @@ def again(subject: Component, given: fresh.Arrays) -> fresh.Arrays:
     """In the new process: the batch of all rows from the state."""
     state = State(
         values=json.loads(given["values"].tobytes()),
-        arrays={k.removeprefix("array/"): v for k, v in given.items() if k.startswith("array/")},
-        assets={
-            k.removeprefix("asset/"): v.tobytes()
-            for k, v in given.items()
-            if k.startswith("asset/")
-        },
+        arrays=_part(given, "array/"),
+        assets={name: value.tobytes() for name, value in _part(given, "asset/").items()},
     )
     columns = _columns(subject)
     processor = subject.component.load().from_state(subject.config, fields_of(columns), state)
     with tempfile.TemporaryDirectory(prefix="mm-check-") as name:
         table = table_of(columns, Path(name))
         batch = processor.batch(processor.encode(table), np.arange(len(table)))
-    return dict(batch.arrays)
+    return {key: np.asarray(value) for key, value in batch.arrays.items()}
 
 
 def _part(given: fresh.Arrays, prefix: str) -> fresh.Arrays:
