@@ -295,9 +295,8 @@ class MultiModalPredictor:
         """
         from mm_core.artifact.load import load
 
-        loaded = load(
-            Path(path), found_with(plugins)
-        )  # tells all that is wrong, a file's fault too
+        registry = found_with(plugins)  # so that load tells all that is wrong, a file's fault too
+        loaded = load(Path(path), registry)
         recipe = loaded.model.recipe
         predictor = cls(label=recipe.data.label, path=path, verbosity=verbosity, plugins=plugins)
         predictor.problem_type = recipe.task.id

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.api.contracts import Task
-from mm_core.api.presence import run_present
+from mm_core.api.features import Features, run_present
 from mm_core.api.specs import Checkpoint
 
 __all__ = [
@@ -65,24 +65,6 @@ class Batch:
 
 def _move(values: Mapping[str, Any], device: torch.device | str) -> dict[str, Any]:
     return {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
-
-
-@dataclass
-class Features:
-    """What a backbone gives for each row.
-
-    Attributes:
-        pooled: [B, D] one vector per row.
-        tokens: [B, T, D] a sequence, with ``mask`` bool [B, T], True = real token.
-        spatial: [B, D, H, W] a feature map, or a list of them, fine to coarse.
-        extra: anything else, by name.
-    """
-
-    pooled: Tensor | None = None
-    tokens: Tensor | None = None
-    mask: Tensor | None = None
-    spatial: Any = None
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -50,6 +50,17 @@ class Plugin:
     file: Path | None = None
     sha256: str | None = None
 
+    def find(self, target: str) -> Any:
+        """What ``"module:Name"`` names; a one-file plugin's own module is called by its stem.
+
+        Raises:
+            Exception: whatever the import raises.
+        """
+        module, _, name = target.partition(":")
+        if self.file is not None and module == self.name:
+            module = self.module
+        return getattr(importlib.import_module(module), name)
+
 
 @cache
 def component_hooks() -> dict[str, type[ComponentSpec]]:

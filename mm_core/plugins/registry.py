@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -48,11 +47,8 @@ class Component(Generic[SpecT]):
             raise PluginLoadError(
                 f"{self.id} has no {attribute}", plugin=self.id, remedy="use another component"
             )
-        module, _, name = target.partition(":")
-        if self.plugin.file is not None and module == self.plugin.name:
-            module = self.plugin.module
         try:
-            return getattr(importlib.import_module(module), name)
+            return self.plugin.find(target)
         except (Exception, SystemExit) as error:  # whatever a stranger's module may raise
             raise PluginLoadError(
                 f"{self.id}: {attribute} {target!r} cannot be imported: "

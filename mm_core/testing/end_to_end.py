@@ -106,8 +106,8 @@ def runs(subject: Subject[Any], job: Job) -> None:
 
 def predict_again(subject: Subject[Any], given: fresh.Arrays) -> fresh.Arrays:
     """In the new process: load the model and predict the rows, both found by ``given``."""
-    folder = Path(_text(given["folder"]))
-    rows = _rows(subject, _text(given["rows"]), folder)
+    folder = Path(fresh.as_text(given["folder"]))
+    rows = _rows(subject, fresh.as_text(given["rows"]), folder)
     with _quiet():
         return _answers(loaded(subject, folder), rows)
 
@@ -160,10 +160,10 @@ def _same_when_loaded(
 ) -> None:
     wanted = _answers(predictor, rows)
     _same_in_any_order(predictor, rows, wanted)
-    given = {"folder": _bytes(str(folder)), "rows": _bytes(job.rows)}
+    given = {"folder": fresh.as_bytes(str(folder)), "rows": fresh.as_bytes(job.rows)}
     found = fresh.run(subject, "mm_core.testing.end_to_end:predict_again", given)
     expect(
-        _text(found["answer"]) == _text(wanted["answer"]),
+        fresh.as_text(found["answer"]) == fresh.as_text(wanted["answer"]),
         "saved and loaded in a new process, it predicts something else",
     )
     off = np.abs(found["embedding"] - wanted["embedding"]).max()
@@ -176,9 +176,9 @@ def _same_in_any_order(
     """Some rows, in another order, get the answers that they have among all."""
     order = np.random.default_rng(0).permutation(len(rows))[: len(rows) // 2]
     found = _answers(predictor, rows.iloc[order])
-    whole = json.loads(_text(wanted["answer"]))
+    whole = json.loads(fresh.as_text(wanted["answer"]))
     expect(
-        json.loads(_text(found["answer"])) == [whole[row] for row in order],
+        json.loads(fresh.as_text(found["answer"])) == [whole[row] for row in order],
         "half of the rows, in another order, get other answers",
     )
     off = np.abs(found["embedding"] - wanted["embedding"][order]).max()
@@ -189,17 +189,9 @@ def _answers(predictor: MultiModalPredictor, frame: pd.DataFrame) -> fresh.Array
     answer = pd.DataFrame(predictor.predict(frame))
     expect(len(answer) == len(frame), f"{len(answer)} answers for {len(frame)} rows")
     return {
-        "answer": _bytes(json.dumps(answer.to_numpy().tolist(), default=str)),
+        "answer": fresh.as_bytes(json.dumps(answer.to_numpy().tolist(), default=str)),
         "embedding": np.asarray(predictor.extract_embedding(frame)),
     }
-
-
-def _bytes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode(), dtype=np.uint8)
-
-
-def _text(array: np.ndarray) -> str:
-    return array.tobytes().decode()
 
 
 @contextmanager

@@ -60,6 +60,16 @@ def run(
         return safetensors.numpy.load_file(folder / _FOUND)
 
 
+def as_bytes(text: str) -> np.ndarray:
+    """A text as an array, to be handed over."""
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def as_text(array: np.ndarray) -> str:
+    """The text of :func:`as_bytes`."""
+    return array.tobytes().decode()
+
+
 def main(folder: Path) -> None:
     """The new process."""
     job = json.loads((folder / _JOB).read_text())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mm_core.api.config import Config
+from mm_core.api.features import map_features
 from mm_core.api.nn import Features, Fused, FusionHead
 from mm_core.api.specs import FusionHeadSpec
 from mm_core.testing.networks import copied
@@ -84,7 +84,10 @@ class Rows:
         """One row, alone."""
         one = slice(row, row + 1)
         return Rows(
-            {name: _map(features, lambda v: v[one]) for name, features in self.features.items()},
+            {
+                name: map_features(features, lambda v: v[one])
+                for name, features in self.features.items()
+            },
             {name: value[one] for name, value in self.present.items()},
         )
 
@@ -93,7 +96,7 @@ class Rows:
         features = {}
         for name, given in self.features.items():
             absent = ~self.present[name]
-            features[name] = _map(given, partial(_fill, absent=absent, filling=value))
+            features[name] = map_features(given, partial(_fill, absent=absent, filling=value))
         return Rows(features, self.present)
 
     def reversed(self) -> Rows:
@@ -142,15 +145,6 @@ def _features(name: str, n: int) -> Features:
         tokens=torch.randn(n, length, _TOKENS[name]),
         mask=mask,
         spatial=torch.randn(n, _TOKENS[name], 2, 2),
-    )
-
-
-def _map(features: Features, change: Callable[[Any], Any]) -> Features:
-    return Features(
-        change(features.pooled),
-        change(features.tokens),
-        change(features.mask),
-        change(features.spatial),
     )
 
 

@@ -134,11 +134,8 @@ def _samples(plugin: Plugin) -> Samples:
     target = plugin.info.samples
     if target is None:
         return Samples()
-    module, _, name = target.partition(":")
-    if plugin.file is not None and module == plugin.name:
-        module = plugin.module
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = plugin.find(target)
     except (ImportError, AttributeError) as error:
         raise PluginLoadError(
             f"the samples {target!r} of plugin {plugin.name!r} cannot be imported: {error}",

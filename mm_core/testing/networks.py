@@ -42,6 +42,12 @@ def gradients(module: nn.Module) -> dict[str, Tensor | None]:
     return {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
 
 
+def expect_finite_gradients(module: nn.Module, where: str) -> None:
+    """No NaN and no infinity in the gradients that there are."""
+    found = {name: grad for name, grad in gradients(module).items() if grad is not None}
+    expect_finite(found, f"{where}, gradient")
+
+
 def pull(answers: Answers) -> Tensor:
     """A scalar that every entry of every output moves, each in a direction of its own."""
     total = torch.zeros(())

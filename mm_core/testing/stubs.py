@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mm_core.api.config import Config
 from mm_core.api.contracts import Task
+from mm_core.api.features import take
 from mm_core.api.nn import Backbone, BackboneContext, Batch, Features, FusionHead, Parts, Topology
 from mm_core.api.specs import FusionHeadSpec, TaskSpec
 from mm_core.testing.subject import Subject
@@ -52,17 +53,11 @@ class Built:
     def rows(self, chosen: list[int]) -> Batch:
         """These rows of the batch."""
         index = torch.tensor(chosen)
-
-        def take(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                return value[index]
-            return [value[row] for row in chosen]
-
         return Batch(
-            inputs={k: {n: take(v) for n, v in a.items()} for k, a in self.batch.inputs.items()},
-            present={name: take(value) for name, value in self.batch.present.items()},
-            targets={name: take(value) for name, value in self.batch.targets.items()},
-            weight=None if self.batch.weight is None else take(self.batch.weight),
+            inputs=take(self.batch.inputs, index),
+            present=take(self.batch.present, index),
+            targets=take(self.batch.targets, index),
+            weight=None if self.batch.weight is None else self.batch.weight[index],
             row_ids=index,
         )
 

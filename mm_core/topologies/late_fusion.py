@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.api.errors import RecipeError
+from mm_core.api.features import take
 from mm_core.api.nn import (
     Backbone,
     Batch,
@@ -20,7 +21,6 @@ from mm_core.api.nn import (
     Parts,
     Topology,
 )
-from mm_core.api.presence import take
 
 _CUT = ("pooled", "tokens", "mask")
 """Fields of :class:`Features` that become latents, ``"<backbone>.<field>"``."""

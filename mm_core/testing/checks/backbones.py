@@ -20,6 +20,7 @@ from mm_core.testing.networks import (
     adapt,
     copied,
     expect_finite,
+    expect_finite_gradients,
     expect_same,
     expect_state,
     gradients,
@@ -180,7 +181,7 @@ def check_runs_in_bfloat16(subject: Network) -> None:
         found = _real(features(backbone, trial.inputs(trial.rows)))
     expect_finite(found, "bfloat16")
     pull(found).backward()  # type: ignore[no-untyped-call]
-    expect_finite({k: g for k, g in gradients(backbone).items() if g is not None}, "gradient")
+    expect_finite_gradients(backbone, "bfloat16")
 
 
 def check_runs_end_to_end(subject: Network) -> None:

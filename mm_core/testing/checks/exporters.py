@@ -34,13 +34,13 @@ def check_exports_the_same_in_a_new_process(subject: Export) -> None:
     """The saved model, loaded in a new process, is exported with the same parity."""
     with tempfile.TemporaryDirectory(prefix="mm-check-") as name:
         end_to_end.fitted(subject, _JOB, Path(name))
-        given = {"folder": np.frombuffer(name.encode(), dtype=np.uint8)}
+        given = {"folder": fresh.as_bytes(name)}
         fresh.run(subject, "mm_core.testing.checks.exporters:again", given)
 
 
 def again(subject: Export, given: fresh.Arrays) -> fresh.Arrays:
     """In the new process: load and export."""
-    folder = Path(given["folder"].tobytes().decode())
+    folder = Path(fresh.as_text(given["folder"]))
     predictor = end_to_end.loaded(subject, folder)
     path = folder / "exported again"
     report = predictor.export(path, subject.component.id, one_side(subject, folder).head(8))

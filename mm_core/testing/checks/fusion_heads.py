@@ -25,6 +25,7 @@ from mm_core.testing.fused import (
 from mm_core.testing.networks import (
     copied,
     expect_finite,
+    expect_finite_gradients,
     expect_same,
     expect_state,
     gradients,
@@ -65,8 +66,7 @@ def check_absent_slots_spoil_no_gradient(subject: Head) -> None:
     for situation in situations(subject):
         head = situation.build()
         _backward(head, situation.rows(5).with_gaps().spoilt(math.nan))
-        found = {name: g for name, g in gradients(head).items() if g is not None}
-        expect_finite(found, f"{situation}, NaN in absent slots, gradient")
+        expect_finite_gradients(head, f"{situation}, NaN in absent slots")
 
 
 def check_answers_the_same_twice(subject: Head) -> None:
@@ -145,8 +145,7 @@ def check_a_row_without_anything_is_finite(subject: Head) -> None:
             expect_finite(answer(head, rows), f"{situation}, nothing present")
             head.zero_grad()
             _backward(head, rows)
-            found = {name: g for name, g in gradients(head).items() if g is not None}
-            expect_finite(found, f"{situation}, nothing present, gradient")
+            expect_finite_gradients(head, f"{situation}, nothing present")
 
 
 def check_runs_in_bfloat16(subject: Head) -> None:
@@ -157,8 +156,7 @@ def check_runs_in_bfloat16(subject: Head) -> None:
             fused = fuse(head.train(), situation.rows(5).with_gaps())
             expect_finite(answers(fused), f"{situation}, bfloat16")
         _loss(fused).backward()  # type: ignore[no-untyped-call]
-        found = {name: g for name, g in gradients(head).items() if g is not None}
-        expect_finite(found, f"{situation}, bfloat16, gradient")
+        expect_finite_gradients(head, f"{situation}, bfloat16")
 
 
 def check_answers_the_same_after_saving(subject: Head) -> None:

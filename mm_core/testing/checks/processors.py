@@ -209,7 +209,7 @@ def check_comes_back_from_its_state(subject: Component) -> None:
         batch = trial.batch(trial.encode(trial.table.frame), list(range(len(trial.table))))
         given = {f"array/{name}": value for name, value in state.arrays.items()}
         given |= {f"asset/{k}": np.frombuffer(v, dtype=np.uint8) for k, v in state.assets.items()}
-        given["values"] = np.frombuffer(json.dumps(state.values).encode(), dtype=np.uint8)
+        given["values"] = fresh.as_bytes(json.dumps(state.values))
         target = "mm_core.testing.checks.processors:again"
         without = _TORCH_FREE if subject.component.plugin.file is None else ()
         found = fresh.run(subject, target, given, without)
@@ -227,7 +227,7 @@ def check_comes_back_from_its_state(subject: Component) -> None:
 def again(subject: Component, given: fresh.Arrays) -> fresh.Arrays:
     """In the new process: the batch of all rows from the state."""
     state = State(
-        values=json.loads(given["values"].tobytes()),
+        values=json.loads(fresh.as_text(given["values"])),
         arrays=_part(given, "array/"),
         assets={name: value.tobytes() for name, value in _part(given, "asset/").items()},
     )

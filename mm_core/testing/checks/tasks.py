@@ -23,7 +23,7 @@ from mm_core.testing.subject import Subject
 
 Component = Subject[TaskSpec]
 
-LATE_FUSION = "mm_core.topologies.late_fusion:LateFusion"
+LATE_FUSION = TaskSpec.model_fields["topology"].default
 _STEPS = 300
 
 

@@ -1,15 +1,34 @@
-"""Run a backbone on the rows that have something for it; zeros stand in the others."""
+"""What a backbone gives, and how it is run on the rows that have something for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from mm_core.api.nn import Backbone, Features
+    from mm_core.api.nn import Backbone
+
+
+@dataclass
+class Features:
+    """What a backbone gives for each row.
+
+    Attributes:
+        pooled: [B, D] one vector per row.
+        tokens: [B, T, D] a sequence, with ``mask`` bool [B, T], True = real token.
+        spatial: [B, D, H, W] a feature map, or a list of them, fine to coarse.
+        extra: anything else, by name.
+    """
+
+    pooled: Tensor | None = None
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+    spatial: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def run_present(
@@ -44,7 +63,7 @@ def run_present(
     # BatchNorm cannot train on one row: it is given twice, and the second answer is dropped.
     run = rows.repeat(2) if backbone.training and len(rows) == 1 else rows
     found = backbone({name: take(arrays, run) for name, arrays in inputs.items()})
-    return _map(found, lambda value: _scatter(value[: len(rows)], rows, len(there)))
+    return map_features(found, lambda value: _scatter(value[: len(rows)], rows, len(there)))
 
 
 def take(values: Any, rows: Tensor) -> Any:
@@ -67,8 +86,6 @@ def _fill(values: Any, present: Tensor) -> Any:
 
 def _nothing(backbone: Backbone, present: Tensor) -> Features:
     """Zeros of the backbone's widths, and no token."""
-    from mm_core.api.nn import Features
-
     n, dims, device = len(present), backbone.dims, present.device
     features = Features()
     if "pooled" in dims:
@@ -79,20 +96,11 @@ def _nothing(backbone: Backbone, present: Tensor) -> Features:
     return features
 
 
-def _map(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
-    from mm_core.api.nn import Features
-
-    pooled, tokens, mask, spatial, extra = (
-        _each(part, change)
-        for part in (
-            features.pooled,
-            features.tokens,
-            features.mask,
-            features.spatial,
-            features.extra,
-        )
+def map_features(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
+    """The same features, each tensor changed."""
+    return replace(
+        features, **{name: _each(value, change) for name, value in vars(features).items()}
     )
-    return Features(pooled, tokens, mask, spatial, extra)
 
 
 def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
