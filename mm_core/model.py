@@ -12,11 +12,13 @@ from torch import nn
 from mm_core.api.config import Config
 from mm_core.api.contracts import Field, Processor, Table, Task
 from mm_core.api.errors import RecipeError
+from mm_core.api.loss import Criterion
 from mm_core.api.nn import Backbone, BackboneContext, FusionHead, Parts, Topology
 from mm_core.api.specs import BackboneSpec, FusionHeadSpec, ModalitySpec, ProcessorSpec, TaskSpec
 from mm_core.data.encoded import EncodedFrame, encode_inputs
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
+from mm_core.recipe.losses import choose_loss
 from mm_core.recipe.recipe import BackbonePart, InputPart, Part, Recipe
 
 
@@ -110,10 +112,26 @@ def fit_processors(
 
 
 def build_task(recipe: Recipe, registry: Registry) -> Task:
-    """The recipe's task, not yet learned."""
+    """The recipe's task with its criterion, not yet learned."""
     component = registry.get(TaskSpec, recipe.task.id)
     task: Task = component.load()(read_config(component, recipe.task, "task"), recipe.data.label)
+    task.criterion = build_criterion(recipe, registry)
     return task
+
+
+def build_criterion(recipe: Recipe, registry: Registry) -> Criterion | None:
+    """What the recipe's task is trained with; None: it has a loss of its own.
+
+    Raises:
+        ConfigError: the loss does not fit the task.
+    """
+    part = recipe.training.loss
+    task = registry.get(TaskSpec, recipe.task.id)
+    loss = choose_loss(None if part is None else part.id, task, registry)
+    if loss is None:
+        return None
+    config = read_config(loss, part or Part(id=loss.id), "training.loss")
+    return Criterion(loss.load()(config), loss.spec.needs)
 
 
 def build_topology(

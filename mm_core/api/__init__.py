@@ -48,6 +48,7 @@ from mm_core.api.errors import (
     UnknownComponentError,
 )
 from mm_core.api.hookspecs import hookimpl
+from mm_core.api.loss import Criterion, Loss
 from mm_core.api.samples import SampleColumn, SampleLabel, Samples, Trial
 from mm_core.api.specs import (
     API_VERSION,
@@ -60,6 +61,7 @@ from mm_core.api.specs import (
     FitterSpec,
     FusionHeadSpec,
     MetricSpec,
+    LossSpec,
     ModalitySpec,
     PluginInfo,
     PresetSpec,
@@ -92,6 +94,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Decoded",
+    "Criterion",
     "Detection",
     "EmptyDataError",
     "Encoded",
@@ -111,6 +114,8 @@ __all__ = [
     "LabelSample",
     "MMDeprecationWarning",
     "MMError",
+    "Loss",
+    "LossSpec",
     "MMWarning",
     "Metric",
     "MetricError",

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from mm_core.api.config import Config
-from mm_core.api.errors import BadCell, LabelError
+from mm_core.api.errors import BadCell, LabelError, TrainingError
+from mm_core.api.loss import Criterion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -245,7 +246,14 @@ class Task(ABC):
     Args:
         config: validated settings.
         label: names of the label columns.
+
+    Attributes:
+        criterion: the loss that the recipe names (``training.loss``), given by the core before
+            training; None at prediction, and for a task with a loss of its own
+            (``TaskSpec.losses`` is empty).
     """
+
+    criterion: Criterion | None = None
 
     def __init__(self, config: Any, label: Sequence[str]) -> None:
         self.config = config
@@ -301,11 +309,24 @@ class Task(ABC):
         """JSON-able facts a direct backbone is built from (names of classes, ...)."""
         return {"output_dim": self.output_dim}
 
-    @abstractmethod
     def loss(
         self, logits: torch.Tensor, targets: Mapping[str, Any], weight: torch.Tensor | None
     ) -> torch.Tensor:
-        """Scalar loss. ``logits`` [B, output_dim]; ``weight`` [B] or None."""
+        """Scalar loss. ``logits`` [B, output_dim]; ``weight`` [B] or None.
+
+        Unless overridden: the mean over the rows of ``criterion`` times ``weight``.
+
+        Raises:
+            TrainingError: there is no criterion.
+        """
+        if self.criterion is None:
+            raise TrainingError(
+                f"{type(self).__name__} has neither a loss of its own nor a criterion",
+                value=self.label,
+                remedy="override loss(), or give the TaskSpec losses and a default_loss",
+            )
+        losses = self.criterion(logits, targets)
+        return (losses if weight is None else losses * weight).mean()
 
     @abstractmethod
     def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:

@@ -17,6 +17,7 @@ from mm_core.api.specs import (
     FitterSpec,
     FusionHeadSpec,
     MetricSpec,
+    LossSpec,
     ModalitySpec,
     PluginInfo,
     PresetSpec,
@@ -67,6 +68,11 @@ def mm_metrics() -> Sequence[MetricSpec]:  # type: ignore[empty-body]
 
 
 @hookspec
+@hookspec
+def mm_losses() -> Sequence[LossSpec]:  # type: ignore[empty-body]
+    """Losses that tasks can be trained with."""
+
+
 def mm_fitters() -> Sequence[FitterSpec]:  # type: ignore[empty-body]
     """Ways to fit a model."""
 

@@ -5,9 +5,9 @@ Heavy code is named by a string, ``"package.module:Name"``, and imported only wh
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 API_VERSION = (1, 0)
 """(major, minor) of the plugin API that this core offers."""
@@ -164,9 +164,33 @@ class MetricSpec(ComponentSpec):
     kind: ClassVar[str] = "metric"
 
     target: Target = Field(description="factory () -> Metric (update, compute, reset)")
+    losses: tuple[str, ...] = Field(
+        default=(),
+        description="losses that fit, by name or id; a name is the plugin's own first; empty: the "
+        "task has a loss of its own",
+    )
+    default_loss: str | None = Field(
+        default=None, description="the one of them taken unless the recipe names another"
+    )
     needs: str = Field(description="what it reads: 'labels', 'proba', 'values', 'boxes', ...")
     higher_is_better: bool = Field(description="direction")
 
+
+    @model_validator(mode="after")
+    def _default_among_losses(self) -> Self:
+        if self.losses and self.default_loss not in self.losses:
+            raise ValueError(f"default_loss is none of {', '.join(self.losses)}")
+        if not self.losses and self.default_loss is not None:
+            raise ValueError("default_loss without losses")
+        return self
+
+
+class LossSpec(ConfigurableSpec):
+    """How far outputs are from their targets (hook ``mm_losses``)."""
+
+    kind: ClassVar[str] = "loss"
+
+    needs: str = Field(description="name of the target it reads: 'class', 'value', 'labels', ...")
 
 class FitterSpec(ConfigurableSpec):
     """A way of fitting a model (hook ``mm_fitters``)."""

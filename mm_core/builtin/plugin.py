@@ -6,6 +6,7 @@ from mm_core.api.hookspecs import hookimpl
 from mm_core.api.specs import (
     FitterSpec,
     FusionHeadSpec,
+    LossSpec,
     MetricSpec,
     PluginInfo,
     PresetSpec,
@@ -34,6 +35,12 @@ _ANY_CLASSES = (
 )
 _TWO_CLASSES = ("f1", "precision", "recall", "average_precision")
 _MANY_CLASSES = ("roc_auc_ovr", "roc_auc_ovo")
+_LOSSES = {
+    "class": ("cross_entropy", "focal"),
+    "value": ("mse", "mae", "huber", "quantile"),
+    "labels": ("bce", "binary_focal", "asymmetric"),
+}
+"""Target -> the losses that read it."""
 _NUMBERS = ("rmse", "mse", "mae", "median_absolute_error", "mape", "r2", "spearmanr", "pearsonr")
 
 
@@ -57,6 +64,8 @@ def mm_tasks() -> list[TaskSpec]:
             summary="One of two classes.",
             metrics=(*_ANY_CLASSES, *_TWO_CLASSES),
             default_metric="roc_auc",
+            losses=_LOSSES["class"],
+            default_loss="cross_entropy",
         ),
         TaskSpec(
             name="multiclass",
@@ -66,6 +75,8 @@ def mm_tasks() -> list[TaskSpec]:
             summary="One of several classes.",
             metrics=(*_ANY_CLASSES, *_MANY_CLASSES),
             default_metric="accuracy",
+            losses=_LOSSES["class"],
+            default_loss="cross_entropy",
         ),
         TaskSpec(
             name="regression",
@@ -75,6 +86,8 @@ def mm_tasks() -> list[TaskSpec]:
             summary="A number.",
             metrics=_NUMBERS,
             default_metric="rmse",
+            losses=_LOSSES["value"],
+            default_loss="mse",
         ),
     ]
 
@@ -100,6 +113,28 @@ def mm_fusion_heads() -> list[FusionHeadSpec]:
             target="mm_core.builtin.fusion.logit:Logit",
             config="mm_core.builtin.configs:LogitConfig",
             summary="Learned weighted mean of each present input's own answer.",
+        ),
+    ]
+
+
+@hookimpl
+def mm_losses() -> list[LossSpec]:
+    focal, asymmetric = "arxiv:1708.02002", "arxiv:2009.14119"
+    return [
+        _loss("cross_entropy", "class", "classes:CrossEntropy", "Cross entropy."),
+        _loss("focal", "class", "classes:Focal", "Rows that are right count less.", focal),
+        _loss("mse", "value", "values:MSE", "Squared error; aims at the mean."),
+        _loss("mae", "value", "values:MAE", "Absolute error; aims at the median."),
+        _loss("huber", "value", "values:Huber", "Squared error, linear for large ones."),
+        _loss("quantile", "value", "values:Quantile", "Pinball loss; aims at a quantile."),
+        _loss("bce", "labels", "labels:BCE", "Binary cross entropy of each label."),
+        _loss("binary_focal", "labels", "labels:BinaryFocal", "Labels right count less.", focal),
+        _loss(
+            "asymmetric",
+            "labels",
+            "labels:Asymmetric",
+            "Negative labels that are right count less.",
+            asymmetric,
         ),
     ]
 
@@ -159,6 +194,17 @@ def mm_presets() -> list[PresetSpec]:
         _preset("best_quality", "Large models, more epochs.", {"training.epochs": 20}),
         _preset("multilingual", "Text in any language.", {}),
     ]
+
+
+def _loss(name: str, needs: str, target: str, summary: str, *references: str) -> LossSpec:
+    return LossSpec(
+        name=name,
+        target=f"mm_core.builtin.losses.{target}",
+        config=f"mm_core.builtin.losses.configs:{target.partition(':')[2]}Config",
+        needs=needs,
+        summary=summary,
+        references=references,
+    )
 
 
 def _metric(name: str, needs: str, summary: str, higher: bool = True) -> MetricSpec:

@@ -15,8 +15,9 @@ PartName = Annotated[str, Field(pattern=PART_NAME)]
 Column = Annotated[str, Field(min_length=1)]
 
 KEY_DEPTH = {"inputs": 4, "backbones": 3}
-"""Parts of a dotted key down to a component's own keys; 2 in all other sections. What lies below
-is a value, and its keys are not split."""
+"""Parts of a dotted key down to a component's own keys; 2 in all other sections, and one more in a
+component that stands inside: a loss, an adapter. What lies below is a value, and its keys are not
+split."""
 
 
 class PartOverride(Config):
@@ -41,6 +42,7 @@ class BackboneOverride(PartOverride):
     learning_rate: float | None = Field(
         default=None, gt=0, description="instead of training.learning_rate"
     )
+    adapter: PartOverride = Field(default=PartOverride(), description="its adapter")
 
 
 class InputOverride(Config):
@@ -69,6 +71,11 @@ class Overrides(Config):
     training: dict[str, Any] = Field(default={}, description="how to fit")
     data: dict[str, Any] = Field(default={}, description="rows and metrics")
 
+    @property
+    def loss(self) -> PartOverride:
+        """``training.loss``."""
+        return PartOverride.read(self.training.get("loss") or {}, where="training.loss")
+
 
 SECTIONS = tuple(Overrides.model_fields)
 
@@ -77,8 +84,8 @@ def read_overrides(*layers: Mapping[str, Any] | None) -> Overrides:
     """One record of the user's settings; a later layer replaces single keys of an earlier one.
 
     Accepts nested and dotted keys mixed, ``fusion="gmu"`` for ``fusion.id``,
-    ``backbones.text="text:hf"`` for ``backbones.text.id``, and ``inputs.text.backbone.x`` for
-    ``backbones.text.x``.
+    ``training.loss="focal"`` for ``training.loss.id``, ``backbones.text="text:hf"`` for
+    ``backbones.text.id``, and ``inputs.text.backbone.x`` for ``backbones.text.x``.
 
     Raises:
         ConfigError: an unknown section or key, a wrong type, or a key set twice in one layer.
@@ -117,9 +124,21 @@ def _walk(path: tuple[str, ...], values: Mapping[str, Any]) -> list[tuple[tuple[
     found: list[tuple[tuple[str, ...], Any]] = []
     for key, value in values.items():
         here = (*path, *str(key).split("."))
-        deep = len(here) >= KEY_DEPTH.get(here[0], 2)
+        deep = len(here) >= _depth(here)
         found += _walk(here, value) if isinstance(value, Mapping) and not deep else [(here, value)]
     return found
+
+
+def _depth(path: tuple[str, ...]) -> int:
+    """Parts of this dotted key down to a component's own keys."""
+    match path:
+        case ("training", "loss", *_):
+            return 3
+        case ("backbones", _, "adapter", *_):
+            return 4
+        case ("inputs", _, "backbone", "adapter", *_):
+            return 5
+    return KEY_DEPTH.get(path[0], 2)
 
 
 def _desugar(path: tuple[str, ...], value: Any) -> tuple[str, ...]:
@@ -134,12 +153,22 @@ def _desugar(path: tuple[str, ...], value: Any) -> tuple[str, ...]:
     match path:
         case ("fusion" | "task" | "fit",) if named or value is None:
             return (*path, "id")
+        case ("training", "loss") if named or value is None:
+            return (*path, "id")
+        case ("training", "loss"):
+            raise ConfigError(
+                f"training.loss={value!r}: a loss is named",
+                value=value,
+                remedy="training.loss=focal, or training.loss={'id': 'focal', 'gamma': 3}",
+            )
         case ("backbones", _) if named:
+            return (*path, "id")
+        case ("backbones", _, "adapter") if named or value is None:
             return (*path, "id")
         case ("inputs", _, "processor") if named:
             return (*path, "id")
         case ("inputs", name, "backbone", *rest):
-            return ("backbones", name, *(rest or ["id"]))
+            return _desugar(("backbones", name, *(rest or ["id"])), value)
     return path
 
 

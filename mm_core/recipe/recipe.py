@@ -21,6 +21,19 @@ class TrainingConfig(Config):
     batch_size: int = Field(default=32, ge=1, description="rows a step sees at once")
     accumulate: int = Field(default=1, ge=1, description="batches per optimiser step")
     learning_rate: float = Field(default=1e-4, gt=0, description="of pretrained backbones")
+class Part(BaseModel):
+    """A component by id with its complete configuration beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: str = Field(description="component id, 'plugin:name'")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The component's own keys."""
+        return dict(self.model_extra or {})
+
+
     head_learning_rate: float = Field(default=1e-3, gt=0, description="of everything new")
     layer_decay: float = Field(
         default=0.9, gt=0, le=1, description="learning rate factor per backbone stage, from the top"
@@ -52,19 +65,6 @@ class DataConfig(Config):
     )
     eval_metric: str = Field(description="metric id of evaluate()")
     validation_metric: str = Field(description="metric id that chooses the best epoch")
-
-
-class Part(BaseModel):
-    """A component by id with its complete configuration beside it."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    id: str = Field(description="component id, 'plugin:name'")
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The component's own keys."""
-        return dict(self.model_extra or {})
 
 
 class InputPart(BaseModel):

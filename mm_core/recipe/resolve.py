@@ -21,6 +21,7 @@ from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
 from mm_core.recipe.overrides import BackboneOverride, Overrides, PartOverride
 from mm_core.recipe.presets import TRAINING, Presets, choose_presets
+from mm_core.recipe.losses import choose_loss, refuse_settings
 from mm_core.recipe.recipe import DataConfig, Recipe, TrainingConfig
 from mm_core.schema.sample import sample_column
 from mm_core.schema.schema import Schema, infer_schema
@@ -297,7 +298,23 @@ class _Resolver:
             )
         )
         layers.append(("user", self.user.training))
-        return self._layered("training", TrainingConfig, layers)
+        wished = preset.get(f"{TRAINING}loss")  # its name; its settings are its own presets'
+        source = f"task {task.id}" if wished is None else origin
+        others = [(o, {k: v for k, v in layer.items() if k != "loss"}) for o, layer in layers]
+        values = self._layered("training", TrainingConfig, others)
+        return {**values, "loss": self._loss(task, wished, source)}
+
+    def _loss(
+        self, task: Component[TaskSpec], wished: str | None, source: str
+    ) -> dict[str, Any] | None:
+        user = self.user.loss
+        loss = choose_loss(user.id or wished, task, self.registry)
+        self.origins["training.loss"] = source
+        if loss is None:
+            refuse_settings(user.own, task)
+            return None
+        self.origins["training.loss.id"] = source
+        return self._component("training.loss", loss, user)
 
     def _data(self, task: Component[TaskSpec]) -> dict[str, Any]:
         user = self.user.data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,6 @@ from mm_core.builtin.tasks.labels import (
     shown,
     warn_of_odd_texts,
 )
-
-if TYPE_CHECKING:
-    import torch
 
 _DTYPES: dict[Kind, Any] = {"bool": np.bool_, "int": np.int64, "float": np.float64, "str": "str"}
 _TYPES: dict[Kind, type] = {"bool": bool, "int": int, "float": float, "str": str}
@@ -88,16 +85,6 @@ class Classification(Task):
     @property
     def info(self) -> Mapping[str, Any]:
         return {"output_dim": self.output_dim, "classes": self.classes}
-
-    def loss(
-        self, logits: torch.Tensor, targets: Mapping[str, Any], weight: torch.Tensor | None
-    ) -> torch.Tensor:
-        from torch.nn import functional as F
-
-        losses = F.cross_entropy(logits.float(), targets["class"], reduction="none")
-        if weight is None:
-            return losses.mean()
-        return (losses * weight).mean()
 
     def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
         logits = np.asarray(outputs["logits"], dtype=np.float64)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -22,15 +22,12 @@ from mm_core.builtin.tasks.labels import (
     shown,
 )
 
-if TYPE_CHECKING:
-    import torch
-
 SMALLEST, LARGEST = 1e-150, 1e150
 """Bounds of the label's deviation: squares of anything beyond leave float64."""
 
 
 class Regression(Task):
-    """Mean squared error on ``(label - mean) / std``, both of the training rows.
+    """A loss on ``(label - mean) / std``, both of the training rows.
 
     Targets: ``value`` float32 [N], standardised, for the loss; ``exact`` int64 [N], the bits of the
     label as float64, for metrics (targets go to the device, and not every device has float64).
@@ -81,16 +78,6 @@ class Regression(Task):
     @property
     def output_dim(self) -> int:
         return 1
-
-    def loss(
-        self, logits: torch.Tensor, targets: Mapping[str, Any], weight: torch.Tensor | None
-    ) -> torch.Tensor:
-        from torch.nn import functional as F
-
-        losses = F.mse_loss(logits[:, 0].float(), targets["value"], reduction="none")
-        if weight is None:
-            return losses.mean()
-        return (losses * weight).mean()
 
     def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
         logits = np.asarray(outputs["logits"], dtype=np.float64)
