@@ -16,8 +16,8 @@ from mm_core.api.specs import (
     ExporterSpec,
     FitterSpec,
     FusionHeadSpec,
-    MetricSpec,
     LossSpec,
+    MetricSpec,
     ModalitySpec,
     PluginInfo,
     PresetSpec,
@@ -63,16 +63,16 @@ def mm_tasks() -> Sequence[TaskSpec]:  # type: ignore[empty-body]
 
 
 @hookspec
+def mm_losses() -> Sequence[LossSpec]:  # type: ignore[empty-body]
+    """Losses that tasks can be trained with."""
+
+
+@hookspec
 def mm_metrics() -> Sequence[MetricSpec]:  # type: ignore[empty-body]
     """Scores."""
 
 
 @hookspec
-@hookspec
-def mm_losses() -> Sequence[LossSpec]:  # type: ignore[empty-body]
-    """Losses that tasks can be trained with."""
-
-
 def mm_fitters() -> Sequence[FitterSpec]:  # type: ignore[empty-body]
     """Ways to fit a model."""
 

@@ -153,17 +153,6 @@ class TaskSpec(ConfigurableSpec):
         description="metric that chooses the best epoch instead, such as a proper score where "
         "ranks are shown",
     )
-    fusion: ComponentId | None = Field(
-        default="core:concat_mlp", description="fusion head taken unless the recipe names another"
-    )
-
-
-class MetricSpec(ComponentSpec):
-    """A score (hook ``mm_metrics``)."""
-
-    kind: ClassVar[str] = "metric"
-
-    target: Target = Field(description="factory () -> Metric (update, compute, reset)")
     losses: tuple[str, ...] = Field(
         default=(),
         description="losses that fit, by name or id; a name is the plugin's own first; empty: the "
@@ -172,9 +161,9 @@ class MetricSpec(ComponentSpec):
     default_loss: str | None = Field(
         default=None, description="the one of them taken unless the recipe names another"
     )
-    needs: str = Field(description="what it reads: 'labels', 'proba', 'values', 'boxes', ...")
-    higher_is_better: bool = Field(description="direction")
-
+    fusion: ComponentId | None = Field(
+        default="core:concat_mlp", description="fusion head taken unless the recipe names another"
+    )
 
     @model_validator(mode="after")
     def _default_among_losses(self) -> Self:
@@ -191,6 +180,17 @@ class LossSpec(ConfigurableSpec):
     kind: ClassVar[str] = "loss"
 
     needs: str = Field(description="name of the target it reads: 'class', 'value', 'labels', ...")
+
+
+class MetricSpec(ComponentSpec):
+    """A score (hook ``mm_metrics``)."""
+
+    kind: ClassVar[str] = "metric"
+
+    target: Target = Field(description="factory () -> Metric (update, compute, reset)")
+    needs: str = Field(description="what it reads: 'labels', 'proba', 'values', 'boxes', ...")
+    higher_is_better: bool = Field(description="direction")
+
 
 class FitterSpec(ConfigurableSpec):
     """A way of fitting a model (hook ``mm_fitters``)."""

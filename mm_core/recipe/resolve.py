@@ -19,9 +19,9 @@ from mm_core.api.specs import (
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
+from mm_core.recipe.losses import choose_loss, refuse_settings
 from mm_core.recipe.overrides import BackboneOverride, Overrides, PartOverride
 from mm_core.recipe.presets import TRAINING, Presets, choose_presets
-from mm_core.recipe.losses import choose_loss, refuse_settings
 from mm_core.recipe.recipe import DataConfig, Recipe, TrainingConfig
 from mm_core.schema.sample import sample_column
 from mm_core.schema.schema import Schema, infer_schema
