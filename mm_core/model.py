@@ -13,8 +13,15 @@ from mm_core.api.config import Config
 from mm_core.api.contracts import Field, Processor, Table, Task
 from mm_core.api.errors import RecipeError
 from mm_core.api.loss import Criterion
-from mm_core.api.nn import Backbone, BackboneContext, FusionHead, Parts, Topology
-from mm_core.api.specs import BackboneSpec, FusionHeadSpec, ModalitySpec, ProcessorSpec, TaskSpec
+from mm_core.api.nn import Adapter, Backbone, BackboneContext, FusionHead, Parts, Topology
+from mm_core.api.specs import (
+    AdapterSpec,
+    BackboneSpec,
+    FusionHeadSpec,
+    ModalitySpec,
+    ProcessorSpec,
+    TaskSpec,
+)
 from mm_core.data.encoded import EncodedFrame, encode_inputs
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
@@ -143,19 +150,20 @@ def build_topology(
     finder: CheckpointFinder | None = None,
     architectures: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Topology:
-    """The network, from pretrained weights (``finder``) or as saved (``architectures``)."""
-    info = {name: processor.info for name, processor in processors.items()}
-    backbones: dict[str, Backbone] = {}
-    for name, part in recipe.backbones.items():
-        component = registry.get(BackboneSpec, part.id)
-        context = BackboneContext(
-            inputs={given: info[given] for given in part.inputs},
-            task=task.info,
-            checkpoint=None if finder is None else _checkpoint(part, finder),
-            architecture=None if architectures is None else architectures[name],
-        )
-        backbones[name] = component.load()(
-            read_config(component, part, f"backbones.{name}"), context
+    """The network with its adapters applied.
+
+    Args:
+        recipe: what it consists of.
+        processors: of its inputs.
+        task: learned.
+        registry: installed components.
+        finder: where the checkpoints of backbones come from; None: no backbone starts from one.
+        architectures: backbone name -> what it said of itself when it was saved. It is built like
+            that, without its checkpoint.
+    """
+    backbones = {
+        name: build_backbone(
+            name, recipe, processors, task, registry, finder, (architectures or {}).get(name)
         )
     parts = Parts(
         backbones=backbones,
@@ -169,13 +177,83 @@ def build_topology(
 
 def architectures(topology: Topology) -> dict[str, dict[str, Any]]:
     """Backbone name -> what is needed to build it again without its checkpoint."""
-    return {
-        name: cast("Backbone", backbone).architecture
-        for name, backbone in topology.backbones.items()
-    }
+    return {name: backbone.architecture for name, backbone in _backbones(topology).items()}
+
+
+def _backbones(topology: Topology) -> dict[str, Backbone]:
+    return {name: cast("Backbone", backbone) for name, backbone in topology.backbones.items()}
 
 
 def _fusion(
+def build_backbone(
+    name: str,
+    recipe: Recipe,
+    processors: Mapping[str, Processor],
+    task: Task,
+    registry: Registry,
+    finder: CheckpointFinder | None,
+    architecture: Mapping[str, Any] | None,
+) -> Backbone:
+    """A backbone of the recipe with its adapter applied; see :func:`build_topology`."""
+    part = recipe.backbones[name]
+    component = registry.get(BackboneSpec, part.id)
+    context = BackboneContext(
+        inputs={given: processors[given].info for given in part.inputs},
+        task=task.info,
+        checkpoint=_checkpoint(part, finder) if architecture is None else None,
+        architecture=architecture,
+    )
+    backbone: Backbone = component.load()(
+        read_config(component, part, f"backbones.{name}"), context
+    )
+    if part.adapter is not None:
+        chosen = registry.get(AdapterSpec, part.adapter.id)
+        adapter: Adapter = chosen.load()(
+            read_config(chosen, part.adapter, f"backbones.{name}.adapter")
+        )
+        adapter.apply(backbone)
+        backbone.adapter = adapter
+    return backbone
+
+
+def merge_adapters(model: Model) -> None:
+    """Fold all adapters into their backbones, in place: the recipe names none, no plugin of theirs
+    is needed, and nothing is frozen.
+    """
+    origins = dict(model.recipe.origins)
+    for name, backbone in _backbones(model.topology).items():
+        if backbone.adapter is None:
+            continue
+        backbone.adapter.merge(backbone)
+        backbone.adapter = None
+        backbone.still = ()
+        backbone.requires_grad_(True)
+        section = f"backbones.{name}.adapter"
+        origins = {key: said for key, said in origins.items() if not key.startswith(f"{section}.")}
+        origins[section] = "merged"
+    parts = {
+        name: part.model_copy(update={"adapter": None})
+        for name, part in model.recipe.backbones.items()
+    }
+    model.recipe = model.recipe.model_copy(update={"backbones": parts, "origins": origins})
+
+
+def grown(model: Model, recipe: Recipe, task: Task, registry: Registry) -> Model:
+    """The same model by another recipe and a task with more outputs; ``model`` stays as it is.
+
+    New outputs come after the old ones, in every layer that has one row for each: their weights are
+    new, all others are those of ``model``.
+    """
+    topology = build_topology(
+        recipe, model.processors, task, registry, architectures=architectures(model.topology)
+    )
+    old = model.topology.state_dict()
+    with torch.no_grad():
+        for name, value in topology.state_dict().items():
+            value[tuple(slice(n) for n in old[name].shape)] = old[name]
+    return Model(recipe, model.processors, task, topology)
+
+
     recipe: Recipe, backbones: Mapping[str, Backbone], task: Task, registry: Registry
 ) -> FusionHead | None:
     if recipe.fusion is None:
@@ -188,6 +266,6 @@ def _fusion(
     return head
 
 
-def _checkpoint(part: BackbonePart, finder: CheckpointFinder) -> Any:
+def _checkpoint(part: BackbonePart, finder: CheckpointFinder | None) -> Any:
     name = part.config.get("checkpoint")
-    return None if name is None else finder.find(part.id, [name]).checkpoint
+    return None if name is None or finder is None else finder.find(part.id, [name]).checkpoint

@@ -275,14 +275,33 @@ class MultiModalPredictor:
 
     # ---- saving and exporting ------------------------------------------------------------------
 
-    def save(self, path: str | Path | None = None) -> Path:
-        """Write the model to a folder and return it. Loading it needs no network."""
+    def save(self, path: str | Path | None = None, standalone: bool = True) -> Path:
+        """Write the model to a folder and return it.
+
+        Args:
+            path: the folder; None: where it was saved before, or a temporary one.
+            standalone: True: all weights are in it, and loading it needs no network. False: only
+                those that training changed; the others are named by checkpoint and hash, and
+                loading finds them again where checkpoints come from.
+        """
         from mm_core.artifact.save import save
 
         folder = Path(path) if path is not None else self.path or Path(tempfile.mkdtemp("-mm"))
         fitted = self._need_fitted()
-        self.path = save(fitted.model, fitted.result, self._registry, folder)
+        self.path = save(
+            fitted.model, fitted.result, self._registry, folder, standalone=standalone
+        )
         return self.path
+    def merge_adapters(self) -> Self:
+        """Fold the adapters into their backbones: same answers, and an ordinary model to export.
+
+        The adapters are gone then; a model saved afterwards needs none of their plugins.
+        """
+        from mm_core.model import merge_adapters
+
+        merge_adapters(self._model)
+        return self
+
 
     @classmethod
     def load(cls, path: str | Path, verbosity: int = 2, plugins: Sequence[str | Path] = ()) -> Self:

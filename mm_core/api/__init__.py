@@ -52,6 +52,7 @@ from mm_core.api.loss import Criterion, Loss
 from mm_core.api.samples import SampleColumn, SampleLabel, Samples, Trial
 from mm_core.api.specs import (
     API_VERSION,
+    AdapterSpec,
     BackboneSpec,
     Checkpoint,
     CheckpointCard,
@@ -77,6 +78,7 @@ from mm_core.api.stability import (
 
 __all__ = [
     "API_VERSION",
+    "AdapterSpec",
     "AmbiguousComponentError",
     "ArtifactError",
     "BackboneSpec",

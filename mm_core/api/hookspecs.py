@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pluggy
 
 from mm_core.api.specs import (
+    AdapterSpec,
     BackboneSpec,
     CheckpointSourceSpec,
     ExporterSpec,
@@ -50,6 +51,11 @@ def mm_processors() -> Sequence[ProcessorSpec]:  # type: ignore[empty-body]
 @hookspec
 def mm_backbones() -> Sequence[BackboneSpec]:  # type: ignore[empty-body]
     """Networks that turn arrays into features."""
+
+
+@hookspec
+def mm_adapters() -> Sequence[AdapterSpec]:  # type: ignore[empty-body]
+    """Ways to train a part of a backbone, or small weights beside it."""
 
 
 @hookspec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from mm_core.api.features import Features, run_present
 from mm_core.api.specs import Checkpoint
 
 __all__ = [
+    "Adapter",
     "Backbone",
     "BackboneContext",
     "Batch",
@@ -116,9 +117,16 @@ class Backbone(nn.Module, ABC):
 
     ``pretrained`` is True when the weights were trained elsewhere: such a backbone gets
     ``training.learning_rate``, any other ``training.head_learning_rate``.
+
+    Attributes:
+        adapter: what was applied to it; set by the core.
+        still: modules that stay as at prediction while the rest trains (no dropout, running
+            statistics that do not run); set by adapters. The backbone itself may be one.
     """
 
     pretrained: bool = False
+    adapter: Adapter | None = None
+    still: tuple[nn.Module, ...] = ()
 
     def __init__(self, config: Any, context: BackboneContext) -> None:
         super().__init__()
@@ -141,6 +149,53 @@ class Backbone(nn.Module, ABC):
     def stages(self) -> Sequence[nn.Module]:
         """Modules from input to output that together hold every parameter once."""
         return [self]
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch, but for what is to be ``still``."""
+        super().train(mode)
+        if mode:
+            for module in self.still:
+                module.train(False)
+        return self
+
+
+class Adapter(ABC):
+    """Decides what of a built backbone is trained, and by which new weights.
+
+    It works on any backbone: through ``stages()``, types of modules and ``requires_grad``. The
+    backbone's class, ``dims`` and ``forward`` stay what they are.
+
+    Args:
+        config: validated settings.
+    """
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def apply(self, backbone: Backbone) -> None:
+        """Change a backbone in place, at fit and again when the model is loaded.
+
+        The same modules come of it each time; their weights are then those that were saved. What is
+        not to be trained gets ``requires_grad=False``, and ``backbone.still`` says which modules
+        stay as at prediction.
+
+        Raises:
+            ConfigError: the settings leave nothing of this backbone to train, or all of it.
+        """
+
+    def own_weights(self, backbone: Backbone) -> frozenset[str]:
+        """Names of the adapter's weights in the state dict of an adapted backbone; none by default.
+
+        They learn at ``training.head_learning_rate``, and are saved with every model.
+        """
+        return frozenset()
+
+    def merge(self, backbone: Backbone) -> None:
+        """Fold the weights into those of the backbone: its modules are as before :meth:`apply`.
+
+        Its answers stay the same, up to rounding. Nothing is to be done by default.
+        """
 
 
 class FusionHead(nn.Module, ABC):

@@ -127,6 +127,12 @@ class FusionHeadSpec(ConfigurableSpec):
 
     kind: ClassVar[str] = "fusion_head"
 
+class AdapterSpec(ConfigurableSpec):
+    """Decides what of a built backbone is trained, and by which new weights (``mm_adapters``)."""
+
+    kind: ClassVar[str] = "adapter"
+
+
     needs: tuple[str, ...] = Field(default=("pooled",), description="features it reads")
 
 

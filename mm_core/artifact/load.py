@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
 import safetensors.numpy
 import safetensors.torch
+import torch
+from torch import Tensor
 
-from mm_core.api.contracts import FitResult, State
+from mm_core.api.contracts import FitResult, Processor, State, Task
 from mm_core.api.errors import ArtifactError, MMError
+from mm_core.api.nn import Topology
 from mm_core.api.specs import ProcessorSpec, TaskSpec
+from mm_core.artifact.bases import check_bases, check_bases_found
 from mm_core.artifact.manifest import ARRAYS, ASSETS, WEIGHTS, Manifest
 from mm_core.artifact.needs import check_needs
 from mm_core.artifact.save import sha256
 from mm_core.model import Model, build_topology, check_recipe, input_fields, read_config
 from mm_core.plugins.registry import Registry
+from mm_core.recipe.checkpoints import CheckpointFinder
 
 _UNFIT = (
     MMError,
@@ -102,10 +108,32 @@ def _build(folder: Path, manifest: Manifest, registry: Registry) -> Model:
         recipe.data.label,
         _read_state(folder, "task", manifest.task, manifest),
     )
+    topology = _network(folder, manifest, processors, task, registry)
+    return Model(recipe, processors, task, topology)
+
+
+def _network(
+    folder: Path,
+    manifest: Manifest,
+    processors: Mapping[str, Processor],
+    task: Task,
+    registry: Registry,
+) -> Topology:
+    """The network with its weights, of which some may come from checkpoints."""
+    finder = CheckpointFinder(registry)
+    check_bases_found(manifest, finder)
+    embedded = {
+        name: manifest.architectures[name]
+        for name in manifest.recipe.backbones
+        if name not in manifest.bases
+    }
     topology = build_topology(
-        recipe, processors, task, registry, architectures=manifest.architectures
+        manifest.recipe, processors, task, registry, finder=finder, architectures=embedded
     )
-    missing, unexpected = safetensors.torch.load_model(topology, folder / WEIGHTS, strict=False)
+    missing, unexpected = _fill(topology, folder / WEIGHTS)
+    prefixes = tuple(f"backbones.{name}." for name in manifest.bases)
+    from_base = {name for name in missing if name.startswith(prefixes)}
+    missing -= from_base
     if missing or unexpected:
         raise ArtifactError(
             f"the weights do not fit the network: missing {sorted(missing)[:5]}, "
@@ -113,7 +141,24 @@ def _build(folder: Path, manifest: Manifest, registry: Registry) -> Model:
             value=WEIGHTS,
             remedy="use the plugin versions that mm inspect shows",
         )
-    return Model(recipe, processors, task, topology)
+    check_bases(manifest, topology, from_base)
+    return topology
+
+
+def _fill(topology: Topology, file: Path) -> tuple[set[str], list[str]]:
+    """Load weights; gives the names that got none, and those that are not the network's.
+
+    Weights that share their memory are saved once.
+    """
+    weights = safetensors.torch.load_file(file)
+    missing, unexpected = topology.load_state_dict(weights, strict=False)
+    state = topology.state_dict()
+    filled = {_memory(state[name]) for name in weights if name in state}
+    return {name for name in missing if _memory(state[name]) not in filled}, unexpected
+
+
+def _memory(tensor: Tensor) -> tuple[int, torch.Size]:
+    return tensor.data_ptr(), tensor.shape
 
 
 def _read_state(folder: Path, prefix: str, values: dict[str, object], manifest: Manifest) -> State:

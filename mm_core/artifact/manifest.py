@@ -33,6 +33,15 @@ class PluginRecord(BaseModel):
     sha256: str | None = Field(default=None, description="of a one-file plugin")
 
 
+class BaseRecord(BaseModel):
+    """Pretrained weights that a model was saved without."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: str = Field(description="where the backbone finds them again")
+    sha256: str = Field(description="of what the model takes from there")
+
+
 class Manifest(BaseModel):
     """Everything about a saved model but arrays and assets."""
 
@@ -45,6 +54,9 @@ class Manifest(BaseModel):
     processors: dict[str, dict[str, Any]] = Field(description="input name -> JSON state")
     task: dict[str, Any] = Field(description="JSON state")
     architectures: dict[str, dict[str, Any]] = Field(description="backbone name -> architecture")
+    bases: dict[str, BaseRecord] = Field(
+        default={}, description="backbone name -> base, where weights are left out"
+    )
     history: list[dict[str, float]]
     best_score: float | None
     files: dict[str, str] = Field(description="path inside the folder -> sha256")

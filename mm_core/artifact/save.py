@@ -12,6 +12,7 @@ import safetensors.torch
 
 from mm_core.api.contracts import FitResult, State
 from mm_core.api.specs import (
+    AdapterSpec,
     BackboneSpec,
     ComponentSpec,
     FusionHeadSpec,
@@ -19,38 +20,79 @@ from mm_core.api.specs import (
     ProcessorSpec,
     TaskSpec,
 )
+from mm_core.artifact.bases import without_bases
 from mm_core.artifact.folder import check_folder
-from mm_core.artifact.manifest import ARRAYS, ASSETS, FILE, WEIGHTS, Manifest, PluginRecord
+from mm_core.artifact.manifest import (
+    ARRAYS,
+    ASSETS,
+    FILE,
+    WEIGHTS,
+    BaseRecord,
+    Manifest,
+    PluginRecord,
+)
 from mm_core.model import Model, architectures
 from mm_core.plugins.registry import Registry
 from mm_core.recipe.recipe import Recipe
 from mm_core.version import __version__
 
 
-def save(model: Model, result: FitResult, registry: Registry, folder: Path) -> Path:
+def save(
+    model: Model,
+    result: FitResult,
+    registry: Registry,
+    folder: Path,
+    *,
+    standalone: bool = True,
+) -> Path:
     """Write ``model`` to ``folder``, replacing a saved model that stands there.
+
+    Args:
+        model: what to write.
+        result: of its fit.
+        registry: installed components.
+        folder: where to.
+        standalone: whether all weights are written, or only those that no checkpoint gives again.
 
     Raises:
         ArtifactError: the folder holds something that is no saved model.
+        CheckpointError: not standalone, and a checkpoint can no longer be had.
     """
     check_folder(folder)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".mm-save-") as temporary:
         fresh = Path(temporary) / "model"
         fresh.mkdir()
-        _write(model, result, registry, fresh)
+        bases = (_write_weights if standalone else _write_changes)(model, registry, fresh / WEIGHTS)
+        _write(model, result, registry, bases, fresh)
         if folder.exists():
             folder.rename(Path(temporary) / "old")
         fresh.rename(folder)
     return folder
 
 
-def _write(model: Model, result: FitResult, registry: Registry, folder: Path) -> None:
+def _write_weights(model: Model, registry: Registry, file: Path) -> dict[str, BaseRecord]:
+    safetensors.torch.save_model(model.topology, str(file))
+    return {}
+
+
+def _write_changes(model: Model, registry: Registry, file: Path) -> dict[str, BaseRecord]:
+    weights, bases = without_bases(model, registry)
+    safetensors.torch.save_file(weights, str(file))
+    return bases
+
+
+def _write(
+    model: Model,
+    result: FitResult,
+    registry: Registry,
+    bases: dict[str, BaseRecord],
+    folder: Path,
+) -> None:
     states = {name: processor.state() for name, processor in model.processors.items()}
     for name, state in states.items():
         _write_state(state, folder / "inputs" / name)
     task = model.task.state()
     _write_state(task, folder / "task")
-    safetensors.torch.save_model(model.topology, str(folder / WEIGHTS))
     (folder / "recipe.json").write_text(model.recipe.to_json(), encoding="utf-8")
     manifest = Manifest(
         mm_core=__version__,
@@ -59,6 +101,7 @@ def _write(model: Model, result: FitResult, registry: Registry, folder: Path) ->
         processors={name: state.values for name, state in states.items()},
         task=task.values,
         architectures=architectures(model.topology),
+        bases=bases,
         history=result.history,
         best_score=result.best_score,
         files={
@@ -87,6 +130,11 @@ def component_ids(recipe: Recipe) -> dict[tuple[type[ComponentSpec], str], None]
             *((ModalitySpec, name) for name in recipe.columns.by_modality()),
             *((ProcessorSpec, part.processor.id) for part in recipe.inputs.values()),
             *((BackboneSpec, part.id) for part in recipe.backbones.values()),
+            *(
+                (AdapterSpec, part.adapter.id)
+                for part in recipe.backbones.values()
+                if part.adapter is not None
+            ),
             *([(FusionHeadSpec, recipe.fusion.id)] if recipe.fusion else []),
             (TaskSpec, recipe.task.id),
         ]

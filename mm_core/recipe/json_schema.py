@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 from mm_core.api.config import Config
 from mm_core.api.errors import MMWarning, PluginLoadError
 from mm_core.api.specs import (
+    AdapterSpec,
     BackboneSpec,
     ConfigurableSpec,
     FitterSpec,
@@ -37,11 +38,14 @@ _KINDS: tuple[type[ConfigurableSpec], ...] = (
     ProcessorSpec,
     BackboneSpec,
     FusionHeadSpec,
+    AdapterSpec,
     TaskSpec,
     FitterSpec,
 )
 _SECTIONS: Mapping[str, type[ConfigurableSpec]] = {
     "fusion": FusionHeadSpec,
+_OPTIONAL = (FusionHeadSpec, AdapterSpec, LossSpec)
+"""Kinds of which a recipe may have none: null."""
     "task": TaskSpec,
     "fit": FitterSpec,
 }
@@ -132,7 +136,8 @@ class _Writer:
         if kind is not BackboneSpec:
             return {}
         properties: Node = self._properties(BackboneOverride)
-        return {key: value for key, value in properties.items() if key != "id"}
+        core = {key: value for key, value in properties.items() if key != "id"}
+        return core | {"adapter": self._part(AdapterSpec)}
 
     def _own(self, component: Component[Any]) -> Node | None:
         """A component's own settings, or None: unknown."""
@@ -236,7 +241,9 @@ class _Writer:
     def _keys(self, kind: type[ConfigurableSpec]) -> Node:
         any_of: Node = self.defs[f"any.{kind.kind}"]["properties"]
         return {"id": self._id(kind), **any_of}
+            (rf"^backbones\.{name}\.adapter", AdapterSpec),
 
+            (rf"^inputs\.{name}\.backbone\.adapter", AdapterSpec),
     def _closed(self, properties: Node) -> Node:
         return {"type": "object", "properties": properties, "additionalProperties": False}
 

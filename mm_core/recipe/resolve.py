@@ -10,6 +10,7 @@ from mm_core.api.config import suggest
 from mm_core.api.contracts import ColumnSample, LabelSample, Table
 from mm_core.api.errors import ColumnError, ConfigError, LabelError, RecipeError
 from mm_core.api.specs import (
+    AdapterSpec,
     BackboneSpec,
     FitterSpec,
     FusionHeadSpec,
@@ -253,7 +254,29 @@ class _Resolver:
             found = self.finder.find(chosen.component.id, candidates)
             part["checkpoint"] = found.name
             self.origins[f"{section}.checkpoint"] += f" ({found.reason})"
-        return {**part, "inputs": chosen.inputs, "learning_rate": user.learning_rate}
+        return {
+            **part,
+            "inputs": chosen.inputs,
+            "learning_rate": user.learning_rate,
+            "adapter": self._adapter(f"{section}.adapter", user.adapter),
+        }
+
+    def _adapter(self, section: str, user: PartOverride) -> dict[str, Any] | None:
+        """The adapter that the user names; none otherwise."""
+        if user.id is not None:
+            return self._component(section, self.registry.get(AdapterSpec, user.id), user)
+        if user.own:
+            adapters = [component.id for component in self.registry.all(AdapterSpec)]
+            missing = missing_for(AdapterSpec.kind, set())
+            raise ConfigError(
+                f"{section}.{next(iter(user.own))} is set, and no adapter is chosen",
+                value=user.own,
+                remedy=f"choose one, {section}=...: {', '.join(adapters)}"
+                if adapters
+                else f"set {section}=..., after: {'; or '.join(missing)}",
+            )
+        self.origins[section] = "user" if "id" in user.model_fields_set else "default"
+        return None
 
     def _fusion(
         self, backbones: Mapping[str, _Chosen], task: Component[TaskSpec]

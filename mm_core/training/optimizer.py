@@ -30,9 +30,15 @@ def parameter_groups(
     seen: set[int] = set()
     for name, backbone in topology.backbones.items():
         assert isinstance(backbone, Backbone)
-        for rate, stage in _stage_rates(backbone, training, rates.get(name)):
-            by_rate.setdefault(rate, []).append(stage)
-            seen.update(id(parameter) for parameter in stage.parameters())
+        own = rates.get(name)
+        stages = _stage_rates(backbone, training, own)
+        for rate, pairs in [
+            (own or training.head_learning_rate, _adapter_parameters(backbone)),
+            *((rate, _parameters(stage)) for rate, stage in stages),
+        ]:
+            fresh = [pair for pair in pairs if id(pair[1]) not in seen]
+            by_rate.setdefault(rate, []).extend(fresh)
+            seen.update(id(parameter) for _, parameter in fresh)
     groups = [
         group
         for rate, stages in by_rate.items()
@@ -52,6 +58,14 @@ def learning_rate_factor(training: TrainingConfig, total_steps: int) -> Callable
         if step < warmup:
             return (step + 1) / (warmup + 1)
         progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
+def _adapter_parameters(backbone: Backbone) -> Iterable[tuple[bool, nn.Parameter]]:
+    """(decayed?, parameter) of the adapter's own; vectors, such as IA3's of [1, D], are not."""
+    own = frozenset() if backbone.adapter is None else backbone.adapter.own_weights(backbone)
+    for name, parameter in backbone.named_parameters():
+        if name in own and parameter.requires_grad:
+            yield parameter.squeeze().ndim > 1, parameter
+
+
         if training.schedule == "cosine":
             return 0.5 * (1 + math.cos(math.pi * progress))
         return 1 - progress if training.schedule == "linear" else 1.0
