@@ -172,6 +172,8 @@ def build_topology(
         fusion=_fusion(recipe, backbones, task, registry),
     )
     topology: Topology = registry.get(TaskSpec, recipe.task.id).load("topology")(parts)
+        for name in recipe.backbones
+    }
     return topology
 
 

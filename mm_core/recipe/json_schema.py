@@ -46,6 +46,8 @@ _SECTIONS: Mapping[str, type[ConfigurableSpec]] = {
     "fusion": FusionHeadSpec,
 _OPTIONAL = (FusionHeadSpec, AdapterSpec, LossSpec)
 """Kinds of which a recipe may have none: null."""
+_SECTIONS: Mapping[str, type[ConfigurableSpec]] = {
+    "fusion": FusionHeadSpec,
     "task": TaskSpec,
     "fit": FitterSpec,
 }
@@ -189,8 +191,8 @@ class _Writer:
         }
 
     def _part(self, kind: type[ConfigurableSpec]) -> Node:
-        """An id alone, or settings with or without the id; null: no fusion."""
-        types = ["string", "object", *(["null"] if kind is FusionHeadSpec else [])]
+        """An id alone, or settings with or without the id; null: none, where that is possible."""
+        types = ["string", "object", *(["null"] if kind in _OPTIONAL else [])]
         given = {"if": {"required": ["id"]}, "then": _ref(kind.kind)}
         return {
             "type": types,

@@ -17,6 +17,7 @@ from mm_core.api.specs import (
     ProcessorSpec,
     TaskSpec,
 )
+from mm_core.plugins.known import missing_for
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.inputs import PlannedInput, plan_inputs

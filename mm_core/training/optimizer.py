@@ -26,7 +26,7 @@ def parameter_groups(
         training: rates and decays.
         rates: backbone name -> its own learning rate, or None.
     """
-    by_rate: dict[float, list[nn.Module]] = {}
+    by_rate: dict[float, list[tuple[bool, nn.Parameter]]] = {}
     seen: set[int] = set()
     for name, backbone in topology.backbones.items():
         assert isinstance(backbone, Backbone)
@@ -41,10 +41,8 @@ def parameter_groups(
             seen.update(id(parameter) for _, parameter in fresh)
     groups = [
         group
-        for rate, stages in by_rate.items()
-        for group in _decayed_and_not(
-            [pair for stage in stages for pair in _parameters(stage)], rate, training
-        )
+        for rate, pairs in by_rate.items()
+        for group in _decayed_and_not(pairs, rate, training)
     ]
     rest = [pair for pair in _parameters(topology) if id(pair[1]) not in seen]
     return groups + _decayed_and_not(rest, training.head_learning_rate, training)
