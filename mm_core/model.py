@@ -165,6 +165,8 @@ def build_topology(
         name: build_backbone(
             name, recipe, processors, task, registry, finder, (architectures or {}).get(name)
         )
+        for name in recipe.backbones
+    }
     parts = Parts(
         backbones=backbones,
         backbone_inputs={name: part.inputs for name, part in recipe.backbones.items()},
@@ -172,21 +174,9 @@ def build_topology(
         fusion=_fusion(recipe, backbones, task, registry),
     )
     topology: Topology = registry.get(TaskSpec, recipe.task.id).load("topology")(parts)
-        for name in recipe.backbones
-    }
     return topology
 
 
-def architectures(topology: Topology) -> dict[str, dict[str, Any]]:
-    """Backbone name -> what is needed to build it again without its checkpoint."""
-    return {name: backbone.architecture for name, backbone in _backbones(topology).items()}
-
-
-def _backbones(topology: Topology) -> dict[str, Backbone]:
-    return {name: cast("Backbone", backbone) for name, backbone in topology.backbones.items()}
-
-
-def _fusion(
 def build_backbone(
     name: str,
     recipe: Recipe,
@@ -240,22 +230,16 @@ def merge_adapters(model: Model) -> None:
     model.recipe = model.recipe.model_copy(update={"backbones": parts, "origins": origins})
 
 
-def grown(model: Model, recipe: Recipe, task: Task, registry: Registry) -> Model:
-    """The same model by another recipe and a task with more outputs; ``model`` stays as it is.
-
-    New outputs come after the old ones, in every layer that has one row for each: their weights are
-    new, all others are those of ``model``.
-    """
-    topology = build_topology(
-        recipe, model.processors, task, registry, architectures=architectures(model.topology)
-    )
-    old = model.topology.state_dict()
-    with torch.no_grad():
-        for name, value in topology.state_dict().items():
-            value[tuple(slice(n) for n in old[name].shape)] = old[name]
-    return Model(recipe, model.processors, task, topology)
+def architectures(topology: Topology) -> dict[str, dict[str, Any]]:
+    """Backbone name -> what is needed to build it again without its checkpoint."""
+    return {name: backbone.architecture for name, backbone in _backbones(topology).items()}
 
 
+def _backbones(topology: Topology) -> dict[str, Backbone]:
+    return {name: cast("Backbone", backbone) for name, backbone in topology.backbones.items()}
+
+
+def _fusion(
     recipe: Recipe, backbones: Mapping[str, Backbone], task: Task, registry: Registry
 ) -> FusionHead | None:
     if recipe.fusion is None:

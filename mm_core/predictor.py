@@ -292,6 +292,7 @@ class MultiModalPredictor:
             fitted.model, fitted.result, self._registry, folder, standalone=standalone
         )
         return self.path
+
     def merge_adapters(self) -> Self:
         """Fold the adapters into their backbones: same answers, and an ordinary model to export.
 
@@ -301,7 +302,6 @@ class MultiModalPredictor:
 
         merge_adapters(self._model)
         return self
-
 
     @classmethod
     def load(cls, path: str | Path, verbosity: int = 2, plugins: Sequence[str | Path] = ()) -> Self:

@@ -122,16 +122,16 @@ class BackboneSpec(ConfigurableSpec):
     )
 
 
-class FusionHeadSpec(ConfigurableSpec):
-    """Combines the features of several backbones (hook ``mm_fusion_heads``)."""
-
-    kind: ClassVar[str] = "fusion_head"
-
 class AdapterSpec(ConfigurableSpec):
     """Decides what of a built backbone is trained, and by which new weights (``mm_adapters``)."""
 
     kind: ClassVar[str] = "adapter"
 
+
+class FusionHeadSpec(ConfigurableSpec):
+    """Combines the features of several backbones (hook ``mm_fusion_heads``)."""
+
+    kind: ClassVar[str] = "fusion_head"
 
     needs: tuple[str, ...] = Field(default=("pooled",), description="features it reads")
 

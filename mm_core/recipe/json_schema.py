@@ -37,14 +37,12 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _KINDS: tuple[type[ConfigurableSpec], ...] = (
     ProcessorSpec,
     BackboneSpec,
-    FusionHeadSpec,
     AdapterSpec,
+    FusionHeadSpec,
     TaskSpec,
     FitterSpec,
 )
-_SECTIONS: Mapping[str, type[ConfigurableSpec]] = {
-    "fusion": FusionHeadSpec,
-_OPTIONAL = (FusionHeadSpec, AdapterSpec, LossSpec)
+_OPTIONAL = (FusionHeadSpec, AdapterSpec)
 """Kinds of which a recipe may have none: null."""
 _SECTIONS: Mapping[str, type[ConfigurableSpec]] = {
     "fusion": FusionHeadSpec,
@@ -233,7 +231,9 @@ class _Writer:
         yield rf"^inputs\.{name}\.columns$", self._properties(InputOverride)["columns"]
         for place, kind in (
             (rf"^backbones\.{name}", BackboneSpec),
+            (rf"^backbones\.{name}\.adapter", AdapterSpec),
             (rf"^inputs\.{name}\.backbone", BackboneSpec),
+            (rf"^inputs\.{name}\.backbone\.adapter", AdapterSpec),
             (rf"^inputs\.{name}\.processor", ProcessorSpec),
         ):
             yield f"{place}$", self._part(kind)
@@ -243,9 +243,7 @@ class _Writer:
     def _keys(self, kind: type[ConfigurableSpec]) -> Node:
         any_of: Node = self.defs[f"any.{kind.kind}"]["properties"]
         return {"id": self._id(kind), **any_of}
-            (rf"^backbones\.{name}\.adapter", AdapterSpec),
 
-            (rf"^inputs\.{name}\.backbone\.adapter", AdapterSpec),
     def _closed(self, properties: Node) -> Node:
         return {"type": "object", "properties": properties, "additionalProperties": False}
 

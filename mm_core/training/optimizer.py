@@ -56,14 +56,6 @@ def learning_rate_factor(training: TrainingConfig, total_steps: int) -> Callable
         if step < warmup:
             return (step + 1) / (warmup + 1)
         progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
-def _adapter_parameters(backbone: Backbone) -> Iterable[tuple[bool, nn.Parameter]]:
-    """(decayed?, parameter) of the adapter's own; vectors, such as IA3's of [1, D], are not."""
-    own = frozenset() if backbone.adapter is None else backbone.adapter.own_weights(backbone)
-    for name, parameter in backbone.named_parameters():
-        if name in own and parameter.requires_grad:
-            yield parameter.squeeze().ndim > 1, parameter
-
-
         if training.schedule == "cosine":
             return 0.5 * (1 + math.cos(math.pi * progress))
         return 1 - progress if training.schedule == "linear" else 1.0
@@ -80,6 +72,14 @@ def _stage_rates(
     top = own or training.learning_rate
     last = len(stages) - 1
     return [(top * training.layer_decay ** (last - i), stage) for i, stage in enumerate(stages)]
+
+
+def _adapter_parameters(backbone: Backbone) -> Iterable[tuple[bool, nn.Parameter]]:
+    """(decayed?, parameter) of the adapter's own; vectors, such as IA3's of [1, D], are not."""
+    own = frozenset() if backbone.adapter is None else backbone.adapter.own_weights(backbone)
+    for name, parameter in backbone.named_parameters():
+        if name in own and parameter.requires_grad:
+            yield parameter.squeeze().ndim > 1, parameter
 
 
 def _parameters(module: nn.Module) -> Iterable[tuple[bool, nn.Parameter]]:
