@@ -26,6 +26,7 @@ from mm_core.data.encoded import EncodedFrame, encode_inputs
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.losses import choose_loss
+from mm_core.recipe.mixing import check_mixing
 from mm_core.recipe.recipe import BackbonePart, InputPart, Part, Recipe
 
 
@@ -77,7 +78,7 @@ def check_recipe(recipe: Recipe, registry: Registry) -> None:
     """Refuse a recipe whose columns are of unknown kinds, or whose names torch cannot hold.
 
     Raises:
-        RecipeError: says which.
+        RecipeError: says which, or what cannot be mixed as asked.
         UnknownComponentError: a modality that is not installed.
     """
     for plan in recipe.columns.columns:
@@ -91,6 +92,7 @@ def check_recipe(recipe: Recipe, registry: Registry) -> None:
                 value=plan.kind,
                 remedy=f"kinds: {', '.join(kinds)}",
             )
+    check_mixing(recipe, registry)
     for name in recipe.backbones:
         if hasattr(nn.ModuleDict(), name) or hasattr(nn.ParameterDict(), name):
             raise RecipeError(
@@ -122,18 +124,23 @@ def build_task(recipe: Recipe, registry: Registry) -> Task:
     """The recipe's task with its criterion, not yet learned."""
     component = registry.get(TaskSpec, recipe.task.id)
     task: Task = component.load()(read_config(component, recipe.task, "task"), recipe.data.label)
-    task.criterion = build_criterion(recipe, registry)
+    task.criterion = build_criterion(recipe.training.loss, component, registry)
     return task
 
 
-def build_criterion(recipe: Recipe, registry: Registry) -> Criterion | None:
-    """What the recipe's task is trained with; None: it has a loss of its own.
+def build_criterion(
+    part: Part | None, task: Component[TaskSpec], registry: Registry
+) -> Criterion | None:
+    """What a task is trained with; None: it has a loss of its own.
+
+    Args:
+        part: the loss that the recipe names (``training.loss``); None: the task's default.
+        task: the task.
+        registry: installed components.
 
     Raises:
         ConfigError: the loss does not fit the task.
     """
-    part = recipe.training.loss
-    task = registry.get(TaskSpec, recipe.task.id)
     loss = choose_loss(None if part is None else part.id, task, registry)
     if loss is None:
         return None
@@ -228,6 +235,22 @@ def merge_adapters(model: Model) -> None:
         for name, part in model.recipe.backbones.items()
     }
     model.recipe = model.recipe.model_copy(update={"backbones": parts, "origins": origins})
+
+
+def grown(model: Model, recipe: Recipe, task: Task, registry: Registry) -> Model:
+    """The same model by another recipe and a task with more outputs; ``model`` stays as it is.
+
+    New outputs come after the old ones, in every layer that has one row for each: their weights are
+    new, all others are those of ``model``.
+    """
+    topology = build_topology(
+        recipe, model.processors, task, registry, architectures=architectures(model.topology)
+    )
+    old = model.topology.state_dict()
+    with torch.no_grad():
+        for name, value in topology.state_dict().items():
+            value[tuple(slice(n) for n in old[name].shape)] = old[name]
+    return Model(recipe, model.processors, task, topology)
 
 
 def architectures(topology: Topology) -> dict[str, dict[str, Any]]:

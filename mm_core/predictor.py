@@ -22,11 +22,14 @@ from mm_core.api.errors import (
     report_bad,
 )
 from mm_core.api.specs import ExporterSpec, TaskSpec
-from mm_core.artifact.folder import check_folder
+from mm_core.artifact.folder import UNFINISHED, check_folder
+from mm_core.artifact.unfinished import Unfinished
 from mm_core.data.align import align, align_labelled, check_complete
 from mm_core.data.rows import Rows, read_rows
 from mm_core.plugins.registry import found_with, registry_with
+from mm_core.processes import is_first, others_wait
 from mm_core.recipe.checkpoints import CheckpointFinder
+from mm_core.recipe.continued import continued
 from mm_core.recipe.overrides import with_arguments
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.resolve import Request, resolve
@@ -85,6 +88,7 @@ class MultiModalPredictor:
         self._eval_metric = self._metrics.name(eval_metric)
         self._validation_metric = self._metrics.name(validation_metric)
         self._fitted: _Fitted | None = None
+        self._unfinished: Unfinished | None = None
 
     # ---- planning and fitting ------------------------------------------------------------------
 
@@ -144,7 +148,7 @@ class MultiModalPredictor:
         Returns:
             The predictor itself.
         """
-        from mm_core.training.fit import FitOptions, fit_model
+        from mm_core.training.fit import FitOptions, Start, fit_model
 
         started = time.monotonic()
         _check_choice("on_error", on_error)
@@ -164,27 +168,23 @@ class MultiModalPredictor:
         tuning = None if tuning_data is None else read_rows(tuning_data).table
         finder = CheckpointFinder(self._registry)
         settings = (presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
-        if recipe is None:
-            request = self._request(*settings)
-            recipe = resolve(rows.table, request, self._registry, finder, self._metrics)
-        else:
-            recipe = self._followed(recipe, settings)
+        recipe = self._recipe_to_follow(recipe, rows.table, settings, finder)
         print_plan(recipe, self.verbosity)
+        used = [column for part in recipe.inputs.values() for column in part.columns]
+        check_complete(rows.table, used)
+        train = self._labelled(rows.table, recipe)
+        tuning = None if tuning is None else self._labelled(tuning, recipe)
         options = FitOptions(
             on_error=on_error,
             callbacks=_several(callbacks),
             loggers=_several(loggers),
             verbosity=self.verbosity,
             deadline=None if time_limit is None else started + time_limit,
+            unfinished=self._state_folder(recipe, train, tuning),
         )
-        used = [column for part in recipe.inputs.values() for column in part.columns]
-        check_complete(rows.table, used)
-        train = self._labelled(rows.table, recipe)
-        tuning = None if tuning is None else self._labelled(tuning, recipe)
-        model, result = fit_model(
-            recipe, train, tuning, self._registry, finder, self._metrics, options
-        )
-        self._fitted = _Fitted(model, result)
+        start = Start(self._registry, finder, None if self._fitted is None else self._fitted.model)
+        model, result = fit_model(recipe, train, tuning, start, self._metrics, options)
+        self._fitted, self._unfinished = _Fitted(model, result), None
         self.label = recipe.data.label
         if self.path is not None:
             self.save(self.path)
@@ -214,7 +214,7 @@ class MultiModalPredictor:
         as_multiclass: bool = True,
         on_error: OnError = "raise",
     ) -> pd.DataFrame | pd.Series | np.ndarray:
-        """Probability of each class, one row per row of ``data``.
+        """Probability of each class (or label), one row per row of ``data``.
 
         Args:
             as_multiclass: False with two classes: only the positive class, as a Series.
@@ -227,7 +227,8 @@ class MultiModalPredictor:
                 remedy="use predict()",
             )
         proba = decoded.proba.set_axis(rows.index, axis=0)
-        found = proba if as_multiclass or proba.shape[1] != 2 else proba.iloc[:, 1]
+        one_of_two = decoded.exclusive and proba.shape[1] == 2
+        found = proba.iloc[:, 1] if one_of_two and not as_multiclass else proba
         return found.to_numpy() if as_pandas is False else found
 
     def evaluate(
@@ -288,10 +289,11 @@ class MultiModalPredictor:
 
         folder = Path(path) if path is not None else self.path or Path(tempfile.mkdtemp("-mm"))
         fitted = self._need_fitted()
-        self.path = save(
-            fitted.model, fitted.result, self._registry, folder, standalone=standalone
-        )
-        return self.path
+        with others_wait():
+            if is_first():
+                save(fitted.model, fitted.result, self._registry, folder, standalone=standalone)
+        self.path = folder
+        return folder
 
     def merge_adapters(self) -> Self:
         """Fold the adapters into their backbones: same answers, and an ordinary model to export.
@@ -304,16 +306,36 @@ class MultiModalPredictor:
         return self
 
     @classmethod
-    def load(cls, path: str | Path, verbosity: int = 2, plugins: Sequence[str | Path] = ()) -> Self:
+    def load(
+        cls,
+        path: str | Path,
+        resume: bool = False,
+        verbosity: int = 2,
+        plugins: Sequence[str | Path] = (),
+    ) -> Self:
         """Read a saved model. Executes nothing that the folder brings.
+
+        Args:
+            path: the folder.
+            resume: take up a fit that was cut off before it could save its model there: the
+                predictor's :meth:`fit`, given the same rows, goes on where the state was last
+                written (``training.save_every``).
+            verbosity: 0 silent .. 3 chatty.
+            plugins: one-file plugins to load besides the installed ones.
 
         Raises:
             ArtifactError: damaged, altered, or in need of plugins that are missing, broken or too
-                old (all of them are named).
+                old (all of them are named); or there is no fit to resume.
             PluginError: a one-file plugin that the model does not need cannot be used.
         """
         from mm_core.artifact.load import load
 
+        if resume:
+            unfinished = Unfinished.read(Path(path))
+            label = unfinished.recipe.data.label
+            predictor = cls(label=label, path=path, verbosity=verbosity, plugins=plugins)
+            predictor._unfinished = unfinished
+            return predictor
         registry = found_with(plugins)  # so that load tells all that is wrong, a file's fault too
         loaded = load(Path(path), registry)
         recipe = loaded.model.recipe
@@ -399,6 +421,37 @@ class MultiModalPredictor:
             overrides=with_arguments((self.hyperparameters, hyperparameters), arguments),
             column_types=column_types,
         )
+
+    def _recipe_to_follow(
+        self,
+        given: Recipe | str | Path | None,
+        table: Table,
+        settings: Sequence[Any],
+        finder: CheckpointFinder,
+    ) -> Recipe:
+        """That of the fit to be taken up, the one given, the model's own, or a new plan."""
+        if self._unfinished is not None:
+            if given is not None:
+                raise ConfigError(
+                    "a fit that was cut off has its recipe: another one would not be used",
+                    remedy="leave recipe= out, or fit a new predictor",
+                )
+            return self._followed(self._unfinished.recipe, settings)
+        if given is not None:
+            return self._followed(given, settings)
+        if self._fitted is not None:
+            return continued(self.recipe, *settings)
+        return resolve(table, self._request(*settings), self._registry, finder, self._metrics)
+
+    def _state_folder(self, recipe: Recipe, train: Table, tuning: Table | None) -> Path | None:
+        """Where the fit keeps its state; None: nowhere, there is no path."""
+        if self.path is None:
+            return None
+        if self._unfinished is not None:
+            self._unfinished.check_rows(train, tuning)
+        elif is_first():
+            Unfinished.begin(self.path, recipe, train, tuning)
+        return self.path / UNFINISHED
 
     def _followed(self, recipe: Recipe | str | Path, settings: Sequence[Any]) -> Recipe:
         given = [value for value in settings if value is not None and value != {}]

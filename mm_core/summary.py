@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from mm_core.api.contracts import FitResult
+from mm_core.processes import is_first
 from mm_core.recipe.recipe import Recipe
 from mm_core.schema.schema import ColumnPlan
 
@@ -60,6 +61,8 @@ def print_fit_summary(
 
 
 def _say(text: str) -> None:
+    if not is_first():
+        return
     Console(stderr=True).print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 

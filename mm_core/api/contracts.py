@@ -232,12 +232,15 @@ class Decoded:
         answer: [N] rows, in label space; columns are the label columns.
         views: what metrics read, by the name in ``MetricSpec.needs``: ``"labels"`` int [N],
             ``"proba"`` float [N, C], ``"values"`` float [N], ...
-        proba: class probabilities as a frame with one column per class, or None.
+        proba: probabilities as a frame with one column per class (or label), or None.
+        exclusive: whether each row has one of the columns of ``proba``, whose rows sum to 1 then;
+            the second of two is the positive class. False: labels that stand for themselves.
     """
 
     answer: pd.DataFrame
     views: Mapping[str, Any]
     proba: pd.DataFrame | None = None
+    exclusive: bool = True
 
 
 class Task(ABC):
@@ -291,6 +294,13 @@ class Task(ABC):
             LabelError: missing or constant labels.
         """
 
+    def extend(self, targets: pd.DataFrame) -> None:  # noqa: B027
+        """Learn what is new in the labels of further training rows, such as more classes.
+
+        What was learned before stays, and new outputs come after the old ones. Unless overridden:
+        nothing is learned; :meth:`encode` refuses what it does not know.
+        """
+
     @abstractmethod
     def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
         """Targets by name, each indexed by row: numpy arrays, or lists where rows are ragged.
@@ -340,6 +350,30 @@ class Task(ABC):
         """Class of each row, for a stratified hold-out; None: split at random."""
         return None
 
+    def essential(self, targets: Mapping[str, Any]) -> np.ndarray | None:
+        """bool [N], rows that are not held out, such as the only one with a label; None: none."""
+        return None
+
+    def calibrate(  # noqa: B027, nothing is to be done by default
+        self,
+        outputs: Mapping[str, Any],
+        meta: Mapping[str, Any],
+        targets: Mapping[str, Any],
+        score: Callable[[Decoded], float],
+    ) -> None:
+        """Set right how outputs are decoded (temperature, thresholds), on the validation rows.
+
+        Called once after training, with the final weights; what is learned goes into
+        :meth:`state`. Unless overridden: nothing is done.
+
+        Args:
+            outputs: of the validation rows, as in :meth:`decode`.
+            meta: as in :meth:`decode`.
+            targets: of these rows, as :meth:`encode` gave them.
+            score: of what :meth:`decode` gives for these rows by ``data.eval_metric``; greater is
+                better. Raises MetricError where the metric is not defined on them.
+        """
+
     @abstractmethod
     def state(self) -> State:
         """What :meth:`from_state` needs."""
@@ -369,12 +403,30 @@ class Metric(Protocol):
 class Batches(Protocol):
     """A frame as batches for one epoch; iterating gives :class:`mm_core.api.nn.Batch`."""
 
+    @property
+    def n_rows(self) -> int:
+        """Rows of an epoch."""
+
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Any: ...
 
-    def set_epoch(self, epoch: int) -> None:
-        """Reshuffle and re-augment for this epoch; the same epoch gives the same batches."""
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Reshuffle and re-augment for this epoch; the same epoch gives the same batches.
+
+        Args:
+            epoch: counted from 0.
+            start: the batch to begin with, where an epoch is taken up again.
+        """
+
+    def with_batch_size(self, batch_size: int) -> Self:
+        """The same rows in batches of another size."""
+
+    def shard(self, rank: int, world_size: int) -> Self:
+        """Of each batch the share of one of ``world_size`` processes."""
+
+    def costliest(self) -> Any:
+        """The batch of the rows that cost most, without augmentation."""
 
 
 @dataclass(frozen=True)
@@ -392,6 +444,9 @@ class FitRun:
         loggers: the user's Lightning loggers.
         verbosity: 0 silent .. 3 chatty; a progress bar is shown from 2 on.
         deadline: ``time.monotonic()`` at which to stop, or None.
+        mixable: input name -> names of its arrays whose rows may be blended: mixup.
+        unfinished: folder where the state of the fit is kept until it ends, or None: not kept. A
+            state that stands there is taken up.
     """
 
     training: Any
@@ -404,6 +459,8 @@ class FitRun:
     loggers: Sequence[Any] = ()
     verbosity: int = 2
     deadline: float | None = None
+    mixable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unfinished: Path | None = None
 
 
 HISTORY_COLUMNS = ("epoch", "step", "seconds", "loss")
@@ -418,11 +475,13 @@ class FitResult:
         history: one record per validation: epoch, step, seconds, loss, metric.
         best_score: best validation score, or None without validation rows.
         stopped: why it ended, in words.
+        log: CSV of losses, learning rates and scores by step; empty: none was written.
     """
 
     history: list[dict[str, float]]
     best_score: float | None
     stopped: str
+    log: str = ""
 
 
 class Fitter(ABC):

@@ -89,6 +89,11 @@ class ProcessorSpec(ConfigurableSpec):
     kind: ClassVar[str] = "processor"
 
     modalities: tuple[ModalityName, ...] = Field(min_length=1, description="modalities it reads")
+    mixable: tuple[str, ...] = Field(
+        default=(),
+        description="arrays whose rows may be blended in training (mixup); their last two axes are "
+        "height and width (CutMix)",
+    )
 
 
 class CheckpointCard(Spec):

@@ -8,6 +8,9 @@ from pathlib import Path
 from mm_core.api.errors import ArtifactError
 from mm_core.artifact.manifest import FILE
 
+UNFINISHED = "unfinished"
+"""Folder inside, where a fit keeps its state until it ends."""
+
 
 def check_folder(folder: Path) -> None:
     """Refuse a place that cannot be written, or holds something else than a saved model.
@@ -29,7 +32,10 @@ def check_folder(folder: Path) -> None:
             value=str(folder),
             remedy="give another folder",
         )
-    taken = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+    if folder.is_dir():
+        taken = any(found.name != UNFINISHED for found in folder.iterdir())
+    else:
+        taken = folder.exists()
     if taken and not (folder / FILE).is_file():
         raise ArtifactError(
             f"{str(folder)!r} is not empty and holds no saved model",

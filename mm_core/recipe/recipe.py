@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
+    PositiveFloat,
     ValidationError,
     field_validator,
     model_validator,
@@ -19,6 +20,9 @@ from mm_core.api.config import Config
 from mm_core.api.errors import RecipeError
 from mm_core.recipe.overrides import PartName
 from mm_core.schema.schema import Schema
+
+ClassWeights = Literal["balanced", "effective_number"] | dict[str, PositiveFloat]
+"""A rule, or class -> weight."""
 
 
 class Part(BaseModel):
@@ -102,7 +106,19 @@ class TrainingConfig(Config):
     loss: Part | None = Field(
         default=None, description="the loss and its settings; null: the task's default, or own"
     )
+    class_weights: ClassWeights | None = Field(
+        default=None,
+        description="how much rows count by their class: balanced, n / (K n_c); effective_number "
+        "(arXiv 1901.05555); or class -> weight, others 1",
+    )
     seed: int = Field(default=0, ge=0, description="of the split, the weights and the batches")
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _named_classes(cls, weights: Any) -> Any:
+        if isinstance(weights, dict):  # as JSON has them: class 1 is "1"
+            return {str(name): weight for name, weight in weights.items()}
+        return weights
 
     @field_validator("milestones")
     @classmethod

@@ -22,6 +22,7 @@ from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
 from mm_core.recipe.losses import choose_loss, refuse_settings
+from mm_core.recipe.mixing import check_mixing
 from mm_core.recipe.overrides import BackboneOverride, Overrides, PartOverride
 from mm_core.recipe.presets import TRAINING, Presets, choose_presets
 from mm_core.recipe.recipe import DataConfig, Recipe, TrainingConfig
@@ -131,7 +132,9 @@ class _Resolver:
             "training": self._training(task, backbones),
             "data": self._data(task),
         }
-        return Recipe.build({**resolved, "origins": self.origins}, source="the plan")
+        recipe = Recipe.build({**resolved, "origins": self.origins}, source="the plan")
+        check_mixing(recipe, self.registry)
+        return recipe
 
     # ---- layers ------------------------------------------------------------------------------
 

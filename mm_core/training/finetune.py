@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
-from torch import Tensor
+from lightning.pytorch.loggers import CSVLogger
 
 from mm_core.api.contracts import Batches, FitResult, FitRun, Fitter
 from mm_core.api.errors import ConfigError
-from mm_core.api.nn import Batch, Topology
+from mm_core.api.nn import Topology
+from mm_core.processes import is_first
 from mm_core.recipe.recipe import TrainingConfig
-from mm_core.training.best import KeepBest
+from mm_core.training.devices import accelerator, devices, precision, strategy
 from mm_core.training.interrupt import interruptible
 from mm_core.training.logs import LogSteps
-from mm_core.training.optimizer import learning_rate_factor, parameter_groups
+from mm_core.training.memory import within_memory
+from mm_core.training.module import Loader, NetworkModule
 from mm_core.training.progress import BAR_FROM_VERBOSITY, ProgressReport
+from mm_core.training.recompute import recomputing
+from mm_core.training.unfinished import KeepUnfinished, unfinished_state
+from mm_core.training.validation import Validation
 
 LOG_EVERY_STEPS = 50
 """Lightning's default; shorter epochs are logged once each."""
@@ -50,86 +54,62 @@ class Finetune(Fitter):
         """Fit ``model`` in place.
 
         Raises:
-            ConfigError: the precision needs a GPU, or checkpoints have no folder to stay in.
+            ConfigError: what the settings need of the machine is not there, or checkpoints have no
+                folder to stay in.
             TrainingError: the loss is no longer finite.
         """
         training: TrainingConfig = run.training
-        precision = _precision(training.precision)
         _check_checkpoint_folders(run)
-        per_epoch = -(-len(train) // training.accumulate)
-        steps = _total_steps(training, per_epoch)
-        log_every = min(LOG_EVERY_STEPS, per_epoch)
-        best = KeepBest(model, run, training, len(train))
-        module = _Module(model, training, run.learning_rates, steps)
-        with _quiet():
-            trainer = pl.Trainer(
-                accelerator="cuda" if torch.cuda.is_available() else "cpu",
-                devices=1,
-                precision=precision,
-                max_epochs=training.epochs,
-                max_steps=-1 if training.max_steps is None else training.max_steps,
-                accumulate_grad_batches=training.accumulate,
-                gradient_clip_val=training.clip_norm,
-                callbacks=[*_reports(best, run, steps, log_every), *run.callbacks],
-                logger=list(run.loggers) or False,
-                log_every_n_steps=log_every,
-                default_root_dir=run.folder,
-                enable_checkpointing=_has(run, Checkpoint),
-                enable_model_summary=False,
-                enable_progress_bar=_has(run, ProgressBar),
-                use_distributed_sampler=False,
-            )
+        train, accumulate = within_memory(model, train, training)
+        validation = Validation(model, run, len(train))
+        steps = _total_steps(training, -(-len(train) // accumulate))
+        module = NetworkModule(model, run, steps)
+        csv = CSVLogger(run.folder / "log", name=None, version="")
+        recomputed = recomputing(model) if training.gradient_checkpointing else nullcontext()
+        with _quiet(), recomputed:
+            trainer = _trainer(validation, run, steps, accumulate, csv)
             try:
-                with interruptible(best.interrupt):
-                    trainer.fit(module, train_dataloaders=_Loader(train, module))
+                with interruptible(validation.interrupt):
+                    trainer.fit(
+                        module,
+                        train_dataloaders=Loader(train, module),
+                        ckpt_path=unfinished_state(run.unfinished),
+                        weights_only=True,
+                    )
             except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
                 raise KeyboardInterrupt from error
-        return best.finish()
+        return replace(validation.result(), log=_read_log(run))
 
 
-class _Module(pl.LightningModule):
-    """Lightning's view of a topology."""
-
-    def __init__(
-        self,
-        topology: Topology,
-        training: TrainingConfig,
-        rates: Mapping[str, float | None],
-        steps: int,
-    ) -> None:
-        super().__init__()
-        self.topology = topology
-        self._training = training
-        self._rates = rates
-        self._steps = steps
-
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        return self.topology.loss(self.topology(batch), batch)
-
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
-        return batch.to(device)
-
-    def configure_optimizers(self) -> Any:
-        groups = parameter_groups(self.topology, self._training, self._rates)
-        optimizer = torch.optim.AdamW(groups)
-        factor = learning_rate_factor(self._training, self._steps)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
-
-
-class _Loader:
-    """Batches that tell themselves which epoch it is."""
-
-    def __init__(self, batches: Batches, module: _Module) -> None:
-        self._batches = batches
-        self._module = module
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __iter__(self) -> Iterator[Batch]:
-        self._batches.set_epoch(self._module.current_epoch)
-        return iter(self._batches)
+def _trainer(
+    validation: Validation, run: FitRun, steps: int, accumulate: int, csv: CSVLogger
+) -> pl.Trainer:
+    training: TrainingConfig = run.training
+    log_every = min(LOG_EVERY_STEPS, -(-steps // training.epochs))
+    own: list[pl.Callback] = [validation, LogSteps(log_every)]
+    if run.unfinished is not None:
+        own.append(KeepUnfinished(run.unfinished, training.save_every))
+    if run.verbosity >= BAR_FROM_VERBOSITY and is_first() and not _has(run, ProgressBar):
+        own.append(ProgressReport(validation, run.metric, steps))
+    return pl.Trainer(
+        accelerator=accelerator(),
+        devices=devices(training),
+        strategy=strategy(training),
+        num_nodes=training.num_nodes,
+        precision=precision(training),
+        max_epochs=training.epochs,
+        max_steps=-1 if training.max_steps is None else training.max_steps,
+        accumulate_grad_batches=accumulate,
+        gradient_clip_val=training.clip_norm,
+        callbacks=[*own, *run.callbacks],
+        logger=[csv, *run.loggers],
+        log_every_n_steps=log_every,
+        default_root_dir=run.folder,
+        enable_checkpointing=_has(run, Checkpoint),
+        enable_model_summary=False,
+        enable_progress_bar=_has(run, ProgressBar),
+        use_distributed_sampler=False,
+    )
 
 
 def _total_steps(training: TrainingConfig, per_epoch: int) -> int:
@@ -137,31 +117,13 @@ def _total_steps(training: TrainingConfig, per_epoch: int) -> int:
     return steps if training.max_steps is None else min(steps, training.max_steps)
 
 
-def _precision(wanted: str) -> Any:
-    if wanted == "16-mixed" and not torch.cuda.is_available():
-        raise ConfigError(
-            "training.precision=16-mixed needs a GPU, and there is none",
-            value=wanted,
-            remedy="set training.precision to auto, 32 or bf16-mixed",
-        )
-    if wanted != "auto":
-        return wanted
-    bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return "bf16-mixed" if bf16 else "32-true"
+def _read_log(run: FitRun) -> str:
+    path = run.folder / "log" / "metrics.csv"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _has(run: FitRun, kind: type[pl.Callback]) -> bool:
     return any(isinstance(callback, kind) for callback in run.callbacks)
-
-
-def _reports(best: KeepBest, run: FitRun, steps: int, log_every: int) -> list[pl.Callback]:
-    """The product's own callbacks; each only where someone looks."""
-    callbacks: list[pl.Callback] = [best]
-    if run.loggers:
-        callbacks.append(LogSteps(log_every, run.training.accumulate))
-    if run.verbosity >= BAR_FROM_VERBOSITY and not _has(run, ProgressBar):
-        callbacks.append(ProgressReport(best, run.metric, steps))
-    return callbacks
 
 
 def _check_checkpoint_folders(run: FitRun) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from mm_core import inference
 from mm_core.api.contracts import FitResult, FitRun, Fitter, Table, Task
 from mm_core.api.errors import BadCellError, ColumnError, DataError, report_bad
-from mm_core.api.specs import FitterSpec
+from mm_core.api.specs import FitterSpec, ProcessorSpec
 from mm_core.data.batches import TrainBatches
 from mm_core.data.encoded import EncodedFrame
 from mm_core.data.split import split_rows
@@ -24,12 +25,15 @@ from mm_core.model import (
     check_recipe,
     encode_with_targets,
     fit_processors,
+    grown,
     read_config,
 )
 from mm_core.plugins.registry import Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.recipe import Recipe
 from mm_core.scoring import Metrics, short_name
+from mm_core.training.calibration import calibrate
+from mm_core.training.row_weights import row_weights
 from mm_core.training.seeding import seeded
 
 
@@ -43,6 +47,7 @@ class FitOptions:
         loggers: Lightning loggers.
         verbosity: 0 silent .. 3 chatty.
         deadline: ``time.monotonic()`` at which to stop, or None.
+        unfinished: folder for the state of the fit until it ends, or None.
     """
 
     on_error: str = "raise"
@@ -50,14 +55,29 @@ class FitOptions:
     loggers: Sequence[Any] = ()
     verbosity: int = 2
     deadline: float | None = None
+    unfinished: Path | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a fit starts from.
+
+    Attributes:
+        registry: installed components.
+        finder: where checkpoints come from.
+        model: a trained model to go on with; None: the checkpoints. It stays as it is.
+    """
+
+    registry: Registry
+    finder: CheckpointFinder
+    model: Model | None = None
 
 
 def fit_model(
     recipe: Recipe,
     train: Table,
     tuning: Table | None,
-    registry: Registry,
-    finder: CheckpointFinder,
+    start: Start,
     metrics: Metrics,
     options: FitOptions,
 ) -> tuple[Model, FitResult]:
@@ -67,39 +87,53 @@ def fit_model(
         recipe: the plan.
         train: training rows with label (and weight) columns.
         tuning: validation rows; None: some training rows are held out.
-        registry: installed components.
-        finder: where checkpoints come from.
+        start: components and weights to start from.
         metrics: to score the validation rows.
         options: callbacks, loggers, limits.
     """
-    check_recipe(recipe, registry)
-    task = build_task(recipe, registry)
+    check_recipe(recipe, start.registry)
     weight = _weight(train, recipe.data.sample_weight)
-    train, tuning = _split(recipe, task, train, tuning)
+    task, train, tuning = _learned(recipe, train, tuning, start)
     with seeded(recipe.training.seed):
-        processors = fit_processors(recipe, train, registry, finder)
-        topology = build_topology(recipe, processors, task, registry, finder=finder)
-        model = Model(recipe, processors, task, topology)
+        model = _untrained(recipe, train, task, start)
         frames = [encode_with_targets(model, table) for table in (train, tuning)]
-        if weight is not None:
-            kept = weight if train.positions is None else weight[train.positions]
-            frames[0].weight = kept / kept.mean()  # so that weights of 1 change nothing
+        kept = weight if weight is None or train.positions is None else weight[train.positions]
+        scheme = recipe.training.class_weights
+        frames[0].weight = row_weights(kept, scheme, task, frames[0].targets)
         report_bad([cell for frame in frames for cell in frame.bad], options.on_error)
-        result = _fit(model, frames[0], frames[1], registry, metrics, options)
+        result = _fit(model, frames[0], frames[1], start.registry, metrics, options)
     return model.ready(), result
 
 
-def _split(recipe: Recipe, task: Task, train: Table, tuning: Table | None) -> tuple[Table, Table]:
+def _learned(
+    recipe: Recipe, train: Table, tuning: Table | None, start: Start
+) -> tuple[Task, Table, Table]:
+    """The task with what it learned of the labels; training and validation rows."""
+    task = build_task(recipe, start.registry)
+    if start.model is not None:
+        task = copy.deepcopy(start.model.task)
+        task.criterion = build_task(recipe, start.registry).criterion
     label = list(task.label)
-    task.learn(train.frame[label])
+    learn = task.learn if start.model is None else task.extend
+    learn(train.frame[label])
     if tuning is not None:
-        return train, tuning
-    strata = task.strata(task.encode(train.frame[label]))
+        return task, train, tuning
+    targets = task.encode(train.frame[label])
+    strata, essential = task.strata(targets), task.essential(targets)
     seed = recipe.training.seed
-    kept, held = split_rows(len(train), recipe.data.holdout_frac, strata, seed)
+    kept, held = split_rows(len(train), recipe.data.holdout_frac, strata, seed, essential)
     kept_rows = train.take(kept)
-    task.learn(kept_rows.frame[label])  # every class has a row there; scales see no held-out row
-    return kept_rows, train.take(held)
+    learn(kept_rows.frame[label])  # every class has a row there; scales see no held-out row
+    return task, kept_rows, train.take(held)
+
+
+def _untrained(recipe: Recipe, train: Table, task: Task, start: Start) -> Model:
+    """The model with the weights that the fit starts from."""
+    if start.model is not None:
+        return grown(start.model, recipe, task, start.registry)
+    processors = fit_processors(recipe, train, start.registry, start.finder)
+    topology = build_topology(recipe, processors, task, start.registry, finder=start.finder)
+    return Model(recipe, processors, task, topology)
 
 
 def _fit(
@@ -129,6 +163,7 @@ def _fit(
         recipe.training.batch_size,
         recipe.training.seed,
         recipe.training.augment,
+        recipe.training.workers,
     )
     if options.on_error != "raise":
         batches.mask_bad()
@@ -144,10 +179,16 @@ def _fit(
             loggers=options.loggers,
             verbosity=options.verbosity,
             deadline=options.deadline,
+            mixable={
+                name: registry.get(ProcessorSpec, part.processor.id).spec.mixable
+                for name, part in recipe.inputs.items()
+            },
+            unfinished=options.unfinished,
         )
         model.topology.train()
         result = fitter.fit(model.topology, batches, run)
     report_bad(batches.bad, options.on_error)
+    calibrate(model, tuning, metrics)
     return result
 
 

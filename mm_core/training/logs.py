@@ -1,4 +1,4 @@
-"""What a user's loggers receive between validations."""
+"""What loggers receive between validations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ class LogSteps(pl.Callback):
 
     Args:
         every: optimiser steps between two rows.
-        accumulate: batches per optimiser step.
     """
 
-    def __init__(self, every: int, accumulate: int) -> None:
+    def __init__(self, every: int) -> None:
         self._every = every
-        self._accumulate = accumulate
         self._rate = 0.0
         self._last = 0
 
@@ -35,7 +33,7 @@ class LogSteps(pl.Callback):
         if trainer.global_step < self._last + self._every:
             return
         self._last = trainer.global_step
-        loss = outputs["loss"].item() * self._accumulate  # Lightning has divided it
+        loss = outputs["loss"].item() * trainer.accumulate_grad_batches  # Lightning has divided it
         log(trainer, {"loss": loss, "learning_rate": self._rate})
 
 

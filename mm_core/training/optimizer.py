@@ -1,9 +1,8 @@
-"""Parameter groups and the learning rate over time."""
+"""AdamW and its parameter groups."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
@@ -46,21 +45,6 @@ def parameter_groups(
     ]
     rest = [pair for pair in _parameters(topology) if id(pair[1]) not in seen]
     return groups + _decayed_and_not(rest, training.head_learning_rate, training)
-
-
-def learning_rate_factor(training: TrainingConfig, total_steps: int) -> Callable[[int], float]:
-    """Step -> factor on every group's learning rate: linear warm-up, then the schedule."""
-    warmup = round(training.warmup * total_steps)
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
-        progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
-        if training.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * progress))
-        return 1 - progress if training.schedule == "linear" else 1.0
-
-    return factor
 
 
 def _stage_rates(

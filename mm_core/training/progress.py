@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mm_core.training.best import KeepBest
+from mm_core.training.validation import Validation
 
 BAR_FROM_VERBOSITY = 2
 
@@ -17,13 +17,13 @@ class ProgressReport(pl.Callback):
     """A bar with steps, time left, loss and score that leaves nothing behind; or lines that stay.
 
     Args:
-        best: whose history is shown.
+        validation: whose history is shown.
         metric: name of the score in it.
         steps: of the whole fit.
     """
 
-    def __init__(self, best: KeepBest, metric: str, steps: int) -> None:
-        self._best = best
+    def __init__(self, validation: Validation, metric: str, steps: int) -> None:
+        self._validation = validation
         self._metric = metric
         self._console = Console(stderr=True)
         self._bar = Progress(
@@ -58,7 +58,7 @@ class ProgressReport(pl.Callback):
         self._bar.stop()
 
     def _show_new(self) -> None:
-        for record in self._best.history[self._shown :]:
+        for record in self._validation.history[self._shown :]:
             loss, score = f"loss {record['loss']:.4f}", ""
             if self._metric in record:
                 score = f"{self._metric} {record[self._metric]:.4f}"
@@ -67,4 +67,4 @@ class ProgressReport(pl.Callback):
                 validated = f"  validation {score}" if score else ""
                 line = f"epoch {record['epoch']:g}  {loss}{validated}  {record['seconds']:.0f} s"
                 self._console.print(line, highlight=False, soft_wrap=True)
-        self._shown = len(self._best.history)
+        self._shown = len(self._validation.history)

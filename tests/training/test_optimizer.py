@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mm_core.recipe.recipe import TrainingConfig
-from mm_core.training.optimizer import learning_rate_factor, parameter_groups
+from mm_core.training.optimizer import parameter_groups
+from mm_core.training.schedule import learning_rate_factor
 
 
 def _rates(topology, training, rates=None):

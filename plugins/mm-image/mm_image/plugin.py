@@ -53,6 +53,7 @@ def mm_processors() -> list[ProcessorSpec]:
             target="mm_image.timm_transform:TimmTransform",
             config="mm_image.configs:TimmTransformConfig",
             modalities=("image",),
+            mixable=("pixels",),
         )
     ]
 

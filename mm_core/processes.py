@@ -1,0 +1,30 @@
+"""Several processes that run the same script, as torchrun starts them: who writes, who waits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def is_first() -> bool:
+    """Whether this process is the one to write files and to print.
+
+    Read from what torchrun and Lightning tell each process they start.
+    """
+    rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
+    return rank == "0" and os.environ.get("NODE_RANK", "0") == "0"
+
+
+@contextmanager
+def others_wait() -> Iterator[None]:
+    """The other processes go on when the first one has come to the end of this."""
+    try:
+        yield
+    finally:
+        if "torch" in sys.modules:
+            import torch.distributed as dist
+
+            if dist.is_available() and dist.is_initialized():
+                dist.barrier()

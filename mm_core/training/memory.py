@@ -1,0 +1,78 @@
+"""A batch that is too large for the GPU is cut; the rows of an optimiser step stay the same."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from mm_core.api.contracts import Batches
+from mm_core.api.errors import MMWarning, TrainingError
+from mm_core.api.nn import Batch, Topology
+from mm_core.recipe.recipe import TrainingConfig
+from mm_core.training.devices import precision
+
+
+def within_memory(model: Topology, train: Batches, training: TrainingConfig) -> tuple[Batches, int]:
+    """Batches that fit into the GPU's memory, and how many of them make an optimiser step.
+
+    The costliest rows are tried: forward and backward, beside room for the optimiser. Where the
+    memory does not suffice, batches are halved and twice as many make a step, with one warning.
+    Nothing is tried on a CPU.
+
+    Raises:
+        TrainingError: not even two rows fit.
+    """
+    if not torch.cuda.is_available():
+        return train, training.accumulate
+    wanted = training.devices
+    model.to(torch.device("cuda", wanted[0] if isinstance(wanted, tuple) else 0))
+    half = precision(training) != "32-true"
+    with torch.autocast("cuda", torch.bfloat16, enabled=half):
+        return halved_until_it_fits(model, train, training)
+
+
+def halved_until_it_fits(
+    model: Topology, train: Batches, training: TrainingConfig
+) -> tuple[Batches, int]:
+    """As :func:`within_memory`, on the device where the model is."""
+    size, accumulate = training.batch_size, training.accumulate
+    while not _fits(model, train.costliest()):
+        size //= 2
+        accumulate *= 2
+        if size < 2:
+            raise TrainingError(
+                "not even two rows fit into the memory of the GPU",
+                value=training.batch_size,
+                remedy="set training.gradient_checkpointing=true, a smaller max_length or "
+                "image_size, or a smaller checkpoint",
+            )
+        train = train.with_batch_size(size)
+    if size < training.batch_size:
+        warnings.warn(
+            f"{training.batch_size} rows at once do not fit into the memory of the GPU: {size} at "
+            f"once, {accumulate} times per optimiser step",
+            MMWarning,
+            stacklevel=3,
+        )
+    return train, accumulate
+
+
+def _fits(model: Topology, batch: Batch) -> bool:
+    """Whether a training step on these rows has room; the model is as before afterwards."""
+    buffers = {name: value.clone() for name, value in model.named_buffers()}
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    batch = batch.to(trained[0].device)
+    room = []
+    try:
+        with torch.random.fork_rng():
+            room = [torch.empty_like(parameter) for parameter in trained for _ in range(2)]
+            model.loss(model(batch), batch).backward()  # type: ignore[no-untyped-call]
+    except torch.OutOfMemoryError:
+        return False
+    finally:
+        del room
+        model.zero_grad(set_to_none=True)
+        for name, value in model.named_buffers():
+            value.copy_(buffers[name])
+    return True

@@ -1,0 +1,96 @@
+"""How much each training row counts: its own weight times that of its class."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mm_core.api.contracts import Task
+from mm_core.api.errors import ConfigError
+from mm_core.recipe.recipe import ClassWeights
+
+
+def row_weights(
+    own: np.ndarray | None, scheme: ClassWeights | None, task: Task, targets: Mapping[str, Any]
+) -> np.ndarray | None:
+    """float32 [N] with a mean of 1, so that equal weights change nothing; None: all count the same.
+
+    Args:
+        own: float32 [N] of the rows themselves (``sample_weight``), or None.
+        scheme: ``training.class_weights``; see :func:`class_weights`.
+        task: learned.
+        targets: what it made of the training labels.
+
+    Raises:
+        ConfigError: the classes cannot be weighted so.
+    """
+    weights = own if scheme is None else class_weights(scheme, task, targets)
+    if weights is None:
+        return None
+    if own is not None and scheme is not None:
+        weights = weights * own
+    normalised: np.ndarray = weights / weights.mean()
+    return normalised
+
+
+def class_weights(scheme: ClassWeights, task: Task, targets: Mapping[str, Any]) -> np.ndarray:
+    """The weight of each row's class, float32 [N].
+
+    Args:
+        scheme: with n rows, n_c of class c, and K classes: ``"balanced"``, ``n / (K n_c)`` as in
+            scikit-learn; ``"effective_number"``, ``(1 - b) / (1 - b^n_c)`` with
+            ``b = (n - 1) / n``, the number of rows standing for that of prototypes (arXiv
+            1901.05555); or class -> weight, 1 for a class that is not named.
+        task: learned.
+        targets: what it made of the training labels.
+
+    Raises:
+        ConfigError: the task has no classes of rows, or a class is named that does not occur.
+    """
+    strata = task.strata(targets)
+    if strata is None:
+        raise ConfigError(
+            "training.class_weights is set, and the rows of this task are of no single class",
+            value=scheme,
+            remedy="leave it out; rows are weighted by sample_weight=",
+        )
+    if isinstance(scheme, Mapping):
+        named: np.ndarray = _named(scheme, task)[strata]
+        return named
+    _, row_class, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+    weights = _balanced(sizes) if scheme == "balanced" else _effective_number(sizes)
+    of_rows: np.ndarray = weights[row_class].astype(np.float32)
+    return of_rows
+
+
+def _balanced(sizes: np.ndarray) -> np.ndarray:
+    """[K] weights from the numbers of rows, int [K]."""
+    weights: np.ndarray = sizes.sum() / (len(sizes) * sizes)
+    return weights
+
+
+def _effective_number(sizes: np.ndarray) -> np.ndarray:
+    """[K] weights from the numbers of rows, int [K]."""
+    beta = 1 - 1 / sizes.sum()
+    weights: np.ndarray = (1 - beta) / (1 - beta**sizes)
+    return weights
+
+
+def _named(scheme: Mapping[str, float], task: Task) -> np.ndarray:
+    """float32 [K] of all classes, in the order of ``task.info["classes"]``."""
+    classes: Sequence[Any] = task.info.get("classes", ())
+    weights = np.ones(len(classes), dtype=np.float32)
+    for key, weight in scheme.items():
+        found = [n for n, one in enumerate(classes) if key in (str(one), json.dumps(one))]
+        if not found:
+            known = ", ".join(map(str, classes[:20]))
+            raise ConfigError(
+                f"training.class_weights names the class {key!r}, which does not occur",
+                value=key,
+                remedy=f"the classes are {known}" if classes else "use 'balanced'",
+            )
+        weights[found[0]] = weight
+    return weights

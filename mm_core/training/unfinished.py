@@ -1,0 +1,102 @@
+"""The state of a fit that has not ended, on disk: what a killed process leaves behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from mm_core.training.weights import changing
+
+STATE = "state.ckpt"
+"""Lightning's checkpoint. It holds tensors and plain values, and is read as nothing else."""
+
+
+class KeepUnfinished(pl.Callback):
+    """Writes the state of a fit, so that it can be taken up where it was.
+
+    Args:
+        folder: where to write; exists.
+        every: seconds between two writings, at the least.
+    """
+
+    def __init__(self, folder: Path, every: float) -> None:
+        self._state = folder / STATE
+        self._every = every
+        self._written = time.monotonic()
+        self._writing = False
+        self._step = 0
+        self._stepped = False
+        self._random: dict[str, Any] | None = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        # Between two batches of one step there are gradients, which no state holds.
+        self._stepped = trainer.global_step > self._step
+        self._step = trainer.global_step
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int
+    ) -> None:
+        # Here and not at a batch's end: all that belongs to the former batch is done.
+        if self._stepped and self._due(trainer):
+            self._write(trainer)
+            self._written = time.monotonic()
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Leave out what is not trained, and add the random generators."""
+        if not self._writing:  # a user's ModelCheckpoint
+            return
+        kept = changing(module)
+        checkpoint["state_dict"] = {
+            name: value for name, value in checkpoint["state_dict"].items() if name in kept
+        }
+        checkpoint["random"] = _random_state()
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._random = checkpoint["random"]
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self._random is not None:
+            _set_random_state(self._random)
+            self._random = None
+
+    def _due(self, trainer: pl.Trainer) -> bool:
+        due = time.monotonic() - self._written >= self._every
+        return bool(trainer.strategy.broadcast(due)) if trainer.world_size > 1 else due
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        fresh = self._state.with_suffix(".new")
+        self._writing = True
+        trainer.save_checkpoint(fresh)
+        self._writing = False
+        if trainer.is_global_zero:
+            os.replace(fresh, self._state)
+
+
+def unfinished_state(folder: Path | None) -> Path | None:
+    """The state that stands in a folder, if any."""
+    if folder is None or not (folder / STATE).is_file():
+        return None
+    return folder / STATE
+
+
+def _random_state() -> dict[str, Any]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def _set_random_state(state: Mapping[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
