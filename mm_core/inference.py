@@ -20,14 +20,21 @@ BATCH_SIZE = 64
 
 def predict(model: Model, frame: EncodedFrame) -> tuple[Decoded, list[BadCell]]:
     """One answer per row, in order, and the cells that could not be read (masked)."""
-    outputs, meta, bad = _run(model, frame, model.topology.predict)
-    return model.task.decode(outputs, meta), bad
+    found, meta, bad = outputs(model, frame)
+    return model.task.decode(found, meta), bad
+
+
+def outputs(
+    model: Model, frame: EncodedFrame
+) -> tuple[dict[str, Any], dict[str, Any], list[BadCell]]:
+    """Outputs and meta for ``Task.decode``, rows in order, and the cells that could not be read."""
+    return _run(model, frame, model.topology.predict)
 
 
 def embed(model: Model, frame: EncodedFrame) -> tuple[np.ndarray, list[BadCell]]:
     """float32 [N, D], one vector per row, and the cells that could not be read (masked)."""
-    outputs, _, bad = _run(model, frame, lambda batch: {"embedding": model.topology.embed(batch)})
-    return np.asarray(outputs["embedding"], dtype=np.float32), bad
+    found, _, bad = _run(model, frame, lambda batch: {"embedding": model.topology.embed(batch)})
+    return np.asarray(found["embedding"], dtype=np.float32), bad
 
 
 def _run(

@@ -23,7 +23,7 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(self, logits: torch.Tensor, target: Any) -> torch.Tensor:
-        """The loss of each row, float32 [B], >= 0 and not yet weighted or averaged.
+        """The loss of each row, float32 [B], not yet weighted or averaged.
 
         Args:
             logits: float32 [B, D], the model's outputs.

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from mm_core.api.config import Config
 
+Share = Annotated[float, Field(ge=0, le=1)]
 
-class BinaryConfig(Config):
+
+class CalibratedConfig(Config):
+    """What tasks with probabilities share."""
+
+    temperature: bool = Field(
+        default=True,
+        description="whether probabilities are set right on the validation rows, by one temperature"
+        " (arXiv 1706.04599); no answer of a class changes",
+    )
+
+
+class ThresholdConfig(CalibratedConfig):
+    """What tasks with answers of yes and no share."""
+
+    threshold: Share | Literal["auto"] = Field(
+        default="auto",
+        description="probability above which the answer is yes; auto: the one that is best for "
+        "data.eval_metric on the validation rows, 0.5 where none is better",
+    )
+
+
+class BinaryConfig(ThresholdConfig):
     """Settings of the task ``core:binary``."""
 
     positive: bool | int | float | str | None = Field(
@@ -15,8 +39,19 @@ class BinaryConfig(Config):
     )
 
 
-class MulticlassConfig(Config):
-    """Settings of the task ``core:multiclass``: none."""
+class MulticlassConfig(CalibratedConfig):
+    """Settings of the task ``core:multiclass``."""
+
+
+class MultilabelConfig(ThresholdConfig):
+    """Settings of the task ``core:multilabel``."""
+
+    separator: str | None = Field(
+        default=None,
+        min_length=1,
+        description="what stands between the labels of a text, such as ';'; None: cells are lists, "
+        "or texts of JSON lists",
+    )
 
 
 class RegressionConfig(Config):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
+from numbers import Real
 from typing import Any
 
 from mm_core.api.contracts import ColumnSample, Detection, LabelSample
@@ -17,7 +19,7 @@ ROWS_PER_NUMBERED_CLASS = 5
 def detect_binary(sample: LabelSample) -> Detection | None:
     """Two distinct values of any type but dates and durations."""
     column = _single(sample)
-    if column is None or column.n_unique != 2:
+    if column is None or column.n_unique != 2 or all(map(_is_list, column.values)):
         return None
     shown = " and ".join(sorted({repr(value) for value in column.values})[:2])
     return Detection("binary", 1.0, f"2 distinct values: {shown}")
@@ -26,7 +28,7 @@ def detect_binary(sample: LabelSample) -> Detection | None:
 def detect_multiclass(sample: LabelSample) -> Detection | None:
     """Three or more texts or categories, or whole numbers of few distinct values."""
     column = _single(sample)
-    if column is None or column.n_unique < 3:
+    if column is None or column.n_unique < 3 or all(map(_is_list, column.values)):
         return None
     if column.dtype != "number":
         return Detection(
@@ -55,6 +57,38 @@ def detect_regression(sample: LabelSample) -> Detection | None:
         0.9,
         f"{what} with {column.n_unique} distinct values in {_n_known(column)} rows",
     )
+
+
+def detect_multilabel(sample: LabelSample) -> Detection | None:
+    """Several columns of 0 and 1, or one whose cells are lists (of values, or JSON lists)."""
+    columns = sample.columns
+    if len(columns) > 1 and all(_are_indicators(column) for column in columns):
+        return Detection("multilabel", 1.0, f"{len(columns)} columns of 0 and 1")
+    if len(columns) == 1 and columns[0].values and all(map(_is_list, columns[0].values)):
+        return Detection("multilabel", 1.0, "every value is a list")
+    return None
+
+
+def _are_indicators(column: ColumnSample) -> bool:
+    if column.dtype == "boolean":
+        return True
+    return column.dtype in ("number", "object") and all(
+        isinstance(value, Real) and value in (0, 1) for value in column.values
+    )
+
+
+def _is_list(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.lstrip().startswith("[") and _is_json(value)
+    return type(value).__name__ == "ndarray" or isinstance(value, list | tuple | set | frozenset)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _single(sample: LabelSample) -> ColumnSample | None:

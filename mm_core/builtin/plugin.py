@@ -14,6 +14,7 @@ from mm_core.api.specs import (
 )
 
 _CLASSIFICATION = "mm_core.builtin.metrics.classification"
+_INDICATORS = "mm_core.builtin.metrics.indicators"
 _REGRESSION = "mm_core.builtin.metrics.regression"
 
 _ANY_CLASSES = (
@@ -35,6 +36,28 @@ _ANY_CLASSES = (
 )
 _TWO_CLASSES = ("f1", "precision", "recall", "average_precision")
 _MANY_CLASSES = ("roc_auc_ovr", "roc_auc_ovo")
+_LABELS = (
+    "accuracy",
+    "hamming_loss",
+    "f1_macro",
+    "f1_micro",
+    "f1_weighted",
+    "f1_samples",
+    "precision_macro",
+    "precision_micro",
+    "precision_weighted",
+    "precision_samples",
+    "recall_macro",
+    "recall_micro",
+    "recall_weighted",
+    "recall_samples",
+    "jaccard_macro",
+    "jaccard_samples",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier",
+)
 _LOSSES = {
     "class": ("cross_entropy", "focal"),
     "value": ("mse", "mae", "huber", "quantile"),
@@ -77,6 +100,18 @@ def mm_tasks() -> list[TaskSpec]:
             default_metric="accuracy",
             losses=_LOSSES["class"],
             default_loss="cross_entropy",
+        ),
+        TaskSpec(
+            name="multilabel",
+            target="mm_core.builtin.tasks.multilabel:Multilabel",
+            config="mm_core.builtin.configs:MultilabelConfig",
+            detector="mm_core.builtin.detect:detect_multilabel",
+            summary="Any number of labels.",
+            metrics=_LABELS,
+            default_metric="f1_macro",
+            validation_metric="log_loss",
+            losses=_LOSSES["labels"],
+            default_loss="bce",
         ),
         TaskSpec(
             name="regression",
@@ -142,18 +177,26 @@ def mm_losses() -> list[LossSpec]:
 @hookimpl
 def mm_metrics() -> list[MetricSpec]:
     return [
-        _metric("accuracy", "labels", "Share of right answers."),
+        _metric("accuracy", "labels", "Share of rows that are right, in all labels."),
         _metric("balanced_accuracy", "labels", "Mean recall of the classes that occur."),
         _metric("f1", "labels", "F1 of the positive class."),
         _metric("f1_macro", "labels", "Mean of the classes' F1."),
         _metric("f1_micro", "labels", "F1 over all decisions."),
         _metric("f1_weighted", "labels", "Mean of the classes' F1, weighted by class size."),
+        _metric("f1_samples", "indicators", "Mean of the rows' F1."),
         _metric("precision", "labels", "Precision of the positive class."),
         _metric("precision_macro", "labels", "Mean of the classes' precision."),
+        _metric("precision_micro", "labels", "Precision over all decisions."),
+        _metric("precision_samples", "indicators", "Mean of the rows' precision."),
         _metric("precision_weighted", "labels", "Mean precision, weighted by class size."),
         _metric("recall", "labels", "Recall of the positive class."),
         _metric("recall_macro", "labels", "Mean of the classes' recall."),
+        _metric("recall_micro", "labels", "Recall over all decisions."),
+        _metric("recall_samples", "indicators", "Mean of the rows' recall."),
         _metric("recall_weighted", "labels", "Mean recall, weighted by class size."),
+        _metric("hamming_loss", "labels", "Share of wrong decisions.", higher=False),
+        _metric("jaccard_macro", "labels", "Mean of the classes' right / (right + wrong)."),
+        _metric("jaccard_samples", "indicators", "Mean of the rows' right / (right + wrong)."),
         _metric("mcc", "labels", "Matthews correlation coefficient."),
         _metric("cohen_kappa", "labels", "Agreement beyond chance."),
         _metric("quadratic_kappa", "labels", "Agreement with quadratic weights, ordered classes."),
@@ -208,10 +251,10 @@ def _loss(name: str, needs: str, target: str, summary: str, *references: str) ->
 
 
 def _metric(name: str, needs: str, summary: str, higher: bool = True) -> MetricSpec:
-    module = _REGRESSION if needs == "values" else _CLASSIFICATION
+    modules = {"values": _REGRESSION, "indicators": _INDICATORS}
     return MetricSpec(
         name=name,
-        target=f"{module}:{name}",
+        target=f"{modules.get(needs, _CLASSIFICATION)}:{name}",
         needs=needs,
         higher_is_better=higher,
         summary=summary,
@@ -222,7 +265,7 @@ def _preset(name: str, summary: str, changes: dict[str, object]) -> PresetSpec:
     return PresetSpec(
         name=name,
         summary=summary,
-        components=("core:binary", "core:multiclass", "core:regression"),
+        components=("core:binary", "core:multiclass", "core:multilabel", "core:regression"),
         # AutoMM's (arxiv:2404.16233) but for batch_size, there 128: data is often small here and
         # the machine may have no GPU, where more steps per epoch learn more in the same time.
         values={

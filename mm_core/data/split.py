@@ -13,7 +13,11 @@ def holdout_share(n_rows: int) -> float:
 
 
 def split_rows(
-    n_rows: int, share: float | None, strata: np.ndarray | None, seed: int
+    n_rows: int,
+    share: float | None,
+    strata: np.ndarray | None,
+    seed: int,
+    essential: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of training and held-out rows, both sorted.
 
@@ -24,6 +28,7 @@ def split_rows(
             allow; first of all one row of every class with two, the largest classes first. A
             class keeps a training row; a small class may have no held-out one.
         seed: of the draw.
+        essential: bool [N], rows that are not held out; None: none.
 
     Raises:
         EmptyDataError: fewer than two rows, or no class with two.
@@ -41,11 +46,13 @@ def split_rows(
     turn = np.where(rank == 0, -size, (rank + 0.5) / size)  # Webster's method of allotting seats
     first = np.argsort(turn, kind="stable")
     first = first[rank[first] < size[first] - 1]
+    if essential is not None:
+        first = first[~essential[order[first]]]
     held = np.zeros(n_rows, dtype=bool)
     held[order[first[: max(1, round(share * n_rows))]]] = True
     if not held.any():
         raise EmptyDataError(
-            "every class has a single row: none can be held out",
+            "every class or label has a single row: none can be held out",
             remedy="give two rows of some class, or tuning_data=",
         )
     return np.flatnonzero(~held), np.flatnonzero(held)

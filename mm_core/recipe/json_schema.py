@@ -21,6 +21,7 @@ from mm_core.api.specs import (
     ConfigurableSpec,
     FitterSpec,
     FusionHeadSpec,
+    LossSpec,
     ProcessorSpec,
     TaskSpec,
 )
@@ -40,9 +41,10 @@ _KINDS: tuple[type[ConfigurableSpec], ...] = (
     AdapterSpec,
     FusionHeadSpec,
     TaskSpec,
+    LossSpec,
     FitterSpec,
 )
-_OPTIONAL = (FusionHeadSpec, AdapterSpec)
+_OPTIONAL = (FusionHeadSpec, AdapterSpec, LossSpec)
 """Kinds of which a recipe may have none: null."""
 _SECTIONS: Mapping[str, type[ConfigurableSpec]] = {
     "fusion": FusionHeadSpec,
@@ -164,6 +166,8 @@ class _Writer:
         recipe, part = self._properties(Recipe), self._properties(InputPart)
         part["processor"] = _complete(ProcessorSpec)
         recipe["task"], recipe["fit"] = _complete(TaskSpec), _complete(FitterSpec)
+        training = self._properties(TrainingConfig)
+        training["loss"] = {"anyOf": [{"type": "null"}, _complete(LossSpec)]}
         recipe["fusion"] = {"anyOf": [{"type": "null"}, _complete(FusionHeadSpec)]}
         recipe["backbones"] = {
             **_named(_complete(BackboneSpec, "id", "inputs")),
@@ -177,7 +181,7 @@ class _Writer:
             "inputs": _named(self._input()),
             "backbones": _named(self._part(BackboneSpec)),
             **{name: self._part(kind) for name, kind in _SECTIONS.items()},
-            "training": self._closed(self._properties(TrainingConfig)),
+            "training": self._closed(self._training()),
             "data": self._closed(self._data()),
         }
         return {
@@ -210,6 +214,10 @@ class _Writer:
             }
         )
 
+    def _training(self) -> Node:
+        """The loss is a component."""
+        return {**self._properties(TrainingConfig), "loss": self._part(LossSpec)}
+
     def _data(self) -> Node:
         """The label is named where the data is."""
         properties = self._properties(DataConfig)
@@ -218,12 +226,14 @@ class _Writer:
     def _dotted(self) -> Iterator[tuple[str, Node]]:
         """``training.epochs``, ``fusion.dim``: keys of the sections that have no names inside."""
         for section, values in (
-            ("training", self._properties(TrainingConfig)),
+            ("training", self._training()),
             ("data", self._data()),
         ):
             yield from ((f"{section}.{key}", value) for key, value in values.items())
         for section, kind in _SECTIONS.items():
             yield from ((f"{section}.{key}", value) for key, value in self._keys(kind).items())
+        for key, value in self._keys(LossSpec).items():
+            yield f"training.loss.{key}", value
 
     def _dotted_names(self) -> Iterator[tuple[str, Node]]:
         """``backbones.<name>.width``, ``inputs.<name>.processor.max_length``, as patterns."""

@@ -26,6 +26,7 @@ _CHECKS: Mapping[str, tuple[str, ...]] = {
     "backbone": ("backbones",),
     "fusion_head": ("fusion_heads",),
     "task": ("tasks", "topologies"),
+    "loss": ("losses",),
     "metric": ("metrics",),
     "fitter": ("fitters",),
     "checkpoint_source": ("checkpoint_sources",),

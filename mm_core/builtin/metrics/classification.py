@@ -1,6 +1,8 @@
 """Metrics of ``labels`` and ``proba``: truth int [N] class indices, answer int [N] or float [N, C].
 
-In a binary task index 1 is the positive class.
+In a binary task index 1 is the positive class. In a multilabel task truth is 0 or 1, int [N, L],
+and answers are int or float [N, L]: scores are scikit-learn's for such indicators, its "macro" mean
+over the labels where it has several.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from mm_core.builtin.metrics.collected import metric, undefined
 
 @metric
 def accuracy(truth: np.ndarray, answer: np.ndarray) -> float:
-    return float((truth == answer).mean())
+    right = truth == answer
+    return float((right if truth.ndim == 1 else right.all(axis=1)).mean())
 
 
 @metric
@@ -77,6 +80,28 @@ def recall_weighted(truth: np.ndarray, answer: np.ndarray) -> float:
 
 
 @metric
+def precision_micro(truth: np.ndarray, answer: np.ndarray) -> float:
+    return _precision(truth, answer, average="micro")
+
+
+@metric
+def recall_micro(truth: np.ndarray, answer: np.ndarray) -> float:
+    return _recall(truth, answer, average="micro")
+
+
+@metric
+def hamming_loss(truth: np.ndarray, answer: np.ndarray) -> float:
+    return float((truth != answer).mean())
+
+
+@metric
+def jaccard_macro(truth: np.ndarray, answer: np.ndarray) -> float:
+    from sklearn.metrics import jaccard_score
+
+    return float(jaccard_score(truth, answer, average="macro", zero_division=0))
+
+
+@metric
 def mcc(truth: np.ndarray, answer: np.ndarray) -> float:
     from sklearn.metrics import matthews_corrcoef
 
@@ -112,6 +137,9 @@ def roc_auc_ovo(truth: np.ndarray, answer: np.ndarray) -> float:
 def average_precision(truth: np.ndarray, answer: np.ndarray) -> float:
     from sklearn.metrics import average_precision_score
 
+    if truth.ndim == 2:
+        _need_positives("average_precision", truth)
+        return float(average_precision_score(truth, answer, average="macro"))
     if answer.shape[1] != 2:
         raise undefined("average_precision", "it is for two classes", "use roc_auc")
     if not (truth == 1).any():
@@ -123,12 +151,18 @@ def average_precision(truth: np.ndarray, answer: np.ndarray) -> float:
 def log_loss(truth: np.ndarray, answer: np.ndarray) -> float:
     from sklearn.metrics import log_loss as score
 
+    if truth.ndim == 2:
+        return _label_log_loss(truth, answer)
     return float(score(truth, answer, labels=np.arange(answer.shape[1])))
 
 
 @metric
 def brier(truth: np.ndarray, answer: np.ndarray) -> float:
-    """Two classes: mean ``(p_1 - y)^2``; more: mean over rows of ``sum_c (p_c - y_c)^2``."""
+    """Two classes: mean ``(p_1 - y)^2``; more: mean over rows of ``sum_c (p_c - y_c)^2``; labels:
+    mean over rows and labels of ``(p - y)^2``.
+    """
+    if truth.ndim == 2:
+        return float(((answer - truth) ** 2).mean())
     if answer.shape[1] == 2:
         return float(((answer[:, 1] - truth) ** 2).mean())
     return float(((answer - np.eye(answer.shape[1])[truth]) ** 2).sum(axis=1).mean())
@@ -167,6 +201,10 @@ def _kappa(
 def _roc_auc(name: str, truth: np.ndarray, answer: np.ndarray, pairing: str) -> float:
     from sklearn.metrics import roc_auc_score
 
+    if truth.ndim == 2:
+        _need_positives(name, truth)
+        _need_positives(name, 1 - truth, "with")
+        return float(roc_auc_score(truth, answer, average="macro"))
     n_classes = answer.shape[1]
     absent = sorted(set(range(n_classes)) - set(truth.tolist()))
     if absent:
@@ -180,6 +218,27 @@ def _roc_auc(name: str, truth: np.ndarray, answer: np.ndarray, pairing: str) -> 
         return float(roc_auc_score(truth, answer[:, 1]))
     labels = np.arange(n_classes)
     return float(roc_auc_score(truth, answer, multi_class=pairing, average="macro", labels=labels))
+
+
+def _label_log_loss(truth: np.ndarray, answer: np.ndarray) -> float:
+    """Mean over rows and labels, of probabilities [N, L], none of them taken for certain."""
+    tiny = np.finfo(np.float64).eps
+    proba = answer.astype(np.float64).clip(tiny, 1 - tiny)
+    return float(-np.where(truth == 1, np.log(proba), np.log1p(-proba)).mean())
+
+
+def _need_positives(name: str, truth: np.ndarray, lacking: str = "without") -> None:
+    """Raise MetricError where a label [N, L] has no row."""
+    empty = np.flatnonzero(~(truth == 1).any(axis=0))
+    if len(empty):
+        every = "no row has" if lacking == "without" else "every row has"
+        raise undefined(
+            name,
+            f"{every} label number {', '.join(map(str, empty))} (of 0..{truth.shape[1] - 1}, in "
+            "the order of the labels)",
+            "give more rows, or name another metric: validation_metric='log_loss' (of training), "
+            "eval_metric='f1_micro'",
+        )
 
 
 def _named(classes: list[int], n_classes: int) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
+from mm_core.api.contracts import Decoded, State
 from mm_core.api.errors import LabelError
 from mm_core.builtin.tasks.classification import Classification
 
 
 class Binary(Classification):
-    """One of two classes; ``config.positive`` says which is positive, else the later in order."""
+    """One of two classes; ``config.positive`` says which is positive, else the later in order.
+
+    It is answered where its probability is above the threshold.
+    """
 
     def order(self, classes: list[Any]) -> list[Any]:
         if len(classes) != 2:
@@ -30,3 +37,22 @@ class Binary(Classification):
                 remedy=f"task.positive must be {classes[0]!r} or {classes[1]!r}",
             )
         return sorted(classes, key=lambda one: bool(one == positive))
+
+    def choose(self, proba: np.ndarray) -> np.ndarray:
+        return (proba[:, 1] > self.calibration.threshold).astype(np.int64)
+
+    def calibrate(
+        self,
+        outputs: Mapping[str, Any],
+        meta: Mapping[str, Any],
+        targets: Mapping[str, Any],
+        score: Callable[[Decoded], float],
+    ) -> None:
+        super().calibrate(outputs, meta, targets, score)
+        proba = self.decode(outputs, meta).views["proba"][:, 1]
+        positive = np.asarray(targets["class"]) == 1
+        self.calibration.fit_threshold(proba, positive, lambda: score(self.decode(outputs, meta)))
+
+    def state(self) -> State:
+        state = super().state()
+        return State(state.values | {"threshold": self.calibration.threshold})

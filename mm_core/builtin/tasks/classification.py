@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from mm_core.api.contracts import Decoded, State, Task
 from mm_core.api.errors import LabelError
+from mm_core.builtin.tasks.calibration import Calibration, class_nll
 from mm_core.builtin.tasks.labels import (
     NUMBER_KINDS,
     Kind,
@@ -37,6 +38,7 @@ class Classification(Task):
         super().__init__(config, label)
         self.classes: list[Any] = []
         self.kind: Kind = "str"
+        self.calibration = Calibration.start(config)
 
     @abstractmethod
     def order(self, classes: list[Any]) -> list[Any]:
@@ -62,6 +64,7 @@ class Classification(Task):
                 remedy="give rows of at least two classes",
             )
         self.classes = self.order(classes)
+        self.calibration = Calibration.start(self.config)
         if self.kind == "str":
             warn_of_odd_texts(self.label[0], classes, len(values))
 
@@ -87,17 +90,22 @@ class Classification(Task):
         return {"output_dim": self.output_dim, "classes": self.classes}
 
     def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
-        logits = np.asarray(outputs["logits"], dtype=np.float64)
+        logits = np.asarray(outputs["logits"], dtype=np.float64) / self.calibration.temperature
         refuse_broken_outputs(logits)
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))
         proba /= proba.sum(axis=1, keepdims=True)
-        labels = logits.argmax(axis=1)
+        labels = self.choose(proba)
         names = pd.Index(self.classes, dtype=_DTYPES[self.kind])
         return Decoded(
             answer=pd.DataFrame({self.label[0]: names.take(labels).array}),
             views={"labels": labels, "proba": proba},
             proba=pd.DataFrame(proba, columns=names),
         )
+
+    def choose(self, proba: np.ndarray) -> np.ndarray:
+        """The answers, int64 [N], from probabilities [N, C]."""
+        found: np.ndarray = proba.argmax(axis=1)
+        return found
 
     def truth(self, targets: Mapping[str, Any], needs: str) -> Any:
         if needs not in ("labels", "proba"):
@@ -108,8 +116,20 @@ class Classification(Task):
         classes: np.ndarray = targets["class"]
         return classes
 
+    def calibrate(
+        self,
+        outputs: Mapping[str, Any],
+        meta: Mapping[str, Any],
+        targets: Mapping[str, Any],
+        score: Callable[[Decoded], float],
+    ) -> None:
+        logits = np.asarray(outputs["logits"], dtype=np.float64)
+        self.calibration = Calibration.start(self.config)
+        self.calibration.fit_temperature(class_nll(logits, np.asarray(targets["class"])))
+
     def state(self) -> State:
-        return State(values={"classes": self.classes, "kind": self.kind})
+        values = {"classes": self.classes, "kind": self.kind}
+        return State(values | {"temperature": self.calibration.temperature})
 
     @classmethod
     def from_state(cls, config: Any, label: Sequence[str], state: State) -> Self:
@@ -124,6 +144,7 @@ class Classification(Task):
         if len(in_order) < 2 or task.order(in_order) != classes:
             raise ValueError(f"classes = {classes!r} are not two or more, in order")
         task.classes = classes
+        task.calibration = Calibration.restored(state.values)
         return task
 
     def _indices(self, values: np.ndarray) -> np.ndarray:

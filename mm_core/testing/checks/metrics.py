@@ -51,11 +51,14 @@ def _perfect(needs: str, truth: np.ndarray) -> np.ndarray:
 
 
 def _views(needs: str) -> tuple[Any, Any]:
-    """Truth and answers of two classes, or numbers, as the core's tasks give them."""
+    """Truth and answers of two classes, two labels, or numbers, as the core's tasks give them."""
     rng = np.random.default_rng(0)
     labels = np.arange(_N) % 2
     if needs == "labels":
         return labels, np.where(rng.random(_N) < 0.8, labels, 1 - labels)
+    if needs == "indicators":
+        truth = np.stack([labels, np.arange(_N) // 2 % 2], axis=1)
+        return truth, np.where(rng.random(truth.shape) < 0.8, truth, 1 - truth)
     if needs == "proba":
         one = np.clip(labels * 0.4 + 0.6 * rng.random(_N), 0.01, 0.99)
         return labels, np.stack([1 - one, one], axis=1)

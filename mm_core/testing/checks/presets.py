@@ -7,6 +7,7 @@ from mm_core.api.specs import (
     ConfigurableSpec,
     FitterSpec,
     FusionHeadSpec,
+    LossSpec,
     PresetSpec,
     ProcessorSpec,
     TaskSpec,
@@ -22,6 +23,7 @@ _KINDS: tuple[type[ConfigurableSpec], ...] = (
     ProcessorSpec,
     FusionHeadSpec,
     TaskSpec,
+    LossSpec,
     FitterSpec,
 )
 

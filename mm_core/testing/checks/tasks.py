@@ -15,6 +15,7 @@ from mm_core.api.contracts import Decoded, State, Task
 from mm_core.api.errors import LabelError
 from mm_core.api.samples import SampleLabel
 from mm_core.api.specs import MetricSpec, TaskSpec
+from mm_core.model import build_criterion
 from mm_core.scoring import Metrics
 from mm_core.testing import end_to_end
 from mm_core.testing.kit_points import SIDES
@@ -166,6 +167,7 @@ def _sample(subject: Component) -> SampleLabel:
 
 def _task(subject: Component) -> Task:
     task: Task = subject.component.load()(subject.config, list(_labels(subject)))
+    task.criterion = build_criterion(None, subject.component, subject.registry)
     return task
 
 
@@ -220,8 +222,11 @@ def _expect_rows(decoded: Decoded, n: int) -> None:
     expect(len(decoded.answer) == n, f"{len(decoded.answer)} answers for {n} rows")
     if decoded.proba is not None:
         expect(len(decoded.proba) == n, f"{len(decoded.proba)} rows of probabilities for {n}")
-        total = decoded.proba.to_numpy().sum(axis=1)
-        expect(np.allclose(total, 1, atol=1e-5), f"probabilities sum to {total[0]:.4f}, not 1")
+        proba = decoded.proba.to_numpy()
+        expect(((proba >= 0) & (proba <= 1)).all(), "probabilities are not between 0 and 1")
+        if decoded.exclusive:
+            total = proba.sum(axis=1)
+            expect(np.allclose(total, 1, atol=1e-5), f"probabilities sum to {total[0]:.4f}, not 1")
 
 
 def _expect_labels(answer: pd.Series, labels: pd.Series) -> None:
