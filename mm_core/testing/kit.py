@@ -24,6 +24,7 @@ _CHECKS: Mapping[str, tuple[str, ...]] = {
     "modality": ("modalities",),
     "processor": ("processors",),
     "backbone": ("backbones",),
+    "adapter": ("adapters",),
     "fusion_head": ("fusion_heads",),
     "task": ("tasks", "topologies"),
     "loss": ("losses",),

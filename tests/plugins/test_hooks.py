@@ -60,6 +60,15 @@ def test_hook_mm_backbones(points):
     assert predictor.recipe.origin("training.epochs") == "backbone toy:linear alone"
 
 
+def test_hook_mm_adapters(points):
+    start = {"backbones.points.checkpoint": "ones"}
+    predictor = _fit(points, hyperparameters=start | {"backbones.points.adapter": "toy:bias"})
+    assert predictor.recipe.backbones["points"].adapter.id == "toy:bias"
+    backbone = predictor._model.topology.backbones["points"]
+    assert (backbone.layer.weight == 1).all()
+    assert (backbone.layer.bias != 0).all()
+
+
 def test_hook_mm_fusion_heads(points):
     predictor = _fit(points, ("place", "height", "north"), hyperparameters={"fusion": "toy:first"})
     assert predictor.extract_embedding(points).shape == (90, 3)

@@ -232,6 +232,64 @@ DEFECTS = (
         "            lambda m, i, o: setattr(o, 'pooled', o.pooled + m.shift) or o)\n",
         "embeddings differ by 0.5",
     ),
+    # ---- adapters
+    Defect(
+        "adapter-scales-trains_less_than_all",
+        "backbone.requires_grad_(False)\n",
+        "backbone.requires_grad_(True)\n",
+        "all weights are trained",
+    ),
+    Defect(
+        "adapter-scales-starts_from_the_answers_there_were",
+        "self.scale = nn.Parameter(torch.ones(base.out_features))\n",
+        "self.scale = nn.Parameter(torch.full((base.out_features,), 1.1))\n",
+        "not yet trained",
+    ),
+    Defect(
+        "adapter-scales-gradients_reach_what_is_trained",
+        "return self.base(x) * self.scale\n",
+        "return self.base(x) * self.scale.detach()\n",
+        "no gradient reaches",
+    ),
+    Defect(
+        "adapter-scales-frozen_statistics_do_not_run",
+        'hasattr(one, "running_mean")',
+        "False",
+        "running_mean",
+    ),
+    Defect(
+        "adapter-scales-the_backbone_stays_a_backbone",
+        "self.scale = nn.Parameter(torch.ones(base.out_features))\n",
+        "self.scale = nn.Parameter(torch.ones(base.out_features))\n"
+        "        self.more = [nn.Parameter(torch.zeros(2))]\n",
+        "more",
+    ),
+    Defect(
+        "adapter-scales-names_its_own_weights",
+        'if name.endswith(".scale"))\n',
+        'if name.endswith(".scales"))\n',
+        "new, and not named",
+    ),
+    Defect(
+        "adapter-scales-applies_the_same_again",
+        "path = linear[0]\n",
+        "path = linear[int(torch.rand(()) < 0.6)]\n",
+        "Missing key",
+    ),
+    Defect(
+        "adapter-scales-merges_into_an_ordinary_backbone",
+        "                    layer.base.bias.mul_(layer.scale)\n",
+        "",
+        "merged",
+    ),
+    Defect(
+        "adapter-scales-runs_end_to_end",
+        "self.scale = nn.Parameter(torch.ones(base.out_features))\n",
+        "self.scale = nn.Parameter(torch.ones(base.out_features))\n"
+        "        loaded = torch.initial_seed() > 1  # all else is seeded\n"
+        "        self.register_forward_hook(lambda m, i, o: o + 0.5 * loaded)\n",
+        "embeddings differ",
+    ),
     # ---- processors
     Defect(
         "processor-split-keeps_every_row",

@@ -12,6 +12,7 @@ from pydantic import Field as Setting
 from torch import nn
 
 from mm_core.api import (
+    AdapterSpec,
     BackboneSpec,
     Checkpoint,
     CheckpointMiss,
@@ -39,7 +40,7 @@ from mm_core.api import (
     TaskSpec,
     hookimpl,
 )
-from mm_core.api.nn import Backbone, Features, Fused, FusionHead
+from mm_core.api.nn import Adapter, Backbone, Features, Fused, FusionHead
 
 
 @hookimpl
@@ -82,6 +83,11 @@ def mm_backbones():
             alone={"epochs": 3},
         )
     ]
+
+
+@hookimpl
+def mm_adapters():
+    return [AdapterSpec(name="bias", summary="Biases only.", target="toy:Bias")]
 
 
 @hookimpl
@@ -195,6 +201,12 @@ class Linear(Backbone):
     def forward(self, inputs):
         (arrays,) = inputs.values()
         return Features(pooled=torch.tanh(self.layer(arrays["xy"] / 90)))
+
+
+class Bias(Adapter):
+    def apply(self, backbone):
+        for name, parameter in backbone.named_parameters():
+            parameter.requires_grad_(name.endswith("bias"))
 
 
 class SumHead(FusionHead):

@@ -10,6 +10,7 @@ from pydantic import Field as Setting
 from torch import nn
 
 from mm_core.api import (
+    AdapterSpec,
     BackboneSpec,
     BadCell,
     CheckpointMiss,
@@ -42,7 +43,7 @@ from mm_core.api import (
     Trial,
     hookimpl,
 )
-from mm_core.api.nn import Backbone, Features, Fused, FusionHead, Topology
+from mm_core.api.nn import Adapter, Backbone, Features, Fused, FusionHead, Topology
 
 SAMPLES = Samples(
     columns=(
@@ -102,6 +103,11 @@ def mm_backbones():
             provides=("pooled", "tokens"),
         )
     ]
+
+
+@hookimpl
+def mm_adapters():
+    return [AdapterSpec(name="scales", summary="Learned scales.", target="sound:Scales")]
 
 
 @hookimpl
@@ -258,6 +264,40 @@ class Mean(Backbone):
 
     def stages(self):
         return [self.first, self.last]
+
+
+class Scaled(nn.Module):
+    """A layer, and a learned scale of each of its outputs."""
+
+    def __init__(self, base):
+        super().__init__()
+        self.base = base
+        self.scale = nn.Parameter(torch.ones(base.out_features))
+
+    def forward(self, x):
+        return self.base(x) * self.scale
+
+
+class Scales(Adapter):
+    """On the first linear layer."""
+
+    def apply(self, backbone):
+        backbone.requires_grad_(False)
+        backbone.still = tuple(one for one in backbone.modules() if hasattr(one, "running_mean"))
+        linear = [path for path, one in backbone.named_modules() if type(one) is nn.Linear]
+        path = linear[0]
+        backbone.set_submodule(path, Scaled(backbone.get_submodule(path)))
+
+    def own_weights(self, backbone):
+        return frozenset(name for name in backbone.state_dict() if name.endswith(".scale"))
+
+    def merge(self, backbone):
+        for path, layer in list(backbone.named_modules()):
+            if isinstance(layer, Scaled):
+                with torch.no_grad():
+                    layer.base.weight.mul_(layer.scale[:, None])
+                    layer.base.bias.mul_(layer.scale)
+                backbone.set_submodule(path, layer.base)
 
 
 class Gate(FusionHead):
