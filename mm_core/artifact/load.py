@@ -17,7 +17,7 @@ from mm_core.api.errors import ArtifactError, MMError
 from mm_core.api.nn import Topology
 from mm_core.api.specs import ProcessorSpec, TaskSpec
 from mm_core.artifact.bases import check_bases, check_bases_found
-from mm_core.artifact.manifest import ARRAYS, ASSETS, WEIGHTS, Manifest
+from mm_core.artifact.manifest import ARRAYS, ASSETS, LOG, WEIGHTS, Manifest
 from mm_core.artifact.needs import check_needs
 from mm_core.artifact.save import sha256
 from mm_core.model import Model, build_topology, check_recipe, input_fields, read_config
@@ -67,7 +67,8 @@ def load(folder: Path, registry: Registry) -> Loaded:
             remedy="it was altered, or written by versions that do not match "
             "(mm inspect shows them)",
         ) from error
-    result = FitResult(manifest.history, manifest.best_score, "loaded")
+    log = (folder / LOG).read_text(encoding="utf-8") if LOG in manifest.files else ""
+    result = FitResult(manifest.history, manifest.best_score, "loaded", log)
     return Loaded(model.ready(), result, manifest)
 
 

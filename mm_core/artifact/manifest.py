@@ -14,6 +14,7 @@ FILE = "mm_model.json"
 WEIGHTS = "weights.safetensors"
 ARRAYS = "arrays.safetensors"
 ASSETS = "assets"
+LOG = "metrics.csv"
 
 
 # These end up in lines that the user is told to type: nothing else may hide in them.

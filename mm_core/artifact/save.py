@@ -26,6 +26,7 @@ from mm_core.artifact.manifest import (
     ARRAYS,
     ASSETS,
     FILE,
+    LOG,
     WEIGHTS,
     BaseRecord,
     Manifest,
@@ -94,6 +95,8 @@ def _write(
     task = model.task.state()
     _write_state(task, folder / "task")
     (folder / "recipe.json").write_text(model.recipe.to_json(), encoding="utf-8")
+    if result.log:
+        (folder / LOG).write_text(result.log, encoding="utf-8")
     manifest = Manifest(
         mm_core=__version__,
         plugins=tuple(plugin_records(model.recipe, registry)),

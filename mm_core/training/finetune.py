@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from mm_core.training.memory import within_memory
 from mm_core.training.module import Loader, NetworkModule
 from mm_core.training.progress import BAR_FROM_VERBOSITY, ProgressReport
 from mm_core.training.recompute import recomputing
+from mm_core.training.sharding import gather
 from mm_core.training.unfinished import KeepUnfinished, unfinished_state
 from mm_core.training.validation import Validation
 
@@ -66,6 +68,7 @@ class Finetune(Fitter):
         module = NetworkModule(model, run, steps)
         csv = CSVLogger(run.folder / "log", name=None, version="")
         recomputed = recomputing(model) if training.gradient_checkpointing else nullcontext()
+        unshared = copy.deepcopy(model) if training.strategy == "fsdp" else None
         with _quiet(), recomputed:
             trainer = _trainer(validation, run, steps, accumulate, csv)
             try:
@@ -78,6 +81,8 @@ class Finetune(Fitter):
                     )
             except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
                 raise KeyboardInterrupt from error
+        if unshared is not None:
+            gather(model, unshared)
         return replace(validation.result(), log=_read_log(run))
 
 
@@ -87,7 +92,7 @@ def _trainer(
     training: TrainingConfig = run.training
     log_every = min(LOG_EVERY_STEPS, -(-steps // training.epochs))
     own: list[pl.Callback] = [validation, LogSteps(log_every)]
-    if run.unfinished is not None:
+    if run.unfinished is not None and training.strategy != "fsdp":
         own.append(KeepUnfinished(run.unfinished, training.save_every))
     if run.verbosity >= BAR_FROM_VERBOSITY and is_first() and not _has(run, ProgressBar):
         own.append(ProgressReport(validation, run.metric, steps))

@@ -8,6 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
 
 from mm_core.api.contracts import Batches, FitRun
 from mm_core.api.nn import Batch, Topology
@@ -15,6 +16,7 @@ from mm_core.recipe.recipe import TrainingConfig
 from mm_core.training.mixing import Mixer
 from mm_core.training.optimizer import parameter_groups
 from mm_core.training.schedule import learning_rate_factor
+from mm_core.training.sharding import shard
 
 
 class NetworkModule(pl.LightningModule):
@@ -37,6 +39,11 @@ class NetworkModule(pl.LightningModule):
         self._mixer = (
             Mixer(run.mixable, self._training.mixup, self._training.cutmix) if mixes else None
         )
+
+    def configure_model(self) -> None:
+        """Share out the weights, where the strategy asks for it; Lightning may call this twice."""
+        if self.device_mesh is not None and not isinstance(self.topology, FSDPModule):
+            shard(self.topology, self.device_mesh["data_parallel"])
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         if self._mixer is None:

@@ -1,4 +1,4 @@
-"""Gradient checkpointing (arXiv 1604.06174) for any backbone: less memory, a second forward pass."""
+"""Gradient checkpointing (arXiv 1604.06174) of any backbone: time for memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from mm_core.api.nn import Backbone, Topology
+from mm_core.api.nn import Topology
+from mm_core.training.stages import called_stages
 
 
 @contextmanager
@@ -20,13 +21,7 @@ def recomputing(topology: Topology) -> Iterator[None]:
     The state of the random generators is put back for the second run, so that dropout is the same.
     The running statistics of BatchNorm see each batch twice.
     """
-    stages = [
-        part
-        for backbone in topology.backbones.values()
-        if isinstance(backbone, Backbone)
-        for stage in backbone.stages()
-        for part in _called(stage)
-    ]
+    stages = called_stages(topology)
     for module in stages:
         module.forward = _checkpointed(module)
     try:
@@ -34,15 +29,6 @@ def recomputing(topology: Topology) -> Iterator[None]:
     finally:
         for module in stages:
             del module.forward
-
-
-def _called(stage: nn.Module) -> Iterator[nn.Module]:
-    """The stage itself, or its parts where it only holds them."""
-    if type(stage).forward is not nn.Module.forward:
-        yield stage
-        return
-    for part in stage.children():
-        yield from _called(part)
 
 
 def _checkpointed(module: nn.Module) -> Any:

@@ -17,6 +17,7 @@ from mm_core.api.errors import TrainingError
 from mm_core.api.nn import Topology
 from mm_core.recipe.recipe import TrainingConfig
 from mm_core.training.logs import log
+from mm_core.training.sharding import whole
 from mm_core.training.weights import Keeper, keeper
 
 GPU_LOOKS_EVERY = 16
@@ -182,7 +183,8 @@ class Validation(pl.Callback):
     def _score(self, trainer: pl.Trainer) -> float:
         """Validation score of the network as it stands, greater is better; in all processes."""
         assert self._run.score is not None
-        score = self._sign * self._run.score()
+        with whole(self._topology):
+            score = self._sign * self._run.score()
         if trainer.world_size > 1:
             score = trainer.strategy.broadcast(score)
         return score

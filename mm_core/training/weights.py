@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.recipe.recipe import TrainingConfig
+from mm_core.training.sharding import own_share
 
 Weights = dict[str, Tensor]
 Score = Callable[[], float]
@@ -25,9 +26,12 @@ RAMP_UP = 10
 
 
 def changing(network: nn.Module) -> Weights:
-    """What training changes of a network's state, by name: the live tensors."""
+    """What training changes of a network's state, by name: the live tensors.
+
+    Of a network that is shared out, the share of this process.
+    """
     return {
-        name: value.detach()
+        name: own_share(value.detach())
         for name, value in network.state_dict(keep_vars=True).items()
         if value.requires_grad or not isinstance(value, nn.Parameter)
     }
@@ -59,7 +63,7 @@ class Keeper:
         yield
 
     def consider(self, score: float) -> None:
-        """Remember the weights that were scored if they are among the best; of equals the latest."""
+        """Remember the weights that were scored, if they are among the best."""
         worst = min((kept for kept, _ in self._kept), default=-math.inf)
         if len(self._kept) == self.copies:
             if score < worst:
