@@ -16,6 +16,7 @@ import torch
 from mm_core.api import (
     Config,
     ConfigError,
+    Criterion,
     LabelError,
     MetricError,
     MMError,
@@ -24,6 +25,8 @@ from mm_core.api import (
     TrainingError,
 )
 from mm_core.builtin.configs import BinaryConfig, MulticlassConfig
+from mm_core.builtin.losses.classes import CrossEntropy
+from mm_core.builtin.losses.configs import CrossEntropyConfig
 from mm_core.builtin.tasks.binary import Binary
 from mm_core.builtin.tasks.multiclass import Multiclass
 
@@ -216,6 +219,7 @@ def test_label_column_must_be_one_and_be_there() -> None:
 
 def test_loss_is_weighted_cross_entropy() -> None:
     task = learned([0, 1])
+    task.criterion = Criterion(CrossEntropy(CrossEntropyConfig()), "class")
     logits = torch.tensor([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]])
     targets = {"class": torch.tensor([0, 1, 1])}
     each = torch.nn.functional.cross_entropy(logits, targets["class"], reduction="none")
@@ -227,6 +231,9 @@ def test_loss_is_weighted_cross_entropy() -> None:
     assert torch.allclose(single, 3 * each[2])  # a weight counts in a batch of one row too
     assert task.loss(logits, targets, torch.zeros(3)) == 0  # not NaN
     assert task.loss(logits.bfloat16(), targets, None).dtype == torch.float32
+    task.criterion = None
+    with pytest.raises(TrainingError, match="criterion"):
+        task.loss(logits, targets, None)
 
 
 def test_truth_and_strata() -> None:

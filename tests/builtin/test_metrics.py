@@ -45,11 +45,26 @@ def values() -> Views:
     return truth, truth + RNG.normal(size=50)
 
 
+def indicators() -> Views:
+    truth = np.stack([np.arange(60) % 2, np.arange(60) % 3 == 0, np.arange(60) % 5 < 3], 1)
+    truth[4] = 1  # f1_samples and the like are 0 where a row has no label
+    truth[~truth.any(axis=1), 0] = 1
+    return truth, np.where(RNG.random(truth.shape) < 0.8, truth, 1 - truth)
+
+
+def shares() -> Views:
+    truth, _ = indicators()
+    return truth, 1 / (1 + np.exp(1 - 2 * truth - RNG.normal(size=truth.shape)))
+
+
 VIEWS: dict[tuple[str, str], Callable[[], Views]] = {
     ("binary", "labels"): lambda: labels(2),
     ("binary", "proba"): lambda: proba(2),
     ("multiclass", "labels"): lambda: labels(4),
     ("multiclass", "proba"): lambda: proba(4),
+    ("multilabel", "labels"): indicators,
+    ("multilabel", "indicators"): indicators,
+    ("multilabel", "proba"): shares,
     ("regression", "values"): values,
 }
 ADVERTISED = [
@@ -65,7 +80,9 @@ def test_every_advertised_metric_runs_and_knows_its_direction(task: str, name: s
     spec = SPECS[name]
     assert isinstance(spec, MetricSpec)
     truth, answer = VIEWS[task, spec.needs]()
-    best = np.eye(answer.shape[1])[truth] if spec.needs == "proba" else truth
+    best = truth
+    if spec.needs == "proba":
+        best = np.eye(answer.shape[1])[truth] if truth.ndim == 1 else truth.astype(float)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         noisy, perfect = score(name, truth, answer), score(name, truth, best)
@@ -77,6 +94,8 @@ T2, P2 = proba(2)
 T4, P4 = proba(4)
 L2, L4 = P2.argmax(1), P4.argmax(1)
 TV, AV = values()
+TI, AI = indicators()
+TS, PS = shares()
 REFERENCE: list[tuple[str, Any, Any, float]] = [
     ("accuracy", T4, L4, sk.accuracy_score(T4, L4)),
     ("balanced_accuracy", T4, L4, sk.balanced_accuracy_score(T4, L4)),
@@ -90,6 +109,24 @@ REFERENCE: list[tuple[str, Any, Any, float]] = [
     ("recall", T2, L2, sk.recall_score(T2, L2)),
     ("recall_macro", T4, L4, sk.recall_score(T4, L4, average="macro")),
     ("recall_weighted", T4, L4, sk.recall_score(T4, L4, average="weighted")),
+    ("accuracy", TI, AI, sk.accuracy_score(TI, AI)),
+    ("hamming_loss", TI, AI, sk.hamming_loss(TI, AI)),
+    ("hamming_loss", T4, L4, sk.hamming_loss(T4, L4)),
+    *[
+        (f"{name}_{mean}", TI, AI, function(TI, AI, average=mean, zero_division=0))
+        for name, function in (
+            ("f1", sk.f1_score),
+            ("precision", sk.precision_score),
+            ("recall", sk.recall_score),
+        )
+        for mean in ("macro", "micro", "weighted", "samples")
+    ],
+    ("jaccard_macro", TI, AI, sk.jaccard_score(TI, AI, average="macro")),
+    ("jaccard_samples", TI, AI, sk.jaccard_score(TI, AI, average="samples")),
+    ("roc_auc", TS, PS, sk.roc_auc_score(TS, PS, average="macro")),
+    ("average_precision", TS, PS, sk.average_precision_score(TS, PS, average="macro")),
+    ("log_loss", TS, PS, float(np.mean([sk.log_loss(TS[:, i], PS[:, i]) for i in range(3)]))),
+    ("brier", TS, PS, float(np.mean([sk.brier_score_loss(TS[:, i], PS[:, i]) for i in range(3)]))),
     ("mcc", T4, L4, sk.matthews_corrcoef(T4, L4)),
     ("cohen_kappa", T4, L4, sk.cohen_kappa_score(T4, L4)),
     ("quadratic_kappa", T4, L4, sk.cohen_kappa_score(T4, L4, weights="quadratic")),
@@ -140,6 +177,14 @@ def test_updates_in_parts_equal_one_update_and_reset_forgets(name: str) -> None:
         ("roc_auc_ovo", [0, 1], [[0.4, 0.6, 0.0], [0.5, 0.5, 0.0]], "class number 2 (of 0..2"),
         ("average_precision", [0, 0], [[0.4, 0.6], [0.5, 0.5]], "positive class"),
         ("average_precision", [0, 1, 2], np.eye(3), "two classes"),
+        (
+            "roc_auc",
+            [[0, 1], [0, 0]],
+            [[0.4, 0.6], [0.5, 0.5]],
+            "no row has label number 0 (of 0..1",
+        ),
+        ("roc_auc", [[0, 1], [1, 1]], [[0.4, 0.6], [0.5, 0.5]], "every row has label number 1"),
+        ("average_precision", [[0, 1], [0, 0]], [[0.4, 0.6], [0.5, 0.5]], "label number 0"),
         ("f1", [0, 1, 2], [0, 1, 2], "use f1_macro"),
         ("recall", [0, 1, 1], [0, 1, 2], "use recall_macro"),
         ("r2", [1.0], [1.0], "only one row"),

@@ -14,8 +14,10 @@ import pandas as pd
 import pytest
 import torch
 
-from mm_core.api import LabelError, MetricError, State, TrainingError
+from mm_core.api import Criterion, LabelError, MetricError, State, TrainingError
 from mm_core.builtin.configs import RegressionConfig
+from mm_core.builtin.losses.configs import MSEConfig
+from mm_core.builtin.losses.values import MSE
 from mm_core.builtin.tasks.regression import Regression
 
 
@@ -200,6 +202,7 @@ def test_an_altered_state_is_refused(values: dict[str, Any]) -> None:
 
 def test_loss_is_weighted_squared_error() -> None:
     task = learned([1.0, 3.0])
+    task.criterion = Criterion(MSE(MSEConfig()), "value")
     logits = torch.tensor([[1.0], [0.0], [2.0]])
     targets = {"value": torch.tensor([0.0, 5.0, 0.0])}
     assert task.loss(logits, targets, None) == pytest.approx(10.0)

@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from mm_core.api import ColumnSample, Detection, LabelSample
-from mm_core.builtin.detect import detect_binary, detect_multiclass, detect_regression
+from mm_core.builtin.detect import (
+    detect_binary,
+    detect_multiclass,
+    detect_multilabel,
+    detect_regression,
+)
 
 
 def sample(
@@ -21,8 +26,14 @@ def sample(
     return LabelSample((column,))
 
 
+def several(*columns: list[Any]) -> LabelSample:
+    kinds = {bool: "boolean", int: "number", float: "number"}
+    parts = [sample(values, kinds[type(values[0])]).columns[0] for values in columns]
+    return LabelSample(tuple(parts))
+
+
 def best(label: LabelSample) -> Detection | None:
-    detectors = (detect_binary, detect_multiclass, detect_regression)
+    detectors = (detect_binary, detect_multiclass, detect_multilabel, detect_regression)
     claims = [claim for detector in detectors if (claim := detector(label))]
     return max(claims, key=lambda claim: claim.score, default=None)
 
@@ -42,6 +53,12 @@ def best(label: LabelSample) -> Detection | None:
         (sample([1, 2, 3, 4], "number", n_rows=19), "regression", "whole numbers with 4"),
         (sample([1, 2, 3, 4], "number", n_rows=20), "multiclass", "in 20 rows"),
         (sample([0.5, 1.0, 2.5], "number"), "regression", "fractions"),
+        (sample([("a",), (), ("a", "b")], "object"), "multilabel", "every value is a list"),
+        (sample([("a",), ()], "object"), "multilabel", "every value is a list"),
+        (sample(['["a"]', "[]", '["a", "b"]'], "string"), "multilabel", "every value is a list"),
+        (sample(["[a]", "[b]", "[c]"], "string"), "multiclass", "3 distinct"),
+        (several([0, 1], [False, True]), "multilabel", "2 columns of 0 and 1"),
+        (several([0.0, 1.0], [1, 1]), "multilabel", "2 columns of 0 and 1"),
     ],
 )
 def test_label_asks_for(label: LabelSample, kind: str, reason: str) -> None:
@@ -80,5 +97,5 @@ def test_numbers_that_are_no_float() -> None:
 
 def test_nothing_claims_constants_and_several_columns() -> None:
     assert best(sample([3], "number")) is None
-    two = sample([0, 1], "number").columns * 2
+    two = sample([0, 3], "number").columns * 2
     assert best(LabelSample(two)) is None

@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mm_core.api import RecipeError
+from mm_core.api import Criterion, RecipeError
 from mm_core.api.nn import Backbone, BackboneContext, Batch, Features, Parts
 from mm_core.api.specs import FusionHeadSpec
 from mm_core.builtin.configs import MulticlassConfig
+from mm_core.builtin.losses.classes import CrossEntropy
+from mm_core.builtin.losses.configs import CrossEntropyConfig
 from mm_core.builtin.tasks.multiclass import Multiclass
 from mm_core.plugins import Registry
 from mm_core.topologies.late_fusion import LateFusion
@@ -22,6 +24,7 @@ from mm_core.topologies.late_fusion import LateFusion
 REGISTRY = Registry(entry_points=[])
 HEADS = ["concat_mlp", "mean", "logit"]
 N = 8
+CRITERION = Criterion(CrossEntropy(CrossEntropyConfig()), "class")
 
 
 class Net(Backbone):
@@ -52,6 +55,7 @@ class Net(Backbone):
 
 def task() -> Multiclass:
     built = Multiclass(MulticlassConfig(), ["y"])
+    built.criterion = CRITERION
     built.learn(pd.DataFrame({"y": ["a", "b", "c"]}))
     return built
 
@@ -265,6 +269,7 @@ def test_ragged_targets_are_taken_by_row() -> None:
     outputs = model(data)
     expected = model.loss(outputs, data)
     model.task = Ragged(MulticlassConfig(), ["y"])
+    model.task.criterion = CRITERION
     data.targets = {"many": [[int(one)] * 2 for one in data.targets["class"]]}
     torch.testing.assert_close(model.loss(outputs, data), expected)
 

@@ -48,6 +48,10 @@ class Classification(Task):
             LabelError: their number does not fit the task.
         """
 
+    def is_order(self, classes: list[Any]) -> bool:
+        """Whether these, two or more, are classes in an order that the task can have."""
+        return self.order(sorted(classes)) == classes
+
     def learn(self, targets: pd.DataFrame) -> None:
         column = label_column(self, targets)
         if column.empty:
@@ -140,8 +144,7 @@ class Classification(Task):
             raise ValueError(f"classes = {classes!r} are no list of {task.kind}")
         # The same checks as of labels, and no class twice or out of its place.
         values, _ = class_values(pd.Series(classes, dtype=object))
-        in_order = sorted(set(values.tolist()))
-        if len(in_order) < 2 or task.order(in_order) != classes:
+        if len(set(values.tolist())) < 2 or not task.is_order(classes):
             raise ValueError(f"classes = {classes!r} are not two or more, in order")
         task.classes = classes
         task.calibration = Calibration.restored(state.values)

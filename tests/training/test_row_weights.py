@@ -1,0 +1,105 @@
+"""Class weights and sample weights: what they are, and that they count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mm_core import MultiModalPredictor
+from mm_core.api import ConfigError, Task
+from mm_core.builtin.configs import MulticlassConfig, RegressionConfig
+from mm_core.builtin.tasks.multiclass import Multiclass
+from mm_core.builtin.tasks.regression import Regression
+from mm_core.training.row_weights import row_weights
+
+
+def learned(values: list[Any]) -> tuple[Task, dict[str, Any]]:
+    frame = pd.DataFrame({"y": values})
+    task = Multiclass(MulticlassConfig(), ["y"])
+    task.learn(frame)
+    return task, task.encode(frame)
+
+
+def weights(values: list[Any], scheme: Any, own: Any = None) -> list[float]:
+    task, targets = learned(values)
+    found = row_weights(own, scheme, task, targets)
+    assert found is not None
+    assert found.mean() == pytest.approx(1.0)
+    assert found.dtype == np.float32
+    return (found / found[0]).tolist()
+
+
+def test_balanced_classes_weigh_the_same_together() -> None:
+    assert weights(["a", "b", "b", "b"], "balanced") == pytest.approx([1, 1 / 3, 1 / 3, 1 / 3])
+
+
+def test_effective_numbers_lie_between_balanced_and_none() -> None:
+    values = ["a"] * 2 + ["b"] * 8
+    beta = 0.9
+    expected = (1 - beta**2) / (1 - beta**8)
+    found = weights(values, "effective_number")
+    assert found[-1] == pytest.approx(expected, rel=1e-5)
+    assert weights(values, "balanced")[-1] < found[-1] < 1
+
+
+@pytest.mark.parametrize(
+    ("values", "scheme"),
+    [
+        (["a", "b", "c"], {"b": 3}),
+        ([0, 1, 2], {"1": 3}),
+        ([0.5, 1.0, 2.0], {"1.0": 3}),
+    ],
+)
+def test_named_classes_and_1_for_the_others(values: list[Any], scheme: dict[str, float]) -> None:
+    assert weights(values, scheme) == pytest.approx([1, 3, 1])
+
+
+def test_weights_of_rows_and_classes_multiply() -> None:
+    own = np.array([1, 2, 1], dtype=np.float32)
+    assert weights(["a", "b", "b"], "balanced", own) == pytest.approx([1, 1, 0.5])
+    task, targets = learned(["a", "b"])
+    assert row_weights(None, None, task, targets) is None
+
+
+def test_what_cannot_be_weighted_is_refused() -> None:
+    task, targets = learned(["a", "b"])
+    with pytest.raises(ConfigError, match="'c', which does not occur") as caught:
+        row_weights(None, {"c": 2.0}, task, targets)
+    assert "a, b" in (caught.value.remedy or "")
+    numbers = Regression(RegressionConfig(), ["y"])
+    frame = pd.DataFrame({"y": [1.0, 2.0]})
+    numbers.learn(frame)
+    with pytest.raises(ConfigError, match="class_weights"):
+        row_weights(None, "balanced", numbers, numbers.encode(frame))
+
+
+def rare() -> pd.DataFrame:
+    """One row in ten is "yes", and the column does not tell for sure."""
+    rng = np.random.default_rng(0)
+    y = rng.random(400) < 0.1
+    return pd.DataFrame({"x": rng.normal(size=400) + 1.5 * y, "y": np.where(y, "yes", "no")})
+
+
+def recall(**settings: Any) -> float:
+    frame = rare()
+    given = {"training.epochs": 6, "training.head_learning_rate": 1e-2, "task.threshold": 0.5}
+    given |= {f"training.{key}": value for key, value in settings.items()}
+    predictor = MultiModalPredictor(
+        "y", eval_metric="balanced_accuracy", hyperparameters=given, verbosity=0
+    ).fit(frame)
+    return float(predictor.evaluate(frame, "recall")["recall"])
+
+
+def test_class_weights_find_the_rare_class() -> None:
+    assert recall() < 0.4
+    assert recall(class_weights="balanced") > 0.6
+    assert recall(class_weights={"yes": 9, "no": 1}) > 0.6
+
+
+def test_a_recipe_reads_class_weights_or_says_why_not() -> None:
+    for wrong in ("balnced", {"yes": -1}):
+        with pytest.raises(ConfigError, match=r"training\.class_weights"):
+            recall(class_weights=wrong)
