@@ -114,18 +114,20 @@ class Keeper:
         size = sum(value.nbytes for value in self._live.values())
         if size * self.copies <= MAPPED_FROM_BYTES:
             return {n: torch.empty_like(v, device="cpu") for n, v in self._live.items()}
-        return self._mapped(size)
+        return self._mapped()
 
-    def _mapped(self, size: int) -> Weights:
-        """Room for a set of weights in a file."""
-        place = self._folder / f"weights_{len(self._kept) + len(self._free)}.bin"
-        aligned = [-(-value.nbytes // 8) * 8 for value in self._live.values()]
-        flat = torch.from_file(str(place), shared=True, size=sum(aligned), dtype=torch.uint8)
-        pieces = torch.split(flat, aligned)
-        return {
-            name: piece[: value.nbytes].view(value.dtype).view(value.shape)
-            for (name, value), piece in zip(self._live.items(), pieces, strict=True)
-        }
+    def _mapped(self) -> Weights:
+        """Room for a set of weights in files, one for each dtype: as torch saves storages."""
+        number = len(self._kept) + len(self._free)
+        room: Weights = {}
+        for dtype in {value.dtype for value in self._live.values()}:
+            alike = {name: v for name, v in self._live.items() if v.dtype == dtype}
+            sizes = [value.numel() for value in alike.values()]
+            file = self._folder / f"weights_{number}_{dtype}.bin"
+            flat = torch.from_file(str(file), shared=True, size=sum(sizes), dtype=dtype)
+            for (name, value), piece in zip(alike.items(), torch.split(flat, sizes), strict=True):
+                room[name] = piece.view(value.shape)
+        return room
 
 
 class UniformSoup(Keeper):

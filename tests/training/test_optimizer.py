@@ -1,4 +1,4 @@
-"""Learning rates by stage, weight decay by kind of parameter, and their course over time."""
+"""Learning rates by stage, and weight decay by kind of parameter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import torch
 
 from mm_core.recipe.recipe import TrainingConfig
 from mm_core.training.optimizer import parameter_groups
-from mm_core.training.schedule import learning_rate_factor
 
 
 def _rates(topology, training, rates=None):
@@ -56,14 +55,3 @@ def test_only_matrices_decay(fused):
         for parameter in module.parameters(recurse=False):
             plain = parameter.ndim < 2 or isinstance(module, torch.nn.Embedding)
             assert rates[id(parameter)][1] == (0.0 if plain else 0.3)
-
-
-@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
-def test_warm_up_then_schedule(schedule):
-    factor = learning_rate_factor(TrainingConfig(schedule=schedule, warmup=0.1), 100)
-    values = [factor(step) for step in range(100)]
-    assert values[:10] == sorted(values[:10])
-    assert 0 < values[0] < 0.2
-    assert values[10] == pytest.approx(1.0)
-    assert values[10:] == sorted(values[10:], reverse=True)
-    assert values[-1] == (1.0 if schedule == "constant" else pytest.approx(0.0, abs=0.02))
