@@ -10,15 +10,14 @@ from mm_core.api.config import suggest
 from mm_core.api.contracts import ColumnSample, LabelSample, Table
 from mm_core.api.errors import ColumnError, ConfigError, LabelError, RecipeError
 from mm_core.api.specs import (
-    AdapterSpec,
     BackboneSpec,
     FitterSpec,
     FusionHeadSpec,
     ProcessorSpec,
     TaskSpec,
 )
-from mm_core.plugins.known import missing_for
 from mm_core.plugins.registry import Component, Registry
+from mm_core.recipe.adapters import choose_adapter
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
 from mm_core.recipe.losses import choose_loss, refuse_settings
@@ -266,19 +265,9 @@ class _Resolver:
         }
 
     def _adapter(self, section: str, user: PartOverride) -> dict[str, Any] | None:
-        """The adapter that the user names; none otherwise."""
-        if user.id is not None:
-            return self._component(section, self.registry.get(AdapterSpec, user.id), user)
-        if user.own:
-            adapters = [component.id for component in self.registry.all(AdapterSpec)]
-            missing = missing_for(AdapterSpec.kind, set())
-            raise ConfigError(
-                f"{section}.{next(iter(user.own))} is set, and no adapter is chosen",
-                value=user.own,
-                remedy=f"choose one, {section}=...: {', '.join(adapters)}"
-                if adapters
-                else f"set {section}=..., after: {'; or '.join(missing)}",
-            )
+        chosen = choose_adapter(section, user, self.registry)
+        if chosen is not None:
+            return self._component(section, chosen, user)
         self.origins[section] = "user" if "id" in user.model_fields_set else "default"
         return None
 
