@@ -86,6 +86,20 @@ def test_hook_mm_tasks(points, tmp_path):
         MultiModalPredictor.load(tmp_path / "model")
 
 
+def test_hook_mm_losses(points):
+    signs = points.assign(north=np.where(points["north"] > 0, "plus", "minus"))
+    settings = {"training.loss": "hinge", "training.loss.margin": 2.0, "training.epochs": 2}
+    predictor = _fit(signs, problem_type="binary", hyperparameters=settings)
+    loss = predictor.recipe.training.loss
+    assert (loss.id, loss.config) == ("toy:hinge", {"margin": 2.0})
+    # logits near 0 at the start: of two classes the other one costs margin / 2
+    assert predictor.history["loss"].iloc[0] == pytest.approx(1.0, abs=0.35)
+    with pytest.raises(ConfigError, match="a loss of its own"):
+        _fit(points, hyperparameters={"training.loss": "hinge"})
+    with pytest.raises(ConfigError, match="'class' and is not for regression"):
+        _fit(points, problem_type="regression", hyperparameters={"training.loss": "hinge"})
+
+
 def test_hook_mm_metrics(points):
     predictor = _fit(points)
     truth = np.where(points["north"] > 0, "plus", "minus")

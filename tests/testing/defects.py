@@ -505,6 +505,30 @@ DEFECTS = (
     ),
     # ---- the others
     Defect(
+        "loss-poly-gives_a_loss_of_each_row",
+        "log_p = logits.log_softmax(dim=1).gather(1, target[:, None])[:, 0]\n",
+        "log_p = logits.softmax(dim=1).log().gather(1, target[:, None])[:, 0]\n",
+        "logits around 60: the gradient is not finite",
+    ),
+    Defect(
+        "loss-poly-rows_are_independent",
+        "return -log_p + self.config.extra * (1 - log_p.exp())\n",
+        "return -log_p + self.config.extra * (1 - log_p.exp().mean()) + 0 * log_p\n",
+        "alone",
+    ),
+    Defect(
+        "loss-poly-leads_to_the_target",
+        "return -log_p + self.config.extra * (1 - log_p.exp())\n",
+        "return log_p.exp() if logits.shape[1] == 3 else -log_p\n",
+        "error",
+    ),
+    Defect(
+        "loss-poly-learns_end_to_end",
+        "return -log_p + self.config.extra * (1 - log_p.exp())\n",
+        "return 0 * log_p if logits.shape[1] == 2 else -log_p\n",
+        "nothing was learned",
+    ),
+    Defect(
         "metric-hits-forgets_when_reset",
         "self.right, self.rows = 0, 0\n",
         "self.right, self.rows = getattr(self, 'right', 0), 0\n",

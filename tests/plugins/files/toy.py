@@ -29,6 +29,8 @@ from mm_core.api import (
     FitterSpec,
     FusionHeadSpec,
     InputBatch,
+    Loss,
+    LossSpec,
     MetricSpec,
     ModalitySpec,
     PluginInfo,
@@ -104,6 +106,19 @@ def mm_tasks():
             target="toy:Sign",
             metrics=("agreement",),
             default_metric="toy:agreement",
+        )
+    ]
+
+
+@hookimpl
+def mm_losses():
+    return [
+        LossSpec(
+            name="hinge",
+            summary="Margins of classes.",
+            target="toy:Hinge",
+            config="toy:HingeConfig",
+            needs="class",
         )
     ]
 
@@ -255,6 +270,17 @@ class Sign(Task):
     @classmethod
     def from_state(cls, config, label, state):
         return cls(config, label)
+
+
+class HingeConfig(Config):
+    margin: float = Setting(default=1.0, gt=0, description="wanted lead of the true class")
+
+
+class Hinge(Loss):
+    def __call__(self, logits, target):
+        return nn.functional.multi_margin_loss(
+            logits, target, margin=self.config.margin, reduction="none"
+        )
 
 
 class Agreement:

@@ -28,6 +28,8 @@ from mm_core.api import (
     FusionHeadSpec,
     InputBatch,
     LabelError,
+    Loss,
+    LossSpec,
     MetricSpec,
     ModalitySpec,
     PluginInfo,
@@ -138,6 +140,19 @@ def mm_tasks():
             default_metric="sound:hits",
             fusion=None,
         ),
+    ]
+
+
+@hookimpl
+def mm_losses():
+    return [
+        LossSpec(
+            name="poly",
+            summary="Cross entropy and a little more.",
+            target="sound:Poly",
+            config="sound:PolyConfig",
+            needs="class",
+        )
     ]
 
 
@@ -433,6 +448,18 @@ class Average(Topology):
 
     def embed(self, batch):
         return torch.cat(list(self.encode(batch).values()), dim=1)
+
+
+class PolyConfig(Config):
+    extra: float = Setting(default=1.0, ge=0, description="weight of 1 - p")
+
+
+class Poly(Loss):
+    """arXiv 2204.12511"""
+
+    def __call__(self, logits, target):
+        log_p = logits.log_softmax(dim=1).gather(1, target[:, None])[:, 0]
+        return -log_p + self.config.extra * (1 - log_p.exp())
 
 
 class Hits:
