@@ -12,6 +12,7 @@ import typer
 from mm_core.cli import options as opt
 from mm_core.cli.answer import Answer
 from mm_core.cli.settings import Settings
+from mm_core.cli.source import Source
 
 DEFAULT_OUT = "model"
 
@@ -52,6 +53,18 @@ def fit(
         Path | None,
         typer.Option(metavar="FILE", help="Follow this recipe, instead of settings given here."),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Take up the fit into --out that was cut off; give the same DATA."
+        ),
+    ] = False,
+    further: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="MODEL", help="Train this saved model further; new classes are added."
+        ),
+    ] = None,
     on_error: opt.OnError = "raise",
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
@@ -74,28 +87,21 @@ def fit(
         sample_weight,
         seed,
     )
-    if recipe is None and not label:
-        raise typer.BadParameter("name the label column, or give a --recipe", param_hint="--label")
-    if recipe is not None and asked.typed:
-        raise typer.BadParameter(
-            f"a recipe holds all settings: leave out {', '.join(asked.typed)}, or edit the recipe",
-            param_hint="--recipe",
-        )
+    source = Source(recipe, resume, further)
+    source.check(asked, label, out)
     folder = _free(DEFAULT_OUT) if out is None else out
     started = time.monotonic()
-    predictor = asked.predictor(label, plugin, path=folder, verbosity=verbosity)
+    predictor = source.predictor(asked, label, folder, plugin, verbosity)
 
     from mm_core.cli.inspect import describe
-    from mm_core.recipe.recipe import Recipe
 
-    followed = None if recipe is None else Recipe.read(recipe)
     predictor.fit(
         data,
         tuning,
         time_limit=time_limit,
-        recipe=followed,
+        recipe=recipe,
         on_error=on_error,
-        **asked.planning(),
+        **source.settings(asked),
     )
     seconds = round(time.monotonic() - started, 3)
     return Answer({**describe(folder), "seconds": seconds})

@@ -44,6 +44,7 @@ def describe(folder: Path) -> dict[str, Any]:
         ],
         "task": recipe.task.id,
         "label": list(recipe.data.label),
+        "learned": _numbers(manifest.task),
         "backbones": {name: part.id for name, part in recipe.backbones.items()},
         "fusion": recipe.fusion.id if recipe.fusion else None,
         "validation_metric": recipe.data.validation_metric,
@@ -56,6 +57,11 @@ def describe(folder: Path) -> dict[str, Any]:
         },
         "files": {name: _size(folder / name) for name in sorted([FILE, *manifest.files])},
     }
+
+
+def _numbers(state: dict[str, Any]) -> dict[str, float]:
+    """What a task learned that one number says: a temperature, a threshold, a mean."""
+    return {name: value for name, value in state.items() if type(value) in (int, float)}
 
 
 def _installed(distribution: str | None) -> str | None:
@@ -81,6 +87,9 @@ def _head(data: dict[str, Any]) -> list[str]:
         f"model    {data['model']} (format {data['format']}, written by mm-core {data['mm_core']})",
         f"task     {data['task']} of {', '.join(data['label'])}; {best}",
     ]
+    if data["learned"]:
+        said = ", ".join(f"{name} {value:.4g}" for name, value in data["learned"].items())
+        lines.append(f"learned  {said}")
     for record in data["plugins"]:
         lines.append(f"plugin   {_plugin(record)}")
     return lines
