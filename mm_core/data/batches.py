@@ -140,7 +140,11 @@ class TrainBatches:
         if not self._workers:
             return (epoch[index] for index in indices)
         return DataLoader(
-            epoch, batch_size=None, sampler=indices, num_workers=min(self._workers, len(indices))
+            epoch,
+            batch_size=None,
+            sampler=indices,
+            num_workers=min(self._workers, len(indices)),
+            generator=torch.Generator(),  # else it draws from the one that dropout draws from
         )
 
     @property
