@@ -146,16 +146,18 @@ def _network(
     return topology
 
 
-def _fill(topology: Topology, file: Path) -> tuple[set[str], list[str]]:
+def _fill(topology: Topology, file: Path) -> tuple[set[str], set[str]]:
     """Load weights; gives the names that got none, and those that are not the network's.
 
     Weights that share their memory are saved once.
     """
     weights = safetensors.torch.load_file(file)
-    missing, unexpected = topology.load_state_dict(weights, strict=False)
+    topology.load_state_dict(weights, strict=False)
+    # What load_state_dict says is missing leaves out a BatchNorm's counter.
     state = topology.state_dict()
     filled = {_memory(state[name]) for name in weights if name in state}
-    return {name for name in missing if _memory(state[name]) not in filled}, unexpected
+    missing = {name for name in state if _memory(state[name]) not in filled}
+    return missing, set(weights) - set(state)
 
 
 def _memory(tensor: Tensor) -> tuple[int, torch.Size]:
