@@ -255,3 +255,14 @@ def test_export_gives_the_same_features_for_any_mask() -> None:
         batch["pixels"][~batch["image_mask"]] = float("nan")
         exported = program.module()(batch["pixels"], batch["image_mask"])
     torch.testing.assert_close(exported, expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_convolutions_read_channels_that_lie_side_by_side(training: bool) -> None:
+    backbone = build("test_efficientnet").train(training)
+    seen: list[bool] = []
+    backbone.model.conv_stem.register_forward_pre_hook(
+        lambda module, given: seen.append(given[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    backbone({"image": arrays(2)})
+    assert seen == [True]
