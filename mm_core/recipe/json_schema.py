@@ -139,7 +139,8 @@ class _Writer:
             return {}
         properties: Node = self._properties(BackboneOverride)
         core = {key: value for key, value in properties.items() if key != "id"}
-        return core | {"adapter": self._part(AdapterSpec)}
+        said = core["adapter"]["description"]
+        return core | {"adapter": {**self._part(AdapterSpec), "description": said}}
 
     def _own(self, component: Component[Any]) -> Node | None:
         """A component's own settings, or None: unknown."""

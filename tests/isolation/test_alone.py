@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-HEAVY = {"image": ["timm", "torchvision"], "text": ["transformers"]}
-"""What only this plugin may bring."""
+HEAVY = {"image": ["timm", "torchvision"], "peft": ["transformers"], "text": ["transformers"]}
+"""What only these plugins may bring."""
 READS_CELLS = ("image", "tabular", "text")
 """Plugins that a table can be fitted with beside nothing but the core (see ``fit.py``)."""
 

@@ -89,6 +89,9 @@ GOOD: list[dict[str, Any]] = [
     {"inputs": {"tabular": {"columns": ["x"], "processor": {"scaling": "robust"}}}},
     {"inputs.text.backbone.checkpoint": "random", "inputs.image.processor.image_size": 32},
     {"data.eval_metric": "f1"},
+    {"backbones.text.adapter": "lora", "backbones.text.adapter.r": 16},
+    {"backbones": {"text": {"adapter": {"id": "peft:partial", "train_last": 2}}}},
+    {"inputs.text.backbone.adapter.alpha": 4, "backbones.text.adapter": None},
 ]
 BAD: list[dict[str, Any]] = [
     {"trainig.epochs": 3},
@@ -97,6 +100,7 @@ BAD: list[dict[str, Any]] = [
     {"backbones": {"Tabular": {"width": 3}}},
     {"inputs": {"tabular": {"column": ["x"]}}},
     {"backbones.tabular.learning_rate": -1},
+    {"backbones.text.adapter": 3},
     {"inputs.tabular.columns": []},
 ]
 NEVER_KNOWN: list[dict[str, Any]] = [
@@ -107,6 +111,9 @@ NEVER_KNOWN: list[dict[str, Any]] = [
     {"backbones.tabular.widht": 32},
     {"backbones": {"tabular": {"id": "tabular:mlp", "n_heads": 4}}},
     {"data.label": ["y"]},
+    {"backbones.text.adapter": "lorra"},
+    {"backbones.text.adapter": {"id": "ia3", "r": 3}},
+    {"backbones.text.adapter.rank": 3},
 ]
 
 
@@ -131,7 +138,10 @@ def test_settings_of_no_component_are_not(valid, settings):
 def test_every_setting_is_described(schema):
     for name, node in schema["$defs"].items():
         kind, _, component = name.partition(".")
-        if kind not in ("processor", "backbone", "fusion_head", "task", "fitter") or not component:
+        if (
+            kind not in ("processor", "backbone", "adapter", "fusion_head", "task", "fitter")
+            or not component
+        ):
             continue
         for key, setting in node["properties"].items():
             assert key == "id" or setting.get("description"), (name, key)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mm_core.api.nn import Adapter, Backbone, BackboneContext, Parts
 from mm_core.recipe.recipe import TrainingConfig
+from mm_core.topologies.late_fusion import LateFusion
 from mm_core.training.optimizer import parameter_groups
 
 
@@ -55,3 +57,53 @@ def test_only_matrices_decay(fused):
         for parameter in module.parameters(recurse=False):
             plain = parameter.ndim < 2 or isinstance(module, torch.nn.Embedding)
             assert rates[id(parameter)][1] == (0.0 if plain else 0.3)
+
+
+def test_an_adapter_learns_at_the_heads_rate_and_vectors_do_not_decay():
+    topology = _adapted()
+    backbone = topology.backbones["points"]
+    training = TrainingConfig(learning_rate=1e-4, head_learning_rate=1e-2, weight_decay=0.3)
+    rates = _rates(topology, training)
+    assert rates[id(backbone.down)] == (1e-2, 0.3)
+    assert rates[id(backbone.scale)] == (1e-2, 0.0)
+    assert rates[id(backbone.layer.bias)] == (1e-4, 0.0)
+    assert id(backbone.layer.weight) not in rates
+    assert len(rates) == len([p for p in topology.parameters() if p.requires_grad])
+    own = _rates(topology, training, {"points": 5e-3})
+    assert {own[id(p)][0] for p in backbone.parameters() if p.requires_grad} == {5e-3}
+
+
+class _Points(Backbone):
+    pretrained = True
+
+    def __init__(self):
+        super().__init__(None, BackboneContext({}, {}))
+        self.layer = torch.nn.Linear(3, 4)
+        self.down = torch.nn.Parameter(torch.zeros(2, 3))
+        self.scale = torch.nn.Parameter(torch.ones(1, 4))
+
+    @property
+    def dims(self):
+        return {"pooled": 4}
+
+    def forward(self, inputs):
+        raise NotImplementedError
+
+
+class _Low(Adapter):
+    def apply(self, backbone):
+        backbone.layer.weight.requires_grad_(False)
+
+    def own_weights(self, backbone):
+        return frozenset({"down", "scale"})
+
+
+def _adapted():
+    backbone = _Points()
+    backbone.adapter = _Low(None)
+    backbone.adapter.apply(backbone)
+
+    class Task:
+        output_dim = 2
+
+    return LateFusion(Parts({"points": backbone}, {"points": ("points",)}, Task()))

@@ -1,0 +1,131 @@
+"""Models without the weights that their checkpoints give again: found again, missing, different."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+
+from mm_core import MultiModalPredictor
+from mm_core.api import ArtifactError, CheckpointError
+
+FRAME = pd.DataFrame(
+    {
+        "said": [f"{('play it', 'stop now')[row % 2]} number {row} please" for row in range(24)],
+        "y": np.arange(24) % 2,
+    }
+)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny BERT in a folder, in the format of Hugging Face."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no cache"))
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "play", "stop", "it", "now", "please", "number"]
+    tokenizer = Tokenizer(
+        models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    folder = tmp_path / "tiny-bert"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = BertConfig(vocab_size=len(words), intermediate_size=64, **sizes)
+        BertModel(config).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": "[PAD]"}))
+    return folder
+
+
+@pytest.fixture
+def fit(checkpoint):
+    def run(**settings):
+        given = {"backbones.text.checkpoint": str(checkpoint), "training.epochs": 1, **settings}
+        return MultiModalPredictor("y", hyperparameters=given, verbosity=0).fit(FRAME)
+
+    return run
+
+
+def _same(predictor, again):
+    wanted, found = (one.predict_proba(FRAME).to_numpy() for one in (predictor, again))
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_an_adapted_model_names_its_base(fit, checkpoint, tmp_path):
+    predictor = fit(**{"backbones.text.adapter": "lora"})
+    predictor.save(tmp_path / "model", standalone=False)
+    manifest = json.loads((tmp_path / "model" / "mm_model.json").read_text())
+    assert manifest["bases"]["text"]["checkpoint"] == str(checkpoint)
+    assert len(manifest["bases"]["text"]["sha256"]) == 64
+    kept = safetensors.torch.load_file(tmp_path / "model" / "weights.safetensors")
+    assert {name.split(".")[0] for name in kept} == {"backbones", "head"}
+    assert all(".lora_" in name or name.startswith("head") for name in kept)
+    _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
+
+
+def test_without_an_adapter_what_was_trained_is_in_it(fit, checkpoint, tmp_path):
+    predictor = fit(**{"backbones.text.learning_rate": 1e-3})
+    predictor.save(tmp_path / "model", standalone=False)
+    kept = safetensors.torch.load_file(tmp_path / "model" / "weights.safetensors")
+    trained = {name for name, _ in predictor._model.topology.named_parameters()}
+    assert len(set(kept) & trained) > 0.9 * len(trained)
+    _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
+
+
+def test_random_weights_have_no_base(fit, tmp_path):
+    predictor = fit(**{"backbones.text.checkpoint": "random", "backbones.text.adapter": "frozen"})
+    predictor.save(tmp_path / "model", standalone=False)
+    assert json.loads((tmp_path / "model" / "mm_model.json").read_text())["bases"] == {}
+    _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
+
+
+def test_a_whole_model_needs_no_checkpoint(fit, checkpoint, tmp_path):
+    predictor = fit(**{"backbones.text.adapter": "lora"})
+    predictor.save(tmp_path / "model")
+    shutil.rmtree(checkpoint)
+    _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
+
+
+def test_a_missing_checkpoint_is_named(fit, checkpoint, tmp_path):
+    predictor = fit(**{"backbones.text.adapter": "bitfit"})
+    predictor.save(tmp_path / "model", standalone=False)
+    shutil.rmtree(checkpoint)
+    with pytest.raises(ArtifactError, match="cannot be had") as caught:
+        MultiModalPredictor.load(tmp_path / "model")
+    assert "backbones.text" in str(caught.value)
+    assert caught.value.value == [str(checkpoint)]
+    assert "predictor.save(path)" in caught.value.remedy
+    with pytest.raises(CheckpointError):
+        predictor.save(tmp_path / "again", standalone=False)
+    assert not (tmp_path / "again").exists()
+
+
+def test_other_weights_of_the_same_name_are_refused(fit, checkpoint, tmp_path):
+    predictor = fit(**{"backbones.text.adapter": "bitfit"})
+    predictor.save(tmp_path / "model", standalone=False)
+    file = checkpoint / "model.safetensors"
+    weights = safetensors.torch.load_file(file)
+    weights["encoder.layer.0.output.dense.weight"][3, 4] += 1e-3
+    safetensors.torch.save_file(weights, file, {"format": "pt"})
+    with pytest.raises(ArtifactError, match="other pretrained weights") as caught:
+        MultiModalPredictor.load(tmp_path / "model")
+    assert "backbones.text has the sha256" in str(caught.value)
+
+
+def test_weights_that_the_model_does_not_take_from_there_may_be_any(fit, checkpoint, tmp_path):
+    predictor = fit(**{"backbones.text.adapter": "bitfit"})
+    predictor.save(tmp_path / "model", standalone=False)
+    file = checkpoint / "model.safetensors"
+    weights = safetensors.torch.load_file(file)
+    weights["encoder.layer.0.output.dense.bias"] += 1.0
+    safetensors.torch.save_file(weights, file, {"format": "pt"})
+    _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
