@@ -27,7 +27,8 @@ from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.losses import choose_loss
 from mm_core.recipe.mixing import check_mixing
-from mm_core.recipe.recipe import BackbonePart, InputPart, Part, Recipe
+from mm_core.recipe.parts import BackbonePart, InputPart, Part
+from mm_core.recipe.recipe import Recipe
 
 
 @dataclass

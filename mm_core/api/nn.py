@@ -191,7 +191,7 @@ class Adapter(ABC):
         """
         return frozenset()
 
-    def merge(self, backbone: Backbone) -> None:
+    def merge(self, backbone: Backbone) -> None:  # noqa: B027
         """Fold the weights into those of the backbone: its modules are as before :meth:`apply`.
 
         Its answers stay the same, up to rounding. Nothing is to be done by default.

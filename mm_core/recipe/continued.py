@@ -7,7 +7,8 @@ from typing import Any
 
 from mm_core.api.errors import ConfigError
 from mm_core.recipe.overrides import with_arguments
-from mm_core.recipe.recipe import DataConfig, Recipe, TrainingConfig
+from mm_core.recipe.recipe import DataConfig, Recipe
+from mm_core.recipe.training import TrainingConfig
 
 DATA_KEYS = ("holdout_frac", "sample_weight")
 """What may change of the recipe's section ``data``; label and metrics stay."""

@@ -27,7 +27,9 @@ from mm_core.api.specs import (
 )
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.overrides import PART_NAME, BackboneOverride, InputOverride
-from mm_core.recipe.recipe import DataConfig, InputPart, Recipe, TrainingConfig
+from mm_core.recipe.parts import InputPart
+from mm_core.recipe.recipe import DataConfig, Recipe
+from mm_core.recipe.training import TrainingConfig
 from mm_core.version import __version__
 
 Node = dict[str, Any]

@@ -24,7 +24,8 @@ from mm_core.recipe.losses import choose_loss, refuse_settings
 from mm_core.recipe.mixing import check_mixing
 from mm_core.recipe.overrides import BackboneOverride, Overrides, PartOverride
 from mm_core.recipe.presets import TRAINING, Presets, choose_presets
-from mm_core.recipe.recipe import DataConfig, Recipe, TrainingConfig
+from mm_core.recipe.recipe import DataConfig, Recipe
+from mm_core.recipe.training import TrainingConfig
 from mm_core.schema.sample import sample_column
 from mm_core.schema.schema import Schema, infer_schema
 from mm_core.scoring import Metrics

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 
 from mm_core.api.errors import ConfigError
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 
 
 def accelerator() -> str:

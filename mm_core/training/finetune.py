@@ -17,7 +17,7 @@ from mm_core.api.contracts import Batches, FitResult, FitRun, Fitter
 from mm_core.api.errors import ConfigError
 from mm_core.api.nn import Topology
 from mm_core.processes import is_first
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 from mm_core.training.devices import accelerator, devices, precision, strategy
 from mm_core.training.interrupt import interruptible
 from mm_core.training.logs import LogSteps

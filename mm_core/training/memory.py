@@ -9,7 +9,7 @@ import torch
 from mm_core.api.contracts import Batches
 from mm_core.api.errors import MMWarning, TrainingError
 from mm_core.api.nn import Batch, Topology
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 from mm_core.training.devices import precision
 
 

@@ -12,7 +12,7 @@ from torch.distributed.fsdp import FSDPModule
 
 from mm_core.api.contracts import Batches, FitRun
 from mm_core.api.nn import Batch, Topology
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 from mm_core.training.mixing import Mixer
 from mm_core.training.optimizer import parameter_groups
 from mm_core.training.schedule import learning_rate_factor

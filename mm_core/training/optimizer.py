@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mm_core.api.nn import Backbone, Topology
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 
 Group = dict[str, object]
 

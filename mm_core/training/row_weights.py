@@ -10,7 +10,7 @@ import numpy as np
 
 from mm_core.api.contracts import Task
 from mm_core.api.errors import ConfigError
-from mm_core.recipe.recipe import ClassWeights
+from mm_core.recipe.training import ClassWeights
 
 
 def row_weights(

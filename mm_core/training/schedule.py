@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 
 Shape = Callable[[float, TrainingConfig], float]
 """(share 0..1 of the steps that are done, settings) -> factor."""

@@ -6,11 +6,13 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 
+from mm_core.api.errors import ArtifactError
 from mm_core.training.weights import changing
 
 STATE = "state.ckpt"
@@ -85,10 +87,23 @@ class KeepUnfinished(pl.Callback):
 
 
 def unfinished_state(folder: Path | None) -> Path | None:
-    """The state that stands in a folder, if any."""
+    """The state that stands in a folder, if any.
+
+    Raises:
+        ArtifactError: it was altered; nothing in it is executed.
+    """
     if folder is None or not (folder / STATE).is_file():
         return None
-    return folder / STATE
+    state = folder / STATE
+    try:
+        torch.load(state, map_location="cpu", mmap=True, weights_only=True)
+    except (EOFError, RuntimeError, UnpicklingError) as error:
+        raise ArtifactError(
+            f"{str(state)!r} is no state of a fit: {type(error).__name__}",
+            value=str(state),
+            remedy=f"do not use it: delete {str(folder)!r} and fit anew",
+        ) from None
+    return state
 
 
 def _random_state() -> dict[str, Any]:

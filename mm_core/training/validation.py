@@ -15,13 +15,15 @@ from torch import Tensor
 from mm_core.api.contracts import FitResult, FitRun
 from mm_core.api.errors import TrainingError
 from mm_core.api.nn import Topology
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 from mm_core.training.logs import log
 from mm_core.training.sharding import whole
 from mm_core.training.weights import Keeper, keeper
 
 GPU_LOOKS_EVERY = 16
 """Batches between two looks at the loss on a GPU, where each look waits for the device."""
+
+_LATE = "time_limit reached"
 
 
 class Validation(pl.Callback):
@@ -93,8 +95,8 @@ class Validation(pl.Callback):
                 self.stopped = "max_steps reached"
             else:
                 self.stopped = "stopped by a callback"
-        score = None if self._run.score is None else lambda: self._score(trainer)
-        best = self._keeper.finish(score)
+        compares = self._run.score is not None and self.stopped != _LATE
+        best = self._keeper.finish((lambda: self._score(trainer)) if compares else None)
         self._best_score = self._best_score if best is None else best
         if trainer.is_global_zero:
             self._result_file.write_text(json.dumps(self._outcome()))
@@ -213,7 +215,7 @@ class Validation(pl.Callback):
         if interrupted:
             self._stop(trainer, "interrupted")
         elif late:
-            self._stop(trainer, "time_limit reached")
+            self._stop(trainer, _LATE)
 
     def _stop(self, trainer: pl.Trainer, reason: str) -> None:
         self.stopped = reason

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 from mm_core.training.sharding import own_share
 
 Weights = dict[str, Tensor]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 
 DOCS = Path(__file__).parents[2] / "docs"
 ELSEWHERE = {"loss", "class_weights"}

@@ -11,7 +11,7 @@ from torch import nn
 
 from mm_core.api import MMWarning, TrainingError
 from mm_core.api.nn import Batch
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 from mm_core.training.memory import halved_until_it_fits
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mm_core.api.nn import Adapter, Backbone, BackboneContext, Parts
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 from mm_core.topologies.late_fusion import LateFusion
 from mm_core.training.optimizer import parameter_groups
 

@@ -7,7 +7,7 @@ import pytest
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 from mm_core.training.schedule import learning_rate_factor
 
 

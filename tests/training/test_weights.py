@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mm_core.recipe.recipe import TrainingConfig
+from mm_core.recipe.training import TrainingConfig
 from mm_core.training import weights
 from mm_core.training.weights import RAMP_UP, keeper
 
