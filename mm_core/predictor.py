@@ -22,7 +22,8 @@ from mm_core.api.errors import (
     report_bad,
 )
 from mm_core.api.specs import ExporterSpec, TaskSpec
-from mm_core.artifact.folder import UNFINISHED, check_folder
+from mm_core.artifact.folder import check_folder
+from mm_core.artifact.manifest import UNFINISHED
 from mm_core.artifact.unfinished import Unfinished
 from mm_core.data.align import align, align_labelled, check_complete
 from mm_core.data.rows import Rows, read_rows
@@ -335,6 +336,9 @@ class MultiModalPredictor:
             label = unfinished.recipe.data.label
             predictor = cls(label=label, path=path, verbosity=verbosity, plugins=plugins)
             predictor._unfinished = unfinished
+            if unfinished.further:
+                started = load(Path(path), predictor._registry)
+                predictor._fitted = _Fitted(started.model, started.result)
             return predictor
         registry = found_with(plugins)  # so that load tells all that is wrong, a file's fault too
         loaded = load(Path(path), registry)
@@ -450,7 +454,8 @@ class MultiModalPredictor:
         if self._unfinished is not None:
             self._unfinished.check_rows(train, tuning)
         elif is_first():
-            Unfinished.begin(self.path, recipe, train, tuning)
+            further = self._fitted is not None
+            Unfinished.begin(self.path, recipe, train, tuning, further=further)
         return self.path / UNFINISHED
 
     def _followed(self, recipe: Recipe | str | Path, settings: Sequence[Any]) -> Recipe:

@@ -6,10 +6,7 @@ import os
 from pathlib import Path
 
 from mm_core.api.errors import ArtifactError
-from mm_core.artifact.manifest import FILE
-
-UNFINISHED = "unfinished"
-"""Folder inside, where a fit keeps its state until it ends."""
+from mm_core.artifact.manifest import FILE, UNFINISHED
 
 
 def check_folder(folder: Path) -> None:

@@ -15,6 +15,8 @@ WEIGHTS = "weights.safetensors"
 ARRAYS = "arrays.safetensors"
 ASSETS = "assets"
 LOG = "metrics.csv"
+UNFINISHED = "unfinished"
+"""Folder where a fit keeps its state until it ends."""
 
 
 # These end up in lines that the user is told to type: nothing else may hide in them.
@@ -73,6 +75,12 @@ class Manifest(BaseModel):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
+            if (folder / UNFINISHED).is_dir():
+                raise ArtifactError(
+                    f"{str(folder)!r} holds no model yet, but a fit that was cut off",
+                    value=str(folder),
+                    remedy="go on with it: load(path, resume=True).fit(the same rows)",
+                ) from error
             raise ArtifactError(
                 f"{str(folder)!r} is no saved model: cannot read {FILE} ({error})",
                 value=str(folder),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mm_core.api.contracts import Table
 from mm_core.api.errors import ArtifactError, DataError
-from mm_core.artifact.folder import UNFINISHED
+from mm_core.artifact.manifest import UNFINISHED
 from mm_core.recipe.recipe import Recipe
 
 FILE = "fit.json"
@@ -25,14 +25,17 @@ class Unfinished(BaseModel):
 
     recipe: Recipe
     rows: dict[str, str] = Field(description="'train' and 'tuning' -> sha256 of their cells")
+    further: bool = Field(description="whether the model that stands beside it is trained further")
 
     @classmethod
-    def begin(cls, path: Path, recipe: Recipe, train: Table, tuning: Table | None) -> None:
+    def begin(
+        cls, path: Path, recipe: Recipe, train: Table, tuning: Table | None, *, further: bool
+    ) -> None:
         """Make the folder for the state of a new fit; what an older one left there is gone."""
         folder = path / UNFINISHED
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        record = cls(recipe=recipe, rows=_hashes(train, tuning))
+        record = cls(recipe=recipe, rows=_hashes(train, tuning), further=further)
         text = record.model_dump_json(indent=2, by_alias=True)
         (folder / FILE).write_text(text, encoding="utf-8")
 

@@ -1,0 +1,259 @@
+"""A fit whose process is killed goes on where it was, to the bit."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mm_core import MultiModalPredictor
+from mm_core.api import ArtifactError, ConfigError, DataError
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "fork") or torch.cuda.is_available(), reason="forks, which a GPU survives not"
+)
+
+SETTINGS = {
+    "training.epochs": 3,
+    "training.batch_size": 8,
+    "training.accumulate": 2,
+    "training.val_every": 0.5,
+    "training.head_learning_rate": 0.01,
+    "training.save_every": 0.0,
+}
+"""8 batches and 4 steps an epoch; the state is written after each step."""
+
+
+class _KillAfter(pl.Callback):
+    """Kills the process at the end of a batch, as power cuts do."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _killed(fit: Callable[[], object]) -> None:
+    """Run a fit that kills its process."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        torch.set_num_threads(1)
+        try:
+            fit()
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _predictor(path=None, label="kind", **settings):
+    return MultiModalPredictor(label, hyperparameters=SETTINGS | settings, path=path, verbosity=0)
+
+
+def _kill_at(batches: int, path: Path, frame, **settings) -> None:
+    _killed(lambda: _predictor(path, **settings).fit(frame, callbacks=[_KillAfter(batches)]))
+
+
+def _check_same(resumed, whole, frame):
+    answers = [one.predict_proba(frame).to_numpy() for one in (resumed, whole)]
+    np.testing.assert_array_equal(*answers)
+    first, second = (one.history.drop(columns="seconds") for one in (resumed, whole))
+    assert first.equals(second)
+    results = [one._fitted.result for one in (resumed, whole)]
+    assert results[0].best_score == results[1].best_score
+    assert results[0].stopped == results[1].stopped
+
+
+@pytest.mark.parametrize("average", ["best", "greedy_soup", "ema"])
+def test_it_ends_as_if_it_had_not_been_killed(small_table, tmp_path, average):
+    settings = {"training.average": average, "training.ema_decay": 0.7}
+    whole = _predictor(tmp_path / "whole", **settings).fit(small_table)
+    rng = np.random.default_rng(len(average))
+    for batches in rng.choice(np.arange(4, 25), 2, replace=False).tolist():
+        path = tmp_path / f"killed_{batches}"
+        _kill_at(batches, path, small_table, **settings)
+        assert {one.name for one in path.iterdir()} == {"unfinished"}
+        again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(small_table)
+        _check_same(again, whole, small_table)
+        names = [{one.name for one in (tmp_path / w).iterdir()} for w in (path.name, "whole")]
+        assert names[0] == names[1]
+        assert not [one for one in tmp_path.iterdir() if one.name.startswith(".")]
+        _check_same_answers(MultiModalPredictor.load(path), whole, small_table)
+
+
+def _check_same_answers(one, other, frame):
+    answers = [predictor.predict_proba(frame).to_numpy() for predictor in (one, other)]
+    np.testing.assert_array_equal(*answers)
+
+
+def test_killed_twice(small_table, tmp_path):
+    whole = _predictor().fit(small_table)
+    path = tmp_path / "killed"
+    _kill_at(11, path, small_table)
+    _killed(
+        lambda: MultiModalPredictor.load(path, resume=True, verbosity=0).fit(
+            small_table, callbacks=[_KillAfter(7)]
+        )
+    )
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(small_table)
+    _check_same(again, whole, small_table)
+
+
+def test_killed_before_anything_was_written(small_table, tmp_path):
+    whole = _predictor().fit(small_table)
+    path = tmp_path / "killed"
+    _kill_at(1, path, small_table)
+    assert {one.name for one in (path / "unfinished").iterdir()} == {"fit.json"}
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(small_table)
+    _check_same(again, whole, small_table)
+
+
+def test_rare_writing_costs_work_and_nothing_else(small_table, tmp_path):
+    whole = _predictor().fit(small_table)
+    path = tmp_path / "killed"
+    _kill_at(20, path, small_table, **{"training.save_every": 3600.0})
+    assert not (path / "unfinished" / "state.ckpt").exists()
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(small_table)
+    _check_same_answers(again, whole, small_table)
+
+
+def test_text_pictures_and_a_table(table_maker, random_weights, tmp_path):
+    frame = table_maker(60, tmp_path / "rows", seed=8)
+    settings = random_weights | {"training.epochs": 2, "training.batch_size": 12}
+    whole = _predictor(label="liked", **settings).fit(frame)
+    path = tmp_path / "killed"
+    _kill_at(6, path, frame, label="liked", **settings)
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(frame)
+    _check_same(again, whole, frame)
+
+
+def test_workers_and_mixing_go_on_alike(table_maker, tmp_path):
+    frame = table_maker(40, tmp_path / "rows", seed=9)[["picture", "liked"]]
+    settings = {
+        "backbones.image.checkpoint": "random",
+        "inputs.image.processor.image_size": 32,
+        "training.epochs": 2,
+        "training.mixup": 0.5,
+        "training.workers": 1,
+    }
+    whole = _predictor(label="liked", **settings).fit(frame)
+    path = tmp_path / "killed"
+    _kill_at(6, path, frame, label="liked", **settings)
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(frame)
+    _check_same(again, whole, frame)
+
+
+def test_a_model_stays_loadable_until_the_new_one_is_saved(small_table, tmp_path):
+    path = tmp_path / "model"
+    old = _predictor(path).fit(small_table)
+    other = small_table.assign(height=small_table["height"] * 2 + 1)
+    whole = _predictor(**{"training.seed": 3}).fit(other)
+    _kill_at(13, path, other, **{"training.seed": 3})
+    _check_same_answers(MultiModalPredictor.load(path), old, small_table)
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(other)
+    _check_same(again, whole, other)
+    _check_same_answers(MultiModalPredictor.load(path), whole, other)
+
+
+def test_further_training_is_taken_up_too(small_table, tmp_path):
+    path = tmp_path / "model"
+    more = small_table.assign(height=small_table["height"] * 3, place="east")
+    _predictor(path).fit(small_table)
+    whole = MultiModalPredictor.load(path, verbosity=0)
+    whole.path = None
+    whole.fit(more)
+    _killed(
+        lambda: MultiModalPredictor.load(path, verbosity=0).fit(more, callbacks=[_KillAfter(9)])
+    )
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(more)
+    _check_same(again, whole, more)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """(path, rows) of a fit that was killed."""
+    rng = np.random.default_rng(7)
+    frame = pd.DataFrame({"height": rng.normal(size=80), "weight": rng.normal(size=80)})
+    frame["kind"] = np.where(frame["height"] > 0, "a", "b")
+    path = tmp_path_factory.mktemp("killed") / "model"
+    _kill_at(9, path, frame)
+    return path, frame
+
+
+def test_other_rows_are_refused(killed):
+    path, frame = killed
+    for other in (frame.iloc[::-1], frame.iloc[:-1], frame.assign(weight=frame["weight"] + 1e-9)):
+        with pytest.raises(DataError, match="training rows") as caught:
+            MultiModalPredictor.load(path, resume=True, verbosity=0).fit(other)
+        assert "same rows" in caught.value.remedy
+    with pytest.raises(DataError, match="tuning rows"):
+        MultiModalPredictor.load(path, resume=True, verbosity=0).fit(frame, tuning_data=frame)
+
+
+def test_other_settings_are_refused(killed):
+    path, frame = killed
+    predictor = MultiModalPredictor.load(path, resume=True, verbosity=0)
+    for arguments in (
+        {"hyperparameters": {"training.epochs": 9}},
+        {"seed": 4},
+        {"recipe": _predictor().plan(frame)},
+    ):
+        with pytest.raises(ConfigError, match="recipe"):
+            predictor.fit(frame, **arguments)
+
+
+def test_what_is_not_there_cannot_be_resumed(killed, small_table, tmp_path):
+    path, _ = killed
+    with pytest.raises(ArtifactError, match="cut off") as caught:
+        MultiModalPredictor.load(path)
+    assert "resume=True" in caught.value.remedy
+    finished = tmp_path / "finished"
+    _predictor(finished, **{"training.epochs": 1}).fit(small_table)
+    (tmp_path / "empty").mkdir()
+    for folder in (finished, tmp_path / "empty", tmp_path / "nowhere"):
+        with pytest.raises(ArtifactError, match="no fit that was cut off") as caught:
+            MultiModalPredictor.load(folder, resume=True)
+        assert "resume" in caught.value.remedy
+    with pytest.raises(ArtifactError, match="no saved model") as caught:
+        MultiModalPredictor.load(tmp_path / "empty")
+    assert "resume" not in caught.value.remedy
+
+
+class _Trap:
+    """Unpickling this writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("kind", ["pickle", "torch", "torn"])
+def test_a_state_that_was_altered_executes_nothing(small_table, tmp_path, kind):
+    path, sprung = tmp_path / "model", tmp_path / "sprung"
+    _kill_at(9, path, small_table)
+    state = path / "unfinished" / "state.ckpt"
+    if kind == "pickle":
+        state.write_bytes(pickle.dumps(_Trap(sprung)))
+    elif kind == "torch":
+        torch.save({"state_dict": {}, "random": _Trap(sprung)}, state)
+    else:
+        state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(ArtifactError, match=r"state\.ckpt") as caught:
+        MultiModalPredictor.load(path, resume=True, verbosity=0).fit(small_table)
+    assert not sprung.exists()
+    assert "fit" in caught.value.remedy
