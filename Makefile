@@ -6,8 +6,9 @@ EDITABLE := $(foreach file,$(PLUGINS),-e $(patsubst %/pyproject.toml,%,$(file)))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 SETS ?= snips,magnetic_tile,churn,california_housing,pokemon
 DATA ?= data
+PAIRS ?= 3
 
-.PHONY: help env demo test test-slow lint format bench docs constraints check-plugin clean
+.PHONY: help env demo test test-slow lint format bench bench-speed docs constraints check-plugin clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -39,8 +40,21 @@ format: env ## rewrite files in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: env ## scores and seconds against hand-written loops; DATA=folder of data sets
+bench: bench-speed ## scores, time and memory against hand-written loops; DATA=folder of data sets
 	$(BIN)/python -m benchmarks.scores --data $(DATA) --sets $(SETS) --out benchmarks/results/scores.json
+	$(BIN)/python -m benchmarks.report
+
+bench-speed: env .venv-slim/ready ## time and memory alone, on a machine that does nothing else
+	$(BIN)/python -m benchmarks.speed --data $(DATA) --pairs $(PAIRS)
+	.venv-slim/bin/python -m benchmarks.speed --data $(DATA) --pairs $(PAIRS) \
+		--cases table_500x30 --out benchmarks/results/speed_slim.json
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.report
+
+.venv-slim/ready: pyproject.toml plugins/mm-tabular/pyproject.toml # what a user of tables installs
+	$(PYTHON) -m venv .venv-slim
+	.venv-slim/bin/pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e . -e plugins/mm-tabular
+	touch $@
 
 docs: env ## check that the documentation matches the code, and run its examples
 	$(PYTEST) tests/docs
@@ -53,4 +67,4 @@ constraints: env ## write down the versions that this environment holds
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 
 clean: ## remove what make made
-	rm -rf .venv demo
+	rm -rf .venv .venv-slim demo

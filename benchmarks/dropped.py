@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ours import settings
 from benchmarks.place import machine, versions
 from benchmarks.rows import Rows, draw, score
 from benchmarks.sets import SETS, BenchmarkSet
+from benchmarks.settings import settings
 from mm_core import MultiModalPredictor
 
 

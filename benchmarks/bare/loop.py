@@ -12,7 +12,18 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+
+
+class Rows(Protocol):
+    """The cells of one modality, read once.
+
+    ``lengths``: int [N], where rows of like length are better run together; else None.
+    """
+
+    lengths: Tensor | None
+
+    def batch(self, rows: Tensor) -> Any:
+        """What the encoder reads, for the rows at these positions (long [B])."""
 
 
 class Part(Protocol):
@@ -23,13 +34,10 @@ class Part(Protocol):
 
     @property
     def encoder(self) -> nn.Module:
-        """What is collated -> [B, width]."""
+        """What :meth:`Rows.batch` gives -> [B, width]."""
 
-    def rows(self, frame: pd.DataFrame, augment: bool) -> Sequence[Any]:
-        """One item per row."""
-
-    def collate(self, items: list[Any]) -> Any:
-        """Items of a batch as what the encoder reads."""
+    def rows(self, frame: pd.DataFrame, augment: bool) -> Rows:
+        """The part's cells of a frame."""
 
 
 @dataclass(frozen=True)
@@ -58,57 +66,28 @@ class Single(nn.Module):
         return logits
 
 
-class RowData(Dataset[tuple[list[Any], Any]]):
-    """Rows of all parts with their target."""
-
-    def __init__(
-        self, parts: Sequence[Part], frame: pd.DataFrame, targets: np.ndarray, augment: bool
-    ) -> None:
-        self.parts = parts
-        self.columns = [part.rows(frame, augment) for part in parts]
-        self.targets = targets
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, row: int) -> tuple[list[Any], Any]:
-        return [column[row] for column in self.columns], self.targets[row]
-
-    def collate(self, items: list[tuple[list[Any], Any]]) -> tuple[list[Any], Tensor]:
-        """A batch: the inputs of each part, and the targets."""
-        inputs, targets = zip(*items, strict=True)
-        columns = [list(column) for column in zip(*inputs, strict=True)]
-        read = [part.collate(column) for part, column in zip(self.parts, columns, strict=True)]
-        return read, torch.from_numpy(np.stack(targets))
-
-
 def train(
     model: nn.Module,
     pretrained: Sequence[nn.Module],
-    data: RowData,
+    columns: Sequence[Rows],
+    targets: Tensor,
     loss_of: Callable[[Tensor, Tensor], Tensor],
     validate: Callable[[], float],
     settings: Settings,
 ) -> list[float]:
     """Train in place; the weights of the best epoch stay. Returns the score of each epoch."""
-    loader = DataLoader(
-        data,
-        settings.batch_size,
-        shuffle=True,
-        collate_fn=data.collate,
-        # Batch normalisation cannot train on a single row.
-        drop_last=len(data) % settings.batch_size == 1,
-    )
     optimizer = torch.optim.AdamW(
-        _groups(model, pretrained, settings), weight_decay=settings.weight_decay
+        _groups(model, pretrained, settings), weight_decay=settings.weight_decay, fused=True
     )
-    schedule = _schedule(optimizer, len(loader) * settings.epochs, settings.warmup)
+    per_epoch = math.ceil(len(targets) / settings.batch_size)
+    schedule = _schedule(optimizer, per_epoch * settings.epochs, settings.warmup)
     scores: list[float] = []
     best: dict[str, Tensor] = {}
     for _ in range(settings.epochs):
         model.train()
-        for inputs, targets in loader:
-            loss = loss_of(model(inputs), targets)
+        for rows in _batches(targets, settings.batch_size):
+            logits = model([column.batch(rows) for column in columns])
+            loss = loss_of(logits, targets[rows])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
@@ -122,11 +101,20 @@ def train(
 
 
 @torch.inference_mode()
-def outputs(model: nn.Module, data: RowData, batch_size: int) -> np.ndarray:
-    """Logits [N, D] of all rows, in order."""
+def outputs(model: nn.Module, columns: Sequence[Rows], n_rows: int, batch_size: int) -> np.ndarray:
+    """Logits [N, D] of all rows, in order; rows of like length are run together."""
     model.eval()
-    loader = DataLoader(data, batch_size, collate_fn=data.collate)
-    return torch.cat([model(inputs) for inputs, _ in loader]).numpy()
+    lengths = next((column.lengths for column in columns if column.lengths is not None), None)
+    order = torch.arange(n_rows) if lengths is None else lengths.argsort(descending=True)
+    logits = [model([column.batch(rows) for column in columns]) for rows in order.split(batch_size)]
+    return torch.cat(logits)[order.argsort()].numpy()
+
+
+def _batches(targets: Tensor, batch_size: int) -> list[Tensor]:
+    """Positions of the rows of each batch, in a new order."""
+    batches = list(torch.randperm(len(targets)).split(batch_size))
+    # Batch normalisation cannot train on a single row.
+    return batches[:-1] if len(batches[-1]) == 1 and len(batches) > 1 else batches
 
 
 def _groups(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.bare.fused import Fused
-from benchmarks.bare.loop import Part, RowData, Settings, Single, outputs, train
+from benchmarks.bare.loop import Part, Settings, Single, outputs, train
 from benchmarks.rows import Rows, score
 from benchmarks.sets import BenchmarkSet
 
@@ -32,46 +32,89 @@ class Target:
     loss: Callable[[Tensor, Tensor], Tensor]
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, and how its answers are read.
+
+    ``scores``: of the held-out rows, after each epoch.
+    """
+
+    model: nn.Module
+    parts: Sequence[Part]
+    target: Target
+    settings: Settings
+    scores: list[float]
+
+    def answer(self, frame: pd.DataFrame) -> np.ndarray:
+        """What :func:`benchmarks.rows.score` reads, one for each row."""
+        columns = [part.rows(frame, augment=False) for part in self.parts]
+        logits = outputs(self.model, columns, len(frame), self.settings.batch_size)
+        return self.target.decode(logits)
+
+
 def run(one: BenchmarkSet, rows: Rows, seed: int) -> dict[str, Any]:
     """Train, choose the best epoch on the held-out rows, score the test rows once."""
-    torch.manual_seed(seed)
     started = time.perf_counter()
-    target = _classes(one, rows.train) if one.metric != "r2" else _number(one, rows.train)
-    parts = _parts(one, rows.train)
+    fitted = fit(one, rows.train, rows.held, seed)
+    done = time.perf_counter()
+    found = score(one, rows.test[one.label], fitted.answer(rows.test))
+    return {
+        "score": found,
+        "fit_seconds": done - started,
+        "predict_seconds": time.perf_counter() - done,
+        "validation": fitted.scores,
+        "settings": asdict(fitted.settings),
+    }
+
+
+def fit(
+    one: BenchmarkSet,
+    train_rows: pd.DataFrame,
+    held: pd.DataFrame,
+    seed: int,
+    table: Callable[[BenchmarkSet, pd.DataFrame], Part] | None = None,
+) -> Fitted:
+    """Train, and keep the epoch that is best on the held-out rows.
+
+    Args:
+        one: the set.
+        train_rows: with the label.
+        held: with the label.
+        seed: of weights, order and augmentation.
+        table: what reads numbers and categories; None: a plain MLP.
+    """
+    torch.manual_seed(seed)
+    target = _classes(one, train_rows) if one.metric != "r2" else _number(one, train_rows)
+    parts = _parts(one, train_rows, table)
     model = (
         Single(parts[0], target.n_outputs) if len(parts) == 1 else Fused(parts, target.n_outputs)
     )
     settings = Settings(one.budget.epochs, one.budget.batch_size)
     if list(one.modalities) == ["tabular"]:
         settings = replace(settings, new_rate=TABLE_RATE)
+    held_columns = [part.rows(held, augment=False) for part in parts]
 
-    def answer(data: RowData) -> np.ndarray:
-        return target.decode(outputs(model, data, settings.batch_size))
+    def validate() -> float:
+        logits = outputs(model, held_columns, len(held), settings.batch_size)
+        return score(one, held[one.label], target.decode(logits))
 
-    def rows_of(frame: pd.DataFrame, augment: bool) -> RowData:
-        return RowData(parts, frame, target.encode(frame[one.label]), augment)
-
-    held = rows_of(rows.held, augment=False)
     scores = train(
         model,
         [part.encoder for part in parts if part.pretrained],
-        rows_of(rows.train, augment=True),
+        [part.rows(train_rows, augment=True) for part in parts],
+        torch.from_numpy(target.encode(train_rows[one.label])),
         target.loss,
-        lambda: score(one, rows.held[one.label], answer(held)),
+        validate,
         settings,
     )
-    fitted = time.perf_counter()
-    found = score(one, rows.test[one.label], answer(rows_of(rows.test, augment=False)))
-    return {
-        "score": found,
-        "fit_seconds": fitted - started,
-        "predict_seconds": time.perf_counter() - fitted,
-        "validation": scores,
-        "settings": asdict(settings),
-    }
+    return Fitted(model, parts, target, settings, scores)
 
 
-def _parts(one: BenchmarkSet, train_rows: pd.DataFrame) -> list[Part]:
+def _parts(
+    one: BenchmarkSet,
+    train_rows: pd.DataFrame,
+    table: Callable[[BenchmarkSet, pd.DataFrame], Part] | None,
+) -> list[Part]:
     parts: list[Part] = []
     if one.text:
         from benchmarks.bare.text import Text
@@ -84,9 +127,12 @@ def _parts(one: BenchmarkSet, train_rows: pd.DataFrame) -> list[Part]:
         assert one.budget.image_size is not None
         parts.append(Image(one.image, one.budget.image_size))
     if one.numbers or one.categories:
-        from benchmarks.bare.tabular import Table
+        if table is None:
+            from benchmarks.bare.tabular import Table
 
-        parts.append(Table(one.numbers, one.categories, train_rows))
+            parts.append(Table(one.numbers, one.categories, train_rows))
+        else:
+            parts.append(table(one, train_rows))
     return parts
 
 

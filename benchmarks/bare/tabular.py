@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import torch
@@ -34,13 +32,20 @@ class Table:
         self.encoder = mlp(self.columns.transform(train.head(1)).shape[1])
         self.width = WIDTH
 
-    def rows(self, frame: pd.DataFrame, augment: bool) -> Any:
-        """float32 [N, D]."""
-        return np.asarray(self.columns.transform(frame), dtype=np.float32)
+    def rows(self, frame: pd.DataFrame, augment: bool) -> _Features:
+        """Features of each row."""
+        return _Features(torch.from_numpy(self.columns.transform(frame).astype(np.float32)))
 
-    def collate(self, items: list[np.ndarray]) -> Tensor:
-        """[B, D]."""
-        return torch.from_numpy(np.stack(items))
+
+class _Features:
+    lengths = None
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+
+    def batch(self, rows: Tensor) -> Tensor:
+        """float32 [B, D]."""
+        return self.values[rows]
 
 
 WIDTH = 256

