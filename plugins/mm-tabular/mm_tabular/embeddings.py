@@ -113,11 +113,12 @@ class PeriodicNumbers(nn.Module):
 
     def forward(self, numerical: Tensor, missing: Tensor) -> Tensor:
         """[B, n], [B, n] -> [B, n, dim]."""
-        values = numerical.masked_fill(missing, 0.0).unsqueeze(-1)
-        angles = 2 * math.pi * self.frequency * values
+        # Features first, as the product of each feature's waves with its own matrix wants them.
+        values = numerical.masked_fill(missing, 0.0).T.unsqueeze(-1)
+        angles = values * (2 * math.pi * self.frequency).unsqueeze(1)
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
-        mapped = torch.einsum("bnf,ndf->bnd", waves, self.weight) + self.bias
-        return torch.where(missing.unsqueeze(-1), self.absent, mapped.relu())
+        mapped = torch.baddbmm(self.bias.unsqueeze(1), waves, self.weight.transpose(1, 2))
+        return torch.where(missing.unsqueeze(-1), self.absent, mapped.relu().transpose(0, 1))
 
 
 class Categories(nn.Module):

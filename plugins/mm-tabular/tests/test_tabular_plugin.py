@@ -9,6 +9,7 @@ import sys
 import pytest
 from mm_tabular import plugin
 
+from mm_core import MultiModalPredictor
 from mm_core.api import Config
 
 
@@ -45,11 +46,18 @@ def test_training_values_alone_are_known_keys() -> None:
     known = {
         *("epochs", "max_steps", "batch_size", "accumulate", "learning_rate", "patience"),
         *("head_learning_rate", "layer_decay", "weight_decay", "schedule", "warmup"),
-        *("clip_norm", "val_every"),
+        *("clip_norm", "val_every", "average", "ema_decay"),
     }
     for spec in plugin.mm_backbones():
         assert spec.alone
         assert set(spec.alone) <= known
+
+
+def test_a_table_alone_keeps_a_moving_average_of_its_weights() -> None:
+    data = {"x": [0.5 * i for i in range(40)], "y": ["a", "b"] * 20}
+    recipe = MultiModalPredictor("y", verbosity=0).plan(data)
+    assert (recipe.training.average, recipe.training.schedule) == ("ema", "constant")
+    assert "tabular:mlp" in recipe.origin("training.average")
 
 
 def imported(code: str) -> set[str]:
