@@ -441,6 +441,12 @@ class MultiModalPredictor:
                     remedy="leave recipe= out, or fit a new predictor",
                 )
             return self._followed(self._unfinished.recipe, settings)
+        if given is not None and self._fitted is not None:
+            raise ConfigError(
+                "this predictor has a model, which fit trains further: another recipe would not "
+                "fit it",
+                remedy="leave recipe= out, or fit a new MultiModalPredictor",
+            )
         if given is not None:
             return self._followed(given, settings)
         if self._fitted is not None:

@@ -92,6 +92,11 @@ def test_the_shares_of_two_processes_are_the_whole_batch(n_rows):
     assert sorted(row for batch in rows for row in batch) == list(range(n_rows))
 
 
+def test_every_row_is_augmented_in_its_own_way():
+    noise = [one for rows, _, _ in _made(_batches()) for _, one in rows]
+    assert len(set(noise)) == 23
+
+
 def test_processes_draw_differently():
     noise = [
         [one for rows, _, _ in _made(_batches().shard(rank, 2)) for _, one in rows]

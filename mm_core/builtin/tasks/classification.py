@@ -72,6 +72,9 @@ class Classification(Task):
         if self.kind == "str":
             warn_of_odd_texts(self.label[0], classes, len(values))
 
+    def extend(self, targets: pd.DataFrame) -> None:
+        self.calibration = Calibration.start(self.config)  # of weights that change now
+
     def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
         column = label_column(self, targets)
         if column.empty:

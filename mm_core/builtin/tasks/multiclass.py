@@ -20,6 +20,7 @@ class Multiclass(Classification):
         return len(set(classes)) == len(classes)
 
     def extend(self, targets: pd.DataFrame) -> None:
+        super().extend(targets)
         values, kind = class_values(label_column(self, targets))
         if kind == self.kind:  # else encode tells which labels are unknown
             known = set(self.classes)
