@@ -65,9 +65,15 @@ def save(
         fresh.mkdir()
         bases = (_write_weights if standalone else _write_changes)(model, registry, fresh / WEIGHTS)
         _write(model, result, registry, bases, fresh)
+        old = Path(temporary) / "old"
         if folder.exists():
-            folder.rename(Path(temporary) / "old")
-        fresh.rename(folder)
+            folder.rename(old)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
     return folder
 
 
