@@ -72,6 +72,8 @@ class _Table:
 class PeriodicMLP(nn.Module):
     """Numbers [B, n], missing [B, n], codes [B, m] -> [B, 256]."""
 
+    offsets: Tensor
+
     def __init__(self, n_numbers: int, sizes: list[int]) -> None:
         super().__init__()
         self.frequency = nn.Parameter(torch.randn(n_numbers, FREQUENCIES) * SCALE)
