@@ -133,7 +133,7 @@ def test_a_label_unseen_in_training_is_named_with_its_rows() -> None:
 @pytest.mark.parametrize(
     "form",
     [
-        {"names": ["b", "a"], "writing": "list"},
+        {"names": ["a", "a"], "writing": "list"},
         {"names": ["a", 1], "writing": "list"},
         {"names": [["a"]], "writing": "list"},
     ],
@@ -176,6 +176,19 @@ def test_columns_through_the_predictor(tmp_path: Any) -> None:
     pd.testing.assert_frame_equal(loaded.predict_proba(frame), proba)
     with pytest.raises(LabelError, match="'odd'"):
         predictor.evaluate(frame.assign(odd=[2] * len(frame)))
+
+
+def test_labels_that_further_rows_bring_come_after_the_others() -> None:
+    task = learned(pd.DataFrame({"tags": SETS}))
+    more = pd.DataFrame({"tags": [["blue"], ["red", "blue"], []]})
+    task.extend(more)
+    assert again(task).info["labels"] == ["red", "round", "blue"]
+    answer = again(task).decode(certain(task, more), {}).answer["tags"]
+    assert answer.tolist() == [["blue"], ["red", "blue"], []]
+    numbers = pd.DataFrame({"tags": [[1], [2]]})
+    task.extend(numbers)
+    with pytest.raises(LabelError, match="1 in row"):
+        task.encode(numbers)
 
 
 @pytest.mark.parametrize("loss", ["binary_focal", "asymmetric"])

@@ -20,7 +20,7 @@ ENOUGH = 10
 CANDIDATES = 100
 """Thresholds that are tried, at most: shares of the validation answers."""
 
-WINDOW = 5
+WINDOW = 11
 """Neighbouring thresholds whose mean score counts, so that one lucky row does not decide."""
 
 

@@ -40,6 +40,9 @@ class Indicators:
         self.names = tuple(map(str, targets.columns))
         self.dtypes = tuple(_dtype(targets[name]) for name in targets.columns)
 
+    def extend(self, targets: pd.DataFrame) -> None:
+        """The columns stay what they are."""
+
     def encode(self, targets: pd.DataFrame) -> np.ndarray:
         """int8 [N, L].
 

@@ -56,6 +56,13 @@ class LabelSets:
                 remedy="give rows with labels",
             )
 
+    def extend(self, targets: pd.DataFrame) -> None:
+        """Labels that further rows bring stand after the others."""
+        values, _ = self._flat(targets[self.column])
+        new = sorted(set(pd.unique(values).tolist()) - set(self.names))
+        if {type(one) for one in (*self.names, *new)} == {type(self.names[0])}:
+            self.names = (*self.names, *new)  # else encode tells which are unknown
+
     def encode(self, targets: pd.DataFrame) -> np.ndarray:
         """int8 [N, L].
 
@@ -75,7 +82,7 @@ class LabelSets:
         return indicators
 
     def decode(self, labels: np.ndarray) -> pd.DataFrame:
-        """Cells as they were written, labels in sorted order, from int8 [N, L]."""
+        """Cells as they were written, labels in the order of ``names``, from int8 [N, L]."""
         write = self._writer()
         cells = [write([self.names[one] for one in np.flatnonzero(row)]) for row in labels]
         column = pd.Series(cells, dtype=object if self.writing == "list" else "str")
@@ -93,8 +100,8 @@ class LabelSets:
         """
         names = state["names"]
         values, kind = class_values(pd.Series(names, dtype=object))
-        if sorted(set(values.tolist())) != names or {type(one) for one in names} != {_TYPES[kind]}:
-            raise ValueError(f"labels = {names!r} are not distinct, sorted and of one type")
+        if len(set(values.tolist())) < len(names) or {type(o) for o in names} != {_TYPES[kind]}:
+            raise ValueError(f"labels = {names!r} are not distinct and of one type")
         self.names, self.writing = tuple(names), state["writing"]
 
     # ---- reading -------------------------------------------------------------------------------

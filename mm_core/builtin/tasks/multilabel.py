@@ -46,6 +46,9 @@ class Multilabel(Task):
                     remedy="leave it out, or give rows with and rows without it",
                 )
 
+    def extend(self, targets: pd.DataFrame) -> None:
+        self.form.extend(self.complete(targets))
+
     def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
         return {"labels": self.form.encode(self.complete(targets)).astype(np.float32)}
 
