@@ -79,10 +79,12 @@ def _check_same(resumed, whole, frame):
 
 @pytest.mark.parametrize("average", ["best", "greedy_soup", "ema"])
 def test_it_ends_as_if_it_had_not_been_killed(small_table, tmp_path, average):
-    settings = {"training.average": average, "training.ema_decay": 0.7}
+    settings = {"training.average": average, "training.ema_decay": 0.7, "training.patience": 2}
     whole = _predictor(tmp_path / "whole", **settings).fit(small_table)
-    rng = np.random.default_rng(len(average))
-    for batches in rng.choice(np.arange(4, 25), 2, replace=False).tolist():
+    assert "no better" in whole._fitted.result.stopped
+    last = round(whole.history["epoch"].iloc[-1] * 8)
+    somewhere = np.random.default_rng(len(average)).integers(4, last - 2)
+    for batches in (int(somewhere), last - 2):  # the best validation lies before that one
         path = tmp_path / f"killed_{batches}"
         _kill_at(batches, path, small_table, **settings)
         assert {one.name for one in path.iterdir()} == {"unfinished"}
