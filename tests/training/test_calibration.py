@@ -52,7 +52,7 @@ def test_the_temperature_undoes_what_is_too_sure_or_not_sure_enough(factor: floa
     assert task.calibration.temperature == pytest.approx(factor, rel=0.15)
     assert (after.answer == before.answer).all().all()
     left, right = (sk.log_loss(targets["class"], one.views["proba"]) for one in (before, after))
-    assert right <= left
+    assert right < left - 0.005 if factor != 1 else right <= left
 
 
 def test_answers_that_are_all_right_do_not_become_certain() -> None:

@@ -113,12 +113,12 @@ class Calibration:
 def class_nll(logits: np.ndarray, classes: np.ndarray) -> Callable[[float], float]:
     """Temperature -> mean negative log likelihood of class indices [N] under logits [N, C].
 
-    The true class counts ``(N + 1) / (N + C)``, each other ``1 / (N + C)``, as in Platt's scaling:
-    else rows that are all right would ask for no temperature at all.
+    The true class counts ``(N + 1) / (N + 2)``, the others share the rest, as in Platt's scaling:
+    else rows that are all right would ask for the smallest temperature there is.
     """
     n, c = logits.shape
-    wanted = np.full((n, c), 1 / (n + c))
-    wanted[np.arange(n), classes] = (n + 1) / (n + c)
+    wanted = np.full((n, c), 1 / ((n + 2) * (c - 1)))
+    wanted[np.arange(n), classes] = (n + 1) / (n + 2)
 
     def nll(temperature: float) -> float:
         scaled = logits / temperature
