@@ -149,7 +149,8 @@ class MultiModalPredictor:
         Returns:
             The predictor itself.
         """
-        from mm_core.training.fit import FitOptions, Start, fit_model
+        from mm_core.training.fit import Start, fit_model
+        from mm_core.training.options import FitOptions
 
         started = time.monotonic()
         _check_choice("on_error", on_error)

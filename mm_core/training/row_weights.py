@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mm_core.api.contracts import Task
-from mm_core.api.errors import ConfigError
+from mm_core.api.contracts import Table, Task
+from mm_core.api.errors import ColumnError, ConfigError, DataError
 from mm_core.recipe.training import ClassWeights
 
 
@@ -94,3 +94,32 @@ def _named(scheme: Mapping[str, float], task: Task) -> np.ndarray:
             )
         weights[found[0]] = weight
     return weights
+
+
+def weight_column(table: Table, column: str | None) -> np.ndarray | None:
+    """float32 [N] of the column of row weights; None: there is none.
+
+    Raises:
+        ColumnError, DataError: it is not there, or holds no weights.
+    """
+    if column is None:
+        return None
+    if column not in table.frame.columns:
+        raise ColumnError(
+            f"weight column {column!r} is not in the data", column=column, remedy="add it"
+        )
+    try:
+        weight = table.frame[column].to_numpy(dtype=np.float32, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"weight column {column!r} holds something that is no number: {error}", column=column
+        ) from error
+    wrong = np.flatnonzero(~(weight >= 0))
+    if len(wrong) or not weight.sum() > 0:
+        raise DataError(
+            f"weight column {column!r} holds missing or negative weights, or only zeros",
+            column=column,
+            rows=wrong.tolist(),
+            remedy="give weights >= 0, at least one of them above 0",
+        )
+    return weight
