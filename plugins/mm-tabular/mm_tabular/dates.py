@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
 ISO = "ISO8601"
 """2024-05-31, 2024-05-31T10:00:00Z, 2024-05-31 10:00 and the like (pandas' name for it)."""
@@ -48,7 +49,9 @@ def find_format(values: Sequence[str]) -> str | None:
         return None
     if all(_is_iso(text) for text in texts):
         return ISO
-    fitting = [form for form in FORMATS if _fits(texts[0], form)]
+    # strptime compiles a pattern for each format it is asked for: a look at the signs comes first.
+    alike = [form for form in FORMATS if _separators(texts[0]).startswith(_shape(form))]
+    fitting = [form for form in alike if _fits(texts[0], form)]
     return next((form for form in fitting if all(_fits(text, form) for text in texts)), None)
 
 
@@ -60,6 +63,17 @@ def _is_iso(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@cache
+def _shape(form: str) -> str:
+    """The separators of every text of a format; what a time zone has of them is left open."""
+    return _separators(re.sub(r"%[a-zA-Z]", "0", form.partition("%z")[0]))
+
+
+def _separators(text: str) -> str:
+    """What is neither letter nor digit, blanks in a row as one."""
+    return re.sub(r"[^\W_]+", "", re.sub(r"\s+", " ", text))
 
 
 def _fits(text: str, form: str) -> bool:
