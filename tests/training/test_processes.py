@@ -33,8 +33,24 @@ SETTINGS = {
 
 SCRIPT = """
 import json, os, sys
+import lightning.pytorch as pl
 import pandas as pd
+import mm_core.artifact.save as artifact
 from mm_core import MultiModalPredictor
+
+save = artifact.save
+def told(*arguments, **named):
+    print("a process writes")
+    return save(*arguments, **named)
+artifact.save = told
+
+class Rows(pl.Callback):
+    seen = []
+    def on_train_batch_start(self, trainer, module, batch, index):
+        self.seen += batch.row_ids.tolist() if trainer.current_epoch == 0 else []
+    def on_train_end(self, trainer, module):
+        rows = pd.Series(self.seen, name="row")
+        rows.to_csv(f"{sys.argv[1]}/trained_{trainer.global_rank}.csv", index=False)
 
 if __name__ == "__main__":
     folder, settings = sys.argv[1], json.loads(sys.argv[2])
@@ -42,7 +58,7 @@ if __name__ == "__main__":
     predictor = MultiModalPredictor(
         "kind", hyperparameters=settings, path=f"{folder}/model", verbosity=1
     )
-    predictor.fit(rows)
+    predictor.fit(rows, callbacks=[Rows()])
     mine = f"{folder}/process_{os.environ.get('LOCAL_RANK', '0')}"
     found = MultiModalPredictor.load(f"{folder}/model").predict_proba(rows)
     found.to_csv(f"{mine}_loaded.csv", index=False)
@@ -92,6 +108,9 @@ def _check_like_one_process(folder: Path, rows: pd.DataFrame, processes: int) ->
             np.testing.assert_allclose(found, expected, atol=1e-4)
         told = pd.read_csv(folder / f"process_{rank}_history.csv").drop(columns="seconds")
         np.testing.assert_allclose(told.to_numpy(), history, atol=1e-4)
+    shares = [pd.read_csv(folder / f"trained_{rank}.csv")["row"] for rank in (0, 1)]
+    assert [len(share) for share in shares] == [32, 32]
+    assert sorted(pd.concat(shares)) == list(range(64))
 
 
 PYTHON = [sys.executable]
@@ -102,6 +121,7 @@ def test_a_script_is_run_by_each_process(rows, tmp_path):
     done = _run(tmp_path, PYTHON, **settings)
     _check_like_one_process(tmp_path, rows, processes=2)
     assert done.stdout.count("at the end of the script") == 2
+    assert done.stdout.count("a process writes") == 1
     assert done.stderr.count("saved in") == 1
     assert not (tmp_path / "model" / "unfinished").exists()
     assert not [one for one in tmp_path.iterdir() if one.name.startswith(".")]
@@ -111,6 +131,7 @@ def test_processes_forked_for_the_fit_only(rows, tmp_path):
     done = _run(tmp_path, PYTHON, **{"training.devices": 2, "training.strategy": "ddp_fork"})
     _check_like_one_process(tmp_path, rows, processes=1)
     assert done.stdout.count("at the end of the script") == 1
+    assert done.stdout.count("a process writes") == 1
     assert done.stderr.count("saved in") == 1
 
 
@@ -124,6 +145,7 @@ def test_processes_that_torchrun_starts(rows, tmp_path):
     done = _run(tmp_path, torchrun, **{"training.devices": 2, "training.strategy": "ddp"})
     _check_like_one_process(tmp_path, rows, processes=2)
     assert done.stdout.count("at the end of the script") == 2
+    assert done.stdout.count("a process writes") == 1
     assert done.stderr.count("saved in") == 1
 
 

@@ -79,7 +79,14 @@ def _check_same(resumed, whole, frame):
 
 @pytest.mark.parametrize("average", ["best", "greedy_soup", "ema"])
 def test_it_ends_as_if_it_had_not_been_killed(small_table, tmp_path, average):
-    settings = {"training.average": average, "training.ema_decay": 0.7, "training.patience": 2}
+    settings = {
+        "training.average": average,
+        "training.ema_decay": 0.7,
+        "training.patience": 2,
+        "training.epochs": 30,
+        "training.head_learning_rate": 0.05,
+        "data.validation_metric": "core:log_loss",  # no two validations are equally good
+    }
     whole = _predictor(tmp_path / "whole", **settings).fit(small_table)
     assert "no better" in whole._fitted.result.stopped
     last = round(whole.history["epoch"].iloc[-1] * 8)
