@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, Self
+from types import UnionType
+from typing import Any, Self, Union, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -53,13 +54,29 @@ def _as_config_error(error: ValidationError, cls: type[BaseModel], where: str) -
             value=path[-1],
             remedy=f"did you mean {place}{near}?" if near else f"known keys: {', '.join(known)}",
         )
+    path = _up_to_union(cls, path)
+    dotted = ".".join(filter(None, [where, *path]))
+    owner = _model_at(cls, path[:-1])
+    # Of a union there is an error for each of its types.
+    said = [one["msg"] for one in error.errors() if list(map(str, one["loc"]))[: len(path)] == path]
     field = owner.model_fields.get(path[-1]) if path else None
     described = f": {field.description}" if field is not None and field.description else ""
     return ConfigError(
-        f"{dotted} = {first['input']!r}: {first['msg']}",
+        f"{dotted} = {first['input']!r}: {'; or: '.join(dict.fromkeys(said))}",
         value=first["input"],
         remedy=f"{path[-1] if path else where}{described}",
     )
+
+
+def _up_to_union(cls: type[BaseModel], path: list[str]) -> list[str]:
+    """The place of an error without pydantic's names of the types of a union, and what is below."""
+    for end in range(1, len(path)):
+        field = _model_at(cls, path[: end - 1]).model_fields.get(path[end - 1])
+        if field is not None and get_origin(field.annotation) in (Union, UnionType):
+            owner = _model_at(cls, path[:end])
+            if path[end] not in owner.model_fields:
+                return path[:end]
+    return path
 
 
 def _model_at(cls: type[BaseModel], path: list[str]) -> type[BaseModel]:

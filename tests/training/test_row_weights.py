@@ -100,6 +100,7 @@ def test_class_weights_find_the_rare_class() -> None:
 
 
 def test_a_recipe_reads_class_weights_or_says_why_not() -> None:
-    for wrong in ("balnced", {"yes": -1}):
-        with pytest.raises(ConfigError, match=r"training\.class_weights"):
+    for wrong, says in (("balnced", "or 'effective_number'"), ({"yes": -1}, "greater than 0")):
+        with pytest.raises(ConfigError, match=r"^training\.class_weights = .*" + says) as caught:
             recall(class_weights=wrong)
+        assert "class_weights: how much rows count" in (caught.value.remedy or "")
