@@ -104,6 +104,11 @@ class CheckpointCard(Spec):
     parameters: int | None = Field(default=None, description="number of parameters")
     license: str | None = Field(default=None, description="licence of the weights")
     reference: str | None = Field(default=None, description="paper or source")
+    learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="taken instead of training.learning_rate, where measured to be better",
+    )
 
 
 class BackboneSpec(ConfigurableSpec):

@@ -261,9 +261,20 @@ class _Resolver:
         return {
             **part,
             "inputs": chosen.inputs,
-            "learning_rate": user.learning_rate,
+            "learning_rate": self._learning_rate(section, chosen, part.get("checkpoint")),
             "adapter": self._adapter(f"{section}.adapter", user.adapter),
         }
+
+    def _learning_rate(self, section: str, chosen: _Chosen, checkpoint: str | None) -> float | None:
+        """The user's; else the one on the checkpoint's card, unless the user set one for all."""
+        cards = chosen.component.spec.cards
+        card = next((one for one in cards if one.name == checkpoint), None)
+        if chosen.user.learning_rate is not None or "learning_rate" in self.user.training:
+            return chosen.user.learning_rate
+        if card is None or card.learning_rate is None:
+            return None
+        self.origins[f"{section}.learning_rate"] = f"card of {card.name}"
+        return card.learning_rate
 
     def _adapter(self, section: str, user: PartOverride) -> dict[str, Any] | None:
         chosen = choose_adapter(section, user, self.registry)

