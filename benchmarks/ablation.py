@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 from benchmarks.ours import run
-from benchmarks.paired import paired
 from benchmarks.place import machine, versions
+from benchmarks.report_ablation import ablation
 from benchmarks.rows import draw
 from benchmarks.sets import SETS, BenchmarkSet, Budget
 
@@ -71,7 +71,6 @@ GROUPS = {
     ),
     "image": Group(
         variants={
-            "default": {},
             **{
                 f"rate {rate:g}, layer decay {decay:g}": _rate(rate, decay)
                 for rate in (1e-4, 3e-4, 1e-3)
@@ -79,6 +78,7 @@ GROUPS = {
             },
         },
         sets=(_TILE, _CIFAR),
+        reference="rate 0.0001, layer decay 0.9",
     ),
 }
 
@@ -113,29 +113,7 @@ def main() -> None:
                     "versions": versions(),
                 }
                 out.write_text(json.dumps(found, indent=1))
-    print(table(found))
-
-
-def table(found: dict[str, Any]) -> str:
-    """Mean score of each variant, and its paired difference from the reference, as Markdown."""
-    sets = list(found["scores"])
-    lines = ["| | " + " | ".join(sets) + " |", "|---" * (len(sets) + 1) + "|"]
-    for name in found["variants"]:
-        cells = [_cell(found["scores"][one], name, found["reference"]) for one in sets]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _cell(scores: dict[str, dict[str, float]], name: str, reference: str) -> str:
-    if name not in scores:
-        return ""
-    values = list(scores[name].values())
-    mean = sum(values) / len(values)
-    if name == reference:
-        return f"{mean:.4f}"
-    difference = paired(values, list(scores[reference].values())[: len(values)])
-    low, high = difference["interval"]
-    return f"{mean:.4f} ({difference['mean']:+.4f}, {low:+.3f} to {high:+.3f})"
+    print("\n".join(ablation(found)))
 
 
 if __name__ == "__main__":

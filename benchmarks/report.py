@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report_ablation import ablation
 from benchmarks.report_speed import processes, scaling, speed
 
 RESULTS = Path(__file__).with_name("results")
@@ -79,6 +80,22 @@ _MEASURED: dict[str, tuple[str, list[str], list[Callable[[dict[str, Any]], list[
         "A small table where only mm-core and mm-tabular are installed",
         ["Without transformers, timm and torchvision; imports count in the whole process."],
         [speed, processes],
+    ),
+    "ablation_recipe": (
+        "The training recipe",
+        [
+            "Each line changes one thing of the defaults. Scored on a quarter of the training rows",
+            "(2,000 rows at most; 3 epochs, tables 20): `python -m benchmarks.ablation`.",
+        ],
+        [ablation],
+    ),
+    "ablation_image": (
+        "Learning rate of an image backbone",
+        [
+            "EfficientNet-Lite0 and the rest at the defaults of before this was measured, on a",
+            "quarter of the training rows: `python -m benchmarks.ablation --group image`.",
+        ],
+        [ablation],
     ),
     "scaling": (
         "Cost against rows and columns",
