@@ -183,6 +183,7 @@ class MultiModalPredictor:
             verbosity=self.verbosity,
             deadline=None if time_limit is None else started + time_limit,
             unfinished=self._state_folder(recipe, train, tuning),
+            resume=self._unfinished is not None,
         )
         start = Start(self._registry, finder, None if self._fitted is None else self._fitted.model)
         model, result = fit_model(recipe, train, tuning, start, self._metrics, options)

@@ -445,8 +445,8 @@ class FitRun:
         verbosity: 0 silent .. 3 chatty; a progress bar is shown from 2 on.
         deadline: ``time.monotonic()`` at which to stop, or None.
         mixable: input name -> names of its arrays whose rows may be blended: mixup.
-        unfinished: folder where the state of the fit is kept until it ends, or None: not kept. A
-            state that stands there is taken up.
+        unfinished: folder where the state of the fit is kept until it ends, or None: not kept.
+        resume: take up the state that stands there.
     """
 
     training: Any
@@ -461,6 +461,7 @@ class FitRun:
     deadline: float | None = None
     mixable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unfinished: Path | None = None
+    resume: bool = False
 
 
 HISTORY_COLUMNS = ("epoch", "step", "seconds", "loss")

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
-from lightning.pytorch.loggers import CSVLogger
 
 from mm_core.api.contracts import Batches, FitResult, FitRun, Fitter
 from mm_core.api.errors import ConfigError
@@ -20,7 +19,7 @@ from mm_core.processes import is_first
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.devices import accelerator, devices, precision, strategy
 from mm_core.training.interrupt import interruptible
-from mm_core.training.logs import LogSteps
+from mm_core.training.logs import FitLog, LogSteps
 from mm_core.training.memory import within_memory
 from mm_core.training.module import Loader, NetworkModule
 from mm_core.training.progress import BAR_FROM_VERBOSITY, ProgressReport
@@ -66,34 +65,34 @@ class Finetune(Fitter):
         validation = Validation(model, run, len(train))
         steps = _total_steps(training, -(-len(train) // accumulate))
         module = NetworkModule(model, run, steps)
-        csv = CSVLogger(run.folder / "log", name=None, version="")
+        fit_log = FitLog(run.folder / "log")
         recomputed = recomputing(model) if training.gradient_checkpointing else nullcontext()
         unshared = copy.deepcopy(model) if training.strategy == "fsdp" else None
         with _quiet(), recomputed:
-            trainer = _trainer(validation, run, steps, accumulate, csv)
+            trainer = _trainer(validation, run, steps, accumulate, fit_log)
             try:
                 with interruptible(validation.interrupt):
                     trainer.fit(
                         module,
                         train_dataloaders=Loader(train, module),
-                        ckpt_path=unfinished_state(run.unfinished),
+                        ckpt_path=unfinished_state(run.unfinished) if run.resume else None,
                         weights_only=True,
                     )
             except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
                 raise KeyboardInterrupt from error
         if unshared is not None:
             gather(model, unshared)
-        return replace(validation.result(), log=_read_log(run))
+        return replace(validation.result(), log=fit_log.text)
 
 
 def _trainer(
-    validation: Validation, run: FitRun, steps: int, accumulate: int, csv: CSVLogger
+    validation: Validation, run: FitRun, steps: int, accumulate: int, fit_log: FitLog
 ) -> pl.Trainer:
     training: TrainingConfig = run.training
     log_every = min(LOG_EVERY_STEPS, -(-steps // training.epochs))
     own: list[pl.Callback] = [validation, LogSteps(log_every)]
     if run.unfinished is not None and training.strategy != "fsdp":
-        own.append(KeepUnfinished(run.unfinished, training.save_every))
+        own.append(KeepUnfinished(run.unfinished, training.save_every, fit_log))
     if run.verbosity >= BAR_FROM_VERBOSITY and is_first() and not _has(run, ProgressBar):
         own.append(ProgressReport(validation, run.metric, steps))
     return pl.Trainer(
@@ -107,7 +106,7 @@ def _trainer(
         accumulate_grad_batches=accumulate,
         gradient_clip_val=training.clip_norm,
         callbacks=[*own, *run.callbacks],
-        logger=[csv, *run.loggers],
+        logger=[fit_log, *run.loggers],
         log_every_n_steps=log_every,
         default_root_dir=run.folder,
         enable_checkpointing=_has(run, Checkpoint),
@@ -120,11 +119,6 @@ def _trainer(
 def _total_steps(training: TrainingConfig, per_epoch: int) -> int:
     steps = per_epoch * training.epochs
     return steps if training.max_steps is None else min(steps, training.max_steps)
-
-
-def _read_log(run: FitRun) -> str:
-    path = run.folder / "log" / "metrics.csv"
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _has(run: FitRun, kind: type[pl.Callback]) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.loggers import CSVLogger
 
 
 class LogSteps(pl.Callback):
@@ -41,3 +45,37 @@ def log(trainer: pl.Trainer, values: dict[str, float]) -> None:
     """Give values to every logger, at the step as Lightning counts it there: from 0."""
     for logger in trainer.loggers:
         logger.log_metrics(values, step=max(0, trainer.global_step - 1))
+
+
+class FitLog(CSVLogger):
+    """The CSV that is saved with the model.
+
+    Args:
+        folder: where Lightning keeps it meanwhile.
+
+    Attributes:
+        before: the log of the fit that is taken up, or empty.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, name=None, version="")
+        self.before = ""
+
+    @property
+    def text(self) -> str:
+        """All rows so far."""
+        self.save()
+        file = Path(self.log_dir) / "metrics.csv"
+        now = file.read_text(encoding="utf-8") if file.is_file() else ""
+        return _joined(self.before, now) if self.before else now
+
+
+def _joined(first: str, second: str) -> str:
+    """Two CSV texts as one, with the columns of both."""
+    tables = [csv.DictReader(io.StringIO(text)) for text in (first, second)]
+    columns = sorted({name for table in tables for name in table.fieldnames or ()})
+    joined = io.StringIO()
+    writer = csv.DictWriter(joined, columns, restval="")
+    writer.writeheader()
+    writer.writerows(row for table in tables for row in table)
+    return joined.getvalue()

@@ -19,6 +19,7 @@ class FitOptions:
         verbosity: 0 silent .. 3 chatty.
         deadline: ``time.monotonic()`` at which to stop, or None.
         unfinished: folder for the state of the fit until it ends, or None.
+        resume: take up the state that stands there.
     """
 
     on_error: str = "raise"
@@ -27,3 +28,4 @@ class FitOptions:
     verbosity: int = 2
     deadline: float | None = None
     unfinished: Path | None = None
+    resume: bool = False

@@ -77,6 +77,7 @@ class RecipeFitter:
                     for name, part in recipe.inputs.items()
                 },
                 unfinished=options.unfinished,
+                resume=options.resume,
             )
             model.topology.train()
             result = fitter.fit(model.topology, batches, run)

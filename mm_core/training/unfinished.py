@@ -6,13 +6,14 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
+from pickle import UnpicklingError  # what torch raises where it refuses to unpickle
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 
 from mm_core.api.errors import ArtifactError
+from mm_core.training.logs import FitLog
 from mm_core.training.weights import changing
 
 STATE = "state.ckpt"
@@ -25,9 +26,11 @@ class KeepUnfinished(pl.Callback):
     Args:
         folder: where to write; exists.
         every: seconds between two writings, at the least.
+        log: what of it is kept with the state.
     """
 
-    def __init__(self, folder: Path, every: float) -> None:
+    def __init__(self, folder: Path, every: float, log: FitLog) -> None:
+        self._log = log
         self._state = folder / STATE
         self._every = every
         self._written = time.monotonic()
@@ -54,7 +57,7 @@ class KeepUnfinished(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Leave out what is not trained, and add the random generators."""
+        """Leave out what is not trained; add the random generators, and the log so far."""
         if not self._writing:  # a user's ModelCheckpoint
             return
         kept = changing(module)
@@ -62,11 +65,13 @@ class KeepUnfinished(pl.Callback):
             name: value for name, value in checkpoint["state_dict"].items() if name in kept
         }
         checkpoint["random"] = _random_state()
+        checkpoint["log"] = self._log.text
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         self._random = checkpoint["random"]
+        self._log.before = checkpoint["log"]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if self._random is not None:

@@ -266,3 +266,14 @@ def test_a_state_that_was_altered_executes_nothing(small_table, tmp_path, kind):
         MultiModalPredictor.load(path, resume=True, verbosity=0).fit(small_table)
     assert not sprung.exists()
     assert "fit" in caught.value.remedy
+
+
+def test_the_log_goes_on(small_table, tmp_path):
+    _predictor(tmp_path / "whole").fit(small_table)
+    _kill_at(13, tmp_path / "killed", small_table)
+    MultiModalPredictor.load(tmp_path / "killed", resume=True, verbosity=0).fit(small_table)
+    whole, resumed = (pd.read_csv(tmp_path / name / "metrics.csv") for name in ("whole", "killed"))
+    scores = [log["roc_auc"].dropna().tolist() for log in (whole, resumed)]
+    assert scores[0] == scores[1]
+    assert len(scores[0]) == 6
+    assert resumed["loss"].notna().sum() >= whole["loss"].notna().sum()
