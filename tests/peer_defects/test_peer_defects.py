@@ -87,6 +87,10 @@ def by_task():
         "binary": np.where(frame["x"] > 0, "a", "b"),
         "multiclass": np.digitize(frame["x"], [-0.5, 0.5]),
         "regression": frame["x"] * 3 + 5,
+        "multilabel": [
+            [name for name, value in zip("xz", row, strict=True) if value > 0]
+            for row in frame.to_numpy()
+        ],
     }
     trained = {}
     for task, label in labels.items():

@@ -131,7 +131,7 @@ def _check(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_in_the_terminal(plugin):
     file = str(plugin(COUPLED))
-    ran = _check("sound", "--plugin", file, "--only", "rows_are")
+    ran = _check("sound", "--plugin", file, "--only", "rows_are_i")
     assert ran.returncode == 1
     lines = ran.stdout.splitlines()
     assert lines[:4] == [
@@ -141,14 +141,14 @@ def test_in_the_terminal(plugin):
         "      rule: At prediction a row's answer does not depend on the rows beside it.",
     ]
     assert lines[-1] == "1 passed, 1 failed"
-    found = json.loads(_check("sound", "--plugin", file, "--only", "rows_are", "--json").stdout)
+    found = json.loads(_check("sound", "--plugin", file, "--only", "rows_are_i", "--json").stdout)
     assert found["counts"] == {"passed": 1, "failed": 1}
     assert found["checks"][1]["component"] == "fusion_head gate"
 
 
 def test_in_the_terminal_expected_failures_are_counted(plugin):
     file = str(plugin(COUPLED.replace(TRIAL, NOTED)))
-    ran = _check("sound", "--plugin", file, "--only", "rows_are")
+    ran = _check("sound", "--plugin", file, "--only", "rows_are_i")
     assert ran.returncode == 0, ran.stderr
     assert "  expected failure  rows_are_independent" in ran.stdout
     assert ran.stdout.endswith("1 passed, 0 failed, 1 failed as expected\n")

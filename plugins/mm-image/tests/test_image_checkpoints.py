@@ -213,7 +213,8 @@ def test_lite0_features_are_those_of_timm_with_the_same_weights(lite0: Checkpoin
     backbone = backbone_of(lite0).eval()
     pixels = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 224, 224))).float()
     with torch.no_grad():
-        expected = reference.forward_head(reference.forward_features(pixels), pre_logits=True)
+        last = pixels.to(memory_format=torch.channels_last)  # as the backbone has it
+        expected = reference.forward_head(reference.forward_features(last), pre_logits=True)
         mask = torch.ones(2, 1, dtype=torch.bool)
         features = backbone({"image": {"pixels": pixels[:, None], "image_mask": mask}})
     assert torch.equal(features.pooled, expected)
