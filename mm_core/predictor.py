@@ -34,7 +34,8 @@ from mm_core.recipe.continued import continued
 from mm_core.recipe.overrides import with_arguments
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.resolve import Request, resolve
-from mm_core.scoring import Metric, Metrics, distinct_names
+from mm_core.recipe.wishes import Wishes
+from mm_core.scoring import Metric, Metrics
 from mm_core.summary import print_fit_summary, print_plan
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class MultiModalPredictor:
     ) -> Recipe:
         """The recipe that :meth:`fit` would follow, without training."""
         request = self._request(
-            presets, hyperparameters, column_types, holdout_frac, sample_weight, seed
+            Wishes(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
         )
         rows = read_rows(data)
         finder = CheckpointFinder(self._registry)
@@ -169,8 +170,8 @@ class MultiModalPredictor:
         rows = read_rows(train_data)
         tuning = None if tuning_data is None else read_rows(tuning_data).table
         finder = CheckpointFinder(self._registry)
-        settings = (presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
-        recipe = self._recipe_to_follow(recipe, rows.table, settings, finder)
+        wishes = Wishes(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
+        recipe = self._recipe_to_follow(recipe, rows.table, wishes, finder)
         print_plan(recipe, self.verbosity)
         used = [column for part in recipe.inputs.values() for column in part.columns]
         check_complete(rows.table, used)
@@ -254,7 +255,8 @@ class MultiModalPredictor:
 
         model = self._model
         known = self._metrics.copy()
-        asked = distinct_names(self._asked_metrics(metrics, known))
+        task = self._registry.get(TaskSpec, model.recipe.task.id)
+        asked = known.asked(metrics, task, default=model.recipe.data.eval_metric)
         rows = read_rows(data)
         frame = encode_with_targets(model, self._labelled(rows.table, model.recipe))
         decoded, bad = predict(model, frame)
@@ -398,41 +400,30 @@ class MultiModalPredictor:
 
     # ---- inside --------------------------------------------------------------------------------
 
-    def _request(
-        self,
-        presets: str | Sequence[str] | None,
-        hyperparameters: Mapping[str, Any] | None,
-        column_types: Mapping[str, str | None] | None,
-        holdout_frac: float | None,
-        sample_weight: str | None,
-        seed: int | None,
-    ) -> Request:
+    def _request(self, wishes: Wishes) -> Request:
         if not self.label:
             raise LabelError(
                 "no label is named", remedy="MultiModalPredictor(label='name of the column')"
             )
         for problem in self._registry.problems:  # what it would read is planned otherwise
             warnings.warn(f"not used: {problem.error.message}", MMWarning, stacklevel=3)
-        arguments = {
+        arguments = wishes.arguments | {
             "task.id": self.problem_type,
-            "data.sample_weight": sample_weight,
-            "data.holdout_frac": holdout_frac,
             "data.eval_metric": self._eval_metric,
             "data.validation_metric": self._validation_metric,
-            "training.seed": seed,
         }
         return Request(
             label=self.label,
-            presets=presets if presets is not None else self.presets,
-            overrides=with_arguments((self.hyperparameters, hyperparameters), arguments),
-            column_types=column_types,
+            presets=wishes.presets if wishes.presets is not None else self.presets,
+            overrides=with_arguments((self.hyperparameters, wishes.hyperparameters), arguments),
+            column_types=wishes.column_types,
         )
 
     def _recipe_to_follow(
         self,
         given: Recipe | str | Path | None,
         table: Table,
-        settings: Sequence[Any],
+        wishes: Wishes,
         finder: CheckpointFinder,
     ) -> Recipe:
         """That of the fit to be taken up, the one given, the model's own, or a new plan."""
@@ -442,7 +433,7 @@ class MultiModalPredictor:
                     "a fit that was cut off has its recipe: another one would not be used",
                     remedy="leave recipe= out, or fit a new predictor",
                 )
-            return self._followed(self._unfinished.recipe, settings)
+            return self._followed(self._unfinished.recipe, wishes)
         if given is not None and self._fitted is not None:
             raise ConfigError(
                 "this predictor has a model, which fit trains further: another recipe would not "
@@ -450,10 +441,10 @@ class MultiModalPredictor:
                 remedy="leave recipe= out, or fit a new MultiModalPredictor",
             )
         if given is not None:
-            return self._followed(given, settings)
+            return self._followed(given, wishes)
         if self._fitted is not None:
-            return continued(self.recipe, *settings)
-        return resolve(table, self._request(*settings), self._registry, finder, self._metrics)
+            return continued(self.recipe, wishes)
+        return resolve(table, self._request(wishes), self._registry, finder, self._metrics)
 
     def _state_folder(self, recipe: Recipe, train: Table, tuning: Table | None) -> Path | None:
         """Where the fit keeps its state; None: nowhere, there is no path."""
@@ -466,9 +457,8 @@ class MultiModalPredictor:
             Unfinished.begin(self.path, recipe, train, tuning, further=further)
         return self.path / UNFINISHED
 
-    def _followed(self, recipe: Recipe | str | Path, settings: Sequence[Any]) -> Recipe:
-        given = [value for value in settings if value is not None and value != {}]
-        if given or self.problem_type or self.presets or self.hyperparameters:
+    def _followed(self, recipe: Recipe | str | Path, wishes: Wishes) -> Recipe:
+        if wishes.given or self.problem_type or self.presets or self.hyperparameters:
             raise ConfigError(
                 "a recipe is complete: other settings beside it would not be used",
                 remedy="leave them out, or change the recipe and leave recipe= out",
@@ -509,16 +499,6 @@ class MultiModalPredictor:
         decoded, bad = predict(model, model.encode(self._aligned(rows.table)))
         report_bad(bad, on_error)
         return rows, decoded
-
-    def _asked_metrics(
-        self, metrics: Metric | Sequence[Metric] | None, known: Metrics
-    ) -> list[str]:
-        if metrics is None:
-            return [self.recipe.data.eval_metric]
-        asked = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
-        task = self._registry.get(TaskSpec, self.recipe.task.id)
-        names = [known.name(metric) for metric in asked]
-        return [known.resolve(name, task) for name in names if name is not None]
 
     @property
     def _model(self) -> Model:

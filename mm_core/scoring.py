@@ -86,6 +86,21 @@ class Metrics:
             )
         return metric.id
 
+    def asked(
+        self, metrics: Metric | Iterable[Metric] | None, task: Component[TaskSpec], default: str
+    ) -> dict[str, str]:
+        """Short name -> id of one metric or several; None: ``default``, an id.
+
+        Raises:
+            UnknownComponentError: no such metric.
+            ConfigError: one is not defined for the task, or two share a short name.
+        """
+        if metrics is None:
+            return distinct_names([default])
+        several = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
+        names = [self.name(metric) for metric in several]
+        return distinct_names(self.resolve(name, task) for name in names if name is not None)
+
     def higher_is_better(self, metric: str) -> bool:
         """Direction of a metric, by id."""
         if not metric.startswith(CUSTOM):

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from mm_core.api.errors import ConfigError
 from mm_core.recipe.overrides import with_arguments
 from mm_core.recipe.recipe import DataConfig, Recipe
 from mm_core.recipe.training import TrainingConfig
+from mm_core.recipe.wishes import Wishes
 
 DATA_KEYS = ("holdout_frac", "sample_weight")
 """What may change of the recipe's section ``data``; label and metrics stay."""
 
 
-def continued(
-    recipe: Recipe,
-    presets: str | Sequence[str] | None,
-    hyperparameters: Mapping[str, Any] | None,
-    column_types: Mapping[str, str | None] | None,
-    holdout_frac: float | None,
-    sample_weight: str | None,
-    seed: int | None,
-) -> Recipe:
+def continued(recipe: Recipe, wishes: Wishes) -> Recipe:
     """``recipe`` with other values for training; see :meth:`mm_core.MultiModalPredictor.fit`.
 
     Raises:
         ConfigError: a setting that a trained model cannot change.
     """
-    arguments = {
-        "data.holdout_frac": holdout_frac,
-        "data.sample_weight": sample_weight,
-        "training.seed": seed,
-    }
-    overrides = with_arguments((hyperparameters,), arguments)
+    overrides = with_arguments((wishes.hyperparameters,), wishes.arguments)
     fixed = [name for name in overrides.model_fields_set if name not in ("training", "data")]
     fixed += [f"data.{name}" for name in overrides.data if name not in DATA_KEYS]
-    fixed += [
-        name for name, given in (("presets", presets), ("column_types", column_types)) if given
-    ]
+    fixed += [name for name in wishes.given if name in ("presets", "column_types")]
     if fixed:
         raise ConfigError(
             f"this predictor has a model, which fit trains further: {', '.join(sorted(fixed))} "
