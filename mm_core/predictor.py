@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from mm_core.api.contracts import Decoded, ExportReport, FitResult, Table
+from mm_core.api.contracts import Decoded, Table
 from mm_core.api.errors import (
     ConfigError,
     LabelError,
@@ -21,6 +21,7 @@ from mm_core.api.errors import (
     NotFittedError,
     report_bad,
 )
+from mm_core.api.fitting import ExportReport, FitResult
 from mm_core.api.specs import ExporterSpec, TaskSpec
 from mm_core.artifact.folder import check_folder
 from mm_core.artifact.manifest import UNFINISHED

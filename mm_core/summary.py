@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from mm_core.api.contracts import FitResult
+from mm_core.api.fitting import FitResult
 from mm_core.processes import is_first
 from mm_core.recipe.recipe import Recipe
 from mm_core.schema.schema import ColumnPlan

@@ -6,17 +6,11 @@ heavy modules import.
 
 from mm_core.api.config import Config, suggest
 from mm_core.api.contracts import (
-    Batches,
     ColumnSample,
     Decoded,
     Detection,
     Encoded,
-    Exporter,
-    ExportReport,
     Field,
-    FitResult,
-    FitRun,
-    Fitter,
     InputBatch,
     LabelSample,
     Metric,
@@ -47,6 +41,7 @@ from mm_core.api.errors import (
     TrainingError,
     UnknownComponentError,
 )
+from mm_core.api.fitting import Batches, Exporter, ExportReport, FitResult, FitRun, Fitter
 from mm_core.api.hookspecs import hookimpl
 from mm_core.api.loss import Criterion, Loss
 from mm_core.api.samples import SampleColumn, SampleLabel, Samples, Trial

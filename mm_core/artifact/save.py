@@ -10,7 +10,8 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 
-from mm_core.api.contracts import FitResult, State
+from mm_core.api.contracts import State
+from mm_core.api.fitting import FitResult
 from mm_core.api.specs import (
     AdapterSpec,
     BackboneSpec,

@@ -12,8 +12,8 @@ from dataclasses import replace
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
 
-from mm_core.api.contracts import Batches, FitResult, FitRun, Fitter
 from mm_core.api.errors import ConfigError
+from mm_core.api.fitting import Batches, FitResult, FitRun, Fitter
 from mm_core.api.nn import Topology
 from mm_core.processes import is_first
 from mm_core.recipe.training import TrainingConfig

@@ -6,8 +6,8 @@ import warnings
 
 import torch
 
-from mm_core.api.contracts import Batches
 from mm_core.api.errors import MMWarning, TrainingError
+from mm_core.api.fitting import Batches
 from mm_core.api.nn import Batch, Topology
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.devices import precision

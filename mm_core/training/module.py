@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 
-from mm_core.api.contracts import Batches, FitRun
+from mm_core.api.fitting import Batches, FitRun
 from mm_core.api.nn import Batch, Topology
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.mixing import Mixer

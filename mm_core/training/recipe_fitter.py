@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from mm_core import inference
-from mm_core.api.contracts import FitResult, FitRun, Fitter, Task
+from mm_core.api.contracts import Task
 from mm_core.api.errors import BadCellError, report_bad
+from mm_core.api.fitting import FitResult, FitRun, Fitter
 from mm_core.api.specs import FitterSpec, ProcessorSpec
 from mm_core.data.batches import TrainBatches
 from mm_core.data.encoded import EncodedFrame

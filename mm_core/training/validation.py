@@ -12,8 +12,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from mm_core.api.contracts import FitResult, FitRun
 from mm_core.api.errors import TrainingError
+from mm_core.api.fitting import FitResult, FitRun
 from mm_core.api.nn import Topology
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.logs import log

@@ -215,3 +215,12 @@ def test_the_only_row_with_a_label_is_trained_on(seed: int) -> None:
     frame.loc[17, "rare"] = 1
     predictor = fit(frame, ["big", "rare"], **{"training.epochs": 1, "training.seed": seed})
     assert predictor.recipe.training.seed == seed  # else: "rare" is 0 in all rows
+
+
+def test_new_labels_are_validated_without_the_old_calibration():
+    task = Multilabel(MultilabelConfig(), ["tags"])
+    task.learn(pd.DataFrame({"tags": [["a"], ["b"], ["a", "b"], []]}))
+    task.calibration.temperature, task.calibration.threshold = 3.0, 0.9
+    task.extend(pd.DataFrame({"tags": [["c"], ["a"]]}))
+    assert (task.calibration.temperature, task.calibration.threshold) == (1.0, 0.5)
+    assert task.output_dim == 3

@@ -48,6 +48,7 @@ class Multilabel(Task):
 
     def extend(self, targets: pd.DataFrame) -> None:
         self.form.extend(self.complete(targets))
+        self.calibration = Calibration.start(self.config)
 
     def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
         return {"labels": self.form.encode(self.complete(targets)).astype(np.float32)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mm_core.api.contracts import ExportReport
+from mm_core.api.fitting import ExportReport
 from mm_core.api.specs import ExporterSpec
 from mm_core.testing import end_to_end, fresh
 from mm_core.testing.outcome import expect
