@@ -88,12 +88,13 @@ def _learned(
     recipe: Recipe, train: Table, tuning: Table | None, start: Start
 ) -> tuple[Task, Table, Table]:
     """The task with what it learned of the labels; training and validation rows."""
-    task = build_task(recipe, start.registry)
-    if start.model is not None:
+    fresh = build_task(recipe, start.registry)
+    if start.model is None:
+        task, learn = fresh, fresh.learn
+    else:
         task = copy.deepcopy(start.model.task)
-        task.criterion = build_task(recipe, start.registry).criterion
+        task.criterion, learn = fresh.criterion, task.extend
     label = list(task.label)
-    learn = task.learn if start.model is None else task.extend
     learn(train.frame[label])
     if tuning is not None:
         return task, train, tuning

@@ -77,7 +77,8 @@ class Keeper:
         """Leave the final weights in the network; their validation score, None: not known.
 
         Args:
-            score: to compare candidates with; None: there was no validation.
+            score: to compare candidates with; None: there was no validation, or no time is
+                left for another one.
         """
         if not self._kept:
             _copy(self._source(), self._live)

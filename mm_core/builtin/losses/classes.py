@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from mm_core.api.loss import Loss
 from mm_core.builtin.losses.configs import CrossEntropyConfig, FocalConfig
+from mm_core.builtin.losses.damping import damped
 
 
 class CrossEntropy(Loss):
@@ -30,9 +30,7 @@ class Focal(Loss):
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         log_p = F.log_softmax(logits, dim=1)
-        wrong = 1 - log_p.exp()
-        # A power below 1 has no finite gradient at 0, where the class is certain.
-        terms = -(wrong.clamp_min(torch.finfo(wrong.dtype).eps) ** self.config.gamma) * log_p
+        terms = -damped(1 - log_p.exp(), self.config.gamma) * log_p
         share = self.config.label_smoothing
         own = terms.gather(1, target[:, None])[:, 0]
         return own if share == 0 else (1 - share) * own + share * terms.mean(dim=1)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mm_core.api.loss import Loss
 from mm_core.builtin.losses.configs import AsymmetricConfig, BCEConfig, BinaryFocalConfig
+from mm_core.builtin.losses.damping import damped
 
 
 class BCE(Loss):
@@ -30,8 +31,8 @@ class BinaryFocal(Loss):
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         smoothed = _smoothed(target, self.config.label_smoothing)
-        yes = _damped(1 - logits.sigmoid(), self.config.gamma) * -F.logsigmoid(logits)
-        no = _damped(logits.sigmoid(), self.config.gamma) * -F.logsigmoid(-logits)
+        yes = damped(1 - logits.sigmoid(), self.config.gamma) * -F.logsigmoid(logits)
+        no = damped(logits.sigmoid(), self.config.gamma) * -F.logsigmoid(-logits)
         return (smoothed * yes + (1 - smoothed) * no).mean(dim=1)
 
 
@@ -42,18 +43,13 @@ class Asymmetric(Loss):
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         p = logits.sigmoid()
-        yes = _damped(1 - p, self.config.gamma_positive) * -F.logsigmoid(logits)
+        yes = damped(1 - p, self.config.gamma_positive) * -F.logsigmoid(logits)
         shifted = (p - self.config.margin).clamp_min(0)
         # log1p is finite: p is at most 1, and without a margin logsigmoid says it exactly.
         log_no = torch.log1p(-shifted) if self.config.margin > 0 else F.logsigmoid(-logits)
-        no = _damped(shifted, self.config.gamma_negative) * -log_no
+        no = damped(shifted, self.config.gamma_negative) * -log_no
         return (target * yes + (1 - target) * no).mean(dim=1)
 
 
 def _smoothed(target: Tensor, share: float) -> Tensor:
     return target * (1 - share) + share / 2
-
-
-def _damped(wrong: Tensor, gamma: float) -> Tensor:
-    """``wrong^gamma``, with a finite gradient where ``wrong`` is 0 and gamma below 1."""
-    return wrong.clamp_min(torch.finfo(wrong.dtype).eps) ** gamma

@@ -1,4 +1,7 @@
-"""Metrics of ``indicators``: truth and answer are 0 or 1, int [N, L]; means over the rows."""
+"""Metrics of ``indicators``: truth and answer are 0 or 1, int [N, L]; means over the rows.
+
+scikit-learn's own (``average="samples"``) refuse a single label.
+"""
 
 from __future__ import annotations
 

@@ -14,9 +14,11 @@ from mm_core.api.errors import LabelError
 from mm_core.builtin.tasks.calibration import Calibration, class_nll
 from mm_core.builtin.tasks.labels import (
     NUMBER_KINDS,
+    TYPES,
     Kind,
     class_values,
     label_column,
+    positions_among,
     refuse_broken_outputs,
     refuse_need,
     shown,
@@ -24,7 +26,6 @@ from mm_core.builtin.tasks.labels import (
 )
 
 _DTYPES: dict[Kind, Any] = {"bool": np.bool_, "int": np.int64, "float": np.float64, "str": "str"}
-_TYPES: dict[Kind, type] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
 class Classification(Task):
@@ -82,7 +83,7 @@ class Classification(Task):
         values, kind = class_values(column)
         if kind != self.kind and not {kind, self.kind} <= set(NUMBER_KINDS):
             raise self._unseen(column, np.arange(len(column)))
-        indices = self._indices(values)
+        indices = positions_among(values, self.classes)
         unseen = np.flatnonzero(indices < 0)
         if len(unseen):
             raise self._unseen(column, unseen)
@@ -142,7 +143,7 @@ class Classification(Task):
     def from_state(cls, config: Any, label: Sequence[str], state: State) -> Self:
         task = cls(config, label)
         classes, task.kind = state.values["classes"], state.values["kind"]
-        wanted = _TYPES[task.kind]
+        wanted = TYPES[task.kind]
         if not isinstance(classes, list) or any(type(one) is not wanted for one in classes):
             raise ValueError(f"classes = {classes!r} are no list of {task.kind}")
         # The same checks as of labels, and no class twice or out of its place.
@@ -152,14 +153,6 @@ class Classification(Task):
         task.classes = classes
         task.calibration = Calibration.restored(state.values)
         return task
-
-    def _indices(self, values: np.ndarray) -> np.ndarray:
-        """Position of each value among the classes, -1 where it is none of them; int64 [N]."""
-        codes, distinct = pd.factorize(values)
-        # As Python has it: 1, 1.0 and True are the same class, 2**53 + 1 and 2.0**53 are not.
-        index = {value: position for position, value in enumerate(self.classes)}
-        positions = [index.get(value, -1) for value in distinct.tolist()]
-        return np.array(positions, dtype=np.int64)[codes]
 
     def _unseen(self, column: pd.Series[Any], rows: np.ndarray) -> LabelError:
         value = column.iloc[int(rows[0])]

@@ -10,12 +10,10 @@ import numpy as np
 import pandas as pd
 
 from mm_core.api.errors import LabelError
-from mm_core.builtin.tasks.labels import Kind, class_values, shown
+from mm_core.builtin.tasks.labels import TYPES, class_values, positions_among, shown
 
 Writing = Literal["list", "json", "joined"]
 """A list, tuple, set or array; a text with a JSON list; a text with a separator."""
-
-_TYPES: dict[Kind, type] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
 class LabelSets:
@@ -71,10 +69,7 @@ class LabelSets:
         """
         cells = targets[self.column]
         values, rows = self._flat(cells)
-        codes, distinct = pd.factorize(values)
-        index = {name: position for position, name in enumerate(self.names)}
-        positions = np.array([index.get(one, -1) for one in distinct.tolist()], dtype=np.int64)
-        found = positions[codes]
+        found = positions_among(values, self.names)
         if (found < 0).any():
             self._refuse_unseen(values[found < 0], rows[found < 0])
         indicators = np.zeros((len(cells), len(self.names)), dtype=np.int8)
@@ -100,7 +95,7 @@ class LabelSets:
         """
         names = state["names"]
         values, kind = class_values(pd.Series(names, dtype=object))
-        if len(set(values.tolist())) < len(names) or {type(o) for o in names} != {_TYPES[kind]}:
+        if len(set(values.tolist())) < len(names) or {type(o) for o in names} != {TYPES[kind]}:
             raise ValueError(f"labels = {names!r} are not distinct and of one type")
         self.names, self.writing = tuple(names), state["writing"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -14,6 +15,8 @@ from mm_core.builtin.detect import MOST_NUMBERED_CLASSES
 
 Kind = Literal["bool", "int", "float", "str"]
 """Type of the values of a label, as Python has it."""
+
+TYPES: dict[Kind, type] = {"bool": bool, "int": int, "float": float, "str": str}
 
 NUMBER_KINDS: tuple[Kind, ...] = ("bool", "int", "float")
 
@@ -71,6 +74,15 @@ def class_values(column: pd.Series[Any]) -> tuple[np.ndarray, Kind]:
     if kind == "float":
         refuse_infinite(values, str(column.name))
     return values, kind
+
+
+def positions_among(values: np.ndarray, names: Sequence[Any]) -> np.ndarray:
+    """Position of each value among the names, -1 where it is none of them; int64 [N]."""
+    codes, distinct = pd.factorize(values)
+    # As Python has it: 1, 1.0 and True are the same, 2**53 + 1 and 2.0**53 are not.
+    index = {name: position for position, name in enumerate(names)}
+    positions = [index.get(value, -1) for value in distinct.tolist()]
+    return np.array(positions, dtype=np.int64)[codes]
 
 
 def refuse_infinite(values: np.ndarray, column: str) -> None:
