@@ -26,10 +26,16 @@ def predict(model: Model, frame: EncodedFrame) -> tuple[Decoded, list[BadCell]]:
 
 
 def outputs(
-    model: Model, frame: EncodedFrame
+    model: Model, frame: EncodedFrame, rows: np.ndarray | None = None
 ) -> tuple[dict[str, Any], dict[str, Any], list[BadCell]]:
-    """Outputs and meta for ``Task.decode``, rows in order, and the cells that could not be read."""
-    return _run(model, frame, model.topology.predict)
+    """Outputs and meta for ``Task.decode``, rows in order, and the cells that could not be read.
+
+    Args:
+        model: to predict with.
+        frame: encoded rows.
+        rows: positions of those to predict, ascending; None: all.
+    """
+    return _run(model, frame, model.topology.predict, rows)
 
 
 def embed(model: Model, frame: EncodedFrame) -> tuple[np.ndarray, list[BadCell]]:
@@ -39,11 +45,14 @@ def embed(model: Model, frame: EncodedFrame) -> tuple[np.ndarray, list[BadCell]]
 
 
 def _run(
-    model: Model, frame: EncodedFrame, step: Callable[[Batch], dict[str, Any]]
+    model: Model,
+    frame: EncodedFrame,
+    step: Callable[[Batch], dict[str, Any]],
+    rows: np.ndarray | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any], list[BadCell]]:
     """Outputs and ``"<input>.<key>"`` meta, rows in the caller's order; unreadable cells."""
     maker = BatchMaker(model.processors, frame)
-    order = prediction_order(frame, _batch_size(model))
+    order = prediction_order(frame, _batch_size(model), rows)
     device = model.device
     training = model.topology.training
     if training:  # walks all modules: a good part of the time that one row takes
@@ -52,8 +61,8 @@ def _run(
     metas: list[dict[str, Any]] = []
     try:
         with torch.inference_mode():
-            for rows in order:
-                batch = maker.make(rows)
+            for positions in order:
+                batch = maker.make(positions)
                 parts.append(step(batch.to(device)))
                 metas.append(
                     {f"{k}.{key}": v for k, meta in batch.meta.items() for key, v in meta.items()}

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from mm_core.api.contracts import Processor
 from mm_core.api.errors import BadCell, BadCellError
 from mm_core.api.nn import Batch
-from mm_core.data.encoded import EncodedFrame
+from mm_core.data.encoded import EncodedFrame, taken
 
 
 @dataclass
@@ -27,7 +27,7 @@ class BatchMaker:
 
     def make(self, rows: np.ndarray, augment: np.random.Generator | None = None) -> Batch:
         """The batch of the rows at these positions."""
-        targets = {name: _take(values, rows) for name, values in self.frame.targets.items()}
+        targets = {name: taken(values, rows) for name, values in self.frame.targets.items()}
         weight = self.frame.weight
         batch = Batch(
             inputs={},
@@ -180,10 +180,20 @@ class _Epoch(Dataset[tuple[Batch, list[BadCell]]]):
         return batch, maker.bad
 
 
-def prediction_order(frame: EncodedFrame, batch_size: int) -> list[np.ndarray]:
-    """Positions of the rows of each batch, rows of like cost together, costly ones first."""
+def prediction_order(
+    frame: EncodedFrame, batch_size: int, rows: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """Positions of the rows of each batch, rows of like cost together, costly ones first.
+
+    Args:
+        frame: encoded rows.
+        batch_size: rows a batch.
+        rows: positions to take; None: all.
+    """
     cost = frame.cost
     order = np.arange(frame.n_rows) if cost is None else np.argsort(-cost, kind="stable")
+    if rows is not None:
+        order = order[np.isin(order, rows)]
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
@@ -194,10 +204,6 @@ def _cuts(n_rows: int, batch_size: int, at_least: int) -> list[tuple[int, int]]:
         (start, _), (_, stop) = cuts[-2:]
         cuts[-2:] = [(start, stop)]
     return cuts
-
-
-def _take(values: Any, rows: np.ndarray) -> Any:
-    return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
 
 
 def _tensor(values: Any) -> Any:

@@ -45,11 +45,22 @@ class EncodedFrame:
             return list(cells)
         return [replace(cell, row=int(stood[cell.row])) for cell in cells]
 
+    def answers(self, rows: np.ndarray) -> EncodedFrame:
+        """Targets and labels of the rows at these positions, without their inputs."""
+        labels = None if self.labels is None else self.labels.iloc[rows]
+        targets = {name: taken(values, rows) for name, values in self.targets.items()}
+        return EncodedFrame({}, len(rows), targets, labels)
+
     @property
     def cost(self) -> np.ndarray | None:
         """float [N], how much work a row is compared with others; None: all the same."""
         lengths = [e.lengths for e in self.inputs.values() if e.lengths is not None]
         return None if not lengths else np.sum(lengths, axis=0)
+
+
+def taken(values: Any, rows: np.ndarray) -> Any:
+    """The values at these positions, of an array or a list."""
+    return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
 
 
 def encode_inputs(

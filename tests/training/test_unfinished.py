@@ -21,6 +21,16 @@ pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork") or torch.cuda.is_available(), reason="forks, which a GPU survives not"
 )
 
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the forked process: sums of several threads differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 SETTINGS = {
     "training.epochs": 3,
     "training.batch_size": 8,

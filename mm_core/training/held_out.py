@@ -1,0 +1,137 @@
+"""The validation rows: they score a network in training, and calibrate the task after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mm_core import inference
+from mm_core.api.contracts import Decoded, Task
+from mm_core.api.errors import BadCellError, MetricError
+from mm_core.data.encoded import EncodedFrame
+from mm_core.model import Model
+from mm_core.scoring import CUSTOM, Metrics
+from mm_core.training.weights import changing
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a network gave for all rows, and which weights it had."""
+
+    fingerprint: Tensor
+    score: float
+    outputs: dict[str, Any]
+    meta: dict[str, Any]
+
+
+@dataclass
+class HeldOut:
+    """Validation rows, and the model that is scored on them.
+
+    Args:
+        model: in training; what it gives changes with its weights.
+        rows: with targets.
+        metrics: to score them.
+        raises: whether an unreadable cell is an error.
+    """
+
+    model: Model
+    rows: EncodedFrame
+    metrics: Metrics
+    raises: bool
+    _best: _Seen | None = field(default=None, init=False)
+
+    def check_metric(self, train: EncodedFrame) -> None:
+        """Whether the metric is defined on these rows, told before an epoch has passed.
+
+        It is in doubt where they lack a class that the training rows have. Then it is tried on one
+        row of each class, and only if that fails on all rows. A user's function, which may want
+        many rows, is tried on all at once.
+
+        Args:
+            train: training rows.
+
+        Raises:
+            MetricError: it is not.
+        """
+        task = self.model.task
+        trained, held = (task.strata(frame.targets) for frame in (train, self.rows))
+        if trained is None or held is None or not len(np.setdiff1d(trained, held)):
+            return
+        if not self._defined_on(np.sort(np.unique(held, return_index=True)[1])):
+            self.score()
+
+    def score(self) -> float:
+        """The validation metric with the model's present weights.
+
+        Raises:
+            BadCellError: cells cannot be read.
+        """
+        outputs, meta, bad = inference.outputs(self.model, self.rows)
+        if bad and self.raises:
+            raise BadCellError(bad)
+        score = self._scored(self.model.task.decode(outputs, meta), self.rows)
+        self._remember(score, outputs, meta)
+        return score
+
+    def calibrate(self) -> None:
+        """Let the task calibrate itself, by the metric that evaluation shows."""
+        task = self.model.task
+        if not _calibrates(task):
+            return
+        metric = self.model.recipe.data.eval_metric
+        sign = self._sign(metric)
+        outputs, meta = self._outputs()
+
+        def score(decoded: Decoded) -> float:
+            return sign * self.metrics.score(metric, task, self.rows, decoded)
+
+        task.calibrate(outputs, meta, self.rows.targets, score)
+
+    def _defined_on(self, few: np.ndarray) -> bool:
+        """Whether an installed metric is defined on these few of the rows."""
+        if self.model.recipe.data.validation_metric.startswith(CUSTOM):
+            return False
+        outputs, meta, _ = inference.outputs(self.model, self.rows, few)
+        try:
+            self._scored(self.model.task.decode(outputs, meta), self.rows.answers(few))
+        except MetricError:
+            return False
+        return True
+
+    def _outputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Of all rows: those of the best validation, where its weights are the final ones."""
+        best = self._best
+        if best is not None and torch.equal(best.fingerprint, _fingerprint(self.model.topology)):
+            return best.outputs, best.meta
+        outputs, meta, _ = inference.outputs(self.model, self.rows)
+        return outputs, meta
+
+    def _remember(self, score: float, outputs: dict[str, Any], meta: dict[str, Any]) -> None:
+        if not _calibrates(self.model.task):
+            return
+        sign = self._sign(self.model.recipe.data.validation_metric)
+        if self._best is None or sign * score >= sign * self._best.score:
+            self._best = _Seen(_fingerprint(self.model.topology), score, outputs, meta)
+
+    def _scored(self, decoded: Decoded, rows: EncodedFrame) -> float:
+        metric = self.model.recipe.data.validation_metric
+        return self.metrics.score(metric, self.model.task, rows, decoded)
+
+    def _sign(self, metric: str) -> float:
+        return 1.0 if self.metrics.higher_is_better(metric) else -1.0
+
+
+def _calibrates(task: Task) -> bool:
+    return type(task).calibrate is not Task.calibrate
+
+
+def _fingerprint(network: nn.Module) -> Tensor:
+    """float64 [tensors], the norm of each that training changes: no two steps leave them alike."""
+    values = [value for value in changing(network).values() if value.is_floating_point()]
+    norms = torch._foreach_norm(values, dtype=torch.float64)
+    return torch.stack([norm.cpu() for norm in norms])

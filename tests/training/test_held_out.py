@@ -1,0 +1,95 @@
+"""The rows held out: passed over no more often than needed, and always by the weights at hand."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mm_core import MultiModalPredictor, inference
+from mm_core.api import MetricError, Table
+
+SETTINGS = {"training.epochs": 4, "training.batch_size": 32, "training.head_learning_rate": 0.02}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    kind = np.where(x + rng.normal(size=400) > 0.3, "tall", "small")
+    return pd.DataFrame({"x": x, "kind": kind})
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """How many rows each pass of inference went over."""
+    seen = []
+    run = inference._run
+
+    def counted(*arguments, **named):
+        outputs, meta, bad = run(*arguments, **named)
+        seen.append(len(outputs["logits"]))
+        return outputs, meta, bad
+
+    monkeypatch.setattr(inference, "_run", counted)
+    return seen
+
+
+def _fit(rows, tuning, **settings):
+    given = SETTINGS | settings
+    return MultiModalPredictor("kind", hyperparameters=given, verbosity=0).fit(
+        rows, tuning_data=tuning
+    )
+
+
+@pytest.mark.parametrize("average", ["best", "uniform_soup", "greedy_soup", "ema"])
+def test_the_task_is_calibrated_by_the_final_weights(rows, average):
+    train, tuning = rows[:300], rows[300:]
+    settings = {"training.average": average, "data.validation_metric": "core:log_loss"}
+    predictor = _fit(train, tuning, **settings)  # a soup of early weights is worse than the best
+    model = copy.deepcopy(predictor._fitted.model)
+    targets = model.task.encode(tuning[["kind"]])
+    outputs, meta, _ = inference.outputs(model, model.encode(Table(tuning, None)))
+    model.task.calibrate(outputs, meta, targets, lambda decoded: 0.0)
+    assert (
+        model.task.calibration.temperature == predictor._fitted.model.task.calibration.temperature
+    )
+    assert model.task.calibration.temperature != 1.0
+
+
+def test_the_best_validation_calibrates_without_another_pass(rows, passes):
+    _fit(rows[:300], rows[300:])
+    assert passes == [100] * 4
+
+
+def test_a_class_without_a_row_costs_one_row_of_each_other(rows, passes):
+    train = rows[:300].copy()
+    train.loc[:3, "kind"] = "huge"
+    _fit(train, rows[300:])
+    assert passes == [2] + [100] * 4
+
+
+def test_a_function_of_the_user_sees_all_rows(rows):
+    train = rows[:300].copy()
+    train.loc[:3, "kind"] = "huge"
+
+    def careful(truth, answers):
+        """Defined for many rows only."""
+        if len(truth) < 50:
+            raise ValueError("too few rows")
+        return float(np.mean(np.asarray(truth) == np.asarray(answers)))
+
+    predictor = MultiModalPredictor(
+        "kind", eval_metric=careful, hyperparameters=SETTINGS, verbosity=0
+    ).fit(train, tuning_data=rows[300:])
+    assert len(predictor.history) == 4
+
+
+def test_a_metric_that_is_not_defined_there_stops_the_fit_before_its_first_step(rows, passes):
+    with pytest.raises(MetricError, match="roc_auc"):
+        MultiModalPredictor(
+            "kind", eval_metric="roc_auc", hyperparameters=SETTINGS, verbosity=0
+        ).fit(rows[:300], tuning_data=rows[300:][rows[300:]["kind"] == "tall"])
+    assert len(passes) == 2
