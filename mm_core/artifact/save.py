@@ -22,6 +22,7 @@ from mm_core.api.specs import (
     TaskSpec,
 )
 from mm_core.artifact.bases import without_bases
+from mm_core.artifact.exchange import put_in_place
 from mm_core.artifact.folder import check_folder
 from mm_core.artifact.manifest import (
     ARRAYS,
@@ -66,15 +67,7 @@ def save(
         fresh.mkdir()
         bases = (_write_weights if standalone else _write_changes)(model, registry, fresh / WEIGHTS)
         _write(model, result, registry, bases, fresh)
-        old = Path(temporary) / "old"
-        if folder.exists():
-            folder.rename(old)
-        try:
-            fresh.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
+        put_in_place(fresh, folder, aside=Path(temporary) / "old")
     return folder
 
 

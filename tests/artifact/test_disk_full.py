@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import safetensors.numpy
 import safetensors.torch
 
 from mm_core import MultiModalPredictor
+from mm_core.artifact import exchange
 
 
 @pytest.fixture
@@ -67,11 +69,38 @@ def test_no_moment_of_the_exchange_loses_a_model(saved, small_table, monkeypatch
         return rename(self, target) if left[0] else _no_space()
 
     with monkeypatch.context() as full:
+        full.setattr(exchange, "_swapped", lambda one, other: False)
         full.setattr(Path, "rename", breaks)
         with pytest.raises(OSError, match="No space left"):
             other.save(folder)
     after = MultiModalPredictor.load(folder).predict_proba(small_table)
     pd.testing.assert_frame_equal(after, before)
+
+
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="two names cannot be swapped")
+def test_a_model_is_there_at_every_moment(saved, small_table, monkeypatch):
+    folder, other = saved
+    missing = []
+    rename = Path.rename
+
+    def watched(self, target):
+        rename(self, target)
+        missing.append(not folder.exists())
+
+    monkeypatch.setattr(Path, "rename", watched)
+    other.save(folder)
+    assert not any(missing)
+    assert [path.name for path in folder.parent.iterdir()] == ["one"]
+    after = MultiModalPredictor.load(folder).predict_proba(small_table)
+    pd.testing.assert_frame_equal(after, other.predict_proba(small_table))
+
+
+def test_what_cannot_be_swapped_stays(tmp_path):
+    (tmp_path / "fresh").mkdir()
+    (tmp_path / "fresh" / "file").touch()
+    with pytest.raises(OSError, match="nowhere"):
+        exchange._swapped(tmp_path / "fresh", tmp_path / "nowhere")
+    assert (tmp_path / "fresh" / "file").exists()
 
 
 def test_a_fitted_model_is_not_lost(small_table, tmp_path, monkeypatch):
