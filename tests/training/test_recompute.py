@@ -83,6 +83,8 @@ def test_loss_and_gradients_are_the_same(fused, transformed, which):
         same_loss, same = _gradients(again, batch)
     torch.testing.assert_close(same_loss, loss)
     torch.testing.assert_close(same, gradients)
+    # statistics of batch normalisation take in the batch once
+    torch.testing.assert_close(dict(again.named_buffers()), dict(topology.named_buffers()))
     assert any(gradient.abs().max() > 0 for gradient in gradients.values())
 
 
