@@ -59,7 +59,6 @@ class TrainBatches:
         batch_size: rows a batch.
         seed: of order and augmentation.
         augment: whether processors may augment.
-        workers: processes that make batches; 0: they are made where they are asked for.
 
     Attributes:
         bad: cells found unreadable so far, masked.
@@ -76,14 +75,13 @@ class TrainBatches:
         batch_size: int,
         seed: int,
         augment: bool,
-        workers: int = 0,
     ) -> None:
         self._processors = processors
         self._frame = frame
         self._batch_size = batch_size
         self._seed = seed
         self._augment = augment
-        self._workers = workers
+        self._workers = 0
         self._rank, self._world_size = 0, 1
         self._epoch, self._start = 0, 0
         self._masking = False
@@ -107,6 +105,12 @@ class TrainBatches:
         """The same rows in batches of another size."""
         other = copy.copy(self)
         other._batch_size = batch_size
+        return other
+
+    def with_workers(self, workers: int) -> TrainBatches:
+        """The same batches, made by so many processes; 0: where they are asked for."""
+        other = copy.copy(self)
+        other._workers = workers
         return other
 
     def shard(self, rank: int, world_size: int) -> TrainBatches:

@@ -72,7 +72,11 @@ class TrainingConfig(Config):
         description="how several devices share the work; auto: ddp, in notebooks ddp_fork",
     )
     num_nodes: int = Field(default=1, ge=1, description="machines, started by torchrun")
-    workers: int = Field(default=0, ge=0, description="processes that make training batches")
+    workers: NonNegativeInt | Literal["auto"] = Field(
+        default="auto",
+        description="processes that make training batches; auto: none on a CPU; beside a GPU on up "
+        "to 8 cores, where batches take long to make",
+    )
     save_every: float = Field(
         default=300.0,
         ge=0,

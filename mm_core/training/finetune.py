@@ -17,7 +17,7 @@ from mm_core.api.fitting import Batches, FitResult, FitRun, Fitter
 from mm_core.api.nn import Topology
 from mm_core.processes import is_first
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.devices import accelerator, devices, precision, strategy
+from mm_core.training.devices import accelerator, devices, precision
 from mm_core.training.interrupt import interruptible
 from mm_core.training.logs import FitLog, LogSteps
 from mm_core.training.memory import within_memory
@@ -25,6 +25,7 @@ from mm_core.training.module import Loader, NetworkModule
 from mm_core.training.progress import BAR_FROM_VERBOSITY, ProgressReport
 from mm_core.training.recompute import recomputing
 from mm_core.training.sharding import gather
+from mm_core.training.strategy import strategy
 from mm_core.training.unfinished import KeepUnfinished, unfinished_state
 from mm_core.training.validation import Validation
 

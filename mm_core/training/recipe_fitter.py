@@ -16,6 +16,7 @@ from mm_core.plugins.registry import Registry
 from mm_core.scoring import Metrics, short_name
 from mm_core.training.held_out import HeldOut
 from mm_core.training.options import FitOptions
+from mm_core.training.workers import with_workers
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class RecipeFitter:
             training.batch_size,
             training.seed,
             training.augment,
-            training.workers,
         )
+        batches = with_workers(batches, training)
         if options.on_error != "raise":
             batches.mask_bad()
         with tempfile.TemporaryDirectory(prefix="mm-fit-") as folder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,29 @@ GPU_LOOKS_EVERY = 16
 _LATE = "time_limit reached"
 
 
+@dataclass
+class _Progress:
+    """What a fit has come to; a resumed one goes on from it.
+
+    Attributes:
+        loss: sum of the losses since the last validation.
+        losses: batches in that sum.
+        seen: batches since the fit began.
+        stepped: steps of the optimiser that the keeper knows of.
+        best_score: of the validations, greater is better.
+        waited: validations since the best one.
+        history: one record for each validation.
+    """
+
+    loss: Tensor = field(default_factory=lambda: torch.zeros(()))
+    losses: int = 0
+    seen: int = 0
+    stepped: int = 0
+    best_score: float = -math.inf
+    waited: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
 class Validation(pl.Callback):
     """Scores the model ``val_every`` epochs apart; at the end the kept weights stand in the model.
 
@@ -42,17 +66,16 @@ class Validation(pl.Callback):
         self._validate_after = validation_points(self._training.val_every, batches)
         self._keeper: Keeper
         self._restored: dict[str, Any] | None = None
-        self._loss = torch.zeros(())
-        self._losses = 0
-        self._seen = 0
-        self._stepped = 0
+        self._so_far = _Progress()
         self._start = time.monotonic()
         self._validation_seconds = 0.0
-        self._best_score = -math.inf
-        self._waited = 0
         self._interrupted = False
-        self.history: list[dict[str, float]] = []
         self.stopped = ""
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """One record for each validation."""
+        return self._so_far.history
 
     def interrupt(self) -> None:
         """Stop after the batch that is being trained on."""
@@ -70,26 +93,27 @@ class Validation(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
+        so_far = self._so_far
         # Lightning has divided the loss for the sum over accumulated batches
-        self._loss = self._loss + outputs["loss"].detach() * trainer.accumulate_grad_batches
-        self._losses += 1
-        self._seen += 1
-        if trainer.global_step > self._stepped:
-            self._stepped = trainer.global_step
+        so_far.loss = so_far.loss + outputs["loss"].detach() * trainer.accumulate_grad_batches
+        so_far.losses += 1
+        so_far.seen += 1
+        if trainer.global_step > so_far.stepped:
+            so_far.stepped = trainer.global_step
             self._keeper.after_step()
-        if not self._loss.is_cuda or self._seen % GPU_LOOKS_EVERY == 0:
+        if not so_far.loss.is_cuda or so_far.seen % GPU_LOOKS_EVERY == 0:
             self._finite_loss(trainer)
         if index + 1 in self._validate_after:
             self._validate(trainer)
         self._stop_in_time(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if self._losses:  # stopped between two validations
+        if self._so_far.losses:  # stopped between two validations
             self._validate(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self.stopped:
-            if self._seen == self._training.epochs * self._batches:
+            if self._so_far.seen == self._training.epochs * self._batches:
                 self.stopped = "all epochs done"
             elif trainer.global_step == self._training.max_steps:
                 self.stopped = "max_steps reached"
@@ -97,34 +121,20 @@ class Validation(pl.Callback):
                 self.stopped = "stopped by a callback"
         compares = self._run.score is not None and self.stopped != _LATE
         best = self._keeper.finish((lambda: self._score(trainer)) if compares else None)
-        self._best_score = self._best_score if best is None else best
+        self._so_far.best_score = self._so_far.best_score if best is None else best
         if trainer.is_global_zero:
             self._result_file.write_text(json.dumps(self._outcome()))
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed fit needs of this one."""
-        return {
-            "keeper": self._keeper.state(),
-            "loss": self._loss,
-            "losses": self._losses,
-            "seen": self._seen,
-            "stepped": self._stepped,
-            "seconds": time.monotonic() - self._start,
-            "best_score": self._best_score,
-            "waited": self._waited,
-            "history": self.history,
-        }
+        seconds = time.monotonic() - self._start
+        return {"keeper": self._keeper.state(), "seconds": seconds} | vars(self._so_far)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._restored = state_dict["keeper"]
-        self._loss = state_dict["loss"]
-        self._losses = state_dict["losses"]
-        self._seen = state_dict["seen"]
-        self._stepped = state_dict["stepped"]
-        self._start = time.monotonic() - state_dict["seconds"]
-        self._best_score = state_dict["best_score"]
-        self._waited = state_dict["waited"]
-        self.history = state_dict["history"]
+        state = dict(state_dict)
+        self._restored = state.pop("keeper")
+        self._start = time.monotonic() - state.pop("seconds")
+        self._so_far = _Progress(**state)
 
     def result(self) -> FitResult:
         """What came of it, in this process or in the ones forked for the fit."""
@@ -138,7 +148,7 @@ class Validation(pl.Callback):
         return self._run.folder / "result.json"
 
     def _outcome(self) -> dict[str, Any]:
-        best = None if self._run.score is None else self._sign * self._best_score
+        best = None if self._run.score is None else self._sign * self._so_far.best_score
         return {"history": self.history, "best_score": best, "stopped": self.stopped}
 
     @property
@@ -147,7 +157,7 @@ class Validation(pl.Callback):
 
     def _finite_loss(self, trainer: pl.Trainer) -> float:
         """Sum of the losses since the last validation, of this process."""
-        loss: float = self._loss.item()
+        loss: float = self._so_far.loss.item()
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss} at step {trainer.global_step}",
@@ -160,13 +170,13 @@ class Validation(pl.Callback):
     def _validate(self, trainer: pl.Trainer) -> None:
         started = time.monotonic()
         record = {
-            "epoch": round(self._seen / self._batches, 3),
+            "epoch": round(self._so_far.seen / self._batches, 3),
             "step": float(trainer.global_step),
             "seconds": round(started - self._start, 3),
             "loss": self._mean_loss(trainer),
         }
-        self._loss, self._losses = torch.zeros(()), 0
-        self.history.append(record)
+        self._so_far.loss, self._so_far.losses = torch.zeros(()), 0
+        self._so_far.history.append(record)
         if self._run.score is not None:
             with self._keeper.candidate():
                 score = self._score(trainer)
@@ -177,9 +187,9 @@ class Validation(pl.Callback):
 
     def _mean_loss(self, trainer: pl.Trainer) -> float:
         """Of the batches since the last validation, over all processes."""
-        mean = torch.tensor(self._finite_loss(trainer) / self._losses)
+        mean = torch.tensor(self._finite_loss(trainer) / self._so_far.losses)
         if trainer.world_size > 1:
-            mean = trainer.strategy.reduce(mean.to(self._loss.device), reduce_op="mean")
+            mean = trainer.strategy.reduce(mean.to(self._so_far.loss.device), reduce_op="mean")
         return float(mean)
 
     def _score(self, trainer: pl.Trainer) -> float:
@@ -193,12 +203,12 @@ class Validation(pl.Callback):
 
     def _compare(self, trainer: pl.Trainer, score: float) -> None:
         self._keeper.consider(score)
-        if score > self._best_score:
-            self._best_score = score
-            self._waited = 0
+        if score > self._so_far.best_score:
+            self._so_far.best_score = score
+            self._so_far.waited = 0
             return
-        self._waited += 1
-        if self._waited >= self._training.patience:
+        self._so_far.waited += 1
+        if self._so_far.waited >= self._training.patience:
             reason = f"no better {self._run.metric} in {self._training.patience} validations"
             self._stop(trainer, reason)
 

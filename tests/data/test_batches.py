@@ -26,7 +26,7 @@ class _Noisy:
         return InputBatch({"x": values}, np.ones(len(rows), dtype=bool), bad=bad)
 
 
-def _batches(n_rows=23, batch_size=5, broken=(), **arguments):
+def _batches(n_rows=23, batch_size=5, broken=(), workers=0, **arguments):
     frame = EncodedFrame(
         {"table": Encoded({"broken": np.array(broken)}, np.ones(n_rows, dtype=bool))},
         n_rows,
@@ -34,7 +34,8 @@ def _batches(n_rows=23, batch_size=5, broken=(), **arguments):
         weight=np.arange(n_rows, dtype=np.float32),
     )
     settings = {"seed": 3, "augment": True} | arguments
-    return TrainBatches({"table": _Noisy()}, frame, batch_size, **settings)
+    batches = TrainBatches({"table": _Noisy()}, frame, batch_size, **settings)
+    return batches.with_workers(workers)
 
 
 def _made(batches):
