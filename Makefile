@@ -8,7 +8,7 @@ SETS ?= snips,magnetic_tile,churn,california_housing,pokemon
 DATA ?= data
 PAIRS ?= 3
 
-.PHONY: help env demo test test-slow lint format bench bench-speed docs constraints check-plugin clean
+.PHONY: help env demo test test-slow test-lowest lint format bench bench-speed docs constraints check-plugin clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -29,6 +29,16 @@ test: env ## every test of core and plugins but the slow ones
 
 test-slow: env ## the slow tests too
 	$(PYTEST) -n auto -m slow $(ARGS)
+
+test-lowest: .venv-lowest/ready ## make test, with the lowest versions that the packages promise to work with
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto -m 'not slow' $(ARGS)
+
+.venv-lowest/ready: pyproject.toml $(PLUGINS) tests/lowest/constraints.py
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --upgrade pip packaging
+	.venv-lowest/bin/python tests/lowest/constraints.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/pip install --quiet -c .venv-lowest/constraints.txt -e '.[dev,demo]' $(EDITABLE)
+	touch $@
 
 lint: env ## style, types, and who may import whom
 	$(BIN)/ruff check .
@@ -67,4 +77,4 @@ constraints: env ## write down the versions that this environment holds
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 
 clean: ## remove what make made
-	rm -rf .venv .venv-slim demo
+	rm -rf .venv .venv-slim .venv-lowest demo

@@ -27,10 +27,13 @@ class Rows(Protocol):
 
 
 class Part(Protocol):
-    """One modality: how its cells become tensors, and the network that reads them."""
+    """One modality: how its cells become tensors, and the network that reads them.
+
+    ``rate``: learning rate of a pretrained encoder; None: it is new.
+    """
 
     width: int
-    pretrained: bool
+    rate: float | None
 
     @property
     def encoder(self) -> nn.Module:
@@ -47,7 +50,6 @@ class Settings:
     epochs: int
     batch_size: int
     new_rate: float = 1e-3
-    pretrained_rate: float = 1e-4
     weight_decay: float = 0.01
     warmup: float = 0.1
     clip_norm: float = 1.0
@@ -68,7 +70,7 @@ class Single(nn.Module):
 
 def train(
     model: nn.Module,
-    pretrained: Sequence[nn.Module],
+    parts: Sequence[Part],
     columns: Sequence[Rows],
     targets: Tensor,
     loss_of: Callable[[Tensor, Tensor], Tensor],
@@ -77,7 +79,7 @@ def train(
 ) -> list[float]:
     """Train in place; the weights of the best epoch stay. Returns the score of each epoch."""
     optimizer = torch.optim.AdamW(
-        _groups(model, pretrained, settings), weight_decay=settings.weight_decay, fused=True
+        _groups(model, parts, settings), weight_decay=settings.weight_decay, fused=True
     )
     per_epoch = math.ceil(len(targets) / settings.batch_size)
     schedule = _schedule(optimizer, per_epoch * settings.epochs, settings.warmup)
@@ -117,14 +119,16 @@ def _batches(targets: Tensor, batch_size: int) -> list[Tensor]:
     return batches[:-1] if len(batches[-1]) == 1 and len(batches) > 1 else batches
 
 
-def _groups(
-    model: nn.Module, pretrained: Sequence[nn.Module], settings: Settings
-) -> list[dict[str, Any]]:
-    old = [parameter for module in pretrained for parameter in module.parameters()]
-    known = {id(parameter) for parameter in old}
+def _groups(model: nn.Module, parts: Sequence[Part], settings: Settings) -> list[dict[str, Any]]:
+    """Pretrained encoders at their own rates, all else at that of new ones."""
+    old = [
+        {"params": list(part.encoder.parameters()), "lr": part.rate}
+        for part in parts
+        if part.rate is not None
+    ]
+    known = {id(parameter) for group in old for parameter in group["params"]}
     new = [parameter for parameter in model.parameters() if id(parameter) not in known]
-    groups = [(new, settings.new_rate), (old, settings.pretrained_rate)]
-    return [{"params": parameters, "lr": rate} for parameters, rate in groups if parameters]
+    return [{"params": new, "lr": settings.new_rate}, *old]
 
 
 def _schedule(

@@ -29,7 +29,7 @@ HIDDEN = 0.01
 class PeriodicTable:
     """Numbers mapped to a normal distribution; categories as codes, 0 missing, 1 unseen."""
 
-    pretrained = False
+    rate = None
     width = WIDTH
 
     def __init__(self, one: BenchmarkSet, train: pd.DataFrame) -> None:

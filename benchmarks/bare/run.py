@@ -100,7 +100,7 @@ def fit(
 
     scores = train(
         model,
-        [part.encoder for part in parts if part.pretrained],
+        parts,
         [part.rows(train_rows, augment=True) for part in parts],
         torch.from_numpy(target.encode(train_rows[one.label])),
         target.loss,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 class Table:
     """Numbers mapped to a normal distribution (missing: median and a flag), categories one-hot."""
 
-    pretrained = False
+    rate = None
 
     def __init__(
         self, numbers: tuple[str, ...], categories: tuple[str, ...], train: pd.DataFrame

