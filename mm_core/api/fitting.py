@@ -22,6 +22,10 @@ class Batches(Protocol):
     def n_rows(self) -> int:
         """Rows of an epoch."""
 
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Rows of each batch of an epoch, the shares of all processes together."""
+
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Any: ...
@@ -38,7 +42,11 @@ class Batches(Protocol):
         """The same rows in batches of another size."""
 
     def shard(self, rank: int, world_size: int) -> Self:
-        """Of each batch the share of one of ``world_size`` processes."""
+        """Of each batch the share of one of ``world_size`` processes.
+
+        Raises:
+            ConfigError: a batch has fewer rows than there are processes.
+        """
 
     def costliest(self) -> Any:
         """The batch of the rows that cost most, without augmentation."""

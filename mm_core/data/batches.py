@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from mm_core.api.contracts import Processor
-from mm_core.api.errors import BadCell, BadCellError
+from mm_core.api.errors import BadCell, BadCellError, ConfigError
 from mm_core.api.nn import Batch
 from mm_core.data.encoded import EncodedFrame, taken
 
@@ -101,6 +101,11 @@ class TrainBatches:
         """Training rows, over all processes."""
         return self._frame.n_rows
 
+    @property
+    def sizes(self) -> list[int]:
+        """Rows of each batch of an epoch, the shares of all processes together."""
+        return [stop - start for start, stop in self._cuts]
+
     def with_batch_size(self, batch_size: int) -> TrainBatches:
         """The same rows in batches of another size."""
         other = copy.copy(self)
@@ -114,9 +119,20 @@ class TrainBatches:
         return other
 
     def shard(self, rank: int, world_size: int) -> TrainBatches:
-        """Of each batch the share of one of several processes, which train on it together."""
+        """Of each batch the share of one of several processes, which train on it together.
+
+        Raises:
+            ConfigError: a batch has fewer rows than there are processes.
+        """
         other = copy.copy(self)
         other._rank, other._world_size = rank, world_size
+        if min(other.sizes) < world_size:
+            raise ConfigError(
+                f"batches of {min(other.sizes)} row(s) cannot be shared by {world_size} processes",
+                value=self._batch_size,
+                remedy=f"set training.batch_size to {world_size} or more (there are "
+                f"{self.n_rows} training rows), or training.devices to fewer",
+            )
         return other
 
     def costliest(self) -> Batch:

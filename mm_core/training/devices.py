@@ -54,6 +54,11 @@ def devices(training: TrainingConfig) -> Any:
     return wanted
 
 
+def process_count(training: TrainingConfig) -> int:
+    """Processes of a fit, on all machines: one for each device."""
+    return device_count(training) * training.num_nodes
+
+
 def device_count(training: TrainingConfig) -> int:
     """Devices of this machine that a fit runs on."""
     wanted = training.devices

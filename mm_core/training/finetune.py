@@ -17,7 +17,7 @@ from mm_core.api.fitting import Batches, FitResult, FitRun, Fitter
 from mm_core.api.nn import Topology
 from mm_core.processes import is_first
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.devices import accelerator, devices, precision
+from mm_core.training.devices import accelerator, devices, precision, process_count
 from mm_core.training.interrupt import interruptible
 from mm_core.training.logs import FitLog, LogSteps
 from mm_core.training.memory import within_memory
@@ -62,10 +62,11 @@ class Finetune(Fitter):
         """
         training: TrainingConfig = run.training
         _check_checkpoint_folders(run)
+        train = train.shard(0, process_count(training))
         train, accumulate = within_memory(model, train, training)
         validation = Validation(model, run, len(train))
         steps = _total_steps(training, -(-len(train) // accumulate))
-        module = NetworkModule(model, run, steps)
+        module = NetworkModule(model, run, steps, train.sizes, accumulate)
         fit_log = FitLog(run.folder / "log")
         recomputed = recomputing(model) if training.gradient_checkpointing else nullcontext()
         unshared = copy.deepcopy(model) if training.strategy == "fsdp" else None

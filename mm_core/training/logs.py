@@ -37,8 +37,7 @@ class LogSteps(pl.Callback):
         if trainer.global_step < self._last + self._every:
             return
         self._last = trainer.global_step
-        loss = outputs["loss"].item() * trainer.accumulate_grad_batches  # Lightning has divided it
-        log(trainer, {"loss": loss, "learning_rate": self._rate})
+        log(trainer, {"loss": outputs["mean_loss"].item(), "learning_rate": self._rate})
 
 
 def log(trainer: pl.Trainer, values: dict[str, float]) -> None:

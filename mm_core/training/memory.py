@@ -10,7 +10,7 @@ from mm_core.api.errors import MMWarning, TrainingError
 from mm_core.api.fitting import Batches
 from mm_core.api.nn import Batch, Topology
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.devices import precision
+from mm_core.training.devices import precision, process_count
 
 
 def within_memory(model: Topology, train: Batches, training: TrainingConfig) -> tuple[Batches, int]:
@@ -18,12 +18,12 @@ def within_memory(model: Topology, train: Batches, training: TrainingConfig) -> 
 
     The costliest rows are tried: forward and backward, beside room for the optimiser. Where the
     memory does not suffice, batches are halved and twice as many make a step, with one warning.
-    Nothing is tried on a CPU.
+    Nothing is tried on a CPU, nor for several processes, which would have to agree.
 
     Raises:
         TrainingError: not even two rows fit.
     """
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available() or process_count(training) > 1:
         return train, training.accumulate
     wanted = training.devices
     model.to(torch.device("cuda", wanted[0] if isinstance(wanted, tuple) else 0))
@@ -62,10 +62,11 @@ def _fits(model: Topology, batch: Batch) -> bool:
     """Whether a training step on these rows has room; the model is as before afterwards."""
     buffers = {name: value.clone() for name, value in model.named_buffers()}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    batch = batch.to(trained[0].device)
+    device = trained[0].device
+    batch = batch.to(device)
     room = []
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([device] if device.type == "cuda" else ()):
             room = [torch.empty_like(parameter) for parameter in trained for _ in range(2)]
             model.loss(model(batch), batch).backward()  # type: ignore[no-untyped-call]
     except torch.OutOfMemoryError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,6 +17,8 @@ from mm_core.training.mixing import Mixer
 from mm_core.training.optimizer import parameter_groups
 from mm_core.training.schedule import learning_rate_factor
 from mm_core.training.sharding import shard
+from mm_core.training.shares import shares_of_steps
+from mm_core.training.together import read_together
 
 
 class NetworkModule(pl.LightningModule):
@@ -26,15 +28,26 @@ class NetworkModule(pl.LightningModule):
         topology: the network.
         run: settings and rates.
         steps: optimiser steps of the whole fit.
+        sizes: rows of each batch of an epoch, the shares of all processes together.
+        accumulate: batches of an optimiser step.
     """
 
-    def __init__(self, topology: Topology, run: FitRun, steps: int) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        run: FitRun,
+        steps: int,
+        sizes: Sequence[int],
+        accumulate: int,
+    ) -> None:
         super().__init__()
         self.strict_loading = False  # the state of an unfinished fit leaves out what is not trained
         self.topology = topology
         self._run = run
         self._training: TrainingConfig = run.training
         self._steps = steps
+        self._sizes = sizes
+        self._shares = shares_of_steps(sizes, accumulate)
         mixes = self._training.mixup > 0 or self._training.cutmix > 0
         self._mixer = (
             Mixer(run.mixable, self._training.mixup, self._training.cutmix) if mixes else None
@@ -45,7 +58,16 @@ class NetworkModule(pl.LightningModule):
         if self.device_mesh is not None and not isinstance(self.topology, FSDPModule):
             shard(self.topology, self.device_mesh["data_parallel"])
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
+        """``loss``, of which the optimiser gets the gradient, and ``mean_loss`` of the batch.
+
+        The mean over processes is that of the whole batch, of which each has a share of the rows.
+        """
+        share = len(batch) * self.trainer.world_size / self._sizes[index]
+        mean = share * self._loss(batch)
+        return {"loss": self._shares[index] * mean, "mean_loss": mean.detach()}
+
+    def _loss(self, batch: Batch) -> Tensor:
         if self._mixer is None:
             return self.topology.loss(self.topology(batch), batch)
         mixed = self._mixer(batch)
@@ -87,7 +109,7 @@ class Loader:
         # Only here, as processes may be forked after the loader was built.
         share = self._batches.shard(trainer.global_rank, trainer.world_size)
         share.set_epoch(self._module.current_epoch, self._done)
-        for batch in share:
+        for batch in share if trainer.world_size == 1 else read_together(share, trainer.strategy):
             yield batch
             self._done += 1
 

@@ -18,7 +18,8 @@ def parameter_groups(
 ) -> list[Group]:
     """AdamW groups: pretrained stages decay from the top, everything new gets the head's rate.
 
-    Biases, norms (all that has one axis) and embeddings are not decayed.
+    Only the weights of layers are decayed: neither biases and norms, nor embeddings and other
+    vectors that are learned, such as positions and a class token.
 
     Args:
         topology: the network.
@@ -70,9 +71,9 @@ def _parameters(module: nn.Module) -> Iterable[tuple[bool, nn.Parameter]]:
     """(decayed?, parameter) of a module, each once."""
     for part in module.modules():
         embedding = isinstance(part, (nn.Embedding, nn.EmbeddingBag))
-        for parameter in part.parameters(recurse=False):
+        for name, parameter in part.named_parameters(recurse=False):
             if parameter.requires_grad:
-                yield parameter.ndim > 1 and not embedding, parameter
+                yield parameter.ndim > 1 and "weight" in name and not embedding, parameter
 
 
 def _decayed_and_not(

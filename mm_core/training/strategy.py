@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
+import torch
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 
 from mm_core.api.errors import ConfigError
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.devices import device_count
+from mm_core.training.devices import process_count
 
 
 def strategy(training: TrainingConfig) -> Strategy | str:
@@ -18,7 +19,8 @@ def strategy(training: TrainingConfig) -> Strategy | str:
     for in each step.
 
     Raises:
-        ConfigError: fsdp with 16-mixed, which Lightning does not have.
+        ConfigError: fsdp with 16-mixed, which Lightning does not have; or forked processes on GPUs,
+            which CUDA does not survive.
     """
     if training.strategy == "fsdp":
         if training.precision == "16-mixed":
@@ -28,9 +30,15 @@ def strategy(training: TrainingConfig) -> Strategy | str:
                 remedy="set training.precision=bf16-mixed",
             )
         return _FSDP(tensor_parallel_size=1, save_distributed_checkpoint=False)
-    if training.strategy == "auto" and device_count(training) == 1 and training.num_nodes == 1:
+    if training.strategy == "auto" and process_count(training) == 1:
         return "auto"
     fork = training.strategy == "ddp_fork" or (training.strategy == "auto" and _in_a_notebook())
+    if fork and torch.cuda.is_available():
+        raise ConfigError(
+            "forked processes (training.strategy=ddp_fork, in notebooks also auto) cannot use GPUs",
+            value=training.strategy,
+            remedy="set training.devices=1, or run a script with training.strategy=ddp",
+        )
     kind = "ddp_fork" if fork else "ddp"
     return f"{kind}_find_unused_parameters_true"
 

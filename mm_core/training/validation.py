@@ -94,8 +94,7 @@ class Validation(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         so_far = self._so_far
-        # Lightning has divided the loss for the sum over accumulated batches
-        so_far.loss = so_far.loss + outputs["loss"].detach() * trainer.accumulate_grad_batches
+        so_far.loss = so_far.loss + outputs["mean_loss"]
         so_far.losses += 1
         so_far.seen += 1
         if trainer.global_step > so_far.stepped:
@@ -156,11 +155,19 @@ class Validation(pl.Callback):
         return 1.0 if self._run.higher_is_better else -1.0
 
     def _finite_loss(self, trainer: pl.Trainer) -> float:
-        """Sum of the losses since the last validation, of this process."""
+        """Sum of the losses since the last validation, of this process.
+
+        Raises:
+            TrainingError: it is not finite in some process.
+        """
         loss: float = self._so_far.loss.item()
-        if not math.isfinite(loss):
+        finite = math.isfinite(loss)
+        if trainer.world_size > 1:
+            finite = trainer.strategy.reduce_boolean_decision(finite, all=True)
+        if not finite:
+            said = f"is {loss}" if not math.isfinite(loss) else "of another process is not finite"
             raise TrainingError(
-                f"the loss is {loss} at step {trainer.global_step}",
+                f"the loss {said} at step {trainer.global_step}",
                 value=loss,
                 remedy="lower training.learning_rate and training.head_learning_rate, or set "
                 "training.precision=32",

@@ -1,6 +1,6 @@
 """Print the lowest versions that the core and the plugins promise to work with, as constraints.
 
-    python tests/lowest/constraints.py > lowest.txt
+python tests/lowest/constraints.py > lowest.txt
 """
 
 from __future__ import annotations

@@ -50,13 +50,16 @@ def test_new_parts_get_the_heads_rate_and_pretrained_stages_decay(fused):
     assert rates[id(topology.head.weight)][0] == 1e-2
 
 
-def test_only_matrices_decay(fused):
+def test_only_weights_of_layers_decay(fused):
     topology = fused.predictor._model.topology
     rates = _rates(topology, TrainingConfig(weight_decay=0.3))
     for module in topology.modules():
-        for parameter in module.parameters(recurse=False):
+        for name, parameter in module.named_parameters(recurse=False):
             plain = parameter.ndim < 2 or isinstance(module, torch.nn.Embedding)
-            assert rates[id(parameter)][1] == (0.0 if plain else 0.3)
+            decayed = not plain and name == "weight"
+            assert rates[id(parameter)][1] == (0.3 if decayed else 0.0), name
+    numbers = dict(topology.backbones["tabular"].embedding.numbers.named_parameters())
+    assert numbers["bias"].ndim == numbers["absent"].ndim == 2  # of each column its own
 
 
 def test_an_adapter_learns_at_the_heads_rate_and_vectors_do_not_decay():

@@ -75,9 +75,11 @@ def rows(small_table, tmp_path):
     return pd.read_csv(tmp_path / "rows.csv")
 
 
-def _run(folder: Path, command: list[str], **settings: object) -> subprocess.CompletedProcess[str]:
+def _run(
+    folder: Path, command: list[str], script: str = SCRIPT, **settings: object
+) -> subprocess.CompletedProcess[str]:
     """Run the script in processes of their own, which end with it."""
-    (folder / "script.py").write_text(SCRIPT)
+    (folder / "script.py").write_text(script)
     given = [str(folder / "script.py"), str(folder), json.dumps(SETTINGS | settings)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
@@ -97,8 +99,11 @@ def _run(folder: Path, command: list[str], **settings: object) -> subprocess.Com
     return subprocess.CompletedProcess(command, 0, out, err)
 
 
-def _check_like_one_process(folder: Path, rows: pd.DataFrame, processes: int) -> None:
-    alone = MultiModalPredictor("kind", hyperparameters=SETTINGS, verbosity=0).fit(rows)
+def _check_like_one_process(
+    folder: Path, rows: pd.DataFrame, processes: int, **settings: object
+) -> None:
+    given = SETTINGS | settings
+    alone = MultiModalPredictor("kind", hyperparameters=given, verbosity=0).fit(rows)
     expected = alone.predict_proba(rows).to_numpy()
     assert np.ptp(expected[:, 0]) > 0.5
     history = alone.history.drop(columns="seconds").to_numpy()
@@ -109,7 +114,7 @@ def _check_like_one_process(folder: Path, rows: pd.DataFrame, processes: int) ->
         told = pd.read_csv(folder / f"process_{rank}_history.csv").drop(columns="seconds")
         np.testing.assert_allclose(told.to_numpy(), history, atol=1e-4)
     shares = [pd.read_csv(folder / f"trained_{rank}.csv")["row"] for rank in (0, 1)]
-    assert [len(share) for share in shares] == [32, 32]
+    assert all(len(share) for share in shares)
     assert sorted(pd.concat(shares)) == list(range(64))
 
 
@@ -133,6 +138,50 @@ def test_processes_forked_for_the_fit_only(rows, tmp_path):
     assert done.stdout.count("at the end of the script") == 1
     assert done.stdout.count("a process writes") == 1
     assert done.stderr.count("saved in") == 1
+
+
+def test_rows_that_cannot_be_shared_evenly_count_alike(rows, tmp_path):
+    # 9 batches, the last of 8 rows, the others of 4 + 3; 5 steps, the last of one batch
+    uneven = {"training.batch_size": 7, "training.accumulate": 2}
+    shared = {"training.devices": 2, "training.strategy": "ddp_fork"}
+    _run(tmp_path, PYTHON, **uneven, **shared)
+    _check_like_one_process(tmp_path, rows, processes=1, **uneven)
+
+
+def test_fewer_rows_than_processes_are_refused(small_table, fit_table):
+    settings = {"training.batch_size": 1, "training.devices": 2, "training.strategy": "ddp_fork"}
+    with pytest.raises(ConfigError, match="cannot be shared by 2 processes") as caught:
+        fit_table(small_table, hyperparameters=settings)
+    assert "training.batch_size to 2" in caught.value.remedy
+
+
+UNREADABLE = """
+import json, os, sys
+import pandas as pd
+from mm_core import MultiModalPredictor
+from mm_core.api import BadCellError
+
+folder, settings = sys.argv[1], json.loads(sys.argv[2])
+rows = pd.read_csv(f"{folder}/rows.csv")
+predictor = MultiModalPredictor("liked", hyperparameters=settings, verbosity=0)
+try:
+    predictor.fit(rows, tuning_data=rows[rows.index % 5 == 0])
+except BadCellError as error:
+    rank = os.environ.get("LOCAL_RANK", "0")
+    print("process", rank, "told of", [(cell.row, cell.column) for cell in error.cells])
+"""
+
+
+def test_a_cell_that_another_process_cannot_read_is_told(table_maker, tmp_path):
+    frame = table_maker(40, tmp_path / "pictures", seed=2)[["picture", "price", "liked"]]
+    second = int(np.random.default_rng((0, 0)).permutation(40)[1])  # of the first batch
+    torn = Path(frame["picture"].iloc[second])
+    torn.write_bytes(torn.read_bytes()[:-200])
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    settings = {"training.devices": 2, "training.strategy": "ddp", "training.batch_size": 40}
+    settings |= {"backbones.image.checkpoint": "random", "inputs.image.processor.image_size": 32}
+    done = _run(tmp_path, PYTHON, UNREADABLE, **settings)
+    assert f"process 0 told of [({second}, 'picture')]" in done.stdout
 
 
 @pytest.mark.slow
