@@ -61,7 +61,8 @@ class MultiModalPredictor:
         presets: name of a preset, or several; None: ``"high_quality"``.
         eval_metric: metric of :meth:`evaluate`: a name, or a callable (true, predicted) -> float,
             see :class:`mm_core.scoring.Metrics`.
-        validation_metric: metric that chooses the best epoch; None: ``eval_metric``.
+        validation_metric: metric that chooses the best epoch; None: ``eval_metric``, or unless
+            that is named the one that goes with the loss or the task, if any.
         hyperparameters: settings of the recipe, nested or dotted.
         path: folder to save to after fit; None: nothing is saved until :meth:`save`.
         verbosity: 0 silent, 1 summary, 2 plan and progress, 3 all.
@@ -263,7 +264,8 @@ class MultiModalPredictor:
         decoded, bad = predict(model, frame)
         report_bad(bad, _check_choice("on_error", on_error))
         scores = {
-            name: known.score(metric, model.task, frame, decoded) for name, metric in asked.items()
+            name: known.score(metric, model.task, frame, decoded, model.recipe.loss_settings)
+            for name, metric in asked.items()
         }
         answer = decoded.answer.set_axis(rows.index, axis=0)
         return (scores, _series_if_one(answer)) if return_pred else scores
@@ -318,6 +320,8 @@ class MultiModalPredictor:
         resume: bool = False,
         verbosity: int = 2,
         plugins: Sequence[str | Path] = (),
+        eval_metric: Metric | None = None,
+        validation_metric: Metric | None = None,
     ) -> Self:
         """Read a saved model. Executes nothing that the folder brings.
 
@@ -328,18 +332,29 @@ class MultiModalPredictor:
                 written (``training.save_every``).
             verbosity: 0 silent .. 3 chatty.
             plugins: one-file plugins to load besides the installed ones.
+            eval_metric: the model's own, to be given where it is a function, which is not saved,
+                and the fit is resumed or the model trained further; None: that of the recipe.
+            validation_metric: likewise.
 
         Raises:
             ArtifactError: damaged, altered, or in need of plugins that are missing, broken or too
                 old (all of them are named); or there is no fit to resume.
+            ConfigError: a metric is not the model's own.
             PluginError: a one-file plugin that the model does not need cannot be used.
         """
         from mm_core.artifact.load import load
 
         if resume:
             unfinished = Unfinished.read(Path(path))
-            label = unfinished.recipe.data.label
-            predictor = cls(label=label, path=path, verbosity=verbosity, plugins=plugins)
+            predictor = cls(
+                unfinished.recipe.data.label,
+                eval_metric=eval_metric,
+                validation_metric=validation_metric,
+                path=path,
+                verbosity=verbosity,
+                plugins=plugins,
+            )
+            predictor._check_metrics(unfinished.recipe)
             predictor._unfinished = unfinished
             if unfinished.further:
                 started = load(Path(path), predictor._registry)
@@ -348,7 +363,15 @@ class MultiModalPredictor:
         registry = found_with(plugins)  # so that load tells all that is wrong, a file's fault too
         loaded = load(Path(path), registry)
         recipe = loaded.model.recipe
-        predictor = cls(label=recipe.data.label, path=path, verbosity=verbosity, plugins=plugins)
+        predictor = cls(
+            recipe.data.label,
+            eval_metric=eval_metric,
+            validation_metric=validation_metric,
+            path=path,
+            verbosity=verbosity,
+            plugins=plugins,
+        )
+        predictor._check_metrics(recipe)
         predictor.problem_type = recipe.task.id
         predictor._fitted = _Fitted(loaded.model, loaded.result)
         return predictor
@@ -444,7 +467,7 @@ class MultiModalPredictor:
         if given is not None:
             return self._followed(given, wishes)
         if self._fitted is not None:
-            return continued(self.recipe, wishes)
+            return continued(self.recipe, wishes, self._registry, self._metrics)
         return resolve(table, self._request(wishes), self._registry, finder, self._metrics)
 
     def _state_folder(self, recipe: Recipe, train: Table, tuning: Table | None) -> Path | None:
@@ -465,14 +488,7 @@ class MultiModalPredictor:
                 remedy="leave them out, or change the recipe and leave recipe= out",
             )
         recipe = recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
-        known = (None, recipe.data.eval_metric, recipe.data.validation_metric)
-        for metric in (self._eval_metric, self._validation_metric):
-            if metric not in known:
-                raise ConfigError(
-                    f"the recipe's metrics are {known[1]} and {known[2]}, not {metric}",
-                    value=metric,
-                    remedy="leave it out, or plan again",
-                )
+        self._check_metrics(recipe)
         if self.label not in ((), recipe.data.label):
             raise ConfigError(
                 f"the recipe is for the label {', '.join(recipe.data.label)}",
@@ -480,6 +496,26 @@ class MultiModalPredictor:
                 remedy="leave the label out, or plan again",
             )
         return recipe
+
+    def _check_metrics(self, recipe: Recipe) -> None:
+        """Refuse metrics that were given and are not those of the recipe.
+
+        Raises:
+            ConfigError, UnknownComponentError: one is not.
+        """
+        given = {"eval_metric": self._eval_metric, "validation_metric": self._validation_metric}
+        for argument, metric in given.items():
+            own = getattr(recipe.data, argument)
+            if metric is None:
+                continue
+            task = self._registry.get(TaskSpec, recipe.task.id)
+            if self._metrics.resolve(metric, task) != own:
+                raise ConfigError(
+                    f"the {argument} of the recipe is {own}, not {metric}",
+                    value=metric,
+                    remedy=f"leave {argument} out, or plan and fit anew with it; "
+                    "evaluate(data, metrics=...) takes any metric",
+                )
 
     def _labelled(self, table: Table, recipe: Recipe) -> Table:
         """Aligned inputs with the label and weight columns beside them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -65,8 +65,15 @@ class Metrics:
             )
         return name
 
-    def resolve(self, name: str, task: Component[TaskSpec]) -> str:
-        """The id of the metric of that name, if it fits the task; its own plugin's comes first.
+    def resolve(
+        self, name: str, task: Component[TaskSpec], named_by: Component[Any] | None = None
+    ) -> str:
+        """The id of the metric of that name, if it fits the task.
+
+        Args:
+            name: of the metric, or its id.
+            task: whose answers it is to score.
+            named_by: the component whose plugin's metrics come first; None: the task.
 
         Raises:
             UnknownComponentError: no such metric.
@@ -74,7 +81,7 @@ class Metrics:
         """
         if name.startswith(CUSTOM):
             return name
-        own = f"{task.plugin.name}:{name}"
+        own = f"{(named_by or task).plugin.name}:{name}"
         ids = {component.id for component in self._registry.all(MetricSpec)}
         metric = self._registry.get(MetricSpec, own if own in ids else name)
         same_plugin = metric.plugin.name == task.plugin.name
@@ -109,8 +116,32 @@ class Metrics:
         function = self._custom.get(metric)
         return bool(getattr(function, "higher_is_better", not metric.endswith(LOWER_IS_BETTER)))
 
-    def score(self, metric: str, task: Task, frame: EncodedFrame, decoded: Decoded) -> float:
-        """The score of one metric, by id, on a frame with targets.
+    def check_at_hand(self, metric: str) -> None:
+        """Refuse a user's function that this session does not have.
+
+        Raises:
+            MetricError: it would be called, and is not there.
+        """
+        if metric.startswith(CUSTOM):
+            self._function(metric)
+
+    def score(
+        self,
+        metric: str,
+        task: Task,
+        frame: EncodedFrame,
+        decoded: Decoded,
+        loss_settings: Mapping[str, Any],
+    ) -> float:
+        """The score of one metric on a frame with targets.
+
+        Args:
+            metric: its id.
+            task: that decoded the answers.
+            frame: the rows.
+            decoded: their answers.
+            loss_settings: of the loss the model was trained with (``Recipe.loss_settings``), for
+                the metrics that have to know some (``MetricSpec.loss_settings``).
 
         Raises:
             MetricError: not defined on these rows, not finite, or a function not at hand.
@@ -125,23 +156,34 @@ class Metrics:
                 value=metric,
                 remedy=f"it gives {', '.join(decoded.views)}",
             )
-        run = component.load()()
+        known = {
+            name: loss_settings[name]
+            for name in component.spec.loss_settings
+            if name in loss_settings
+        }
+        run = component.load()(**known)
         run.update(task.truth(frame.targets, needs), decoded.views[needs])
         return float(run.compute())
 
     def _custom_score(self, metric: str, frame: EncodedFrame, decoded: Decoded) -> float:
-        function = self._custom.get(metric)
-        if function is None or frame.labels is None:
-            raise MetricError(
-                f"{metric} is a function of the session that trained the model and is not at hand",
-                value=metric,
-                remedy="pass it again: evaluate(data, metrics=[my_function]), or "
-                "MultiModalPredictor(eval_metric=my_function)",
-            )
-        score = float(function(_label_values(frame.labels), _label_values(decoded.answer)))
+        assert frame.labels is not None
+        truth, answer = _label_values(frame.labels), _label_values(decoded.answer)
+        score = float(self._function(metric)(truth, answer))
         if not math.isfinite(score):
             raise MetricError(f"{metric} gave {score}", value=score, remedy="return a number")
         return score
+
+    def _function(self, metric: str) -> Custom:
+        function = self._custom.get(metric)
+        if function is None:
+            raise MetricError(
+                f"{metric} is a function of the session that trained the model and is not at hand",
+                value=metric,
+                remedy="pass it again as eval_metric= or validation_metric=, whichever it was: to "
+                "MultiModalPredictor.load(path, ...) for a saved model or a fit to resume, to "
+                "MultiModalPredictor(...) for a recipe; or evaluate(data, metrics=[my_function])",
+            )
+        return function
 
 
 def short_name(metric: str) -> str:

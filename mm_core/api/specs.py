@@ -196,6 +196,11 @@ class LossSpec(ConfigurableSpec):
     kind: ClassVar[str] = "loss"
 
     needs: str = Field(description="name of the target it reads: 'class', 'value', 'labels', ...")
+    validation_metric: str | None = Field(
+        default=None,
+        description="metric that chooses the best epoch where it is trained with, such as a "
+        "quantile's own; by name or id, a name is the plugin's own first; None: the task's",
+    )
 
 
 class MetricSpec(ComponentSpec):
@@ -203,9 +208,16 @@ class MetricSpec(ComponentSpec):
 
     kind: ClassVar[str] = "metric"
 
-    target: Target = Field(description="factory () -> Metric (update, compute, reset)")
+    target: Target = Field(
+        description="factory () -> Metric (update, compute, reset), with loss_settings by keyword"
+    )
     needs: str = Field(description="what it reads: 'labels', 'proba', 'values', 'boxes', ...")
     higher_is_better: bool = Field(description="direction")
+    loss_settings: tuple[str, ...] = Field(
+        default=(),
+        description="settings of training.loss that the factory is given where the loss has them, "
+        "such as the level of a quantile; it has defaults for others",
+    )
 
 
 class FitterSpec(ConfigurableSpec):

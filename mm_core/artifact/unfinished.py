@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mm_core.api.contracts import Table
 from mm_core.api.errors import ArtifactError, DataError
+from mm_core.artifact.cells import comparable
 from mm_core.artifact.manifest import UNFINISHED
 from mm_core.recipe.recipe import Recipe
 
@@ -80,6 +81,6 @@ def _hash(frame: pd.DataFrame) -> str:
     digest = hashlib.sha256()
     for name, column in frame.items():
         digest.update(f"{name}\0{column.dtype}\0".encode())
-        plain = column.map(repr) if column.dtype == object else column  # lists cannot be hashed
-        digest.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().tobytes())
+        rows = pd.util.hash_pandas_object(comparable(column), index=False)
+        digest.update(rows.to_numpy().tobytes())
     return digest.hexdigest()

@@ -64,7 +64,17 @@ _LOSSES = {
     "labels": ("bce", "binary_focal", "asymmetric"),
 }
 """Target -> the losses that read it."""
-_NUMBERS = ("rmse", "mse", "mae", "median_absolute_error", "mape", "r2", "spearmanr", "pearsonr")
+_NUMBERS = (
+    "rmse",
+    "mse",
+    "mae",
+    "median_absolute_error",
+    "mean_pinball_loss",
+    "mape",
+    "r2",
+    "spearmanr",
+    "pearsonr",
+)
 
 
 @hookimpl
@@ -159,9 +169,21 @@ def mm_losses() -> list[LossSpec]:
         _loss("cross_entropy", "class", "classes:CrossEntropy", "Cross entropy."),
         _loss("focal", "class", "classes:Focal", "Rows that are right count less.", focal),
         _loss("mse", "value", "values:MSE", "Squared error; aims at the mean."),
-        _loss("mae", "value", "values:MAE", "Absolute error; aims at the median."),
-        _loss("huber", "value", "values:Huber", "Squared error, linear for large ones."),
-        _loss("quantile", "value", "values:Quantile", "Pinball loss; aims at a quantile."),
+        _loss("mae", "value", "values:MAE", "Absolute error; aims at the median.", chooses="mae"),
+        _loss(
+            "huber",
+            "value",
+            "values:Huber",
+            "Squared error, linear for large ones.",
+            chooses="mae",  # by squares the outliers would choose, which are to pull less
+        ),
+        _loss(
+            "quantile",
+            "value",
+            "values:Quantile",
+            "Pinball loss; aims at a quantile.",
+            chooses="mean_pinball_loss",
+        ),
         _loss("bce", "labels", "labels:BCE", "Binary cross entropy of each label."),
         _loss("binary_focal", "labels", "labels:BinaryFocal", "Labels right count less.", focal),
         _loss(
@@ -210,6 +232,13 @@ def mm_metrics() -> list[MetricSpec]:
         _metric("mse", "values", "Mean squared error.", higher=False),
         _metric("mae", "values", "Mean absolute error.", higher=False),
         _metric("median_absolute_error", "values", "Median absolute error.", higher=False),
+        _metric(
+            "mean_pinball_loss",
+            "values",
+            "Mean pinball loss of a quantile, the median's unless the loss has a level.",
+            higher=False,
+            knows=("level",),
+        ),
         _metric("mape", "values", "Mean absolute error as a share of the truth.", higher=False),
         _metric("r2", "values", "Share of variance explained."),
         _metric("spearmanr", "values", "Rank correlation."),
@@ -239,7 +268,9 @@ def mm_presets() -> list[PresetSpec]:
     ]
 
 
-def _loss(name: str, needs: str, target: str, summary: str, *references: str) -> LossSpec:
+def _loss(
+    name: str, needs: str, target: str, summary: str, *references: str, chooses: str | None = None
+) -> LossSpec:
     return LossSpec(
         name=name,
         target=f"mm_core.builtin.losses.{target}",
@@ -247,10 +278,13 @@ def _loss(name: str, needs: str, target: str, summary: str, *references: str) ->
         needs=needs,
         summary=summary,
         references=references,
+        validation_metric=chooses,
     )
 
 
-def _metric(name: str, needs: str, summary: str, higher: bool = True) -> MetricSpec:
+def _metric(
+    name: str, needs: str, summary: str, higher: bool = True, knows: tuple[str, ...] = ()
+) -> MetricSpec:
     modules = {"values": _REGRESSION, "indicators": _INDICATORS}
     return MetricSpec(
         name=name,
@@ -258,6 +292,7 @@ def _metric(name: str, needs: str, summary: str, higher: bool = True) -> MetricS
         needs=needs,
         higher_is_better=higher,
         summary=summary,
+        loss_settings=knows,
     )
 
 

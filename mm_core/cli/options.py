@@ -76,7 +76,8 @@ ValidationMetric = Annotated[
     typer.Option(
         "--validation-metric",
         metavar="NAME",
-        help="Metric that chooses the best epoch; the eval metric if not given.",
+        help="Metric that chooses the best epoch; if not given, the eval metric, or the loss's own "
+        "where neither is given.",
     ),
 ]
 HoldoutFrac = Annotated[

@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 from mm_core.api.errors import ConfigError
-from mm_core.recipe.overrides import with_arguments
+from mm_core.api.specs import TaskSpec
+from mm_core.plugins.registry import Registry
+from mm_core.recipe.best_epoch import default_validation
+from mm_core.recipe.losses import choose_loss, refuse_settings
+from mm_core.recipe.overrides import Overrides, PartOverride, with_arguments
+from mm_core.recipe.parts import Part
 from mm_core.recipe.recipe import DataConfig, Recipe
 from mm_core.recipe.training import TrainingConfig
 from mm_core.recipe.wishes import Wishes
+from mm_core.scoring import Metrics
 
 DATA_KEYS = ("holdout_frac", "sample_weight")
-"""What may change of the recipe's section ``data``; label and metrics stay."""
+"""What may be set of the recipe's section ``data``. Label and metrics stay, but for a validation
+metric that nobody asked for, which goes with the loss."""
 
 
-def continued(recipe: Recipe, wishes: Wishes) -> Recipe:
+def continued(recipe: Recipe, wishes: Wishes, registry: Registry, metrics: Metrics) -> Recipe:
     """``recipe`` with other values for training; see :meth:`mm_core.MultiModalPredictor.fit`.
 
     Raises:
-        ConfigError: a setting that a trained model cannot change.
+        ConfigError: a setting that a trained model cannot change, or a loss that does not fit.
     """
     overrides = with_arguments((wishes.hyperparameters,), wishes.arguments)
+    _refuse_fixed(overrides, wishes)
+    if "loss" in overrides.training:
+        recipe = _with_loss(recipe, overrides.loss, registry, metrics)
+    training = {key: value for key, value in overrides.training.items() if key != "loss"}
+    changed = {"training": training, "data": overrides.data}
+    origins = {f"{name}.{key}": "user" for name, values in changed.items() for key in values}
+    return recipe.model_copy(
+        update={
+            "training": TrainingConfig.read(
+                recipe.training.model_dump() | training, where="training"
+            ),
+            "data": DataConfig.read(recipe.data.model_dump() | overrides.data, where="data"),
+            "origins": recipe.origins | origins,
+        }
+    )
+
+
+def _refuse_fixed(overrides: Overrides, wishes: Wishes) -> None:
     fixed = [name for name in overrides.model_fields_set if name not in ("training", "data")]
     fixed += [f"data.{name}" for name in overrides.data if name not in DATA_KEYS]
     fixed += [name for name in wishes.given if name in ("presets", "column_types")]
@@ -29,14 +54,41 @@ def continued(recipe: Recipe, wishes: Wishes) -> Recipe:
             value=sorted(fixed),
             remedy="leave it out, or fit a new MultiModalPredictor",
         )
-    changed = {"training": overrides.training, "data": overrides.data}
-    origins = {f"{name}.{key}": "user" for name, values in changed.items() for key in values}
+
+
+def _with_loss(recipe: Recipe, user: PartOverride, registry: Registry, metrics: Metrics) -> Recipe:
+    """``recipe`` with the loss that the user names, or its own with other settings."""
+    task, old = registry.get(TaskSpec, recipe.task.id), recipe.training.loss
+    named = "id" in user.model_fields_set  # null names the task's default
+    loss = choose_loss(user.id if named or old is None else old.id, task, registry)
+    if loss is None:
+        refuse_settings(user.own, task)
+        return recipe
+    before = old.config if old is not None and old.id == loss.id else {}
+    config = loss.config_class().read({**before, **user.own}, where="training.loss")
+    part = Part(id=loss.id, **config.model_dump(mode="json"))
+    source = f"task {task.id}" if named else recipe.origin("training.loss.id")
+    origins = {"training.loss.id": "user" if user.id is not None else source}
+    for key in part.config:
+        said = recipe.origin(f"training.loss.{key}") if key in before else "default"
+        origins[f"training.loss.{key}"] = "user" if key in user.own else said
+    data = recipe.data
+    if not _metric_was_asked_for(recipe):
+        metric, origins["data.validation_metric"] = default_validation(
+            task, loss, data.eval_metric, metrics
+        )
+        data = data.model_copy(update={"validation_metric": metric})
+    kept = {k: said for k, said in recipe.origins.items() if not k.startswith("training.loss.")}
     return recipe.model_copy(
         update={
-            "training": TrainingConfig.read(
-                recipe.training.model_dump() | overrides.training, where="training"
-            ),
-            "data": DataConfig.read(recipe.data.model_dump() | overrides.data, where="data"),
-            "origins": recipe.origins | origins,
+            "training": recipe.training.model_copy(update={"loss": part}),
+            "data": data,
+            "origins": kept | origins,
         }
     )
+
+
+def _metric_was_asked_for(recipe: Recipe) -> bool:
+    """Whether the user chose what chooses the best epoch; so did who wrote no origin."""
+    names = ("data.eval_metric", "data.validation_metric")
+    return "user" in {recipe.origins.get(name, "user") for name in names}

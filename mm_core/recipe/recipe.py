@@ -54,6 +54,11 @@ class Recipe(BaseModel):
         """The schema (``schema`` itself is taken by pydantic)."""
         return self.schema_
 
+    @property
+    def loss_settings(self) -> dict[str, Any]:
+        """The settings of ``training.loss``; none where the task has a loss of its own."""
+        return {} if self.training.loss is None else self.training.loss.config
+
     def to_json(self) -> str:
         """The recipe as indented JSON."""
         return self.model_dump_json(indent=2, by_alias=True)

@@ -13,11 +13,13 @@ from mm_core.api.specs import (
     BackboneSpec,
     FitterSpec,
     FusionHeadSpec,
+    LossSpec,
     ProcessorSpec,
     TaskSpec,
 )
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.adapters import choose_adapter
+from mm_core.recipe.best_epoch import default_validation
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
 from mm_core.recipe.losses import choose_loss, refuse_settings
@@ -122,6 +124,7 @@ class _Resolver:
         inputs = {name: self._input(name, plan, backbones) for name, plan in planned.items()}
         for name, plan in planned.items():
             self.origins[f"inputs.{name}.columns"] = plan.origin
+        training = self._training(task, backbones)
         resolved = {
             "schema": schema,
             "inputs": inputs,
@@ -129,8 +132,8 @@ class _Resolver:
             "fusion": self._fusion(backbones, task),
             "task": self._component("task", task, self.user.task),
             "fit": self._fit(),
-            "training": self._training(task, backbones),
-            "data": self._data(task),
+            "training": training,
+            "data": self._data(task, training["loss"]),
         }
         recipe = Recipe.build({**resolved, "origins": self.origins}, source="the plan")
         check_mixing(recipe, self.registry)
@@ -344,7 +347,7 @@ class _Resolver:
         self.origins["training.loss.id"] = source
         return self._component("training.loss", loss, user)
 
-    def _data(self, task: Component[TaskSpec]) -> dict[str, Any]:
+    def _data(self, task: Component[TaskSpec], loss: Mapping[str, Any] | None) -> dict[str, Any]:
         user = self.user.data
         if "label" in user:
             raise ConfigError(
@@ -353,12 +356,15 @@ class _Resolver:
                 remedy="name the label itself: label=..., --label",
             )
         metric = self.metrics.resolve(user.get("eval_metric", task.spec.default_metric), task)
-        # A user's metric of evaluation also chooses; else the task may have another one for that.
-        own = None if "eval_metric" in user else task.spec.validation_metric
-        choosing = self.metrics.resolve(user.get("validation_metric", own or metric), task)
+        choosing, origin = metric, "data.eval_metric"
+        if "validation_metric" in user:
+            choosing = self.metrics.resolve(user["validation_metric"], task)
+        elif "eval_metric" not in user:  # a user's metric of evaluation also chooses
+            trained_with = None if loss is None else self.registry.get(LossSpec, loss["id"])
+            choosing, origin = default_validation(task, trained_with, metric, self.metrics)
         layers: list[tuple[str, Mapping[str, Any]]] = [
             (f"task {task.id}", {"eval_metric": metric}),
-            (f"task {task.id}" if own else "data.eval_metric", {"validation_metric": choosing}),
+            (origin, {"validation_metric": choosing}),
             ("user", {"label": self.request.label, **user}),
         ]
         resolved = self._layered("data", DataConfig, layers)

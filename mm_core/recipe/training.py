@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
+from pydantic import Field, NonNegativeInt, field_validator
 
 from mm_core.api.config import Config
 from mm_core.recipe.parts import Part
 
-ClassWeights = Literal["balanced", "effective_number"] | dict[str, PositiveFloat]
+ClassWeights = (
+    Literal["balanced", "effective_number"]
+    | dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
+)
 """A rule, or class -> weight."""
 
 
@@ -25,7 +28,7 @@ class TrainingConfig(Config):
     layer_decay: float = Field(
         default=0.9, gt=0, le=1, description="learning rate factor per backbone stage, from the top"
     )
-    weight_decay: float = Field(default=1e-3, ge=0, description="AdamW; matrices only")
+    weight_decay: float = Field(default=1e-3, ge=0, description="AdamW; of layers' weights only")
     schedule: Literal["cosine", "linear", "constant", "polynomial", "multistep"] = Field(
         default="cosine", description="learning rate after the warm-up"
     )
@@ -41,7 +44,12 @@ class TrainingConfig(Config):
     patience: int = Field(
         default=10, ge=1, description="validations without a better score before stopping"
     )
-    val_every: float = Field(default=1.0, gt=0, le=1, description="epochs between validations")
+    val_every: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="epochs between validations, rounded to a whole number of validations an epoch",
+    )
     average: Literal["best", "greedy_soup", "uniform_soup", "ema"] = Field(
         default="best",
         description="final weights: the best validation's; a soup of the top_k best (arXiv "

@@ -27,7 +27,7 @@ from mm_core.recipe.recipe import Recipe
 from mm_core.scoring import Metrics
 from mm_core.training.options import FitOptions
 from mm_core.training.recipe_fitter import RecipeFitter
-from mm_core.training.row_weights import row_weights, weight_column
+from mm_core.training.row_weights import check_some_count, row_weights, weight_column
 from mm_core.training.seeding import seeded
 
 
@@ -80,6 +80,8 @@ def fit_model(
 def _weigh(frame: EncodedFrame, given: np.ndarray | None, model: Model) -> None:
     """Give the rows the weights of the data's column and of their classes."""
     own = given if given is None or frame.positions is None else given[frame.positions]
+    if own is not None:
+        check_some_count(own, model.recipe.data.sample_weight)
     scheme = model.recipe.training.class_weights
     frame.weight = row_weights(own, scheme, model.task, frame.targets)
 

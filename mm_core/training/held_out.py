@@ -48,19 +48,22 @@ class HeldOut:
     def check_metric(self, train: EncodedFrame) -> None:
         """Whether the metric is defined on these rows, told before an epoch has passed.
 
-        It is in doubt where they lack a class that the training rows have. Then it is tried on one
-        row of each class, and only if that fails on all rows. A user's function, which may want
-        many rows, is tried on all at once.
+        It is in doubt where they lack a class that the training rows have or the task knows, from
+        the rows of an earlier fit. Then it is tried on one row of each class, and only if that
+        fails on all rows. A user's function, which may want many rows, is tried on all at once.
 
         Args:
             train: training rows.
 
         Raises:
-            MetricError: it is not.
+            MetricError: it is not, or a function that it needs is not at hand.
         """
-        task = self.model.task
+        task, data = self.model.task, self.model.recipe.data
+        self.metrics.check_at_hand(data.validation_metric)
+        if _calibrates(task):
+            self.metrics.check_at_hand(data.eval_metric)
         trained, held = (task.strata(frame.targets) for frame in (train, self.rows))
-        if trained is None or held is None or not len(np.setdiff1d(trained, held)):
+        if trained is None or held is None or not _lacks_a_class(task, trained, held):
             return
         if not self._defined_on(np.sort(np.unique(held, return_index=True)[1])):
             self.score()
@@ -88,7 +91,7 @@ class HeldOut:
         outputs, meta = self._outputs()
 
         def score(decoded: Decoded) -> float:
-            return sign * self.metrics.score(metric, task, self.rows, decoded)
+            return sign * self._scored_by(metric, decoded, self.rows)
 
         task.calibrate(outputs, meta, self.rows.targets, score)
 
@@ -119,11 +122,27 @@ class HeldOut:
             self._best = _Seen(_fingerprint(self.model.topology), score, outputs, meta)
 
     def _scored(self, decoded: Decoded, rows: EncodedFrame) -> float:
-        metric = self.model.recipe.data.validation_metric
-        return self.metrics.score(metric, self.model.task, rows, decoded)
+        return self._scored_by(self.model.recipe.data.validation_metric, decoded, rows)
+
+    def _scored_by(self, metric: str, decoded: Decoded, rows: EncodedFrame) -> float:
+        settings = self.model.recipe.loss_settings
+        return self.metrics.score(metric, self.model.task, rows, decoded, settings)
 
     def _sign(self, metric: str) -> float:
         return 1.0 if self.metrics.higher_is_better(metric) else -1.0
+
+
+def _lacks_a_class(task: Task, trained: np.ndarray, held: np.ndarray) -> bool:
+    """Whether held-out rows lack a class that other rows have, or are of one class altogether.
+
+    Args:
+        task: learned; a row's stratum is the position of its class in ``info["classes"]``. A task
+            that names no classes there may have had several in an earlier fit.
+        trained: [N], strata of the training rows.
+        held: [M], strata of the held-out rows.
+    """
+    known = np.union1d(trained, np.arange(len(task.info.get("classes", ()))))
+    return len(np.unique(held)) < 2 or len(np.setdiff1d(known, held)) > 0
 
 
 def _calibrates(task: Task) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,11 +67,26 @@ class Mixer:
         )
 
     def _partners(self, batch: Batch) -> Tensor:
-        """long [B]; a row is its own partner where the other one lacks what it has."""
-        there = torch.stack([batch.present[name] for name in self._mixable])
-        order = torch.randperm(there.shape[1]).to(there.device)
-        alike = (there == there[:, order]).all(dim=0)
+        """long [B]; a row is its own partner where the other one lacks what it has.
+
+        What it has: the inputs that are present, and what masks within them say is there, such as
+        the second of two pictures. Masks are the boolean arrays that are not blended.
+        """
+        there = [batch.present[name] for name in self._mixable]
+        there += [mask for name in self._mixable for mask in self._masks(name, batch.inputs[name])]
+        order = torch.randperm(len(batch)).to(there[0].device)
+        alike = torch.stack([_same_rows(one, one[order]) for one in there]).all(dim=0)
         return torch.where(alike, order, torch.arange(len(order), device=order.device))
+
+    def _masks(self, name: str, arrays: Mapping[str, Any]) -> list[Tensor]:
+        """The boolean arrays [B, ...] of an input that are not blended."""
+        fixed = (values for key, values in arrays.items() if key not in self._mixable[name])
+        return [one for one in fixed if isinstance(one, Tensor) and one.dtype == torch.bool]
+
+
+def _same_rows(own: Tensor, other: Tensor) -> Tensor:
+    """bool [B], where two arrays [B, ...] are the same."""
+    return (own == other).reshape(len(own), -1).all(dim=1)
 
 
 def _mixup(share: float) -> Blend:

@@ -19,7 +19,8 @@ def row_weights(
     """float32 [N] with a mean of 1, so that equal weights change nothing; None: all count the same.
 
     Args:
-        own: float32 [N] of the rows themselves (``sample_weight``), or None.
+        own: float64 [N] of the rows themselves (``sample_weight``), finite, >= 0 and not all 0; or
+            None.
         scheme: ``training.class_weights``; see :func:`class_weights`.
         task: learned.
         targets: what it made of the training labels.
@@ -27,17 +28,19 @@ def row_weights(
     Raises:
         ConfigError: the classes cannot be weighted so.
     """
-    weights = own if scheme is None else class_weights(scheme, task, targets)
-    if weights is None:
+    factors = [] if own is None else [own]
+    factors += [] if scheme is None else [class_weights(scheme, task, targets)]
+    if not factors:
         return None
-    if own is not None and scheme is not None:
-        weights = weights * own
-    normalised: np.ndarray = weights / weights.mean()
+    with np.errstate(divide="ignore"):  # the logarithm of 0
+        logs = np.sum([np.log(factor) for factor in factors], axis=0)
+    weights = np.exp(logs - logs.max())  # huge weights themselves would overflow
+    normalised: np.ndarray = (weights / weights.mean()).astype(np.float32)
     return normalised
 
 
 def class_weights(scheme: ClassWeights, task: Task, targets: Mapping[str, Any]) -> np.ndarray:
-    """The weight of each row's class, float32 [N].
+    """The weight of each row's class, float64 [N].
 
     Args:
         scheme: with n rows, n_c of class c, and K classes: ``"balanced"``, ``n / (K n_c)`` as in
@@ -62,7 +65,7 @@ def class_weights(scheme: ClassWeights, task: Task, targets: Mapping[str, Any]) 
         return named
     _, row_class, sizes = np.unique(strata, return_inverse=True, return_counts=True)
     weights = _balanced(sizes) if scheme == "balanced" else _effective_number(sizes)
-    of_rows: np.ndarray = weights[row_class].astype(np.float32)
+    of_rows: np.ndarray = weights[row_class]
     return of_rows
 
 
@@ -80,9 +83,9 @@ def _effective_number(sizes: np.ndarray) -> np.ndarray:
 
 
 def _named(scheme: Mapping[str, float], task: Task) -> np.ndarray:
-    """float32 [K] of all classes, in the order of ``task.info["classes"]``."""
+    """float64 [K] of all classes, in the order of ``task.info["classes"]``."""
     classes: Sequence[Any] = task.info.get("classes", ())
-    weights = np.ones(len(classes), dtype=np.float32)
+    weights = np.ones(len(classes))
     for key, weight in scheme.items():
         found = [n for n, one in enumerate(classes) if key in (str(one), json.dumps(one))]
         if not found:
@@ -97,7 +100,7 @@ def _named(scheme: Mapping[str, float], task: Task) -> np.ndarray:
 
 
 def weight_column(table: Table, column: str | None) -> np.ndarray | None:
-    """float32 [N] of the column of row weights; None: there is none.
+    """float64 [N] of the column of row weights; None: there is none.
 
     Raises:
         ColumnError, DataError: it is not there, or holds no weights.
@@ -109,17 +112,37 @@ def weight_column(table: Table, column: str | None) -> np.ndarray | None:
             f"weight column {column!r} is not in the data", column=column, remedy="add it"
         )
     try:
-        weight = table.frame[column].to_numpy(dtype=np.float32, na_value=np.nan)
-    except (TypeError, ValueError) as error:
+        weight = table.frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"weight column {column!r} holds something that is no number: {error}", column=column
         ) from error
-    wrong = np.flatnonzero(~(weight >= 0))
-    if len(wrong) or not weight.sum() > 0:
+    wrong = np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))
+    if len(wrong) or not weight.any():
         raise DataError(
-            f"weight column {column!r} holds missing or negative weights, or only zeros",
+            f"weight column {column!r} holds missing, infinite or negative weights, or only zeros",
             column=column,
             rows=wrong.tolist(),
-            remedy="give weights >= 0, at least one of them above 0",
+            remedy="give finite weights >= 0, at least one of them above 0",
         )
     return weight
+
+
+def check_some_count(weight: np.ndarray, column: str | None) -> None:
+    """Refuse to train on rows of which none counts.
+
+    Args:
+        weight: float64 [N] of the training rows, those held out left out.
+        column: that holds them.
+
+    Raises:
+        DataError: all are 0.
+    """
+    if not weight.any():
+        raise DataError(
+            f"weight column {column!r} is 0 in all {len(weight)} rows to train on: those above 0 "
+            "are held out for validation, where weights do not count",
+            column=column,
+            remedy="give more rows a weight above 0, drop rows of weight 0, or give validation "
+            "rows of your own: tuning_data=",
+        )

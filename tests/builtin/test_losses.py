@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.metrics as sk
 import torch
 from torch.nn import functional as F
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, LossSpec, TaskSpec
 from mm_core.plugins import Registry
+from mm_core.summary import plan_text
 
 REGISTRY = Registry(entry_points=[])
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]])
@@ -143,6 +145,72 @@ def test_quantile_answers_lie_above_that_share_of_rows(frame) -> None:  # type: 
         ).fit(rows)
         below[level] = float((rows["z"] <= predictor.predict(rows)).mean())
     assert below[0.1] < 0.3 < 0.7 < below[0.9]
+
+
+LEVEL = 0.1
+
+
+def waits(n: int, seed: int) -> pd.DataFrame:
+    """``y = a + Exp(2)``: its 10% quantile lies far below its mean."""
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=n)
+    return pd.DataFrame({"a": a, "b": rng.normal(size=n), "y": a + rng.exponential(2, n)})
+
+
+def quantile_fit(validation_metric: str | None) -> MultiModalPredictor:
+    settings = {
+        "training.loss": {"id": "quantile", "level": LEVEL},
+        "training.epochs": 20,
+        "training.head_learning_rate": 3e-3,
+    }
+    predictor = MultiModalPredictor(
+        "y", validation_metric=validation_metric, hyperparameters=settings, verbosity=0
+    )
+    return predictor.fit(waits(600, 1), tuning_data=waits(1000, 2))
+
+
+def below(predictor: MultiModalPredictor) -> float:
+    fresh = waits(4000, 3)
+    return float((fresh["y"] <= predictor.predict(fresh)).mean())
+
+
+def test_the_best_epoch_of_a_quantile_is_the_one_of_its_pinball_loss(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    predictor = quantile_fit(None)
+    assert below(predictor) == pytest.approx(LEVEL, abs=0.04)
+    assert below(quantile_fit("rmse")) > LEVEL + 0.06  # stops early, near the mean
+    tuning = waits(1000, 2)
+    answers = predictor.predict(tuning)
+    expected = sk.mean_pinball_loss(tuning["y"], answers, alpha=LEVEL)
+    assert predictor.history["mean_pinball_loss"].min() == pytest.approx(expected, rel=1e-4)
+    loaded = MultiModalPredictor.load(predictor.save(tmp_path / "model"), verbosity=0)
+    for one in (predictor, loaded):
+        found = one.evaluate(tuning, ["mean_pinball_loss", "rmse"])
+        assert found["mean_pinball_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "origin"),
+    [
+        ("mse", "core:rmse", "data.eval_metric"),
+        ("mae", "core:mae", "loss core:mae"),
+        ("huber", "core:mae", "loss core:huber"),
+        ("quantile", "core:mean_pinball_loss", "loss core:quantile"),
+    ],
+)
+def test_a_loss_brings_the_metric_that_chooses_unless_one_is_asked_for(
+    frame, name, metric, origin
+) -> None:  # type: ignore[no-untyped-def]
+    recipe = plan(frame, "z", training__loss=name)
+    assert recipe.data.eval_metric == "core:rmse"
+    assert recipe.data.validation_metric == metric
+    assert recipe.origin("data.validation_metric") == origin
+    assert f"<- {origin}" in plan_text(recipe, full=False, width=200)
+    asked = plan(frame, "z", training__loss=name, data__validation_metric="r2")
+    assert asked.data.validation_metric == "core:r2"
+    assert asked.origin("data.validation_metric") == "user"
+    shown = plan(frame, "z", training__loss=name, data__eval_metric="r2")
+    assert shown.data.validation_metric == "core:r2"
+    assert shown.origin("data.validation_metric") == "data.eval_metric"
 
 
 def test_a_spec_names_its_default_among_its_losses() -> None:

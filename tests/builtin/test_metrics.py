@@ -143,6 +143,7 @@ REFERENCE: list[tuple[str, Any, Any, float]] = [
     ("mse", TV, AV, sk.mean_squared_error(TV, AV)),
     ("mae", TV, AV, sk.mean_absolute_error(TV, AV)),
     ("median_absolute_error", TV, AV, sk.median_absolute_error(TV, AV)),
+    ("mean_pinball_loss", TV, AV, sk.mean_pinball_loss(TV, AV)),
     ("mape", TV, AV, sk.mean_absolute_percentage_error(TV, AV)),
     ("r2", TV, AV, sk.r2_score(TV, AV)),
     ("spearmanr", TV.round(), AV.round(), scipy.stats.spearmanr(TV.round(), AV.round()).statistic),
@@ -153,6 +154,14 @@ REFERENCE: list[tuple[str, Any, Any, float]] = [
 @pytest.mark.parametrize(("name", "truth", "answer", "expected"), REFERENCE)
 def test_equals_the_reference(name: str, truth: Any, answer: Any, expected: float) -> None:
     assert score(name, truth, answer) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_pinball_loss_is_of_the_level_that_it_is_given() -> None:
+    factory = REGISTRY.get(MetricSpec, "mean_pinball_loss").load()
+    for level in (0.05, 0.9):
+        metric = factory(level=level)
+        metric.update(TV, AV)
+        assert metric.compute() == pytest.approx(sk.mean_pinball_loss(TV, AV, alpha=level))
 
 
 def test_every_metric_has_a_reference() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, DataError, MetricError, RecipeError
+from mm_core.api import ConfigError, DataError, MetricError, RecipeError, UnknownComponentError
 from mm_core.recipe.recipe import Recipe
 
 
@@ -219,3 +219,87 @@ def test_a_task_has_its_own_metrics_first_and_may_choose_by_another(small_table,
     assert by_default.origin("data.validation_metric") == "task own:own"
     assert plan(eval_metric="accuracy").data.validation_metric == "own:accuracy"
     assert plan(validation_metric="mcc").data.validation_metric == "core:mcc"
+
+
+LOSS = """
+from mm_core.api import Config, Loss, LossSpec, MetricSpec, PluginInfo, hookimpl
+
+
+@hookimpl
+def mm_plugin_info():
+    return PluginInfo(api=(1, 0), summary="A loss with a metric of its own.")
+
+
+@hookimpl
+def mm_losses():
+    return [
+        LossSpec(
+            name=name,
+            summary="Squares.",
+            target="told:Squares",
+            config="told:SquaresConfig",
+            needs="value",
+            validation_metric=metric,
+        )
+        for name, metric in (("squares", "mae"), ("lost", "nowhere"))
+    ]
+
+
+@hookimpl
+def mm_metrics():
+    return [
+        MetricSpec(
+            name="mae",
+            summary="What it was told.",
+            target="told:Told",
+            needs="values",
+            higher_is_better=False,
+            loss_settings=("scale", "another"),
+        )
+    ]
+
+
+class SquaresConfig(Config):
+    scale: float = 1.0
+    other: float = 5.0
+
+
+class Squares(Loss):
+    def __call__(self, logits, target):
+        return self.config.scale * (logits[:, 0] - target) ** 2
+
+
+class Told:
+    def __init__(self, scale=-1.0, another=-2.0):
+        self.told = scale + another
+
+    def update(self, truth, answer):
+        pass
+
+    def reset(self):
+        pass
+
+    def compute(self):
+        return self.told
+"""
+
+
+def test_a_loss_has_its_own_metrics_first_and_tells_them_its_settings(small_table, tmp_path):
+    file = tmp_path / "told.py"
+    file.write_text(LOSS)
+    frame = small_table.drop(columns="kind")
+
+    def predictor(loss, **settings):
+        given = {"training.loss": {"id": loss, **settings}, "training.epochs": 1}
+        return MultiModalPredictor("weight", plugins=[file], hyperparameters=given, verbosity=0)
+
+    fitted = predictor("squares", scale=7.0).fit(frame)
+    assert fitted.recipe.data.validation_metric == "told:mae"
+    assert fitted.recipe.origin("data.validation_metric") == "loss told:squares"
+    assert fitted.history["mae"].tolist() == [5.0]
+    loaded = MultiModalPredictor.load(fitted.save(tmp_path / "m"), verbosity=0, plugins=[file])
+    assert loaded.evaluate(frame, "told:mae") == {"mae": 5.0}
+    other = predictor("mse").fit(frame)  # a loss without a scale
+    assert other.evaluate(frame, "told:mae") == {"mae": -3.0}
+    with pytest.raises(UnknownComponentError, match="nowhere"):
+        predictor("lost").plan(frame)

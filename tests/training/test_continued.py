@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, LabelError
+from mm_core.api import ConfigError, LabelError, MetricError
 
 CENTRES = {"ash": (0, 0), "elm": (6, 0), "fir": (0, 6), "oak": (6, 6), "bay": (3, 12)}
 OLD = ["elm", "fir", "oak"]
@@ -127,6 +127,127 @@ def test_what_changes_stands_in_the_recipe():
     assert len(predictor.history) == 2
 
 
+ONE_EPOCH = {"training.epochs": 1}
+
+
+def _further(frame, label, first, then):
+    """The recipe of a model fitted by some settings and trained further by others."""
+    predictor = MultiModalPredictor(label, hyperparameters=ONE_EPOCH | first, verbosity=0)
+    predictor.fit(frame)
+    return predictor.fit(frame, hyperparameters=ONE_EPOCH | then).recipe
+
+
+def _of_loss(recipe):
+    """Settings of the loss, and the origins of all that stands below it."""
+    prefix = "training.loss."
+    origins = {
+        key.removeprefix(prefix): said
+        for key, said in recipe.origins.items()
+        if key.startswith(prefix)
+    }
+    return recipe.training.loss.model_dump(), origins
+
+
+FOCAL = {"training.loss": {"id": "focal", "gamma": 3.0}}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "settings", "origins"),
+    [
+        (
+            {},
+            {"training.loss.label_smoothing": 0.1},
+            {"id": "core:cross_entropy", "label_smoothing": 0.1},
+            {"id": "task core:multiclass", "label_smoothing": "user"},
+        ),
+        (
+            FOCAL,
+            {"training.loss.label_smoothing": 0.1},
+            {"id": "core:focal", "label_smoothing": 0.1, "gamma": 3.0},
+            {"id": "user", "label_smoothing": "user", "gamma": "user"},
+        ),
+        (
+            FOCAL,
+            {"training.loss": "focal"},
+            {"id": "core:focal", "label_smoothing": 0.0, "gamma": 3.0},
+            {"id": "user", "label_smoothing": "default", "gamma": "user"},
+        ),
+        (
+            FOCAL,
+            {"training.loss": "cross_entropy"},
+            {"id": "core:cross_entropy", "label_smoothing": 0.0},
+            {"id": "user", "label_smoothing": "default"},
+        ),
+        (
+            FOCAL,
+            {"training.loss": None},
+            {"id": "core:cross_entropy", "label_smoothing": 0.0},
+            {"id": "task core:multiclass", "label_smoothing": "default"},
+        ),
+        (
+            {},
+            FOCAL,
+            {"id": "core:focal", "label_smoothing": 0.0, "gamma": 3.0},
+            {"id": "user", "label_smoothing": "default", "gamma": "user"},
+        ),
+    ],
+)
+def test_the_loss_is_resolved_as_for_a_new_fit(first, then, settings, origins):
+    recipe = _further(_trees(OLD)[TABLE], "kind", first, then)
+    assert _of_loss(recipe) == (settings, origins)
+    assert recipe.origin("training.epochs") == "user"
+    assert type(recipe).from_json(recipe.to_json()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"training.loss": "mse"}, "not for multiclass"),
+        ({"training.loss": "focl"}, "no such loss"),
+        ({"training.loss.gamma": 2}, "training.loss.gamma"),
+    ],
+)
+def test_a_loss_that_does_not_fit_is_refused(settings, says):
+    frame = _trees(OLD)[TABLE]
+    predictor = _fit(frame, **ONE_EPOCH)
+    with pytest.raises(ConfigError, match=says):
+        predictor.fit(frame, hyperparameters=settings)
+
+
+def test_another_loss_is_trained_with_also_after_load(tmp_path):
+    frame = _trees(OLD)[TABLE]
+    path = _fit(frame, tmp_path / "model", **ONE_EPOCH).path
+    losses = []
+    for smoothing in (0.0, 0.5):
+        loaded = MultiModalPredictor.load(path, verbosity=0)
+        loaded.path = None
+        loaded.fit(frame, hyperparameters=STILL | {"training.loss.label_smoothing": smoothing})
+        losses.append(loaded.history["loss"].iloc[0])
+    assert abs(losses[1] - losses[0]) > 0.01
+
+
+QUANTILE = {"training.loss": {"id": "quantile", "level": 0.1}}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "metric", "origin"),
+    [
+        ({}, QUANTILE, "core:mean_pinball_loss", "loss core:quantile"),
+        (QUANTILE, {"training.loss.level": 0.3}, "core:mean_pinball_loss", "loss core:quantile"),
+        (QUANTILE, {"training.loss": "mse"}, "core:rmse", "data.eval_metric"),
+        (QUANTILE, {}, "core:mean_pinball_loss", "loss core:quantile"),
+        ({"data.validation_metric": "r2"}, QUANTILE, "core:r2", "user"),
+        ({"data.eval_metric": "r2"}, QUANTILE, "core:r2", "data.eval_metric"),
+    ],
+)
+def test_a_metric_that_nobody_asked_for_goes_with_the_loss(
+    small_table, first, then, metric, origin
+):
+    recipe = _further(small_table.drop(columns="kind"), "weight", first, then)
+    assert recipe.data.validation_metric == metric
+    assert recipe.origin("data.validation_metric") == origin
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -203,3 +324,60 @@ def test_validation_does_not_see_the_old_calibration():
     told = predictor.history["log_loss"].iloc[-1]
     predictor._model.task.calibration.temperature = 1.0
     assert predictor.evaluate(tuning, "log_loss")["log_loss"] == pytest.approx(told, rel=1e-4)
+
+
+def _share_right(truth, answer):
+    return float(np.mean(truth == answer))
+
+
+def test_a_metric_of_the_user_is_given_again(tmp_path):
+    frame, more = _trees(OLD)[TABLE], _trees(OLD + NEW)[TABLE]
+    once = {"training.epochs": 1}
+    predictor = MultiModalPredictor(
+        "kind",
+        eval_metric=_share_right,
+        validation_metric="log_loss",
+        hyperparameters=once,
+        path=tmp_path / "model",
+        verbosity=0,
+    ).fit(frame)
+
+    class Steps(pl.Callback):
+        taken = 0
+
+        def on_train_batch_end(self, *arguments):
+            self.taken += 1
+
+    steps = Steps()
+    with pytest.raises(MetricError, match="not at hand") as caught:
+        MultiModalPredictor.load(predictor.path, verbosity=0).fit(more, callbacks=steps)
+    assert steps.taken == 0
+    assert "eval_metric= or validation_metric=" in caught.value.remedy
+    loaded = MultiModalPredictor.load(predictor.path, verbosity=0, eval_metric=_share_right)
+    assert set(loaded.evaluate(frame)) == {"_share_right"}
+    loaded.fit(more, hyperparameters=once)
+    assert loaded.predict_proba(frame).shape[1] == 5
+    assert "log_loss" in loaded.history
+
+
+def test_another_metric_than_the_models_own_is_refused(small_table, tmp_path):
+    def accuracy(truth, answer):
+        return _share_right(truth, answer)
+
+    settings = {"training.epochs": 1}
+    path = tmp_path / "model"
+    MultiModalPredictor(
+        "kind", validation_metric=_share_right, path=path, hyperparameters=settings, verbosity=0
+    ).fit(small_table)
+    for argument, wrong in (
+        ("eval_metric", _share_right),
+        ("eval_metric", "accuracy"),
+        ("validation_metric", accuracy),
+    ):
+        with pytest.raises(ConfigError, match=f"the {argument} of the recipe is") as caught:
+            MultiModalPredictor.load(path, **{argument: wrong})
+        assert "evaluate(data, metrics=...)" in caught.value.remedy
+    loaded = MultiModalPredictor.load(
+        path, eval_metric="roc_auc", validation_metric=_share_right, verbosity=0
+    )
+    assert "_share_right" in loaded.fit(small_table, hyperparameters=settings).history

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 
+import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import pytest
 
 from mm_core import MultiModalPredictor, inference
 from mm_core.api import MetricError, Table
+from mm_core.builtin.configs import RegressionConfig
+from mm_core.builtin.tasks.regression import Regression
+from mm_core.training.held_out import _lacks_a_class
 
 SETTINGS = {"training.epochs": 4, "training.batch_size": 32, "training.head_learning_rate": 0.02}
 
@@ -93,3 +97,47 @@ def test_a_metric_that_is_not_defined_there_stops_the_fit_before_its_first_step(
             "kind", eval_metric="roc_auc", hyperparameters=SETTINGS, verbosity=0
         ).fit(rows[:300], tuning_data=rows[300:][rows[300:]["kind"] == "tall"])
     assert len(passes) == 2
+
+
+class _Steps(pl.Callback):
+    taken = 0
+
+    def on_train_batch_end(self, *arguments):
+        self.taken += 1
+
+
+def test_training_further_on_one_class_is_told_before_its_first_step(rows):
+    predictor = MultiModalPredictor(
+        "kind", eval_metric="roc_auc", hyperparameters=SETTINGS, verbosity=0
+    ).fit(rows)
+    steps = _Steps()
+    tall = rows[rows["kind"] == "tall"]
+    with pytest.raises(MetricError, match="roc_auc"):
+        predictor.fit(tall, callbacks=steps)
+    assert steps.taken == 0
+    predictor.fit(tall, tuning_data=rows, callbacks=steps)
+    assert steps.taken > 0
+
+
+def test_a_class_that_only_an_earlier_fit_had_costs_one_row_of_each_other(rows, passes):
+    first = rows[:300].copy()
+    first.loc[:9, "kind"] = "huge"
+    predictor = _fit(first, first)
+    passes.clear()
+    predictor.fit(rows[:300], tuning_data=rows[300:])
+    assert passes == [2] + [100] * 4
+
+
+class _Strata(Regression):
+    """Has strata, and names no classes."""
+
+    def strata(self, targets):
+        return (np.asarray(targets["value"]) > 0).astype(int)
+
+
+def test_held_out_rows_of_one_stratum_are_in_doubt_where_classes_have_no_names():
+    task = _Strata(RegressionConfig(), ["y"])
+    task.learn(pd.DataFrame({"y": [1.0, 2.0, 3.0]}))
+    assert _lacks_a_class(task, np.array([1, 1]), np.array([1, 1]))
+    assert _lacks_a_class(task, np.array([0, 1, 2]), np.array([0, 1]))
+    assert not _lacks_a_class(task, np.array([0, 1]), np.array([0, 1]))

@@ -68,9 +68,9 @@ def _run(tmp_path, **settings):
 @pytest.mark.parametrize("settings", [{"mixup": 0.8}, {"cutmix": 1.0}])
 def test_the_loss_is_that_of_both_rows_by_their_shares(tmp_path, settings):
     network, batch = _Linear(), _batch()
-    module = NetworkModule(network, _run(tmp_path, **settings), steps=1)
+    module = NetworkModule(network, _run(tmp_path, **settings), steps=1, sizes=[B], accumulate=1)
     torch.manual_seed(5)
-    loss = module.training_step(batch, 0)
+    loss = module._loss(batch)  # before the share of the batch in its step
     torch.manual_seed(5)
     mixed = Mixer(MIXABLE, settings.get("mixup", 0.0), settings.get("cutmix", 0.0))(batch)
     # By hand: of a blended row, the mean of channel j is the share of row j in it.
@@ -139,6 +139,29 @@ def test_rows_are_blended_only_with_rows_that_have_the_same_inputs():
             assert (front[row], back[row]) == (front[other], back[other])
             seen.add((row, other))
     assert {(0, 3), (3, 5), (2, 4), (1, 1)} <= seen
+
+
+def test_rows_are_blended_only_with_rows_that_have_as_many_pictures():
+    batch = _batch()
+    pictures = torch.tensor([[True, True], [True, False]] * (B // 2))
+    batch.inputs["image"]["image_mask"] = pictures
+    mixer, seen = Mixer(MIXABLE, mixup=1.0, cutmix=0.0), set()
+    for seed in range(30):
+        torch.manual_seed(seed)
+        mixed = mixer(batch)
+        partner = mixed.partner.targets["class"]
+        assert torch.equal(pictures, pictures[partner])
+        assert torch.equal(mixed.own.inputs["image"]["image_mask"], pictures)
+        seen.update(enumerate(partner.tolist()))
+    assert {(0, 2), (1, 3), (4, 0), (5, 1)} <= seen
+
+
+def test_a_mask_that_is_blended_itself_tells_nothing_of_partners():
+    batch, mixable = _batch(), {"image": ("pixels", "shape")}
+    batch.inputs["image"]["shape"] = torch.eye(B, dtype=torch.bool)[:, None]  # no two rows alike
+    torch.manual_seed(0)
+    mixed = Mixer(mixable, mixup=0.0, cutmix=1.0)(batch)
+    assert mixed.partner.targets["class"].tolist() != list(range(B))
 
 
 def test_with_both_each_batch_takes_one_of_them():

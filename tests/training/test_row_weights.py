@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import pandas as pd
 import pytest
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, Task
+from mm_core.api import ConfigError, DataError, Table, Task
 from mm_core.builtin.configs import MulticlassConfig, RegressionConfig
 from mm_core.builtin.tasks.multiclass import Multiclass
 from mm_core.builtin.tasks.regression import Regression
-from mm_core.training.row_weights import row_weights
+from mm_core.data.split import split_rows
+from mm_core.training.row_weights import row_weights, weight_column
 
 
 def learned(values: list[Any]) -> tuple[Task, dict[str, Any]]:
@@ -104,3 +106,51 @@ def test_a_recipe_reads_class_weights_or_says_why_not() -> None:
         with pytest.raises(ConfigError, match=r"^training\.class_weights = .*" + says) as caught:
             recall(class_weights=wrong)
         assert "class_weights: how much rows count" in (caught.value.remedy or "")
+    with pytest.raises(ConfigError, match=r"^training\.class_weights = .*finite"):
+        recall(class_weights={"yes": float("inf")})
+
+
+@pytest.mark.parametrize("factor", [1e-320, 1e39, 1e300])
+def test_only_the_ratio_of_weights_counts(factor: float) -> None:
+    own = np.array([1.0, 2.0, 1.0]) * factor
+    assert weights(["a", "b", "b"], None, own) == pytest.approx([1, 2, 1], rel=1e-3)
+    expected = pytest.approx([1, 6, 3], rel=1e-3)
+    assert weights(["a", "b", "b"], {"a": factor, "b": 3 * factor}, own) == expected
+
+
+def test_rows_of_no_weight_stay_so_beside_class_weights() -> None:
+    own = np.array([1.0, 0.0, 1.0])
+    assert weights(["a", "b", "b"], {"b": 2}, own) == pytest.approx([1, 0, 2])
+
+
+@pytest.mark.parametrize("wrong", [np.inf, -1.0, np.nan, pytest.param(10**400, id="huge"), 0.0])
+def test_a_column_of_weights_is_finite_and_positive_somewhere(wrong: Any) -> None:
+    column = pd.Series([0.0, wrong], dtype=object)
+    with pytest.raises(DataError, match="'w'") as caught:
+        weight_column(Table(pd.DataFrame({"w": column}), Path()), "w")
+    assert caught.value.column == "w"
+
+
+def test_huge_weights_train_as_small_ones_do() -> None:
+    frame = rare().assign(w=lambda rows: np.where(rows["y"] == "yes", 9.0, 1.0))
+    settings = {"training.epochs": 1}
+    answers = []
+    for factor in (1.0, 2.0**130):  # beyond float32
+        predictor = MultiModalPredictor("y", hyperparameters=settings, verbosity=0)
+        predictor.fit(frame.assign(w=frame["w"] * factor), sample_weight="w")
+        answers.append(predictor.predict_proba(frame))
+    np.testing.assert_allclose(*answers, atol=1e-5)
+
+
+def test_weights_on_held_out_rows_alone_are_refused() -> None:
+    frame = rare().assign(w=0.0)
+    _, held = split_rows(len(frame), None, None, seed=0)
+    frame.loc[held, "w"] = 1.0
+    predictor = MultiModalPredictor("x", problem_type="regression", verbosity=0)
+    with pytest.raises(DataError, match="weight column 'w' is 0 in all 320 rows") as caught:
+        predictor.fit(frame, sample_weight="w")
+    assert caught.value.column == "w"
+    assert "tuning_data=" in (caught.value.remedy or "")
+    settings = {"training.epochs": 1}
+    predictor.fit(frame, frame, sample_weight="w", hyperparameters=settings)
+    assert np.isfinite(predictor.history["loss"]).all()

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ArtifactError, ConfigError, DataError
+from mm_core.api import ArtifactError, ConfigError, DataError, MetricError, Table
+from mm_core.artifact.unfinished import Unfinished
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork") or torch.cuda.is_available(), reason="forks, which a GPU survives not"
@@ -287,3 +288,48 @@ def test_the_log_goes_on(small_table, tmp_path):
     assert scores[0] == scores[1]
     assert len(scores[0]) == 6
     assert resumed["loss"].notna().sum() >= whole["loss"].notna().sum()
+
+
+def _hits(truth, answer):
+    """A metric that no plugin has: finer than a share of right answers, and above 0."""
+    return float(np.mean(truth == answer)) + 1.0
+
+
+def test_a_metric_of_the_user_is_given_again(small_table, tmp_path):
+    settings = {"hyperparameters": SETTINGS, "verbosity": 0, "eval_metric": _hits}
+    whole = MultiModalPredictor("kind", **settings).fit(small_table)
+    path = tmp_path / "killed"
+    killed = MultiModalPredictor("kind", path=path, **settings)
+    _killed(lambda: killed.fit(small_table, callbacks=[_KillAfter(13)]))
+    with pytest.raises(MetricError, match="not at hand") as caught:
+        MultiModalPredictor.load(path, resume=True, verbosity=0).fit(small_table)
+    assert "MultiModalPredictor.load(" in caught.value.remedy
+    for wrong in ("roc_auc", lambda truth, answer: 0.0):
+        with pytest.raises(ConfigError, match="custom:_hits, not") as refused:
+            MultiModalPredictor.load(path, resume=True, eval_metric=wrong)
+        assert "leave eval_metric out" in refused.value.remedy
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0, eval_metric=_hits)
+    _check_same(again.fit(small_table), whole, small_table)
+
+
+def test_an_installed_metric_may_be_named_again(killed):
+    path, _ = killed
+    for name in ("roc_auc", "core:roc_auc"):
+        MultiModalPredictor.load(path, resume=True, eval_metric=name, validation_metric=name)
+    with pytest.raises(ConfigError, match="validation_metric of the recipe is core:roc_auc"):
+        MultiModalPredictor.load(path, resume=True, validation_metric="f1")
+
+
+def test_rows_with_sets_and_pictures_are_known_again(tmp_path):
+    pixels = np.zeros((60, 60, 3), dtype=np.uint8)
+    rows = {"picture": [pixels] * 4, "tags": [{0, 8}] * 4}
+    others = {"picture": [pixels] * 4, "tags": [{8, 0}] * 4}  # listed in another order
+    frame, same = (Table(pd.DataFrame(one), tmp_path) for one in (rows, others))
+    recipe = _predictor().plan(pd.DataFrame({"height": [0.0, 1.0] * 5, "kind": ["a", "b"] * 5}))
+    Unfinished.begin(tmp_path, recipe, frame, frame, further=False)
+    Unfinished.read(tmp_path).check_rows(same, same)
+    pixels = pixels.copy()
+    pixels[30, 30] = 1
+    other = Table(frame.frame.assign(picture=[*rows["picture"][:3], pixels]), tmp_path)
+    with pytest.raises(DataError, match="training rows"):
+        Unfinished.read(tmp_path).check_rows(other, frame)

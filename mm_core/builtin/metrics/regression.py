@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from mm_core.builtin.metrics.collected import metric, undefined
+from mm_core.builtin.metrics.collected import Collected, metric, undefined
 
 
 @metric
@@ -45,6 +47,15 @@ def mape(truth: np.ndarray, answer: np.ndarray) -> float:
     return float(mean_absolute_percentage_error(truth, answer))
 
 
+def mean_pinball_loss(level: float = 0.5) -> Collected:
+    """Factory of the metric of quantiles: what the loss ``quantile`` is, in units of the label.
+
+    Args:
+        level: share of rows that are to lie below the answer, scikit-learn's ``alpha``.
+    """
+    return Collected("mean_pinball_loss", partial(_pinball, level))
+
+
 @metric
 def r2(truth: np.ndarray, answer: np.ndarray) -> float:
     from sklearn.metrics import r2_score
@@ -66,6 +77,12 @@ def spearmanr(truth: np.ndarray, answer: np.ndarray) -> float:
 def pearsonr(truth: np.ndarray, answer: np.ndarray) -> float:
     _need_variation("pearsonr", truth, answer)
     return _correlation(truth, answer)
+
+
+def _pinball(level: float, truth: np.ndarray, answer: np.ndarray) -> float:
+    from sklearn.metrics import mean_pinball_loss as score
+
+    return float(score(truth, answer, alpha=level))
 
 
 def _correlation(truth: np.ndarray, answer: np.ndarray) -> float:
