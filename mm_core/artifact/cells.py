@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import struct
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +13,21 @@ import pandas as pd
 
 PLAIN = frozenset({str, int, float, bool, type(None), type(pd.NA), type(pd.NaT), pd.Timestamp})
 """Types of which ``repr`` tells everything."""
+
+
+_BROKEN_PICTURE = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises of a file that is torn."""
 
 
 def comparable(column: pd.Series) -> pd.Series:
@@ -70,7 +87,7 @@ def _picture(image: Any) -> list[bytes]:
     """What a Pillow image shows: its pixels, and how they are to be read."""
     try:
         pixels = image.tobytes()
-    except Exception:  # noqa: BLE001, of a broken file Pillow raises many; reading it tells of it
+    except _BROKEN_PICTURE:  # reading it for training will tell of it
         return [canonical((image.mode, image.size))]
     read = [image.info.get(name) for name in ("transparency", "exif")]
     return [canonical((image.mode, image.size, image.getpalette(), *read)), pixels]

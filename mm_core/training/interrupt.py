@@ -14,9 +14,11 @@ def interruptible(stop: Callable[[], None]) -> Iterator[None]:
     """The first Ctrl-C inside calls ``stop``, a second one raises KeyboardInterrupt as ever.
 
     Signals reach the main thread only, and their handler belongs to the user's process: outside of
-    the main thread nothing is done, and the handler found is put back at the end.
+    the main thread nothing is done, nor where the process ignores Ctrl-C, as shells make those in
+    the background. The handler found is put back at the end.
     """
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
 

@@ -211,7 +211,16 @@ class _CtrlC(pl.Callback):
                 signal.raise_signal(signal.SIGINT)
 
 
-def test_one_interrupt_keeps_the_best_weights(small_table, fit_table):
+@pytest.fixture
+def on_interrupt():
+    """Set what Ctrl-C does: the tests may run in the background, where it does nothing."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_one_interrupt_keeps_the_best_weights(small_table, fit_table, on_interrupt):
+    on_interrupt(signal.default_int_handler)
     found = signal.getsignal(signal.SIGINT)
     settings = {"training.batch_size": 16, "training.epochs": 50}  # 4 steps an epoch
     predictor = fit_table(small_table, hyperparameters=settings, callbacks=_CtrlC(10, times=1))
@@ -223,7 +232,15 @@ def test_one_interrupt_keeps_the_best_weights(small_table, fit_table):
     assert signal.getsignal(signal.SIGINT) is found
 
 
-def test_two_interrupts_are_a_keyboard_interrupt(small_table, fit_table):
+def test_a_process_that_ignores_interrupts_trains_on(small_table, fit_table, on_interrupt):
+    on_interrupt(signal.SIG_IGN)
+    predictor = fit_table(small_table, callbacks=_CtrlC(1, times=2))
+    assert predictor._fitted.result.stopped != "interrupted"
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_two_interrupts_are_a_keyboard_interrupt(small_table, fit_table, on_interrupt):
+    on_interrupt(signal.default_int_handler)
     found = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         fit_table(small_table, callbacks=_CtrlC(1, times=2))
