@@ -84,7 +84,7 @@ _MEASURED: dict[str, tuple[str, list[str], list[Callable[[dict[str, Any]], list[
     "ablation_recipe": (
         "The training recipe",
         [
-            "Each line changes one thing of the defaults. Scored on a quarter of train.csv, ",
+            "Each line changes one thing of the defaults. Scored on a quarter of train.csv,",
             "trained on 2,000 of its rows at most (snips 400, pokemon 600), 3 epochs, tables 20:",
             "`python -m benchmarks.ablation --group recipe`. Two learning rates are what counts;",
             "most other differences are within what seeds make.",
