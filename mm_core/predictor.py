@@ -344,16 +344,16 @@ class MultiModalPredictor:
         """
         from mm_core.artifact.load import load
 
+        given: dict[str, Any] = {
+            "eval_metric": eval_metric,
+            "validation_metric": validation_metric,
+            "path": path,
+            "verbosity": verbosity,
+            "plugins": plugins,
+        }
         if resume:
             unfinished = Unfinished.read(Path(path))
-            predictor = cls(
-                unfinished.recipe.data.label,
-                eval_metric=eval_metric,
-                validation_metric=validation_metric,
-                path=path,
-                verbosity=verbosity,
-                plugins=plugins,
-            )
+            predictor = cls(unfinished.recipe.data.label, **given)
             predictor._check_metrics(unfinished.recipe)
             predictor._unfinished = unfinished
             if unfinished.further:
@@ -363,14 +363,7 @@ class MultiModalPredictor:
         registry = found_with(plugins)  # so that load tells all that is wrong, a file's fault too
         loaded = load(Path(path), registry)
         recipe = loaded.model.recipe
-        predictor = cls(
-            recipe.data.label,
-            eval_metric=eval_metric,
-            validation_metric=validation_metric,
-            path=path,
-            verbosity=verbosity,
-            plugins=plugins,
-        )
+        predictor = cls(recipe.data.label, **given)
         predictor._check_metrics(recipe)
         predictor.problem_type = recipe.task.id
         predictor._fitted = _Fitted(loaded.model, loaded.result)

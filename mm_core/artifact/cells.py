@@ -14,7 +14,6 @@ import pandas as pd
 PLAIN = frozenset({str, int, float, bool, type(None), type(pd.NA), type(pd.NaT), pd.Timestamp})
 """Types of which ``repr`` tells everything."""
 
-
 _BROKEN_PICTURE = (
     ArithmeticError,
     EOFError,
