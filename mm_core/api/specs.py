@@ -92,7 +92,8 @@ class ProcessorSpec(ConfigurableSpec):
     mixable: tuple[str, ...] = Field(
         default=(),
         description="arrays whose rows may be blended in training (mixup); their last two axes are "
-        "height and width (CutMix)",
+        "height and width (CutMix). The input's other boolean arrays are masks: only rows that "
+        "agree in them are blended",
     )
 
 

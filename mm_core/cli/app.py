@@ -19,6 +19,9 @@ class Commands(LazyGroup):
         "evaluate": Lazy("mm_core.cli.evaluate:evaluate", "Score a model on labelled rows."),
         "predict": Lazy("mm_core.cli.predict:predict", "Answer each row of a table."),
         "embed": Lazy("mm_core.cli.embed:embed", "Write one vector per row."),
+        "save": Lazy(
+            "mm_core.cli.save:save", "Save a model once more: smaller, or with its adapters merged."
+        ),
         "plan": Lazy("mm_core.cli.plan:plan", "Show what fit would do, and why, without training."),
         "inspect": Lazy("mm_core.cli.inspect:inspect", "Show what a saved model consists of."),
         "presets": Lazy("mm_core.cli.presets:presets", "Show the presets and what they set."),

@@ -21,7 +21,7 @@ def inspect(model: opt.Model, as_json: opt.AsJson = False, verbose: opt.Verbose 
     from mm_core.summary import plan_text
 
     plan = plan_text(Manifest.read(model).recipe, full=verbose)
-    return Answer(data, "\n".join([*_head(data), "", plan, "", *_files(data)]))
+    return Answer(data, "\n".join([*_head(data), "", plan, "", *sizes(data)]))
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -47,6 +47,7 @@ def describe(folder: Path) -> dict[str, Any]:
         "learned": _numbers(manifest.task),
         "backbones": {name: part.id for name, part in recipe.backbones.items()},
         "fusion": recipe.fusion.id if recipe.fusion else None,
+        "bases": {name: base.model_dump() for name, base in manifest.bases.items()},
         "validation_metric": recipe.data.validation_metric,
         "best_score": manifest.best_score,
         "validations": len(manifest.history),
@@ -57,6 +58,17 @@ def describe(folder: Path) -> dict[str, Any]:
         },
         "files": {name: _size(folder / name) for name in sorted([FILE, *manifest.files])},
     }
+
+
+def sizes(data: dict[str, Any]) -> list[str]:
+    """Lines about the files of a model, from what :func:`describe` tells."""
+    files = {name: _readable(size) for name, size in data["files"].items()}
+    width = max(map(len, files))
+    total = sum(size or 0 for size in data["files"].values())
+    return [
+        f"files ({_readable(total)})",
+        *(f"  {name:<{width}}  {size:>9}" for name, size in files.items()),
+    ]
 
 
 def _numbers(state: dict[str, Any]) -> dict[str, float]:
@@ -90,6 +102,8 @@ def _head(data: dict[str, Any]) -> list[str]:
     if data["learned"]:
         said = ", ".join(f"{name} {value:.4g}" for name, value in data["learned"].items())
         lines.append(f"learned  {said}")
+    for name, base in data["bases"].items():
+        lines.append(f"base     backbones.{name} needs the weights of {base['checkpoint']!r}")
     for record in data["plugins"]:
         lines.append(f"plugin   {_plugin(record)}")
     return lines
@@ -104,16 +118,6 @@ def _plugin(record: dict[str, Any]) -> str:
     if record["installed"] != record["version"]:
         return f"{wanted} - here: {record['installed']}"
     return wanted
-
-
-def _files(data: dict[str, Any]) -> list[str]:
-    sizes = {name: _readable(size) for name, size in data["files"].items()}
-    width = max(map(len, sizes))
-    total = sum(size or 0 for size in data["files"].values())
-    return [
-        f"files ({_readable(total)})",
-        *(f"  {name:<{width}}  {size:>9}" for name, size in sizes.items()),
-    ]
 
 
 def _readable(size: int | None) -> str:

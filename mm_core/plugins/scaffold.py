@@ -11,11 +11,13 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, requires
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
+
+from packaging.requirements import Requirement
 
 from mm_core.api.config import suggest
 from mm_core.api.errors import ConfigError, PluginError
@@ -28,7 +30,7 @@ LONGEST_NAME = 30
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _AUTHOR = re.compile(r"(?P<name>[^<>]+?)\s*(<(?P<email>[^<>\s]+@[^<>\s]+)>)?")
-_TABULAR = '"mm-tabular>=0.1,<0.2"'
+_TABULAR = "mm-tabular>=0.1,<0.2"
 
 
 @dataclass(frozen=True)
@@ -37,23 +39,23 @@ class Kind:
 
     Attributes:
         summary: one sentence of the package about itself.
-        dependencies: in pyproject.toml, beside the core.
+        dependencies: in pyproject.toml, beside the core; a name alone gets the core's own bound.
         test_dependencies: beside pytest.
     """
 
     summary: str
-    dependencies: tuple[str, ...] = ('"numpy>=2.0"', '"torch>=2.9"')
+    dependencies: tuple[str, ...] = ("numpy", "torch")
     test_dependencies: tuple[str, ...] = ()
 
 
 KINDS = {
     "modality": Kind(
         "Points on the globe as an input of mm.",
-        ('"numpy>=2.0"', '"pandas>=3.0"', '"torch>=2.9"'),
+        ("numpy", "pandas", "torch"),
     ),
-    "backbone": Kind("A residual network for the tables of mm.", (_TABULAR, '"torch>=2.9"')),
-    "fusion": Kind("A gated fusion head for mm.", ('"torch>=2.9"',)),
-    "task": Kind("Ordinal regression for mm.", ('"numpy>=2.0"', '"pandas>=3.0"', '"torch>=2.9"')),
+    "backbone": Kind("A residual network for the tables of mm.", (_TABULAR, "torch")),
+    "fusion": Kind("A gated fusion head for mm.", ("torch",)),
+    "task": Kind("Ordinal regression for mm.", ("numpy", "pandas", "torch")),
     "exporter": Kind("Models of mm as torch.export programs.", test_dependencies=(_TABULAR,)),
 }
 """What can be written, by the name of its folder of templates."""
@@ -96,8 +98,8 @@ class Package:
             "package": self.package,
             "plugin": self.plugin,
             "summary": kind.summary,
-            "dependencies": ", ".join(['"mm-core>=0.1,<0.2"', *kind.dependencies]),
-            "test_dependencies": ", ".join(['"pytest>=8.4"', *kind.test_dependencies]),
+            "dependencies": _listed("mm-core>=0.1,<0.2", *kind.dependencies),
+            "test_dependencies": _listed("pytest>=8.4", *kind.test_dependencies),
             "authors": _authors(self.author),
         }
 
@@ -137,6 +139,13 @@ def templates(kind: str) -> Iterator[tuple[str, Traversable]]:
     root = files("mm_core.plugins").joinpath("templates")
     for folder in ("common", kind):
         yield from _walk(root.joinpath(folder), "")
+
+
+def _listed(*requirements: str) -> str:
+    """Requirements as the items of a TOML list; of a name alone, what the core requires."""
+    required = [Requirement(text) for text in requires("mm-core") or ()]
+    core = {one.name: str(one) for one in required if one.marker is None}
+    return ", ".join(f'"{core.get(one, one)}"' for one in requirements)
 
 
 def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:

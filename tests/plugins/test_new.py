@@ -124,6 +124,17 @@ def rows(n: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_libraries_of_the_core_are_bounded_as_in_the_core(kind, tmp_path):
+    def required(folder: Path) -> set[str]:
+        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+        return {one for one in project["dependencies"] if not one.startswith("mm-")}
+
+    write(Package(kind, "made"), tmp_path / "made")
+    assert required(tmp_path / "made")
+    assert required(tmp_path / "made") <= required(ROOT)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_new_package_passes_its_own_tests_and_the_kit(kind, made):
     source, site = made(kind)
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
