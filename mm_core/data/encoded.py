@@ -45,12 +45,6 @@ class EncodedFrame:
             return list(cells)
         return [replace(cell, row=int(stood[cell.row])) for cell in cells]
 
-    def answers(self, rows: np.ndarray) -> EncodedFrame:
-        """Targets and labels of the rows at these positions, without their inputs."""
-        labels = None if self.labels is None else self.labels.iloc[rows]
-        targets = {name: taken(values, rows) for name, values in self.targets.items()}
-        return EncodedFrame({}, len(rows), targets, labels)
-
     @property
     def cost(self) -> np.ndarray | None:
         """float [N], how much work a row is compared with others; None: all the same."""

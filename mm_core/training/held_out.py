@@ -45,27 +45,21 @@ class HeldOut:
     raises: bool
     _best: _Seen | None = field(default=None, init=False)
 
-    def check_metric(self, train: EncodedFrame) -> None:
+    def check_metric(self) -> None:
         """Whether the metric is defined on these rows, told before an epoch has passed.
 
-        It is in doubt where they lack a class that the training rows have or the task knows, from
-        the rows of an earlier fit. Then it is tried on one row of each class, and only if that
-        fails on all rows. A user's function, which may want many rows, is tried on all at once.
-
-        Args:
-            train: training rows.
+        It is tried with one row's outputs for all of them: what rows lack, such as a class, is
+        seen with any answers. Some metrics are not defined where all answers are alike; then a
+        pass over all rows decides. So it does for a user's function, which may raise anything.
 
         Raises:
             MetricError: it is not, or a function that it needs is not at hand.
         """
-        task, data = self.model.task, self.model.recipe.data
+        data = self.model.recipe.data
         self.metrics.check_at_hand(data.validation_metric)
-        if _calibrates(task):
+        if _calibrates(self.model.task):
             self.metrics.check_at_hand(data.eval_metric)
-        trained, held = (task.strata(frame.targets) for frame in (train, self.rows))
-        if trained is None or held is None or not _lacks_a_class(task, trained, held):
-            return
-        if not self._defined_on(np.sort(np.unique(held, return_index=True)[1])):
+        if data.validation_metric.startswith(CUSTOM) or not self._defined_for_alike_answers():
             self.score()
 
     def score(self) -> float:
@@ -77,7 +71,7 @@ class HeldOut:
         outputs, meta, bad = inference.outputs(self.model, self.rows)
         if bad and self.raises:
             raise BadCellError(bad)
-        score = self._scored(self.model.task.decode(outputs, meta), self.rows)
+        score = self._scored(self.model.task.decode(outputs, meta))
         self._remember(score, outputs, meta)
         return score
 
@@ -91,17 +85,18 @@ class HeldOut:
         outputs, meta = self._outputs()
 
         def score(decoded: Decoded) -> float:
-            return sign * self._scored_by(metric, decoded, self.rows)
+            return sign * self._scored_by(metric, decoded)
 
         task.calibrate(outputs, meta, self.rows.targets, score)
 
-    def _defined_on(self, few: np.ndarray) -> bool:
-        """Whether an installed metric is defined on these few of the rows."""
-        if self.model.recipe.data.validation_metric.startswith(CUSTOM):
-            return False
-        outputs, meta, _ = inference.outputs(self.model, self.rows, few)
+    def _defined_for_alike_answers(self) -> bool:
+        outputs, meta, _ = inference.outputs(self.model, self.rows, np.zeros(1, dtype=np.int64))
+        alike = [
+            {key: _repeated(value, self.rows.n_rows) for key, value in values.items()}
+            for values in (outputs, meta)
+        ]
         try:
-            self._scored(self.model.task.decode(outputs, meta), self.rows.answers(few))
+            self._scored(self.model.task.decode(*alike))
         except MetricError:
             return False
         return True
@@ -121,28 +116,20 @@ class HeldOut:
         if self._best is None or sign * score >= sign * self._best.score:
             self._best = _Seen(_fingerprint(self.model.topology), score, outputs, meta)
 
-    def _scored(self, decoded: Decoded, rows: EncodedFrame) -> float:
-        return self._scored_by(self.model.recipe.data.validation_metric, decoded, rows)
+    def _scored(self, decoded: Decoded) -> float:
+        return self._scored_by(self.model.recipe.data.validation_metric, decoded)
 
-    def _scored_by(self, metric: str, decoded: Decoded, rows: EncodedFrame) -> float:
+    def _scored_by(self, metric: str, decoded: Decoded) -> float:
         settings = self.model.recipe.loss_settings
-        return self.metrics.score(metric, self.model.task, rows, decoded, settings)
+        return self.metrics.score(metric, self.model.task, self.rows, decoded, settings)
 
     def _sign(self, metric: str) -> float:
         return 1.0 if self.metrics.higher_is_better(metric) else -1.0
 
 
-def _lacks_a_class(task: Task, trained: np.ndarray, held: np.ndarray) -> bool:
-    """Whether held-out rows lack a class that other rows have, or are of one class altogether.
-
-    Args:
-        task: learned; a row's stratum is the position of its class in ``info["classes"]``. A task
-            that names no classes there may have had several in an earlier fit.
-        trained: [N], strata of the training rows.
-        held: [M], strata of the held-out rows.
-    """
-    known = np.union1d(trained, np.arange(len(task.info.get("classes", ()))))
-    return len(np.unique(held)) < 2 or len(np.setdiff1d(known, held)) > 0
+def _repeated(row: Any, times: int) -> Any:
+    """An output of one row, an array [1, ...] or a list, as that of many."""
+    return np.repeat(row, times, axis=0) if isinstance(row, np.ndarray) else row * times
 
 
 def _calibrates(task: Task) -> bool:

@@ -43,7 +43,7 @@ class RecipeFitter:
         recipe, registry, options = model.recipe, self.registry, self.options
         training, metric = recipe.training, recipe.data.validation_metric
         held_out = HeldOut(model, tuning, self.metrics, options.on_error == "raise")
-        held_out.check_metric(train)
+        held_out.check_metric()
         component = registry.get(FitterSpec, recipe.fit.id)
         fitter: Fitter = component.load()(read_config(component, recipe.fit, "fit"))
         batches = TrainBatches(

@@ -11,9 +11,6 @@ import pytest
 
 from mm_core import MultiModalPredictor, inference
 from mm_core.api import MetricError, Table
-from mm_core.builtin.configs import RegressionConfig
-from mm_core.builtin.tasks.regression import Regression
-from mm_core.training.held_out import _lacks_a_class
 
 SETTINGS = {"training.epochs": 4, "training.batch_size": 32, "training.head_learning_rate": 0.02}
 
@@ -48,6 +45,13 @@ def _fit(rows, tuning, **settings):
     )
 
 
+class _Steps(pl.Callback):
+    taken = 0
+
+    def on_train_batch_end(self, *arguments):
+        self.taken += 1
+
+
 @pytest.mark.parametrize("average", ["best", "uniform_soup", "greedy_soup", "ema"])
 def test_the_task_is_calibrated_by_the_final_weights(rows, average):
     train, tuning = rows[:300], rows[300:]
@@ -65,17 +69,17 @@ def test_the_task_is_calibrated_by_the_final_weights(rows, average):
 
 def test_the_best_validation_calibrates_without_another_pass(rows, passes):
     _fit(rows[:300], rows[300:])
-    assert passes == [100] * 4
+    assert passes == [1] + [100] * 4
 
 
-def test_a_class_without_a_row_costs_one_row_of_each_other(rows, passes):
+def test_a_class_without_a_row_costs_no_other_pass(rows, passes):
     train = rows[:300].copy()
     train.loc[:3, "kind"] = "huge"
     _fit(train, rows[300:])
-    assert passes == [2] + [100] * 4
+    assert passes == [1] + [100] * 4
 
 
-def test_a_function_of_the_user_sees_all_rows(rows):
+def test_a_function_of_the_user_sees_as_many_rows_as_there_are(rows):
     train = rows[:300].copy()
     train.loc[:3, "kind"] = "huge"
 
@@ -96,14 +100,45 @@ def test_a_metric_that_is_not_defined_there_stops_the_fit_before_its_first_step(
         MultiModalPredictor(
             "kind", eval_metric="roc_auc", hyperparameters=SETTINGS, verbosity=0
         ).fit(rows[:300], tuning_data=rows[300:][rows[300:]["kind"] == "tall"])
-    assert len(passes) == 2
+    assert passes == [1, len(rows[300:][rows[300:]["kind"] == "tall"])]
 
 
-class _Steps(pl.Callback):
-    taken = 0
+def test_a_label_that_no_held_out_row_has_is_told_before_the_first_step(rows, passes):
+    tall = rows["kind"].eq("tall").astype(int)
+    frame = pd.DataFrame({"x": rows["x"], "tall": tall, "small": 1 - tall})
+    predictor = MultiModalPredictor(
+        ["tall", "small"], validation_metric="roc_auc", hyperparameters=SETTINGS, verbosity=0
+    )
+    with pytest.raises(MetricError, match="roc_auc"):
+        predictor.fit(frame, tuning_data=frame[frame["tall"] == 1])
+    assert passes == [1, tall.sum()]
 
-    def on_train_batch_end(self, *arguments):
-        self.taken += 1
+
+def test_a_number_that_does_not_vary_is_told_before_the_first_step(rows, passes):
+    frame = rows[["x"]].assign(z=rows["x"])
+    with pytest.raises(MetricError, match="r2"):
+        MultiModalPredictor("x", eval_metric="r2", hyperparameters=SETTINGS, verbosity=0).fit(
+            frame, tuning_data=frame[:1]
+        )
+    assert passes == [1, 1]
+
+
+def test_a_metric_that_wants_unlike_answers_decides_on_all_rows(rows, passes):
+    frame = rows[["x"]].assign(z=rows["x"])
+    MultiModalPredictor("x", eval_metric="spearmanr", hyperparameters=SETTINGS, verbosity=0).fit(
+        frame[100:], tuning_data=frame[:100]
+    )
+    assert passes == [1, *[100] * 5]
+
+
+def test_what_fails_in_a_function_of_the_user_is_told_before_the_first_step(rows):
+    def broken(truth, answers):
+        raise ZeroDivisionError("of the user")
+
+    steps = _Steps()
+    with pytest.raises(ZeroDivisionError, match="of the user"):
+        MultiModalPredictor("kind", eval_metric=broken, verbosity=0).fit(rows, callbacks=steps)
+    assert steps.taken == 0
 
 
 def test_training_further_on_one_class_is_told_before_its_first_step(rows):
@@ -119,25 +154,10 @@ def test_training_further_on_one_class_is_told_before_its_first_step(rows):
     assert steps.taken > 0
 
 
-def test_a_class_that_only_an_earlier_fit_had_costs_one_row_of_each_other(rows, passes):
+def test_a_class_that_only_an_earlier_fit_had_costs_no_other_pass(rows, passes):
     first = rows[:300].copy()
     first.loc[:9, "kind"] = "huge"
     predictor = _fit(first, first)
     passes.clear()
     predictor.fit(rows[:300], tuning_data=rows[300:])
-    assert passes == [2] + [100] * 4
-
-
-class _Strata(Regression):
-    """Has strata, and names no classes."""
-
-    def strata(self, targets):
-        return (np.asarray(targets["value"]) > 0).astype(int)
-
-
-def test_held_out_rows_of_one_stratum_are_in_doubt_where_classes_have_no_names():
-    task = _Strata(RegressionConfig(), ["y"])
-    task.learn(pd.DataFrame({"y": [1.0, 2.0, 3.0]}))
-    assert _lacks_a_class(task, np.array([1, 1]), np.array([1, 1]))
-    assert _lacks_a_class(task, np.array([0, 1, 2]), np.array([0, 1]))
-    assert not _lacks_a_class(task, np.array([0, 1]), np.array([0, 1]))
+    assert passes == [1] + [100] * 4
