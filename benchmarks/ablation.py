@@ -2,6 +2,7 @@
 
     python -m benchmarks.ablation --data DIR --group recipe --seeds 3 --jobs 2
     python -m benchmarks.ablation --data DIR --group image --seeds 3
+    python -m benchmarks.ablation --data DIR --group augment --seeds 3 --jobs 2
 
 Each variant changes one thing of the defaults. A quarter of train.csv, drawn by the seed, is
 scored; test.csv is not read. All variants of a (set, seed) see the same rows. Results are written
@@ -82,6 +83,13 @@ GROUPS = {
             SETS["california_housing"],
             _fewer("pokemon", 600),
         ),
+    ),
+    "augment": Group(
+        variants={
+            name: {"inputs.image.processor.augment": name} for name in ("light", "strong", "none")
+        },
+        sets=(_TILE.with_epochs(3), _TILE.with_epochs(10), _CIFAR, _CIFAR.with_epochs(10)),
+        reference="light",
     ),
     "image": Group(
         variants={

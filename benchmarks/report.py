@@ -99,6 +99,15 @@ _MEASURED: dict[str, tuple[str, list[str], list[Callable[[dict[str, Any]], list[
         ],
         [ablation],
     ),
+    "ablation_augment": (
+        "Augmentation of images",
+        [
+            "The number after @ is that of the epochs (cifar10_2k: 3); a quarter of the training",
+            "rows is scored: `python -m benchmarks.ablation --group augment`. Cutting random parts",
+            "of the image out (`strong`) pays with many epochs and objects that fill the picture.",
+        ],
+        [ablation],
+    ),
     "scaling": (
         "Cost against rows and columns",
         [

@@ -29,16 +29,10 @@ class Image:
         self.encoder = EfficientNetLite()
         self.width = self.encoder.width
         to_tensor = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(_MEAN, _STD)]
-        self.augment = v2.Compose(
-            [
-                v2.RandomResizedCrop(size, scale=(0.35, 1.0), interpolation=_BICUBIC),
-                v2.RandomHorizontalFlip(),
-                v2.TrivialAugmentWide(interpolation=InterpolationMode.BILINEAR),
-                *to_tensor,
-            ]
-        )
-        resize = v2.Resize(int(size / 0.875), interpolation=_BICUBIC)
-        self.plain = v2.Compose([resize, v2.CenterCrop(size), *to_tensor])
+        window = [v2.Resize(int(size / 0.875), interpolation=_BICUBIC), v2.CenterCrop(size)]
+        change = v2.TrivialAugmentWide(interpolation=InterpolationMode.BILINEAR)
+        self.augment = v2.Compose([*window, v2.RandomHorizontalFlip(), change, *to_tensor])
+        self.plain = v2.Compose([*window, *to_tensor])
 
     def rows(self, frame: pd.DataFrame, augment: bool) -> _Files:
         """Images, read when asked for."""

@@ -31,10 +31,10 @@ class TimmTransformConfig(Config):
         description="images read per row, over all columns; None: the most seen in a training row, "
         "at most 8",
     )
-    augment: Literal["light", "none"] = Field(
+    augment: Literal["light", "strong", "none"] = Field(
         default="light",
-        description="in training: 'light' = random resized crop, mirror image, TrivialAugment; "
-        "'none' = as at prediction",
+        description="in training: 'light' = mirror image, TrivialAugment; 'strong' = of a random "
+        "part of the image, for many epochs; 'none' = as at prediction",
     )
     flip: Literal["auto", "horizontal", "none"] = Field(
         default="auto",

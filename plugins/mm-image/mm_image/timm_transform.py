@@ -165,9 +165,10 @@ class TimmTransform(Processor):
 
     @cached_property
     def _augmentation(self) -> Callable[[Image.Image, int], np.ndarray]:
-        from mm_image.augment import LightAugmentation  # torchvision: in training only
+        from mm_image.augment import WINDOWS, Augmentation  # torchvision: in training only
 
-        return LightAugmentation(self.preprocessing, self.flip)
+        window = WINDOWS[self.config.augment](self.preprocessing)
+        return Augmentation(window, self.flip, self.preprocessing.fill)
 
     def _choose_flip(self, cells: list[ImageCell]) -> bool:
         if self.config.flip != "auto":

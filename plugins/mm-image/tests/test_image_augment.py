@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from mm_image.augment import LightAugmentation
+from mm_image.augment import Augmentation, as_at_prediction
 from mm_image.preprocessing import Preprocessing
 from mm_image.timm_transform import TimmTransform
 from PIL import Image, ImageDraw
@@ -69,11 +69,30 @@ def test_none_is_the_evaluation_transform(fitted: Fitted) -> None:
     assert np.array_equal(augmented(processor, table, 0), plain)
 
 
+def corner(augment: str, fitted: Fitted, folder: Path) -> np.ndarray:
+    """Of one picture with a bright frame, 60 variants: how bright their darkest corner is, 0..1."""
+    image = Image.new("RGB", (36, 36), "black")  # a window of 32 of 36 pixels is seen
+    ImageDraw.Draw(image).rectangle((0, 0, 35, 35), outline="white", width=4)
+    image.save(folder / "frame.png")
+    processor, table = fitted({"image": ["frame.png"] * 60}, augment=augment, flip="none")
+    pixels = augmented(processor, table, 0)[:, 0]
+    low, high = pixels.min(), pixels.max()
+    corners = pixels[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
+    return (corners.mean(axis=1).min(axis=1) - low) / (high - low)
+
+
+def test_light_sees_the_whole_window_and_strong_parts_of_it(fitted: Fitted, folder: Path) -> None:
+    light, strong = (corner(augment, fitted, folder) for augment in ("light", "strong"))
+    assert np.mean(light > 0.5) > 0.5  # some are turned, shifted or darkened
+    assert np.mean(strong > 0.5) < np.mean(light > 0.5) / 2
+
+
 def mirrored_share(flip: bool) -> float:
     """How often the dark side of a picture that is dark on the left ends on the right."""
     halves = np.full((64, 64, 3), 255, np.uint8)
     halves[:, :32] = 0
-    augment = LightAugmentation(Preprocessing(height=32, width=32), flip)
+    window = as_at_prediction(Preprocessing(height=32, width=32))
+    augment = Augmentation(window, flip, fill=(128, 128, 128))
     sides = []
     for seed in range(200):
         out = augment(Image.fromarray(halves), seed).astype(int)
