@@ -103,8 +103,8 @@ _MEASURED: dict[str, tuple[str, list[str], list[Callable[[dict[str, Any]], list[
         "Augmentation of images",
         [
             "The number after @ is that of the epochs (cifar10_2k: 3); a quarter of the training",
-            "rows is scored: `python -m benchmarks.ablation --group augment`. Each interval holds 0;",
-            "random parts of the image (`strong`) are worse in 11 of the 12 pairs of fits.",
+            "rows is scored: `python -m benchmarks.ablation --group augment`. Each interval holds",
+            "0; random parts of the image (`strong`) are worse in 11 of the 12 pairs of fits.",
         ],
         [ablation],
     ),
