@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from mm_core import inference
 from mm_core.api.contracts import Decoded, Task
-from mm_core.api.errors import BadCellError, MetricError
+from mm_core.api.errors import BadCellError
 from mm_core.data.encoded import EncodedFrame
 from mm_core.model import Model
-from mm_core.scoring import CUSTOM, Metrics
+from mm_core.scoring import Metrics
 from mm_core.training.weights import changing
 
 
@@ -49,8 +49,8 @@ class HeldOut:
         """Whether the metric is defined on these rows, told before an epoch has passed.
 
         It is tried with one row's outputs for all of them: what rows lack, such as a class, is
-        seen with any answers. Some metrics are not defined where all answers are alike; then a
-        pass over all rows decides. So it does for a user's function, which may raise anything.
+        seen with any answers. Some metrics fail where all answers are alike, and a user's function
+        as it likes; then a pass over all rows decides, and raises what is raised there.
 
         Raises:
             MetricError: it is not, or a function that it needs is not at hand.
@@ -59,7 +59,7 @@ class HeldOut:
         self.metrics.check_at_hand(data.validation_metric)
         if _calibrates(self.model.task):
             self.metrics.check_at_hand(data.eval_metric)
-        if data.validation_metric.startswith(CUSTOM) or not self._defined_for_alike_answers():
+        if not self._defined_for_alike_answers():
             self.score()
 
     def score(self) -> float:
@@ -97,7 +97,7 @@ class HeldOut:
         ]
         try:
             self._scored(self.model.task.decode(*alike))
-        except MetricError:
+        except Exception:  # noqa: BLE001, a user's function may raise any: all rows decide
             return False
         return True
 

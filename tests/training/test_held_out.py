@@ -123,9 +123,17 @@ def test_a_number_that_does_not_vary_is_told_before_the_first_step(rows, passes)
     assert passes == [1, 1]
 
 
-def test_a_metric_that_wants_unlike_answers_decides_on_all_rows(rows, passes):
+def _correlation(truth, answers):
+    """Of the user; raises for one constant."""
+    if np.ptp(answers) == 0:
+        raise ValueError("all answers are alike")
+    return float(np.corrcoef(truth, answers)[0, 1])
+
+
+@pytest.mark.parametrize("metric", ["spearmanr", _correlation], ids=["installed", "function"])
+def test_a_metric_that_wants_unlike_answers_decides_on_all_rows(rows, passes, metric):
     frame = rows[["x"]].assign(z=rows["x"])
-    MultiModalPredictor("x", eval_metric="spearmanr", hyperparameters=SETTINGS, verbosity=0).fit(
+    MultiModalPredictor("x", eval_metric=metric, hyperparameters=SETTINGS, verbosity=0).fit(
         frame[100:], tuning_data=frame[:100]
     )
     assert passes == [1, *[100] * 5]

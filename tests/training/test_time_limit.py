@@ -91,7 +91,7 @@ def test_the_best_weights_stand(clock, small_table):
 
 
 def test_a_limit_shorter_than_an_epoch_still_gives_a_model(clock, small_table):
-    predictor = _fit(clock, small_table, 2.5)
-    assert clock.ended - 1000 == 3 + 3  # three batches, and a validation
+    predictor = _fit(clock, small_table, 5.5)
+    assert clock.ended - 1000 == 3 + 3 + 3  # the metric is tried, three batches, a validation
     assert len(predictor.history) == 1
     assert predictor.predict(small_table).notna().all()
