@@ -5,7 +5,9 @@
 Both sides train the same network on the same rows, epochs, batch size, lengths and augmentation,
 validate the same held-out rows as often, and save once. Each run is a fresh process; sides take
 turns (bare, ours, bare, ours, ...), and a ratio is that of two neighbours. Both sides get the same
-threads, and ``OMP_WAIT_POLICY=PASSIVE``: a waiting thread leaves its core to others.
+threads, and ``OMP_WAIT_POLICY=PASSIVE``: a waiting thread leaves its core to others. Results are
+written after every pair; pairs that stand in the file, under the same definition of their case,
+count: delete a case's entry when the timed code has changed.
 """
 
 from __future__ import annotations
@@ -106,21 +108,24 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def main() -> None:
     arguments = _arguments()
     bench = Bench(arguments.data.resolve(), arguments.python, arguments.threads)
-    results: dict[str, Any] = {"machine": machine(bench.threads), "versions": versions()}
-    results |= {"pairs": arguments.pairs, "cases": {}}
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {"cases": {}}
     for one in (CASES[name] for name in arguments.cases.split(",")):
+        definition = json.loads(json.dumps(one.to_json()))
+        entry = results["cases"].get(one.name)
+        if entry is None or entry["definition"] != definition:
+            entry = {"definition": definition, "runs": {side: [] for side in SIDES}}
+        results["cases"][one.name] = entry
         with tempfile.TemporaryDirectory() as folder:
-            rows = bench.rows(one, Path(folder))
-            runs: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
-            for _ in range(arguments.pairs):
-                for side in SIDES:
-                    runs[side].append(bench.run(side, one.name, Path(folder)))
-        definition = one.to_json()
-        found = {"definition": definition, "rows": rows, "runs": runs, "summary": summary(runs)}
-        results["cases"][one.name] = found
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(results, indent=1) + "\n")
-        _print(one.name, found["summary"])
+            entry["rows"] = bench.rows(one, Path(folder))
+            while len(entry["runs"]["ours"]) < arguments.pairs:
+                pair = [bench.run(side, one.name, Path(folder)) for side in SIDES]
+                for side, run in zip(SIDES, pair, strict=True):
+                    entry["runs"][side].append(run)
+                entry["summary"] = summary(entry["runs"])
+                results |= {"machine": machine(bench.threads), "versions": versions()}
+                arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+        _print(one.name, entry["summary"])
 
 
 def _print(case: str, found: dict[str, Any]) -> None:
@@ -137,7 +142,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--out", type=Path, default=here / "results" / "speed.json")
     parser.add_argument("--cases", default=",".join(CASES), help=f"of {', '.join(CASES)}")
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=3, help="of each case, those in the file too")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--python", default=sys.executable, help="interpreter of both sides")
     return parser.parse_args()
