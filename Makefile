@@ -7,6 +7,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 SETS ?= snips,magnetic_tile,churn,california_housing,pokemon
 DATA ?= data
 PAIRS ?= 3
+RESULTS ?= build/bench
 
 .PHONY: help env demo test test-slow test-lowest lint format bench bench-speed docs constraints check-plugin clean
 
@@ -51,15 +52,13 @@ format: env ## rewrite files in the house style
 	$(BIN)/ruff format .
 
 bench: bench-speed ## scores, time and memory against hand-written loops; DATA=folder of data sets
-	$(BIN)/python -m benchmarks.scores --data $(DATA) --sets $(SETS) --out benchmarks/results/scores.json
-	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.scores --data $(DATA) --sets $(SETS) --out $(RESULTS)/scores.json
 
 bench-speed: env .venv-slim/ready ## time and memory alone, on a machine that does nothing else
-	$(BIN)/python -m benchmarks.speed --data $(DATA) --pairs $(PAIRS)
+	$(BIN)/python -m benchmarks.speed --data $(DATA) --pairs $(PAIRS) --out $(RESULTS)/speed.json
 	.venv-slim/bin/python -m benchmarks.speed --data $(DATA) --pairs $(PAIRS) \
-		--cases table_500x30 --out benchmarks/results/speed_slim.json
-	$(BIN)/python -m benchmarks.scaling
-	$(BIN)/python -m benchmarks.report
+		--cases table_500x30 --out $(RESULTS)/speed_slim.json
+	$(BIN)/python -m benchmarks.scaling --out $(RESULTS)/scaling.json
 
 .venv-slim/ready: pyproject.toml plugins/mm-tabular/pyproject.toml # what a user of tables installs
 	$(PYTHON) -m venv .venv-slim
