@@ -14,9 +14,9 @@ from mm_core.recipe.training import TrainingConfig
 from mm_core.recipe.wishes import Wishes
 from mm_core.scoring import Metrics
 
-DATA_KEYS = ("holdout_frac", "sample_weight")
-"""What may be set of the recipe's section ``data``. Label and metrics stay, but for a validation
-metric that nobody asked for, which goes with the loss."""
+DATA_KEYS = ("holdout_frac", "sample_weight", "validation_metric")
+"""What may be set of the recipe's section ``data``. Label and eval metric stay. A validation metric
+that nobody asked for goes with the loss."""
 
 
 def continued(recipe: Recipe, wishes: Wishes, registry: Registry, metrics: Metrics) -> Recipe:
@@ -30,14 +30,18 @@ def continued(recipe: Recipe, wishes: Wishes, registry: Registry, metrics: Metri
     if "loss" in overrides.training:
         recipe = _with_loss(recipe, overrides.loss, registry, metrics)
     training = {key: value for key, value in overrides.training.items() if key != "loss"}
-    changed = {"training": training, "data": overrides.data}
+    changed = {"training": training, "data": dict(overrides.data)}
+    if "validation_metric" in overrides.data:
+        task = registry.get(TaskSpec, recipe.task.id)
+        wanted = overrides.data["validation_metric"]
+        changed["data"]["validation_metric"] = metrics.resolve(wanted, task)
     origins = {f"{name}.{key}": "user" for name, values in changed.items() for key in values}
     return recipe.model_copy(
         update={
             "training": TrainingConfig.read(
                 recipe.training.model_dump() | training, where="training"
             ),
-            "data": DataConfig.read(recipe.data.model_dump() | overrides.data, where="data"),
+            "data": DataConfig.read(recipe.data.model_dump() | changed["data"], where="data"),
             "origins": recipe.origins | origins,
         }
     )

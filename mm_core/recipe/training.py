@@ -100,6 +100,11 @@ class TrainingConfig(Config):
     )
     seed: int = Field(default=0, ge=0, description="of the split, the weights and the batches")
 
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _as_text(cls, precision: Any) -> Any:
+        return "32" if type(precision) is int and precision == 32 else precision  # JSON's number
+
     @field_validator("class_weights", mode="before")
     @classmethod
     def _named_classes(cls, weights: Any) -> Any:

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import copy
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
+import torch
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from mm_core.api.errors import ConfigError
+from mm_core.api.errors import TrainingError
 from mm_core.api.fitting import Batches, FitResult, FitRun, Fitter
 from mm_core.api.nn import Topology
 from mm_core.processes import is_first
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.devices import accelerator, devices, precision, process_count
+from mm_core.training.callbacks import check_callbacks
+from mm_core.training.devices import (
+    accelerator,
+    check_processes,
+    devices,
+    precision,
+    process_count,
+)
 from mm_core.training.interrupt import interruptible
 from mm_core.training.logs import FitLog, LogSteps
 from mm_core.training.memory import within_memory
@@ -28,6 +38,9 @@ from mm_core.training.sharding import gather
 from mm_core.training.strategy import strategy
 from mm_core.training.unfinished import KeepUnfinished, unfinished_state
 from mm_core.training.validation import Validation
+
+ENDED_BY_SIGTERM = 128 + signal.SIGTERM
+"""Exit status, as shells tell it."""
 
 LOG_EVERY_STEPS = 50
 """Lightning's default; shorter epochs are logged once each."""
@@ -56,12 +69,13 @@ class Finetune(Fitter):
         """Fit ``model`` in place.
 
         Raises:
-            ConfigError: what the settings need of the machine is not there, or checkpoints have no
-                folder to stay in.
-            TrainingError: the loss is no longer finite.
+            ConfigError: what the settings need of the machine is not there, or a callback works
+                against the fit.
+            TrainingError: the loss is no longer finite, or the GPU's memory is full after all.
         """
         training: TrainingConfig = run.training
-        _check_checkpoint_folders(run)
+        check_callbacks(run)
+        check_processes(training)
         train = train.shard(0, process_count(training))
         train, accumulate = within_memory(model, train, training)
         validation = Validation(model, run, len(train))
@@ -80,6 +94,15 @@ class Finetune(Fitter):
                         ckpt_path=unfinished_state(run.unfinished) if run.resume else None,
                         weights_only=True,
                     )
+            except torch.OutOfMemoryError as error:
+                raise TrainingError(
+                    f"the memory of the GPU is full at step {trainer.global_step}",
+                    value=training.batch_size,
+                    remedy="set a smaller training.batch_size and training.accumulate=2 or more, "
+                    "or training.gradient_checkpointing=true",
+                ) from error
+            except SIGTERMException as error:
+                raise SystemExit(ENDED_BY_SIGTERM) from error
             except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
                 raise KeyboardInterrupt from error
         if unshared is not None:
@@ -125,18 +148,6 @@ def _total_steps(training: TrainingConfig, per_epoch: int) -> int:
 
 def _has(run: FitRun, kind: type[pl.Callback]) -> bool:
     return any(isinstance(callback, kind) for callback in run.callbacks)
-
-
-def _check_checkpoint_folders(run: FitRun) -> None:
-    """Lightning would write into ``run.folder``, which does not outlive the fit."""
-    if run.loggers and run.loggers[0].save_dir is not None:
-        return
-    for callback in run.callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-            raise ConfigError(
-                "ModelCheckpoint has no folder to write to",
-                remedy="give ModelCheckpoint(dirpath=...), or a logger that writes to a folder",
-            )
 
 
 @contextmanager

@@ -51,30 +51,22 @@ class FitLog(CSVLogger):
 
     Args:
         folder: where Lightning keeps it meanwhile.
-
-    Attributes:
-        before: the log of the fit that is taken up, or empty.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, name=None, version="")
-        self.before = ""
+
+    def take_up(self, text: str) -> None:
+        """Go on with the rows of a fit that was cut off."""
+        for row in csv.DictReader(io.StringIO(text)):
+            self.experiment.metrics.append({name: value for name, value in row.items() if value})
 
     @property
     def text(self) -> str:
         """All rows so far."""
-        self.save()
+        # Where processes were forked for the fit, this one has nothing to write, and Lightning's
+        # writer would begin by deleting what theirs wrote.
+        if self._experiment is not None:
+            self.save()
         file = Path(self.log_dir) / "metrics.csv"
-        now = file.read_text(encoding="utf-8") if file.is_file() else ""
-        return _joined(self.before, now) if self.before else now
-
-
-def _joined(first: str, second: str) -> str:
-    """Two CSV texts as one, with the columns of both."""
-    tables = [csv.DictReader(io.StringIO(text)) for text in (first, second)]
-    columns = sorted({name for table in tables for name in table.fieldnames or ()})
-    joined = io.StringIO()
-    writer = csv.DictWriter(joined, columns, restval="")
-    writer.writeheader()
-    writer.writerows(row for table in tables for row in table)
-    return joined.getvalue()
+        return file.read_text(encoding="utf-8") if file.is_file() else ""

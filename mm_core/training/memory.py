@@ -1,4 +1,4 @@
-"""A batch that is too large for the GPU is cut; the rows of an optimiser step stay the same."""
+"""A batch that is too large for the GPU is cut; an optimiser step keeps about as many rows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def within_memory(model: Topology, train: Batches, training: TrainingConfig) -> 
     """Batches that fit into the GPU's memory, and how many of them make an optimiser step.
 
     The costliest rows are tried: forward and backward, beside room for the optimiser. Where the
-    memory does not suffice, batches are halved and twice as many make a step, with one warning.
+    memory does not suffice, batches are halved and more of them make a step, with one warning.
     Nothing is tried on a CPU, nor for several processes, which would have to agree.
 
     Raises:
-        TrainingError: not even two rows fit.
+        TrainingError: not even two rows fit, which batch normalisation needs.
     """
     if not torch.cuda.is_available() or process_count(training) > 1:
         return train, training.accumulate
@@ -36,22 +36,23 @@ def halved_until_it_fits(
     model: Topology, train: Batches, training: TrainingConfig
 ) -> tuple[Batches, int]:
     """As :func:`within_memory`, on the device where the model is."""
-    size, accumulate = training.batch_size, training.accumulate
+    size, rows_of_step = training.batch_size, training.batch_size * training.accumulate
     while not _fits(model, train.costliest()):
-        size //= 2
-        accumulate *= 2
-        if size < 2:
+        if size <= 2:
             raise TrainingError(
-                "not even two rows fit into the memory of the GPU",
+                f"not even {size} row(s) fit into the memory of the GPU",
                 value=training.batch_size,
                 remedy="set training.gradient_checkpointing=true, a smaller max_length or "
                 "image_size, or a smaller checkpoint",
             )
+        size = max(2, size // 2)
         train = train.with_batch_size(size)
+    accumulate = round(rows_of_step / size)
     if size < training.batch_size:
         warnings.warn(
             f"{training.batch_size} rows at once do not fit into the memory of the GPU: {size} at "
-            f"once, {accumulate} times per optimiser step",
+            f"once, {accumulate} times per optimiser step, which sees {size * accumulate} rows "
+            f"({rows_of_step} were asked for)",
             MMWarning,
             stacklevel=3,
         )

@@ -78,10 +78,20 @@ class NetworkModule(pl.LightningModule):
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
         return batch.to(device)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm over all weights; Lightning's own refuses fused optimisers with bf16."""
+        if gradient_clip_val is not None:
+            torch.nn.utils.clip_grad_norm_(self.topology.parameters(), gradient_clip_val)
+
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self.topology, self._training, self._run.learning_rates)
         # One kernel for all parameters: several times faster, on CPUs too. The gradient scaler of
-        # 16-mixed cannot clip the gradients of such an optimiser.
+        # 16-mixed has to see the gradients before such an optimiser does.
         optimizer = torch.optim.AdamW(groups, fused=self._training.precision != "16-mixed")
         factor = learning_rate_factor(self._training, self._steps)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
+import threading
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError  # what torch raises where it refuses to unpickle
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from mm_core.api.errors import ArtifactError
+from mm_core.api.errors import ArtifactError, MMWarning
 from mm_core.training.logs import FitLog
 from mm_core.training.weights import changing
 
@@ -22,6 +27,9 @@ STATE = "state.ckpt"
 
 class KeepUnfinished(pl.Callback):
     """Writes the state of a fit, so that it can be taken up where it was.
+
+    A process that is told to end (SIGTERM, as batch systems and containers do) writes it once more
+    before it does.
 
     Args:
         folder: where to write; exists.
@@ -35,6 +43,8 @@ class KeepUnfinished(pl.Callback):
         self._every = every
         self._written = time.monotonic()
         self._writing = False
+        self._told: set[str] = set()
+        self._ending = False
         self._step = 0
         self._stepped = False
         self._random: dict[str, Any] | None = None
@@ -50,9 +60,14 @@ class KeepUnfinished(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int
     ) -> None:
         # Here and not at a batch's end: all that belongs to the former batch is done.
-        if self._stepped and self._due(trainer):
+        if not self._stepped:
+            return
+        due, ending = self._due(trainer)
+        if due or ending:
             self._write(trainer)
             self._written = time.monotonic()
+        if ending:
+            raise SIGTERMException
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -64,6 +79,7 @@ class KeepUnfinished(pl.Callback):
         checkpoint["state_dict"] = {
             name: value for name, value in checkpoint["state_dict"].items() if name in kept
         }
+        checkpoint["callbacks"] = self._plain(checkpoint["callbacks"])
         checkpoint["random"] = _random_state()
         checkpoint["log"] = self._log.text
 
@@ -71,24 +87,53 @@ class KeepUnfinished(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         self._random = checkpoint["random"]
-        self._log.before = checkpoint["log"]
+        self._log.take_up(checkpoint["log"])
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if self._random is not None:
             _set_random_state(self._random)
             self._random = None
+        _at_sigterm(self._end, trainer)
 
-    def _due(self, trainer: pl.Trainer) -> bool:
-        due = time.monotonic() - self._written >= self._every
-        return bool(trainer.strategy.broadcast(due)) if trainer.world_size > 1 else due
+    def _end(self) -> None:
+        self._ending = True
+
+    def _due(self, trainer: pl.Trainer) -> tuple[bool, bool]:
+        """Whether to write the state now, and whether to end then; the same in all processes."""
+        found = time.monotonic() - self._written >= self._every, self._ending
+        if trainer.world_size > 1:
+            found = trainer.strategy.broadcast(found)
+        return found
 
     def _write(self, trainer: pl.Trainer) -> None:
+        """Without room for the state a fit goes on: what it learns is in memory."""
         fresh = self._state.with_suffix(".new")
         self._writing = True
-        trainer.save_checkpoint(fresh)
-        self._writing = False
-        if trainer.is_global_zero:
-            os.replace(fresh, self._state)
+        try:
+            trainer.save_checkpoint(fresh)
+            if trainer.is_global_zero:
+                os.replace(fresh, self._state)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            self._tell(f"the state of the fit cannot be written to {str(self._state)!r}: {error}")
+        finally:
+            self._writing = False
+
+    def _plain(self, states: dict[str, Any]) -> dict[str, Any]:
+        """The callbacks' states that can be read again; nothing else is ever read."""
+        plain = {name: state for name, state in states.items() if _is_plain(state)}
+        for name in states.keys() - plain.keys():
+            self._tell(
+                f"the state of the callback {name} holds more than tensors, numbers, texts, lists "
+                "and dicts: it is not kept, and begins anew where this fit is resumed"
+            )
+        return plain
+
+    def _tell(self, what: str) -> None:
+        """Warn, once a fit."""
+        if what not in self._told:
+            self._told.add(what)
+            warnings.warn(what, MMWarning, stacklevel=2)
 
 
 def unfinished_state(folder: Path | None) -> Path | None:
@@ -120,3 +165,32 @@ def _set_random_state(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["cpu"])
     if state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _is_plain(state: Any) -> bool:
+    """Whether torch reads it back without executing anything."""
+    written = io.BytesIO()
+    torch.save(state, written)
+    written.seek(0)
+    try:
+        torch.load(written, map_location="cpu", weights_only=True)
+    except UnpicklingError:
+        return False
+    return True
+
+
+def _at_sigterm(end: Callable[[], None], trainer: pl.Trainer) -> None:
+    """In the place of Lightning's handler, which ends a fit where no state can be written.
+
+    Lightning puts back what it found before. Outside of the main thread there is no handler.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        launcher = trainer.strategy.launcher
+        if launcher is not None:
+            launcher.kill(number)  # the processes that it started
+        end()
+
+    signal.signal(signal.SIGTERM, handle)

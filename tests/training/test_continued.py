@@ -220,7 +220,6 @@ def test_another_loss_is_trained_with_also_after_load(tmp_path):
     losses = []
     for smoothing in (0.0, 0.5):
         loaded = MultiModalPredictor.load(path, verbosity=0)
-        loaded.path = None
         loaded.fit(frame, hyperparameters=STILL | {"training.loss.label_smoothing": smoothing})
         losses.append(loaded.history["loss"].iloc[0])
     assert abs(losses[1] - losses[0]) > 0.01
@@ -324,6 +323,23 @@ def test_validation_does_not_see_the_old_calibration():
     told = predictor.history["log_loss"].iloc[-1]
     predictor._model.task.calibration.temperature = 1.0
     assert predictor.evaluate(tuning, "log_loss")["log_loss"] == pytest.approx(told, rel=1e-4)
+
+
+def test_rows_of_one_class_are_learned_with_another_metric(small_table):
+    predictor = MultiModalPredictor(
+        "kind", hyperparameters={"training.epochs": 2}, verbosity=0
+    ).fit(small_table)
+    one_kind = small_table[small_table["kind"] == "a"]
+    with pytest.raises(MetricError, match="roc_auc") as caught:
+        predictor.fit(one_kind)
+    named = {"data.validation_metric": "log_loss"}
+    assert str(named) in caught.value.remedy
+    predictor.fit(one_kind, hyperparameters=named | {"training.epochs": 1})
+    assert predictor.recipe.data.validation_metric == "core:log_loss"
+    assert predictor.recipe.origin("data.validation_metric") == "user"
+    assert "log_loss" in predictor.history
+    with pytest.raises(ConfigError, match="rmse"):
+        predictor.fit(one_kind, hyperparameters={"data.validation_metric": "rmse"})
 
 
 def _share_right(truth, answer):

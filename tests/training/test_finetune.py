@@ -90,6 +90,48 @@ def test_half_precision_needs_a_gpu(small_table, fit_table):
     assert "bf16-mixed" in caught.value.remedy
 
 
+@pytest.mark.parametrize("clip_norm", [1.0, None])
+def test_bfloat16_learns_what_full_precision_does(small_table, fit_table, clip_norm):
+    settings = {"training.epochs": 10, "training.clip_norm": clip_norm}
+    half, full = (
+        fit_table(small_table, hyperparameters=settings | {"training.precision": precision})
+        for precision in ("bf16-mixed", 32)
+    )
+    assert full.recipe.training.precision == "32"
+    scores = [one.history["roc_auc"].max() for one in (half, full)]
+    assert scores[0] == pytest.approx(scores[1], abs=0.1)
+    assert scores[0] > 0.8
+    assert half.history["loss"].tolist() != full.history["loss"].tolist()
+
+
+class _Norms(pl.Callback):
+    """Norm of the gradients that the optimiser sees."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_before_optimizer_step(self, trainer, module, optimizer):
+        self.seen.append(self._norm(module))  # before clipping
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        self.seen[-1] = (self.seen[-1], self._norm(module))
+
+    def _norm(self, module):
+        return torch.nn.utils.get_total_norm(
+            [p.grad for p in module.parameters() if p.grad is not None]
+        ).item()
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+def test_gradients_are_clipped(small_table, fit_table, precision):
+    norms = _Norms()
+    settings = {"training.clip_norm": 0.01, "training.precision": precision}
+    fit_table(small_table, hyperparameters=settings, callbacks=[norms])
+    before, after = zip(*norms.seen, strict=True)
+    assert min(before) > 0.02
+    assert max(after) == pytest.approx(0.01, rel=0.01)
+
+
 def test_patience_stops_and_the_best_weights_are_kept(small_table):
     predictor = MultiModalPredictor(
         "kind",
@@ -148,6 +190,33 @@ def test_a_users_logger_receives_loss_learning_rate_and_score(small_table, fit_t
     rates = logged["learning_rate"].dropna()
     assert rates.iloc[-1] == pytest.approx(predictor.recipe.training.head_learning_rate)
     assert logged["step"].max() == 23
+
+
+@pytest.mark.parametrize(
+    ("callback", "setting"),
+    [
+        (pl.callbacks.EMAWeightAveraging(), "training.average"),
+        (pl.callbacks.StochasticWeightAveraging(swa_lrs=1e-3), "training.average"),
+        (pl.callbacks.GradientAccumulationScheduler({0: 2}), "training.accumulate"),
+        (pl.callbacks.BatchSizeFinder(), "training.batch_size"),
+        (pl.callbacks.LearningRateFinder(), "learning_rate"),
+    ],
+)
+def test_callbacks_that_would_undo_the_fit_are_refused(small_table, fit_table, callback, setting):
+    with pytest.raises(ConfigError, match=type(callback).__name__) as caught:
+        fit_table(small_table, callbacks=callback)
+    assert setting in caught.value.remedy
+
+
+class _OutOfMemory(pl.Callback):
+    def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_memory_that_runs_out_late_is_said_with_what_helps(small_table, fit_table):
+    with pytest.raises(TrainingError, match="memory of the GPU") as caught:
+        fit_table(small_table, callbacks=_OutOfMemory())
+    assert "training.batch_size" in caught.value.remedy
 
 
 class _Seen(pl.Callback):

@@ -69,6 +69,16 @@ def test_halved_and_accumulated_with_one_warning():
     assert torch.equal(torch.get_rng_state(), random)
 
 
+@pytest.mark.parametrize(
+    ("asked", "room", "size", "accumulate"), [(63, 3, 3, 21), (100, 6, 6, 17), (3, 2, 2, 2)]
+)
+def test_a_step_keeps_about_as_many_rows(asked, room, size, accumulate):
+    training = TrainingConfig(batch_size=asked)
+    with pytest.warns(MMWarning, match=f"sees {size * accumulate} rows \\({asked} were"):
+        batches, found = halved_until_it_fits(_Network(room), _Rows(asked), training)
+    assert (batches.size, found) == (size, accumulate)
+
+
 def test_what_fits_stays_as_it_is():
     training = TrainingConfig(batch_size=32, accumulate=2)
     rows = _Rows(32)
@@ -78,7 +88,7 @@ def test_what_fits_stays_as_it_is():
 
 
 def test_not_even_two_rows_fit():
-    with pytest.raises(TrainingError, match="two rows") as caught:
+    with pytest.raises(TrainingError, match=r"2 row\(s\)") as caught:
         halved_until_it_fits(_Network(room=1), _Rows(32), TrainingConfig(batch_size=32))
     assert "gradient_checkpointing" in caught.value.remedy
 

@@ -138,6 +138,9 @@ def test_processes_forked_for_the_fit_only(rows, tmp_path):
     assert done.stdout.count("at the end of the script") == 1
     assert done.stdout.count("a process writes") == 1
     assert done.stderr.count("saved in") == 1
+    logged = pd.read_csv(tmp_path / "model" / "metrics.csv")
+    assert (logged["loss"].count(), logged["log_loss"].count()) == (3, 6)
+    assert "deleted" not in done.stderr
 
 
 def test_rows_that_cannot_be_shared_evenly_count_alike(rows, tmp_path):
@@ -204,6 +207,23 @@ def test_processes_that_torchrun_starts(rows, tmp_path):
 def test_shared_weights(rows, tmp_path):
     _run(tmp_path, PYTHON, **{"training.devices": 2, "training.strategy": "fsdp"})
     _check_like_one_process(tmp_path, rows, processes=2)
+
+
+def test_machines_that_nothing_tells_about_are_refused(small_table, fit_table):
+    with pytest.raises(ConfigError, match="num_nodes=2") as caught:
+        fit_table(small_table, hyperparameters={"training.num_nodes": 2})
+    assert "torchrun --nnodes 2" in caught.value.remedy
+
+
+@pytest.mark.parametrize("settings", [{}, {"training.devices": 4}])
+def test_torchrun_with_another_number_of_processes_is_refused(
+    small_table, fit_table, monkeypatch, settings
+):
+    for name, value in {"TORCHELASTIC_RUN_ID": "one", "WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="torchrun started 2") as caught:
+        fit_table(small_table, hyperparameters=settings)
+    assert "--nproc-per-node" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import signal
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ArtifactError, ConfigError, DataError, MetricError, Table
+from mm_core.api import ArtifactError, ConfigError, DataError, MetricError, MMWarning, Table
 from mm_core.artifact.unfinished import Unfinished
 
 pytestmark = pytest.mark.skipif(
@@ -150,6 +151,104 @@ def test_rare_writing_costs_work_and_nothing_else(small_table, tmp_path):
     _check_same_answers(again, whole, small_table)
 
 
+class _EndAt(pl.Callback):
+    """Tells the process to end in the middle of a batch, as batch systems do."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+
+    def on_after_backward(self, trainer, module):
+        if trainer.fit_loop.epoch_loop.total_batch_idx == self.batch:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _ended(fit: Callable[[], object]) -> int:
+    """Exit status of a process in which this is run."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        torch.set_num_threads(1)
+        try:
+            fit()
+        except SystemExit as exit:
+            os._exit(exit.code)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+@pytest.mark.parametrize("batch", [10, 11])  # in the middle of a step, and at its end
+def test_a_process_that_is_told_to_end_writes_what_it_has(small_table, tmp_path, batch):
+    settings = {"training.save_every": 3600.0}
+    whole = _predictor().fit(small_table)
+    path = tmp_path / "model"
+    ended = _ended(lambda: _predictor(path, **settings).fit(small_table, callbacks=[_EndAt(batch)]))
+    assert ended == 128 + signal.SIGTERM
+    assert (path / "unfinished" / "state.ckpt").is_file()
+    seen = _Seen()
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0)
+    again.fit(small_table, callbacks=[seen])
+    assert seen.batches == 24 - 12
+    _check_same_answers(again, whole, small_table)
+
+
+def test_told_to_end_without_a_folder_it_ends(small_table):
+    ended = _ended(lambda: _predictor().fit(small_table, callbacks=[_EndAt(3)]))
+    assert ended == 128 + signal.SIGTERM
+
+
+class _Seen(pl.Callback):
+    def __init__(self) -> None:
+        self.batches = 0
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        self.batches += 1
+
+
+def test_no_room_for_the_state_does_not_end_the_fit(small_table, tmp_path, monkeypatch):
+    def full(trainer, file, *arguments, **named):
+        Path(file).write_bytes(b"torn")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+
+    whole = _predictor().fit(small_table)
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", full)
+    path = tmp_path / "model"
+    with pytest.warns(MMWarning, match="No space left") as told:
+        again = _predictor(path).fit(small_table)
+    assert len([one for one in told if "No space" in str(one.message)]) == 1
+    _check_same_answers(again, whole, small_table)
+    assert not (path / "unfinished").exists()
+
+
+class _Notes(pl.Callback):
+    """Keeps a state that can only be read by executing what a file says."""
+
+    def __init__(self) -> None:
+        self.loaded: object = None
+
+    def state_dict(self):
+        return {"folder": Path("somewhere")}
+
+    def load_state_dict(self, state_dict):
+        self.loaded = state_dict
+
+
+def test_a_callback_whose_state_cannot_be_read_back_is_told(small_table, tmp_path):
+    whole = _predictor().fit(small_table)
+    path = tmp_path / "model"
+    with pytest.warns(MMWarning, match="_Notes"):
+        _predictor(tmp_path / "other").fit(small_table, callbacks=[_Notes()])
+    _killed(
+        lambda: _predictor(path).fit(small_table, callbacks=[_Notes(), _KillAfter(11)]),
+    )
+    notes = _Notes()
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0)
+    again.fit(small_table, callbacks=[notes])
+    assert notes.loaded is None
+    _check_same(again, whole, small_table)
+
+
 def test_text_pictures_and_a_table(table_maker, random_weights, tmp_path):
     frame = table_maker(60, tmp_path / "rows", seed=8)
     settings = random_weights | {"training.epochs": 2, "training.batch_size": 12}
@@ -192,12 +291,10 @@ def test_further_training_is_taken_up_too(small_table, tmp_path):
     path = tmp_path / "model"
     more = small_table.assign(height=small_table["height"] * 3, place="east")
     _predictor(path).fit(small_table)
-    whole = MultiModalPredictor.load(path, verbosity=0)
-    whole.path = None
-    whole.fit(more)
-    _killed(
-        lambda: MultiModalPredictor.load(path, verbosity=0).fit(more, callbacks=[_KillAfter(9)])
-    )
+    whole = MultiModalPredictor.load(path, verbosity=0).fit(more)
+    further = MultiModalPredictor.load(path, verbosity=0)
+    further.path = path
+    _killed(lambda: further.fit(more, callbacks=[_KillAfter(9)]))
     again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(more)
     _check_same(again, whole, more)
 
@@ -326,7 +423,7 @@ def test_rows_with_sets_and_pictures_are_known_again(tmp_path):
     others = {"picture": [pixels] * 4, "tags": [{8, 0}] * 4}  # listed in another order
     frame, same = (Table(pd.DataFrame(one), tmp_path) for one in (rows, others))
     recipe = _predictor().plan(pd.DataFrame({"height": [0.0, 1.0] * 5, "kind": ["a", "b"] * 5}))
-    Unfinished.begin(tmp_path, recipe, frame, frame, further=False)
+    Unfinished.begin(tmp_path, recipe, frame, frame, None)
     Unfinished.read(tmp_path).check_rows(same, same)
     pixels = pixels.copy()
     pixels[30, 30] = 1

@@ -198,6 +198,12 @@ def _kappa(
     return float(cohen_kappa_score(truth, answer, labels=np.arange(top + 1), weights=weights))
 
 
+_ANOTHER = (
+    "give more rows, or name another metric: of training validation_metric='log_loss' (of a model "
+    "that is trained further hyperparameters={'data.validation_metric': 'log_loss'})"
+)
+
+
 def _roc_auc(name: str, truth: np.ndarray, answer: np.ndarray, pairing: str) -> float:
     from sklearn.metrics import roc_auc_score
 
@@ -211,8 +217,7 @@ def _roc_auc(name: str, truth: np.ndarray, answer: np.ndarray, pairing: str) -> 
         raise undefined(
             name,
             f"no row is of {_named(absent, n_classes)}, and every class must occur",
-            "give more rows, or name another metric: validation_metric='log_loss' (of training), "
-            "eval_metric='accuracy'",
+            f"{_ANOTHER}, eval_metric='accuracy'",
         )
     if n_classes == 2:
         return float(roc_auc_score(truth, answer[:, 1]))
@@ -236,8 +241,7 @@ def _need_positives(name: str, truth: np.ndarray, lacking: str = "without") -> N
             name,
             f"{every} label number {', '.join(map(str, empty))} (of 0..{truth.shape[1] - 1}, in "
             "the order of the labels)",
-            "give more rows, or name another metric: validation_metric='log_loss' (of training), "
-            "eval_metric='f1_micro'",
+            f"{_ANOTHER}, eval_metric='f1_micro'",
         )
 
 
