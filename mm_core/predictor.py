@@ -25,7 +25,7 @@ from mm_core.api.fitting import ExportReport, FitResult
 from mm_core.api.specs import ExporterSpec, TaskSpec
 from mm_core.artifact.folder import check_folder
 from mm_core.artifact.manifest import UNFINISHED
-from mm_core.artifact.unfinished import Unfinished
+from mm_core.artifact.unfinished import START, Unfinished
 from mm_core.data.align import align, align_labelled, check_complete
 from mm_core.data.rows import Rows, read_rows
 from mm_core.plugins.registry import found_with, registry_with
@@ -51,6 +51,12 @@ class _Fitted:
     result: FitResult
 
 
+@dataclass(frozen=True)
+class _CutOff:
+    fit: Unfinished
+    folder: Path
+
+
 class MultiModalPredictor:
     """Learns from a table whose cells are text, image paths, numbers, categories, ...
 
@@ -64,7 +70,8 @@ class MultiModalPredictor:
         validation_metric: metric that chooses the best epoch; None: ``eval_metric``, or unless
             that is named the one that goes with the loss or the task, if any.
         hyperparameters: settings of the recipe, nested or dotted.
-        path: folder to save to after fit; None: nothing is saved until :meth:`save`.
+        path: folder that :meth:`fit` saves to, and keeps its state in meanwhile, so that a fit
+            that is cut off can be resumed; None: nothing is saved until :meth:`save`.
         verbosity: 0 silent, 1 summary, 2 plan and progress, 3 all.
         plugins: one-file plugins to load besides the installed ones.
     """
@@ -85,14 +92,27 @@ class MultiModalPredictor:
         self.problem_type = problem_type
         self.presets = presets
         self.hyperparameters = dict(hyperparameters or {})
-        self.path = None if path is None else Path(path)
+        self.path = path
         self.verbosity = verbosity
         self._registry = registry_with(plugins)
         self._metrics = Metrics(self._registry)
         self._eval_metric = self._metrics.name(eval_metric)
         self._validation_metric = self._metrics.name(validation_metric)
         self._fitted: _Fitted | None = None
-        self._unfinished: Unfinished | None = None
+        self._cut_off: _CutOff | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """Folder that :meth:`fit` saves to, and nothing else; None: it saves nothing.
+
+        :meth:`load` leaves it None, so that training a model further replaces no saved model, and
+        :meth:`save` leaves it as it is. It may be set before any fit.
+        """
+        return self._path
+
+    @path.setter
+    def path(self, folder: str | Path | None) -> None:
+        self._path = None if folder is None else Path(folder)
 
     # ---- planning and fitting ------------------------------------------------------------------
 
@@ -130,7 +150,10 @@ class MultiModalPredictor:
         recipe: Recipe | str | Path | None = None,
         on_error: OnError = "raise",
     ) -> Self:
-        """Plan, then train.
+        """Plan, then train; a predictor that has a model trains it further.
+
+        With a ``path`` the model is saved there; what else is in that folder, such as the files of
+        a logger, stays. Without one the fit changes no file, and cannot be resumed.
 
         Args:
             train_data: rows with the label; see :func:`mm_core.data.rows.read_rows`.
@@ -167,8 +190,7 @@ class MultiModalPredictor:
                 value=holdout_frac,
                 remedy="leave one of them out",
             )
-        if self.path is not None:
-            check_folder(self.path)
+        self._check_path()
         rows = read_rows(train_data)
         tuning = None if tuning_data is None else read_rows(tuning_data).table
         finder = CheckpointFinder(self._registry)
@@ -186,14 +208,15 @@ class MultiModalPredictor:
             verbosity=self.verbosity,
             deadline=None if time_limit is None else started + time_limit,
             unfinished=self._state_folder(recipe, train, tuning),
-            resume=self._unfinished is not None,
+            resume=self._cut_off is not None,
         )
         start = Start(self._registry, finder, None if self._fitted is None else self._fitted.model)
         model, result = fit_model(recipe, train, tuning, start, self._metrics, options)
-        self._fitted, self._unfinished = _Fitted(model, result), None
+        self._fitted, self._cut_off = _Fitted(model, result), None
         self.label = recipe.data.label
         if self.path is not None:
-            self.save(self.path)
+            with others_wait():
+                self._write(self.path)
         print_fit_summary(recipe, result, time.monotonic() - started, self.path, self.verbosity)
         return self
 
@@ -285,22 +308,27 @@ class MultiModalPredictor:
     # ---- saving and exporting ------------------------------------------------------------------
 
     def save(self, path: str | Path | None = None, standalone: bool = True) -> Path:
-        """Write the model to a folder and return it.
+        """Write the model to a folder and return it; ``path`` of the predictor stays as it is.
+
+        A model that is saved there is replaced; what else is in its folder stays.
 
         Args:
-            path: the folder; None: where it was saved before, or a temporary one.
+            path: the folder; None: the predictor's ``path``, or where it has none a new temporary
+                folder, which nobody deletes.
             standalone: True: all weights are in it, and loading it needs no network. False: only
                 those that training changed; the others are named by checkpoint and hash, and
                 loading finds them again where checkpoints come from.
-        """
-        from mm_core.artifact.save import save
 
+        Raises:
+            ArtifactError: the folder cannot be written, or is not empty and holds no saved model.
+            CheckpointError: not standalone, and a checkpoint can no longer be had.
+        """
+        self._need_fitted()
         folder = Path(path) if path is not None else self.path or Path(tempfile.mkdtemp("-mm"))
-        fitted = self._need_fitted()
         with others_wait():
             if is_first():
-                save(fitted.model, fitted.result, self._registry, folder, standalone=standalone)
-        self.path = folder
+                check_folder(folder)
+                self._write(folder, standalone)
         return folder
 
     def merge_adapters(self) -> Self:
@@ -325,11 +353,15 @@ class MultiModalPredictor:
     ) -> Self:
         """Read a saved model. Executes nothing that the folder brings.
 
+        The predictor's ``path`` is None: training the model further (:meth:`fit`) leaves the saved
+        one as it is. Set ``predictor.path`` to a folder, and the fit saves to it and can be
+        resumed; or call :meth:`save` afterwards.
+
         Args:
             path: the folder.
             resume: take up a fit that was cut off before it could save its model there: the
                 predictor's :meth:`fit`, given the same rows, goes on where the state was last
-                written (``training.save_every``).
+                written (``training.save_every``). It saves to that folder: ``path`` is set.
             verbosity: 0 silent .. 3 chatty.
             plugins: one-file plugins to load besides the installed ones.
             eval_metric: the model's own, to be given where it is a function, which is not saved,
@@ -347,17 +379,17 @@ class MultiModalPredictor:
         given: dict[str, Any] = {
             "eval_metric": eval_metric,
             "validation_metric": validation_metric,
-            "path": path,
             "verbosity": verbosity,
             "plugins": plugins,
         }
         if resume:
             unfinished = Unfinished.read(Path(path))
-            predictor = cls(unfinished.recipe.data.label, **given)
+            predictor = cls(unfinished.recipe.data.label, path=path, **given)
             predictor._check_metrics(unfinished.recipe)
-            predictor._unfinished = unfinished
+            predictor._cut_off = _CutOff(unfinished, Path(path))
             if unfinished.further:
-                started = load(Path(path), predictor._registry)
+                started = load(Path(path) / UNFINISHED / START, predictor._registry)
+                unfinished.check_start(started.model.recipe)
                 predictor._fitted = _Fitted(started.model, started.result)
             return predictor
         registry = found_with(plugins)  # so that load tells all that is wrong, a file's fault too
@@ -444,13 +476,13 @@ class MultiModalPredictor:
         finder: CheckpointFinder,
     ) -> Recipe:
         """That of the fit to be taken up, the one given, the model's own, or a new plan."""
-        if self._unfinished is not None:
+        if self._cut_off is not None:
             if given is not None:
                 raise ConfigError(
                     "a fit that was cut off has its recipe: another one would not be used",
                     remedy="leave recipe= out, or fit a new predictor",
                 )
-            return self._followed(self._unfinished.recipe, wishes)
+            return self._followed(self._cut_off.fit.recipe, wishes)
         if given is not None and self._fitted is not None:
             raise ConfigError(
                 "this predictor has a model, which fit trains further: another recipe would not "
@@ -467,12 +499,37 @@ class MultiModalPredictor:
         """Where the fit keeps its state; None: nowhere, there is no path."""
         if self.path is None:
             return None
-        if self._unfinished is not None:
-            self._unfinished.check_rows(train, tuning)
+        if self._cut_off is not None:
+            self._cut_off.fit.check_rows(train, tuning)
         elif is_first():
-            further = self._fitted is not None
-            Unfinished.begin(self.path, recipe, train, tuning, further=further)
+            save_start = None if self._fitted is None else self._write
+            Unfinished.begin(self.path, recipe, train, tuning, save_start)
         return self.path / UNFINISHED
+
+    def _check_path(self) -> None:
+        """Refuse a folder that a fit cannot save to, before it begins.
+
+        Raises:
+            ArtifactError: it cannot be written, or holds something else.
+            ConfigError: a fit that was cut off would not be saved where it was to be.
+        """
+        if self._cut_off is not None and self.path != self._cut_off.folder:
+            raise ConfigError(
+                f"the fit that was cut off is taken up in {str(self._cut_off.folder)!r}, not in "
+                f"{str(self.path)!r}",
+                value=self.path,
+                remedy="leave path as load set it; save(folder) writes the model elsewhere as well",
+            )
+        if self.path is not None:
+            check_folder(self.path)
+
+    def _write(self, folder: Path, standalone: bool = True) -> None:
+        """Save the model, whatever else is in the folder; only the first process writes."""
+        from mm_core.artifact.save import save
+
+        fitted = self._need_fitted()
+        if is_first():
+            save(fitted.model, fitted.result, self._registry, folder, standalone=standalone)
 
     def _followed(self, recipe: Recipe | str | Path, wishes: Wishes) -> Recipe:
         if wishes.given or self.problem_type or self.presets or self.hyperparameters:

@@ -55,7 +55,7 @@ def print_fit_summary(
     best = (
         "" if result.best_score is None else f", best validation {metric} {result.best_score:.4f}"
     )
-    saved = "not saved yet: predictor.save(path)" if path is None else f"saved in {path}"
+    saved = "not saved: predictor.save(folder) does it" if path is None else f"saved in {path}"
     parts = ", ".join(f"{name} ({part.id})" for name, part in recipe.backbones.items())
     _say(f"{recipe.task.id} from {parts}: {seconds:.0f} s, {result.stopped}{best}\n{saved}")
 

@@ -18,7 +18,7 @@ _NOT_HERE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 """The system, or this file system, cannot swap two names."""
 
 
-def put_in_place(fresh: Path, folder: Path, aside: Path) -> None:
+def put_in_place(fresh: Path, folder: Path, aside: Path) -> Path | None:
     """Rename ``fresh`` to ``folder``; what stood there is left beside it.
 
     Where the system can swap two names at once, ``folder`` is there at every moment, whenever the
@@ -29,18 +29,26 @@ def put_in_place(fresh: Path, folder: Path, aside: Path) -> None:
         folder: where it belongs; may be there.
         aside: a free name on the same file system.
 
+    Returns:
+        Where the old folder stands now; None: there was none.
+
     Raises:
         OSError: it could not be done, and the old folder is where it was.
     """
     if not folder.exists():
         fresh.rename(folder)
-    elif not _swapped(fresh, folder):
-        folder.rename(aside)
-        try:
-            fresh.rename(folder)
-        except OSError:
-            aside.rename(folder)
-            raise
+        return None
+    if not folder.is_dir():  # two names can be swapped whatever they are
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if _swapped(fresh, folder):
+        return fresh
+    folder.rename(aside)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+    return aside
 
 
 def _swapped(one: Path, other: Path) -> bool:

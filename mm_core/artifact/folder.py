@@ -6,26 +6,30 @@ import os
 from pathlib import Path
 
 from mm_core.api.errors import ArtifactError
-from mm_core.artifact.manifest import FILE, UNFINISHED
+from mm_core.artifact.manifest import FILE, FIT, UNFINISHED
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a place that cannot be written, or holds something else than a saved model.
+    """Refuse a place that cannot be written, or holds neither a saved model nor a fit of one.
+
+    So that a folder that was named by mistake stays as it is; saving itself loses nothing of what
+    it finds (:func:`mm_core.artifact.carry.carry`).
 
     Raises:
         ArtifactError: a file, a folder with other things in it, or no right to write there.
     """
+    parent = folder.resolve().parent  # where a link leads to
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ArtifactError(
-            f"{str(folder.parent)!r} cannot be made: {error}",
+            f"{str(parent)!r} cannot be made: {error}",
             value=str(folder),
             remedy="give another folder",
         ) from error
-    if not os.access(folder.parent, os.W_OK):
+    if not os.access(parent, os.W_OK):
         raise ArtifactError(
-            f"{str(folder.parent)!r} cannot be written",
+            f"{str(parent)!r} cannot be written",
             value=str(folder),
             remedy="give another folder",
         )
@@ -33,7 +37,8 @@ def check_folder(folder: Path) -> None:
         taken = any(found.name != UNFINISHED for found in folder.iterdir())
     else:
         taken = folder.exists()
-    if taken and not (folder / FILE).is_file():
+    # Beside the state of a fit that was cut off may lie what its loggers had written.
+    if taken and not any((folder / name).is_file() for name in (FILE, f"{UNFINISHED}/{FIT}")):
         raise ArtifactError(
             f"{str(folder)!r} is not empty and holds no saved model",
             value=str(folder),

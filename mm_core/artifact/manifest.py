@@ -17,6 +17,8 @@ ASSETS = "assets"
 LOG = "metrics.csv"
 UNFINISHED = "unfinished"
 """Folder where a fit keeps its state until it ends."""
+FIT = "fit.json"
+"""In that folder: which fit it is."""
 
 
 # These end up in lines that the user is told to type: nothing else may hide in them.
@@ -75,7 +77,7 @@ class Manifest(BaseModel):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            if (folder / UNFINISHED).is_dir():
+            if (folder / UNFINISHED / FIT).is_file():
                 raise ArtifactError(
                     f"{str(folder)!r} holds no model yet, but a fit that was cut off",
                     value=str(folder),

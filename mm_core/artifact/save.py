@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +25,8 @@ from mm_core.api.specs import (
     TaskSpec,
 )
 from mm_core.artifact.bases import without_bases
+from mm_core.artifact.carry import carry
 from mm_core.artifact.exchange import put_in_place
-from mm_core.artifact.folder import check_folder
 from mm_core.artifact.manifest import (
     ARRAYS,
     ASSETS,
@@ -50,6 +53,8 @@ def save(
 ) -> Path:
     """Write ``model`` to ``folder``, replacing a saved model that stands there.
 
+    Whatever else is in the folder stays in it.
+
     Args:
         model: what to write.
         result: of its fit.
@@ -58,17 +63,34 @@ def save(
         standalone: whether all weights are written, or only those that no checkpoint gives again.
 
     Raises:
-        ArtifactError: the folder holds something that is no saved model.
+        ArtifactError: the model is saved, but a file beside the old one could not be moved to it.
         CheckpointError: not standalone, and a checkpoint can no longer be had.
     """
-    check_folder(folder)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".mm-save-") as temporary:
-        fresh = Path(temporary) / "model"
+    place = folder.resolve()  # a link goes on pointing there
+    beside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".mm-save-"))
+    fresh = beside / "model"
+    with _removed_after(BaseException, beside):
         fresh.mkdir()
         bases = (_write_weights if standalone else _write_changes)(model, registry, fresh / WEIGHTS)
         _write(model, result, registry, bases, fresh)
-        put_in_place(fresh, folder, aside=Path(temporary) / "old")
+    with _removed_after(OSError, beside):
+        old = put_in_place(fresh, place, aside=beside / "old")
+    # From here on, what is not the model's may stand beside the folder: if this ends before all of
+    # it is moved, it stays there.
+    if old is not None:
+        carry(old, place)
+    shutil.rmtree(beside, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def _removed_after(error: type[BaseException], folder: Path) -> Iterator[None]:
+    """Remove the folder where this ends with such an error."""
+    try:
+        yield
+    except error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _write_weights(model: Model, registry: Registry, file: Path) -> dict[str, BaseRecord]:

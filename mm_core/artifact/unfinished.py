@@ -1,9 +1,13 @@
-"""A fit that has not ended: its recipe and the hash of its rows, beside the trainer's state."""
+"""A fit that has not ended: its recipe, the hash of its rows and the model that it started from,
+beside the trainer's state.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -13,10 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mm_core.api.contracts import Table
 from mm_core.api.errors import ArtifactError, DataError
 from mm_core.artifact.cells import comparable
-from mm_core.artifact.manifest import UNFINISHED
+from mm_core.artifact.manifest import FILE, FIT, UNFINISHED
 from mm_core.recipe.recipe import Recipe
 
-FILE = "fit.json"
+START = "start"
+"""Folder of the model that is trained further, as it was when the fit began."""
 
 
 class Unfinished(BaseModel):
@@ -26,19 +31,36 @@ class Unfinished(BaseModel):
 
     recipe: Recipe
     rows: dict[str, str] = Field(description="'train' and 'tuning' -> sha256 of their cells")
-    further: bool = Field(description="whether the model that stands beside it is trained further")
+    further: bool = Field(description="whether a model is trained further: the one in start/")
 
     @classmethod
     def begin(
-        cls, path: Path, recipe: Recipe, train: Table, tuning: Table | None, *, further: bool
+        cls,
+        path: Path,
+        recipe: Recipe,
+        train: Table,
+        tuning: Table | None,
+        save_start: Callable[[Path], object] | None,
     ) -> None:
-        """Make the folder for the state of a new fit; what an older one left there is gone."""
+        """Make the folder for the state of a new fit; what an older one left there is gone.
+
+        Args:
+            path: the folder that the fit saves to.
+            recipe: of the fit.
+            train: its rows.
+            tuning: its validation rows, where they are given.
+            save_start: saves the model that is trained further to a folder; None: there is none.
+        """
         folder = path / UNFINISHED
+        (folder / FIT).unlink(missing_ok=True)  # first: it says that the rest is there
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        record = cls(recipe=recipe, rows=_hashes(train, tuning), further=further)
-        text = record.model_dump_json(indent=2, by_alias=True)
-        (folder / FILE).write_text(text, encoding="utf-8")
+        if save_start is not None:
+            save_start(folder / START)
+        record = cls(recipe=recipe, rows=_hashes(train, tuning), further=save_start is not None)
+        fresh = folder / f"{FIT}.new"
+        fresh.write_text(record.model_dump_json(indent=2, by_alias=True), encoding="utf-8")
+        os.replace(fresh, folder / FIT)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -47,15 +69,40 @@ class Unfinished(BaseModel):
         Raises:
             ArtifactError: nothing that could be taken up.
         """
-        file = path / UNFINISHED / FILE
+        file = path / UNFINISHED / FIT
         try:
-            return cls.model_validate_json(file.read_text(encoding="utf-8"))
+            found = cls.model_validate_json(file.read_text(encoding="utf-8"))
         except (OSError, ValidationError, UnicodeDecodeError) as error:
             raise ArtifactError(
                 f"{str(path)!r} holds no fit that was cut off ({type(error).__name__})",
                 value=str(path),
                 remedy="leave resume out to load a finished model; without one, fit anew",
             ) from None
+        start = path / UNFINISHED / START
+        if found.further and not (start / FILE).is_file():
+            raise ArtifactError(
+                f"the model that the fit started from is missing: {str(start)!r}",
+                value=str(start),
+                remedy="fit anew",
+            )
+        return found
+
+    def check_start(self, recipe: Recipe) -> None:
+        """Refuse a model that cannot be the one that the fit started from.
+
+        Args:
+            recipe: the model's.
+
+        Raises:
+            ArtifactError: it is another, or the record was altered.
+        """
+        may_differ = {"training", "data", "origins"}
+        if self.recipe.model_dump(exclude=may_differ) != recipe.model_dump(exclude=may_differ):
+            raise ArtifactError(
+                f"the recipe in {UNFINISHED}/{FIT} is not of the model in {UNFINISHED}/{START}",
+                value=FIT,
+                remedy="do not use it: it was altered; fit anew",
+            )
 
     def check_rows(self, train: Table, tuning: Table | None) -> None:
         """Refuse other rows than those of the fit that was cut off.

@@ -103,6 +103,14 @@ def test_what_cannot_be_swapped_stays(tmp_path):
     assert (tmp_path / "fresh" / "file").exists()
 
 
+def test_a_file_is_not_replaced_by_a_model(tmp_path):
+    (tmp_path / "fresh").mkdir()
+    (tmp_path / "letter").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="letter"):
+        exchange.put_in_place(tmp_path / "fresh", tmp_path / "letter", tmp_path / "aside")
+    assert (tmp_path / "letter").read_text() == "mine"
+
+
 def test_a_fitted_model_is_not_lost(small_table, tmp_path, monkeypatch):
     settings = {"training.epochs": 2}
     predictor = MultiModalPredictor(
