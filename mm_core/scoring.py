@@ -22,6 +22,8 @@ CUSTOM = "custom:"
 LOWER_IS_BETTER = ("_error", "_loss", "_deviance")
 """Ends of names of functions to minimise: scikit-learn's convention."""
 
+_RETURN = "return a number whatever the answers are, for example 0 where it is not defined"
+
 Custom = Callable[[Any, Any], float]
 Metric = str | Custom
 
@@ -29,9 +31,10 @@ Metric = str | Custom
 class Metrics:
     """Metrics by id.
 
-    A user's function takes (true labels, predicted labels), numpy arrays in label space. Greater is
-    better, unless its name ends like scikit-learn's errors and losses, or its attribute
-    ``higher_is_better`` says otherwise.
+    A user's function takes (true labels, predicted labels), numpy arrays in label space. Whether
+    greater is better is said by its attribute ``higher_is_better``; without one it is as in the
+    installed metric of that name (``rmse``), else greater is better, unless the name ends like
+    scikit-learn's errors and losses. Where it is not defined it raises whatever it likes.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -114,7 +117,16 @@ class Metrics:
         if not metric.startswith(CUSTOM):
             return self._registry.get(MetricSpec, metric).spec.higher_is_better
         function = self._custom.get(metric)
-        return bool(getattr(function, "higher_is_better", not metric.endswith(LOWER_IS_BETTER)))
+        return bool(getattr(function, "higher_is_better", self._direction(short_name(metric))))
+
+    def _direction(self, name: str) -> bool:
+        """Of a function of that name; plugins may give the name to metrics that disagree."""
+        installed = {
+            component.spec.higher_is_better
+            for component in self._registry.all(MetricSpec)
+            if component.spec.name == name.lower()
+        }
+        return installed.pop() if len(installed) == 1 else not name.endswith(LOWER_IS_BETTER)
 
     def check_at_hand(self, metric: str) -> None:
         """Refuse a user's function that this session does not have.
@@ -124,6 +136,18 @@ class Metrics:
         """
         if metric.startswith(CUSTOM):
             self._function(metric)
+
+    def fits_truth(self, metric: str, frame: EncodedFrame) -> bool:
+        """Whether a user's function is defined for answers that are all right; False: no such."""
+        if not metric.startswith(CUSTOM):
+            return False
+        assert frame.labels is not None
+        truth = _label_values(frame.labels)
+        try:
+            self._call(metric, truth, truth)
+        except MetricError:
+            return False
+        return True
 
     def score(
         self,
@@ -167,10 +191,24 @@ class Metrics:
 
     def _custom_score(self, metric: str, frame: EncodedFrame, decoded: Decoded) -> float:
         assert frame.labels is not None
-        truth, answer = _label_values(frame.labels), _label_values(decoded.answer)
-        score = float(self._function(metric)(truth, answer))
+        return self._call(metric, _label_values(frame.labels), _label_values(decoded.answer))
+
+    def _call(self, metric: str, truth: np.ndarray, answer: np.ndarray) -> float:
+        function = self._function(metric)
+        try:
+            score = float(function(truth, answer))
+        except MetricError:
+            raise
+        except Exception as error:  # whatever a user's function may raise
+            raise MetricError(
+                f"the function {short_name(metric)} raised {type(error).__name__}: {error}",
+                value=metric,
+                remedy=_RETURN,
+            ) from error
         if not math.isfinite(score):
-            raise MetricError(f"{metric} gave {score}", value=score, remedy="return a number")
+            raise MetricError(
+                f"the function {short_name(metric)} gave {score}", value=score, remedy=_RETURN
+            )
         return score
 
     def _function(self, metric: str) -> Custom:

@@ -60,6 +60,7 @@ class FitRun:
         training: the recipe's ``training`` section.
         learning_rates: backbone name -> its own learning rate, or None: the section's.
         score: () -> validation score of the model as it stands; None without validation rows.
+            Raises MetricError where the metric is not defined for that model's answers.
         metric: name of that score.
         higher_is_better: its direction.
         folder: for logs; exists.
@@ -96,7 +97,8 @@ class FitResult:
     """What came of fitting; the model holds the best weights.
 
     Attributes:
-        history: one record per validation: epoch, step, seconds, loss, metric.
+        history: one record per validation: epoch, step, seconds, loss, metric; without the last
+            where it was not defined.
         best_score: best validation score, or None without validation rows.
         stopped: why it ended, in words.
         log: CSV of losses, learning rates and scores by step; empty: none was written.

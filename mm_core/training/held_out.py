@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +12,13 @@ from torch import Tensor, nn
 
 from mm_core import inference
 from mm_core.api.contracts import Decoded, Task
-from mm_core.api.errors import BadCellError
+from mm_core.api.errors import BadCellError, MetricError, MMWarning
 from mm_core.data.encoded import EncodedFrame
 from mm_core.model import Model
-from mm_core.scoring import Metrics
+from mm_core.processes import is_first
+from mm_core.scoring import Metrics, short_name
+from mm_core.training.interrupt import interruptible
+from mm_core.training.limited import EndedError, Limited
 from mm_core.training.weights import changing
 
 
@@ -50,7 +54,9 @@ class HeldOut:
 
         It is tried with one row's outputs for all of them: what rows lack, such as a class, is
         seen with any answers. Some metrics fail where all answers are alike, and a user's function
-        as it likes; then a pass over all rows decides, and raises what is raised there.
+        as it likes; then a pass over all rows decides. A user's function that is not defined for
+        the untrained network, but for the truth itself, may be so for a better network: the fit
+        begins.
 
         Raises:
             MetricError: it is not, or a function that it needs is not at hand.
@@ -60,13 +66,18 @@ class HeldOut:
         if _calibrates(self.model.task):
             self.metrics.check_at_hand(data.eval_metric)
         if not self._defined_for_alike_answers():
-            self.score()
+            try:
+                self.score()
+            except MetricError:
+                if not self.metrics.fits_truth(data.validation_metric, self.rows):
+                    raise
 
     def score(self) -> float:
         """The validation metric with the model's present weights.
 
         Raises:
             BadCellError: cells cannot be read.
+            MetricError: it is not defined for the present answers.
         """
         outputs, meta, bad = inference.outputs(self.model, self.rows)
         if bad and self.raises:
@@ -75,19 +86,32 @@ class HeldOut:
         self._remember(score, outputs, meta)
         return score
 
-    def calibrate(self) -> None:
-        """Let the task calibrate itself, by the metric that evaluation shows."""
+    def calibrate(self, deadline: float | None = None) -> None:
+        """Let the task calibrate itself, by the metric that evaluation shows.
+
+        At the deadline and on the first Ctrl-C it is cut short, and a warning says so.
+
+        Args:
+            deadline: ``time.monotonic()``, or None.
+        """
         task = self.model.task
         if not _calibrates(task):
             return
         metric = self.model.recipe.data.eval_metric
         sign = self._sign(metric)
-        outputs, meta = self._outputs()
-
-        def score(decoded: Decoded) -> float:
-            return sign * self._scored_by(metric, decoded)
-
-        task.calibrate(outputs, meta, self.rows.targets, score)
+        score = Limited(lambda decoded: sign * self._scored_by(metric, decoded), deadline)
+        try:
+            with interruptible(score.interrupt):
+                outputs, meta = self._outputs()
+                task.calibrate(outputs, meta, self.rows.targets, score)
+        except EndedError as ended:
+            if is_first():
+                warnings.warn(
+                    f"{ended}: the calibration by {short_name(metric)} was cut short, and what it "
+                    "had not found yet (a threshold) is as without it",
+                    MMWarning,
+                    stacklevel=2,
+                )
 
     def _defined_for_alike_answers(self) -> bool:
         outputs, meta, _ = inference.outputs(self.model, self.rows, np.zeros(1, dtype=np.int64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from mm_core.scoring import Metrics, short_name
 from mm_core.training.held_out import HeldOut
 from mm_core.training.options import FitOptions
 from mm_core.training.workers import with_workers
+
+CALIBRATION_SHARE = 0.05
+"""Of the time that a fit is given, what calibration may take on top: training leaves it none."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class RecipeFitter:
         tuning: EncodedFrame,
     ) -> FitResult:
         """Fit a model in place, and calibrate it on the validation rows."""
+        started = time.monotonic()
         recipe, registry, options = model.recipe, self.registry, self.options
         training, metric = recipe.training, recipe.data.validation_metric
         held_out = HeldOut(model, tuning, self.metrics, options.on_error == "raise")
@@ -78,5 +83,12 @@ class RecipeFitter:
             model.topology.train()
             result = fitter.fit(model.topology, batches, run)
         report_bad(batches.bad, options.on_error)
-        held_out.calibrate()
+        held_out.calibrate(self._calibrated_by(started))
         return result
+
+    def _calibrated_by(self, started: float) -> float | None:
+        """``time.monotonic()`` at which calibration is to be done."""
+        deadline = self.options.deadline
+        if deadline is None:
+            return None
+        return deadline + CALIBRATION_SHARE * max(0.0, deadline - started)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from mm_core.api.errors import TrainingError
+from mm_core.api.errors import MetricError, MMWarning, TrainingError
 from mm_core.api.fitting import FitResult, FitRun
 from mm_core.api.nn import Topology
 from mm_core.recipe.training import TrainingConfig
@@ -38,6 +40,7 @@ class _Progress:
         stepped: steps of the optimiser that the keeper knows of.
         best_score: of the validations, greater is better.
         waited: validations since the best one.
+        undefined: why the last validation without a score had none; empty: each had one.
         history: one record for each validation.
     """
 
@@ -47,6 +50,7 @@ class _Progress:
     stepped: int = 0
     best_score: float = -math.inf
     waited: int = 0
+    undefined: str = ""
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -118,8 +122,7 @@ class Validation(pl.Callback):
                 self.stopped = "max_steps reached"
             else:
                 self.stopped = "stopped by a callback"
-        compares = self._run.score is not None and self.stopped != _LATE
-        best = self._keeper.finish((lambda: self._score(trainer)) if compares else None)
+        best = self._keeper.finish(None if self._run.score is None else self._soup_score(trainer))
         self._so_far.best_score = self._so_far.best_score if best is None else best
         if trainer.is_global_zero:
             self._result_file.write_text(json.dumps(self._outcome()))
@@ -136,8 +139,20 @@ class Validation(pl.Callback):
         self._so_far = _Progress(**state)
 
     def result(self) -> FitResult:
-        """What came of it, in this process or in the ones forked for the fit."""
+        """What came of it, in this process or in the ones forked for the fit.
+
+        Raises:
+            MetricError: no validation had a score.
+        """
         outcome = self._outcome() if self.stopped else json.loads(self._result_file.read_text())
+        undefined, best = outcome.pop("undefined"), outcome["best_score"]
+        if best is not None and math.isinf(best):
+            raise MetricError(
+                f"{self._run.metric} was not defined in any of the validations, {undefined}",
+                value=self._run.metric,
+                remedy="let the function return a number whatever the answers are, or choose the "
+                "epoch by another metric: validation_metric=",
+            )
         return FitResult(**outcome)
 
     # ---- inside --------------------------------------------------------------------------------
@@ -148,7 +163,8 @@ class Validation(pl.Callback):
 
     def _outcome(self) -> dict[str, Any]:
         best = None if self._run.score is None else self._sign * self._so_far.best_score
-        return {"history": self.history, "best_score": best, "stopped": self.stopped}
+        told = {"best_score": best, "stopped": self.stopped, "undefined": self._so_far.undefined}
+        return {"history": self.history} | told
 
     @property
     def _sign(self) -> float:
@@ -187,7 +203,8 @@ class Validation(pl.Callback):
         if self._run.score is not None:
             with self._keeper.candidate():
                 score = self._score(trainer)
-            record[self._run.metric] = self._sign * score
+            if not math.isnan(score):
+                record[self._run.metric] = self._sign * score
             self._compare(trainer, score)
         self._validation_seconds = time.monotonic() - started
         self._publish(trainer, record)
@@ -200,19 +217,66 @@ class Validation(pl.Callback):
         return float(mean)
 
     def _score(self, trainer: pl.Trainer) -> float:
-        """Validation score of the network as it stands, greater is better; in all processes."""
+        """Validation score of the network as it stands, greater is better; in all processes.
+
+        NaN where the metric is not defined for its answers.
+        """
         assert self._run.score is not None
-        with whole(self._topology):
-            score = self._sign * self._run.score()
+        try:
+            with whole(self._topology):
+                score = self._sign * self._run.score()
+            why = "" if math.isfinite(score) else f"it is {score}"
+        except MetricError as error:
+            score, why = math.nan, error.message
+        if why:
+            score = math.nan
+            self._tell_undefined(trainer, why)
         if trainer.world_size > 1:
             score = trainer.strategy.broadcast(score)
         return score
 
+    def _tell_undefined(self, trainer: pl.Trainer, why: str) -> None:
+        """Remember it; the first time in a fit, warn."""
+        first = not self._so_far.undefined
+        self._so_far.undefined = f"at step {trainer.global_step}: {why}"
+        if first and trainer.is_global_zero:
+            warnings.warn(
+                f"{self._run.metric} is not defined {self._so_far.undefined}; validations without "
+                "a score count as no better, and further ones are not told",
+                MMWarning,
+                stacklevel=2,
+            )
+
+    def _soup_score(self, trainer: pl.Trainer) -> Callable[[], float]:
+        """Scores for soups: NaN from when Ctrl-C was pressed or the next would be too late."""
+        ended = ""
+
+        def score() -> float:
+            nonlocal ended
+            if ended:
+                return math.nan
+            ended = self._reason_to_end(trainer)
+            if not ended:
+                return self._score(trainer)
+            if trainer.is_global_zero:
+                warnings.warn(
+                    f"{ended}: training.average={self._training.average} was cut short, and the "
+                    "best weights found so far are taken",
+                    MMWarning,
+                    stacklevel=2,
+                )
+            return math.nan
+
+        return score
+
     def _compare(self, trainer: pl.Trainer, score: float) -> None:
-        self._keeper.consider(score)
+        if not math.isnan(score):
+            self._keeper.consider(score)
         if score > self._so_far.best_score:
             self._so_far.best_score = score
             self._so_far.waited = 0
+            return
+        if math.isinf(self._so_far.best_score):  # nothing to be better than
             return
         self._so_far.waited += 1
         if self._so_far.waited >= self._training.patience:
@@ -220,7 +284,13 @@ class Validation(pl.Callback):
             self._stop(trainer, reason)
 
     def _stop_in_time(self, trainer: pl.Trainer) -> None:
-        """Stop on Ctrl-C, and where the next validation would end after the deadline."""
+        """Stop where there is a reason, but not before the first step: it would be for nothing."""
+        reason = self._reason_to_end(trainer)
+        if reason and self._so_far.stepped:
+            self._stop(trainer, reason)
+
+    def _reason_to_end(self, trainer: pl.Trainer) -> str:
+        """Ctrl-C, or that the next validation would end after the deadline; empty: none."""
         late = (
             self._run.deadline is not None
             and time.monotonic() + self._validation_seconds >= self._run.deadline
@@ -230,9 +300,8 @@ class Validation(pl.Callback):
             interrupted = trainer.strategy.reduce_boolean_decision(interrupted, all=False)
             late = trainer.strategy.reduce_boolean_decision(late, all=False)
         if interrupted:
-            self._stop(trainer, "interrupted")
-        elif late:
-            self._stop(trainer, _LATE)
+            return "interrupted"
+        return _LATE if late else ""
 
     def _stop(self, trainer: pl.Trainer, reason: str) -> None:
         self.stopped = reason
@@ -242,6 +311,8 @@ class Validation(pl.Callback):
         """Show a validation to callbacks that monitor a metric, and to loggers."""
         score = {name: value for name, value in record.items() if name == self._run.metric}
         log(trainer, score | {"epoch": record["epoch"]})
+        if self._run.score is not None:
+            score.setdefault(self._run.metric, math.nan)  # who monitors it expects something
         shown: dict[str, float | Tensor] = {**score, "loss": record["loss"]}
         for name, value in shown.items():
             trainer.callback_metrics[name] = torch.as_tensor(value)

@@ -16,7 +16,7 @@ from mm_core.training.sharding import own_share
 
 Weights = dict[str, Tensor]
 Score = Callable[[], float]
-"""Validation score of the model as it stands; greater is better."""
+"""Validation score of the model as it stands; greater is better, NaN: it is not to be had."""
 
 MAPPED_FROM_BYTES = 512 * 2**20
 """Copies that need more memory than this together lie in a file that is mapped into memory."""
@@ -139,13 +139,14 @@ class UniformSoup(Keeper):
         self.copies = copies
 
     def finish(self, score: Score | None) -> float | None:
-        """Average them; one more validation where there are several."""
+        """Average them; one more validation where there are several. No score: the best."""
         best = super().finish(score)
         if len(self._kept) < 2 or score is None:
             return best
         for made_of, (_, weights) in enumerate(self._best_first()[1:], start=2):
             _blend(self._live, weights, 1 / made_of)
-        return score()
+        found = score()
+        return super().finish(score) if math.isnan(found) else found
 
 
 class GreedySoup(UniformSoup):
@@ -156,7 +157,7 @@ class GreedySoup(UniformSoup):
         best = Keeper.finish(self, score)
         if best is None or score is None:
             return best
-        made_of, soup = 1, {name: value.clone() for name, value in self._live.items()}
+        made_of, soup = 1, self._best_first()[0][1]  # no other copy: the best is in it
         for _, weights in self._best_first()[1:]:
             _blend(self._live, weights, 1 / (made_of + 1))
             found = score()
@@ -184,12 +185,11 @@ class MovingAverage(Keeper):
 
     @contextmanager
     def candidate(self) -> Iterator[None]:
-        trained = {name: value.clone() for name, value in self._live.items()}
-        _copy(self._average, self._live)
+        self._swap()
         try:
             yield
         finally:
-            _copy(trained, self._live)
+            self._swap()
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"average": self._average, "steps": self._steps}
@@ -198,6 +198,14 @@ class MovingAverage(Keeper):
         super().restore(state)
         _copy(state["average"], self._average)
         self._steps = state["steps"]
+
+    def _swap(self) -> None:
+        """Exchange the average with the trained weights, a tensor at a time: no third copy."""
+        with torch.no_grad():
+            for name, value in self._live.items():
+                trained = value.clone()
+                value.copy_(self._average[name])
+                self._average[name].copy_(trained)
 
     def _source(self) -> Weights:
         return self._average

@@ -10,7 +10,7 @@ import pytest
 import sklearn.metrics as sk
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, Decoded, MetricError, State, Task
+from mm_core.api import ConfigError, Decoded, MetricError, MMWarning, State, Task
 from mm_core.builtin.configs import BinaryConfig, MulticlassConfig, MultilabelConfig
 from mm_core.builtin.tasks.binary import Binary
 from mm_core.builtin.tasks.multiclass import Multiclass
@@ -95,16 +95,50 @@ def test_the_threshold_stays_where_there_is_nothing_to_choose_by() -> None:
     def undefined(decoded: Decoded) -> float:
         raise MetricError("not defined")
 
+    task = binary()
+    with pytest.warns(MMWarning, match="not defined") as told:
+        task.calibrate(outputs, {}, targets, undefined)
+    assert task.calibration.threshold == 0.5
+    assert len(told) == 1
     few_outputs, few_targets = rows(40, 0.1, 1.0)
     for given, wanted, score in (
         (outputs, targets, constant),
-        (outputs, targets, undefined),
         (outputs, targets, by("recall_score", targets)),  # best where all answers are yes
         (few_outputs, few_targets, by("f1_score", few_targets)),
     ):
         task = binary()
         task.calibrate(given, {}, wanted, score)
         assert task.calibration.threshold == 0.5
+
+
+def test_thresholds_at_which_the_metric_is_not_defined_are_left_out() -> None:
+    outputs, targets = rows(2000, 0.1, 1.0)
+    f1 = by("f1_score", targets)
+
+    def sometimes(decoded: Decoded) -> float:
+        share = decoded.views["labels"].mean()
+        if not 0.02 < share < 0.9 or 0.12 < share < 0.14:
+            raise MetricError("not defined")
+        return float(f1(decoded))
+
+    whole, part = binary(), binary()
+    whole.calibrate(outputs, {}, targets, f1)
+    part.calibrate(outputs, {}, targets, sometimes)
+    assert part.calibration.threshold == pytest.approx(whole.calibration.threshold, abs=0.05)
+
+
+def test_what_ends_the_search_leaves_the_threshold_alone() -> None:
+    def ending(decoded: Decoded) -> float:
+        if 0 < decoded.views["labels"].mean() < 0.5:
+            raise TimeoutError
+        return 0.0
+
+    outputs, targets = rows(2000, 0.1, 3.0)
+    task = binary()
+    with pytest.raises(TimeoutError):
+        task.calibrate(outputs, {}, targets, ending)
+    assert task.calibration.threshold == 0.5
+    assert task.calibration.temperature != 1.0
 
 
 def test_settings_switch_both_off() -> None:

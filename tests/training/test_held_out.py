@@ -139,16 +139,6 @@ def test_a_metric_that_wants_unlike_answers_decides_on_all_rows(rows, passes, me
     assert passes == [1, *[100] * 5]
 
 
-def test_what_fails_in_a_function_of_the_user_is_told_before_the_first_step(rows):
-    def broken(truth, answers):
-        raise ZeroDivisionError("of the user")
-
-    steps = _Steps()
-    with pytest.raises(ZeroDivisionError, match="of the user"):
-        MultiModalPredictor("kind", eval_metric=broken, verbosity=0).fit(rows, callbacks=steps)
-    assert steps.taken == 0
-
-
 def test_training_further_on_one_class_is_told_before_its_first_step(rows):
     predictor = MultiModalPredictor(
         "kind", eval_metric="roc_auc", hyperparameters=SETTINGS, verbosity=0

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from types import SimpleNamespace
 
 import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
 import pytest
 
 import mm_core.predictor
+import mm_core.training.limited
+import mm_core.training.recipe_fitter
 import mm_core.training.validation
 from mm_core import MultiModalPredictor
+from mm_core.api import MMWarning
 
 
 class _Clock(pl.Callback):
@@ -37,7 +43,12 @@ class _Clock(pl.Callback):
 @pytest.fixture
 def clock(monkeypatch):
     found = _Clock()
-    for module in (mm_core.predictor, mm_core.training.validation):
+    for module in (
+        mm_core.predictor,
+        mm_core.training.limited,
+        mm_core.training.recipe_fitter,
+        mm_core.training.validation,
+    ):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=found.monotonic))
     return found
 
@@ -95,3 +106,64 @@ def test_a_limit_shorter_than_an_epoch_still_gives_a_model(clock, small_table):
     assert clock.ended - 1000 == 3 + 3 + 3  # the metric is tried, three batches, a validation
     assert len(predictor.history) == 1
     assert predictor.predict(small_table).notna().all()
+
+
+def test_steps_are_gathered_before_a_limit_ends_the_fit(clock, small_table):
+    predictor = _fit(clock, small_table, 1e-3, **{"training.accumulate": 4})
+    assert predictor.history["step"].tolist() == [1]
+    assert "time_limit" in predictor._fitted.result.stopped
+
+
+@pytest.mark.parametrize(("limit", "tried"), [(51.0, 1), (54.0, 2), (49.0, 0), (70.0, 3)])
+@pytest.mark.parametrize("average", ["greedy_soup", "uniform_soup"])
+def test_a_soup_ends_in_time(clock, small_table, limit, tried, average):
+    """Four epochs of 11 s, with the trial before them 47 s; then 3 s for each soup."""
+    settings = {"training.epochs": 4, "training.average": average, "training.top_k": 4}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MMWarning)
+        predictor = _fit(clock, small_table, limit, **settings)
+    tried, all_of_them = (tried, 3) if average == "greedy_soup" else (min(tried, 1), 1)
+    assert clock.now - 1000 == 47 + 3 * tried
+    told = [str(one.message) for one in caught if one.category is MMWarning]
+    assert len(told) == (tried < all_of_them)
+    assert all("time_limit reached" in one and average in one for one in told)
+    if not tried:
+        assert predictor._fitted.result.best_score == predictor.history["slow_accuracy"].max()
+
+
+@pytest.fixture
+def rare():
+    rng = np.random.default_rng(0)
+    y = rng.random(400) < 0.2
+    return pd.DataFrame({"x": rng.normal(size=400) + 1.3 * y, "kind": np.where(y, "yes", "no")})
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(3.0, True), (1e-4, False)])
+def test_the_threshold_is_searched_for_while_there_is_time(clock, rare, seconds, ends):
+    def slow_f1(true, predicted):
+        clock.now += seconds
+        right = ((true == predicted) & (true == "yes")).sum()
+        return float(2 * right / ((true == "yes").sum() + (predicted == "yes").sum()))
+
+    settings = {
+        "training.epochs": 1000,
+        "training.patience": 1000,
+        "training.head_learning_rate": 0.01,
+    }
+    predictor = MultiModalPredictor(
+        "kind",
+        eval_metric=slow_f1,
+        validation_metric="log_loss",
+        hyperparameters=settings,
+        verbosity=0,
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MMWarning)
+        predictor.fit(rare, time_limit=60, callbacks=[clock])
+    assert "time_limit" in predictor._fitted.result.stopped
+    assert clock.now - 1000 <= 60 * 1.1 + 3
+    told = [str(one.message) for one in caught if one.category is MMWarning]
+    assert len(told) == ends
+    assert all("time_limit reached" in one and "slow_f1" in one for one in told)
+    assert (predictor._fitted.model.task.calibration.threshold == 0.5) == ends
+    assert predictor._fitted.model.task.calibration.temperature != 1.0

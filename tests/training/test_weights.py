@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -133,6 +136,37 @@ def test_a_greedy_soup_that_nothing_betters_is_the_best(tmp_path):
     _validate(kept, network, [(1.0, 0.8), (3.0, 0.7)])
     assert kept.finish(lambda: 0.79) == 0.8
     assert _values(network) == {1.0}
+
+
+@pytest.mark.parametrize("average", ["uniform_soup", "greedy_soup"])
+def test_a_soup_without_a_score_is_the_best(tmp_path, place, average):
+    network = _network()
+    kept = _kept(network, tmp_path, average, top_k=3)
+    _validate(kept, network, [(1.0, 0.8), (3.0, 0.7), (5.0, 0.9)])
+    assert kept.finish(lambda: math.nan) == 0.9
+    assert _values(network) == {5.0}
+
+
+def _copies():
+    """Sets of the network's weights that are alive, its own included."""
+    tensors = (one for one in gc.get_objects() if isinstance(one, torch.Tensor))
+    return len({one.data_ptr() for one in tensors if one.shape == (2, 3)})
+
+
+@pytest.mark.parametrize(("average", "copies"), [("greedy_soup", 3), ("ema", 2)])
+def test_no_more_copies_than_documented(tmp_path, average, copies):
+    before = _copies()
+    network = _network()
+    kept = _kept(network, tmp_path, average, top_k=3)
+    seen = []
+    for value in (1.0, 3.0, 5.0):
+        _set(network, value)
+        kept.after_step()
+        with kept.candidate():
+            seen.append(_copies())
+        kept.consider(value)
+    kept.finish(lambda: seen.append(_copies()) or 9.0)
+    assert max(seen) - before == 1 + copies
 
 
 def test_a_moving_average_is_the_recursion(tmp_path, place):

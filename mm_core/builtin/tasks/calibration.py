@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from mm_core.api.errors import MetricError
+from mm_core.api.errors import MetricError, MMWarning
 
 COLDEST, HOTTEST = 0.1, 10.0
 """Bounds of the temperature."""
@@ -77,37 +78,43 @@ class Calibration:
         """Take the threshold of the best score, where it is better than that of 0.5.
 
         It stays 0.5 where fewer than ``ENOUGH`` answers are yes or no, and for a metric that does
-        not depend on it, is not defined on these rows, or is best where all answers are the same
-        (recall).
+        not depend on it, or is best where all answers are the same (recall). Thresholds at which
+        the metric is not defined are left out; where it is at too few, a warning says so.
 
         Args:
             proba: [M], probabilities of all answers.
             truth: bool [M].
-            score: of the answers at the threshold that is set, greater is better.
+            score: of the answers at the threshold that is set, greater is better. What it raises
+                but a MetricError ends the search, and the threshold stays 0.5.
         """
         if not self.searches or min(truth.sum(), (~truth).sum()) < ENOUGH:
             return
         candidates = _candidates(proba)
         if len(candidates) < WINDOW:
             return
+        undefined: list[MetricError] = []
+
+        def at(threshold: float) -> float:
+            self.threshold = float(threshold)
+            try:
+                return score()
+            except MetricError as error:
+                undefined.append(error)
+                return math.nan
+
         try:
-            plain = self._score_at(0.5, score)
+            plain = at(0.5)
             few = candidates[:: max(1, len(candidates) // 4)]
-            if all(self._score_at(one, score) == plain for one in few):
+            if all(at(one) == plain for one in few):
                 return
-            scores = np.array([self._score_at(one, score) for one in candidates])
-        except MetricError:
-            return
+            scores = np.array([at(one) for one in candidates])
         finally:
             self.threshold = 0.5
-        smooth = _smoothed(scores)
-        best = int(smooth.argmax())
-        if 0 < best < len(candidates) - 1 and smooth[best] > plain:
-            self.threshold = float(candidates[best])
-
-    def _score_at(self, threshold: float, score: Callable[[], float]) -> float:
-        self.threshold = float(threshold)
-        return score()
+        defined = ~np.isnan(scores)
+        if defined.sum() < WINDOW:
+            _warn_of_undefined(int(defined.sum()), len(candidates), undefined[-1])
+            return
+        self.threshold = _best(candidates[defined], scores[defined], plain)
 
 
 def class_nll(logits: np.ndarray, classes: np.ndarray) -> Callable[[float], float]:
@@ -159,6 +166,23 @@ def _lowest(function: Callable[[float], float], low: float, high: float) -> floa
             right = low + ratio * (high - low)
             at_right = function(right)
     return (low + high) / 2
+
+
+def _best(candidates: np.ndarray, scores: np.ndarray, plain: float) -> float:
+    """The threshold of the best mean score, if that betters ``plain`` (NaN: any does); else 0.5."""
+    smooth = _smoothed(scores)
+    best = int(smooth.argmax())
+    inside = 0 < best < len(candidates) - 1
+    return float(candidates[best]) if inside and not smooth[best] <= plain else 0.5
+
+
+def _warn_of_undefined(defined: int, tried: int, error: MetricError) -> None:
+    warnings.warn(
+        f"the threshold of the answers stays 0.5: the metric is defined at {defined} of {tried} "
+        f"others, too few to choose from; last: {error.message}",
+        MMWarning,
+        stacklevel=2,
+    )
 
 
 def _candidates(proba: np.ndarray) -> np.ndarray:
