@@ -24,8 +24,8 @@ def fit(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Where to save; a model that stands there is replaced. If not given: 'model', or "
-            "the first free of 'model-2', 'model-3', ...",
+            help="Where to save; a model that stands there is replaced, other files stay. If not "
+            "given: 'model', or the first free of 'model-2', 'model-3', ...",
         ),
     ] = None,
     tuning: Annotated[
@@ -62,7 +62,10 @@ def fit(
     further: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="MODEL", help="Train this saved model further; new classes are added."
+            "--from",
+            metavar="MODEL",
+            help="Train this saved model further; new classes are added. It stays as it is, unless "
+            "--out names it.",
         ),
     ] = None,
     on_error: opt.OnError = "raise",
