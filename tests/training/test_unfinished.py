@@ -18,6 +18,8 @@ import torch
 from mm_core import MultiModalPredictor
 from mm_core.api import ArtifactError, ConfigError, DataError, MetricError, MMWarning, Table
 from mm_core.artifact.unfinished import Unfinished
+from tests.killed import KillAfter
+from tests.killed import killed as _killed
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork") or torch.cuda.is_available(), reason="forks, which a GPU survives not"
@@ -44,39 +46,12 @@ SETTINGS = {
 """8 batches and 4 steps an epoch; the state is written after each step."""
 
 
-class _KillAfter(pl.Callback):
-    """Kills the process at the end of a batch, as power cuts do."""
-
-    def __init__(self, batches: int) -> None:
-        self.left = batches
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, index):
-        self.left -= 1
-        if not self.left:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _killed(fit: Callable[[], object]) -> None:
-    """Run a fit that kills its process."""
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(60)
-        torch.set_num_threads(1)
-        try:
-            fit()
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
-
-
 def _predictor(path=None, label="kind", **settings):
     return MultiModalPredictor(label, hyperparameters=SETTINGS | settings, path=path, verbosity=0)
 
 
 def _kill_at(batches: int, path: Path, frame, **settings) -> None:
-    _killed(lambda: _predictor(path, **settings).fit(frame, callbacks=[_KillAfter(batches)]))
+    _killed(lambda: _predictor(path, **settings).fit(frame, callbacks=[KillAfter(batches)]))
 
 
 def _check_same(resumed, whole, frame):
@@ -126,7 +101,7 @@ def test_killed_twice(small_table, tmp_path):
     _kill_at(11, path, small_table)
     _killed(
         lambda: MultiModalPredictor.load(path, resume=True, verbosity=0).fit(
-            small_table, callbacks=[_KillAfter(7)]
+            small_table, callbacks=[KillAfter(7)]
         )
     )
     again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(small_table)
@@ -240,7 +215,7 @@ def test_a_callback_whose_state_cannot_be_read_back_is_told(small_table, tmp_pat
     with pytest.warns(MMWarning, match="_Notes"):
         _predictor(tmp_path / "other").fit(small_table, callbacks=[_Notes()])
     _killed(
-        lambda: _predictor(path).fit(small_table, callbacks=[_Notes(), _KillAfter(11)]),
+        lambda: _predictor(path).fit(small_table, callbacks=[_Notes(), KillAfter(11)]),
     )
     notes = _Notes()
     again = MultiModalPredictor.load(path, resume=True, verbosity=0)
@@ -294,7 +269,7 @@ def test_further_training_is_taken_up_too(small_table, tmp_path):
     whole = MultiModalPredictor.load(path, verbosity=0).fit(more)
     further = MultiModalPredictor.load(path, verbosity=0)
     further.path = path
-    _killed(lambda: further.fit(more, callbacks=[_KillAfter(9)]))
+    _killed(lambda: further.fit(more, callbacks=[KillAfter(9)]))
     again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(more)
     _check_same(again, whole, more)
 
@@ -397,7 +372,7 @@ def test_a_metric_of_the_user_is_given_again(small_table, tmp_path):
     whole = MultiModalPredictor("kind", **settings).fit(small_table)
     path = tmp_path / "killed"
     killed = MultiModalPredictor("kind", path=path, **settings)
-    _killed(lambda: killed.fit(small_table, callbacks=[_KillAfter(13)]))
+    _killed(lambda: killed.fit(small_table, callbacks=[KillAfter(13)]))
     with pytest.raises(MetricError, match="not at hand") as caught:
         MultiModalPredictor.load(path, resume=True, verbosity=0).fit(small_table)
     assert "MultiModalPredictor.load(" in caught.value.remedy
