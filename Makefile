@@ -4,7 +4,7 @@ BIN := .venv/bin
 PLUGINS := $(wildcard plugins/*/pyproject.toml contrib/*/pyproject.toml)
 EDITABLE := $(foreach file,$(PLUGINS),-e $(patsubst %/pyproject.toml,%,$(file)))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-SETS ?= snips,magnetic_tile,churn,california_housing,pokemon
+SETS ?= snips,magnetic_tile,magnetic_tile@5,cifar10_2k,churn,california_housing,pokemon
 DATA ?= data
 PAIRS ?= 3
 RESULTS ?= build/bench

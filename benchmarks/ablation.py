@@ -27,7 +27,7 @@ from benchmarks.ours import run
 from benchmarks.place import machine, versions
 from benchmarks.report_ablation import ablation
 from benchmarks.rows import draw
-from benchmarks.sets import SETS, BenchmarkSet, Budget
+from benchmarks.sets import SETS, BenchmarkSet
 
 Variants = dict[str, dict[str, Any]]
 
@@ -45,13 +45,7 @@ def _rate(rate: float, decay: float) -> dict[str, Any]:
     return {"backbones.image.learning_rate": rate, "training.layer_decay": decay}
 
 
-_CIFAR = BenchmarkSet(
-    name="cifar10_2k",
-    label="label",
-    metric="accuracy",
-    budget=Budget(epochs=3, batch_size=32, image_size=64),
-    image="image",
-)
+_CIFAR = SETS["cifar10_2k"]
 _TILE = replace(SETS["magnetic_tile"], budget=replace(SETS["magnetic_tile"].budget, epochs=5))
 
 

@@ -87,6 +87,15 @@ _POKEMON = BenchmarkSet(
     categories=("egg_group",),
 )
 
+_MAGNETIC_TILE = BenchmarkSet(
+    name="magnetic_tile",
+    label="defect",
+    metric="accuracy",
+    budget=Budget(epochs=3, batch_size=32, image_size=128),
+    image="image",
+    ignored=("mask",),
+)
+
 _ALL = (
     BenchmarkSet(
         name="snips",
@@ -95,13 +104,14 @@ _ALL = (
         budget=Budget(epochs=3, batch_size=32, max_length=32, max_rows=1000),
         text=("text",),
     ),
+    _MAGNETIC_TILE,
+    _MAGNETIC_TILE.with_epochs(5),
     BenchmarkSet(
-        name="magnetic_tile",
-        label="defect",
+        name="cifar10_2k",
+        label="label",
         metric="accuracy",
-        budget=Budget(epochs=3, batch_size=32, image_size=128),
+        budget=Budget(epochs=3, batch_size=32, image_size=64),
         image="image",
-        ignored=("mask",),
     ),
     BenchmarkSet(
         name="churn",

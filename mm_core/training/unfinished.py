@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-import signal
-import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError  # what torch raises where it refuses to unpickle
 from typing import Any
@@ -18,6 +16,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mm_core.api.errors import ArtifactError, MMWarning
+from mm_core.training.interrupt import at_sigterm
 from mm_core.training.logs import FitLog
 from mm_core.training.weights import changing
 
@@ -93,7 +92,7 @@ class KeepUnfinished(pl.Callback):
         if self._random is not None:
             _set_random_state(self._random)
             self._random = None
-        _at_sigterm(self._end, trainer)
+        at_sigterm(self._end, trainer)
 
     def _end(self) -> None:
         self._ending = True
@@ -177,20 +176,3 @@ def _is_plain(state: Any) -> bool:
     except UnpicklingError:
         return False
     return True
-
-
-def _at_sigterm(end: Callable[[], None], trainer: pl.Trainer) -> None:
-    """In the place of Lightning's handler, which ends a fit where no state can be written.
-
-    Lightning puts back what it found before. Outside of the main thread there is no handler.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        launcher = trainer.strategy.launcher
-        if launcher is not None:
-            launcher.kill(number)  # the processes that it started
-        end()
-
-    signal.signal(signal.SIGTERM, handle)
