@@ -2,6 +2,7 @@
 
     python -m benchmarks.ablation --data DIR --group recipe --seeds 3 --jobs 2
     python -m benchmarks.ablation --data DIR --group image --seeds 3
+    python -m benchmarks.ablation --data DIR --group layer_decay --seeds 8 --jobs 2
     python -m benchmarks.ablation --data DIR --group augment --seeds 3 --jobs 2
 
 Each variant changes one thing of the defaults. A quarter of train.csv, drawn by the seed, is
@@ -63,7 +64,7 @@ GROUPS = {
             "linear schedule": {"training.schedule": "linear"},
             "no warm-up": {"training.warmup": 0.0},
             "no clipping": {"training.clip_norm": None},
-            "no layer decay": {"training.layer_decay": 1.0},
+            "layer decay 0.9": {"training.layer_decay": 0.9},
             "no weight decay": {"training.weight_decay": 0.0},
             "one learning rate": {"training.head_learning_rate": 1e-4},
             "greedy soup": {"training.average": "greedy_soup"},
@@ -77,6 +78,11 @@ GROUPS = {
             SETS["california_housing"],
             _fewer("pokemon", 600),
         ),
+    ),
+    "layer_decay": Group(
+        variants={"no layer decay": {}, "layer decay 0.9": {"training.layer_decay": 0.9}},
+        sets=(_fewer("snips", 400), SETS["magnetic_tile"], SETS["cifar10_2k"], SETS["pokemon"]),
+        reference="no layer decay",
     ),
     "augment": Group(
         variants={

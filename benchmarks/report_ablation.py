@@ -10,29 +10,32 @@ from benchmarks.paired import paired
 def ablation(found: dict[str, Any]) -> list[str]:
     """Mean score of each variant, and its paired difference from the reference, as Markdown."""
     sets = list(found["scores"])
-    metrics = [found["definitions"][one]["metric"] for one in sets]
-    seeds = min(len(runs) for one in sets for runs in found["scores"][one].values())
-    heads = [f"{one}, {metric}" for one, metric in zip(sets, metrics, strict=True)]
+    seeds = {one: _seeds(runs) for one, runs in found["scores"].items()}
+    heads = [
+        f"{one}, {found['definitions'][one]['metric']}, {len(seeds[one])} seeds" for one in sets
+    ]
     lines = [
-        f"Mean of {seeds} seeds; in brackets the difference from the first line, and its 95%",
-        "interval.",
+        "Means; in brackets the difference from the first line, and its 95% interval.",
         "",
         "| | " + " | ".join(heads) + " |",
         "|---" * (len(sets) + 1) + "|",
     ]
     for name in found["variants"]:
-        cells = [_cell(found["scores"][one], name, found["reference"], seeds) for one in sets]
+        cells = [_cell(found["scores"][one], name, found["reference"], seeds[one]) for one in sets]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
 
-def _cell(scores: dict[str, dict[str, float]], name: str, reference: str, seeds: int) -> str:
+def _seeds(runs: dict[str, dict[str, float]]) -> list[str]:
+    """Those with which every variant was tried."""
+    return sorted(set.intersection(*(set(scores) for scores in runs.values())), key=int)
+
+
+def _cell(scores: dict[str, dict[str, float]], name: str, reference: str, seeds: list[str]) -> str:
     if name not in scores:
         return ""
-    values, others = (
-        [scores[one][str(seed)] for seed in range(seeds)] for one in (name, reference)
-    )
-    mean = sum(values) / seeds
+    values, others = ([scores[one][seed] for seed in seeds] for one in (name, reference))
+    mean = sum(values) / len(seeds)
     if name == reference:
         return f"{mean:.4f}"
     difference = paired(values, others)

@@ -302,13 +302,14 @@ def _preset(name: str, summary: str, changes: dict[str, object]) -> PresetSpec:
         summary=summary,
         components=("core:binary", "core:multiclass", "core:multilabel", "core:regression"),
         # AutoMM's (arxiv:2404.16233) but for batch_size, there 128: data is often small here and
-        # the machine may have no GPU, where more steps per epoch learn more in the same time.
+        # the machine may have no GPU, where more steps per epoch learn more in the same time. And
+        # but for layer_decay, there 0.9: docs/benchmarks.md, "Layer-wise decay".
         values={
             "training.epochs": 10,
             "training.batch_size": 32,
             "training.learning_rate": 1e-4,
             "training.head_learning_rate": 1e-3,
-            "training.layer_decay": 0.9,
+            "training.layer_decay": 1.0,
             "training.weight_decay": 1e-3,
             "training.schedule": "cosine",
             "training.warmup": 0.1,

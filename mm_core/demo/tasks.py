@@ -37,7 +37,6 @@ TASKS = (
         {
             "training.epochs": 2,
             "training.augment": False,  # it changes colours, which are asked for
-            "training.layer_decay": 1.0,
             "training.head_learning_rate": 2e-3,
         },
         {

@@ -26,7 +26,10 @@ class TrainingConfig(Config):
     learning_rate: float = Field(default=1e-4, gt=0, description="of pretrained backbones")
     head_learning_rate: float = Field(default=1e-3, gt=0, description="of everything new")
     layer_decay: float = Field(
-        default=0.9, gt=0, le=1, description="learning rate factor per backbone stage, from the top"
+        default=1.0,
+        gt=0,
+        le=1,
+        description="learning rate factor per stage of a pretrained backbone, from the top; 1: none",
     )
     weight_decay: float = Field(default=1e-3, ge=0, description="AdamW; of layers' weights only")
     schedule: Literal["cosine", "linear", "constant", "polynomial", "multistep"] = Field(
