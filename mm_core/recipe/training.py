@@ -29,7 +29,7 @@ class TrainingConfig(Config):
         default=1.0,
         gt=0,
         le=1,
-        description="learning rate factor per stage of a pretrained backbone, from the top; 1: none",
+        description="learning rate factor per stage of a pretrained backbone, from the top",
     )
     weight_decay: float = Field(default=1e-3, ge=0, description="AdamW; of layers' weights only")
     schedule: Literal["cosine", "linear", "constant", "polynomial", "multistep"] = Field(
