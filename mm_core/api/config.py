@@ -15,11 +15,13 @@ from mm_core.api.errors import ConfigError
 class Config(BaseModel):
     """Base of every component's configuration.
 
-    Frozen, JSON-able, and closed: an unknown key is an error with a suggestion. Every field has a
-    description.
+    Frozen, JSON-able, and closed: an unknown key is an error with a suggestion, and so is a number
+    that is not finite, which JSON has no word for. Every field has a description.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
+    )
 
     @classmethod
     def read(cls, values: Mapping[str, Any], *, where: str) -> Self:

@@ -101,7 +101,9 @@ class TrainingConfig(Config):
         description="how much rows count by their class: balanced, n / (K n_c); effective_number "
         "(arXiv 1901.05555); or class -> weight, others 1",
     )
-    seed: int = Field(default=0, ge=0, description="of the split, the weights and the batches")
+    seed: int = Field(
+        default=0, ge=0, lt=2**64, description="of the split, the weights and the batches"
+    )
 
     @field_validator("precision", mode="before")
     @classmethod

@@ -111,8 +111,16 @@ def weight_column(table: Table, column: str | None) -> np.ndarray | None:
         raise ColumnError(
             f"weight column {column!r} is not in the data", column=column, remedy="add it"
         )
+    cells = table.frame[column]
+    if cells.dtype.kind in "mMc":  # which numpy would turn into numbers: ticks since 1970
+        raise DataError(
+            f"weight column {column!r} holds {cells.dtype}, and weights are numbers",
+            column=column,
+            value=str(cells.dtype),
+            remedy="give finite weights >= 0",
+        )
     try:
-        weight = table.frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
+        weight = cells.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"weight column {column!r} holds something that is no number: {error}", column=column

@@ -131,6 +131,13 @@ def test_a_column_of_weights_is_finite_and_positive_somewhere(wrong: Any) -> Non
     assert caught.value.column == "w"
 
 
+@pytest.mark.parametrize("cell", [pd.Timestamp("2026-01-01"), pd.Timedelta("1h"), 1 + 0j])
+def test_dates_durations_and_complex_numbers_are_no_weights(cell: Any) -> None:
+    table = Table(pd.DataFrame({"w": [cell, cell]}), Path())
+    with pytest.raises(DataError, match="weights are numbers"):
+        weight_column(table, "w")
+
+
 def test_huge_weights_train_as_small_ones_do() -> None:
     frame = rare().assign(w=lambda rows: np.where(rows["y"] == "yes", 9.0, 1.0))
     settings = {"training.epochs": 1}
