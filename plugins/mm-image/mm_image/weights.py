@@ -51,7 +51,19 @@ def create_model(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         model: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **arguments)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise _cannot_build(name, arguments, error) from error
+    _call_projections(model)
     return model
+
+
+def _call_projections(model: nn.Module) -> None:
+    """Attention of BEiT, EVA and SwinV2 calls its projection, and adds the biases after it.
+
+    By default it computes with the projection's weights past the layer, and an adapter that wraps
+    the layer would do nothing.
+    """
+    for module in model.modules():
+        if hasattr(module, "qkv_bias_separate"):
+            module.qkv_bias_separate = True
 
 
 def fixed_size(name: str) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import safetensors
 import torch
 
 from mm_core import MultiModalPredictor
+from mm_core.api import MMWarning
+from mm_text.hf import HFText
 
 MOST = {
     "lora": 0.15,
@@ -78,6 +82,60 @@ def test_what_is_chosen_moves_and_the_rest_does_not(rows, adapter, fit, backbone
     prefix = f"backbones.{rows.name}."
     assert {name.removeprefix(prefix) for name in moved if name.startswith(prefix)} <= own
     assert moved & {prefix + name for name in own}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "network", "size"),
+    [
+        ("lora", "eva02_tiny_patch14_224", 28),
+        ("ia3", "eva02_tiny_patch14_224", 28),
+        ("lora", "swinv2_tiny_window8_256", 128),
+    ],
+)
+def test_attention_that_adds_its_biases_itself_is_trained(
+    pictures, adapter, network, size, fit, backbone_of
+):
+    drawn = {
+        "backbones.image.checkpoint": "random",
+        "backbones.image.random_model": network,
+        "inputs.image.processor.image_size": size,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MMWarning)  # of weights that had no gradient
+        predictor = fit(pictures, adapter, **drawn, **{"training.max_steps": 1})
+    backbone = backbone_of(predictor)
+    assert any(".qkv." in name for name in backbone.adapter.own_weights(backbone))
+
+
+class PastItsLayer(torch.nn.Module):
+    """Computes with the weights of a layer and never calls it."""
+
+    def __init__(self, layer: torch.nn.Linear) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, self.layer.weight, self.layer.bias)
+
+
+def test_layers_that_are_never_called_are_told(texts, fit, monkeypatch):
+    built = HFText.__init__
+
+    def build(self, *arguments):
+        built(self, *arguments)
+        attention = self.encoder.encoder.layer[0].attention.self
+        attention.query = PastItsLayer(attention.query)
+
+    monkeypatch.setattr(HFText, "__init__", build)
+    with pytest.warns(MMWarning, match=r"backbones\.text\.adapter: 2 of its \d+ weights") as said:
+        fit(texts, "lora")
+    assert "query.layer" in str(said[0].message)
+
+
+def test_layers_that_are_called_are_not(rows, fit):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MMWarning)
+        fit(rows, "lora")
 
 
 @pytest.mark.parametrize("adapter", ["lora", "bitfit", "partial", "frozen"])
