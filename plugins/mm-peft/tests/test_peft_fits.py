@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import safetensors
 import torch
+from mm_text.hf import HFText
 
 from mm_core import MultiModalPredictor
 from mm_core.api import MMWarning
-from mm_text.hf import HFText
 
 MOST = {
     "lora": 0.15,
