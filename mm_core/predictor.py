@@ -123,16 +123,24 @@ class MultiModalPredictor:
         hyperparameters: Mapping[str, Any] | None = None,
         column_types: Mapping[str, str | None] | None = None,
         holdout_frac: float | None = None,
-        sample_weight: str | None = None,
+        sample_weight: Hashable | None = None,
         seed: int | None = None,
     ) -> Recipe:
-        """The recipe that :meth:`fit` would follow, without training."""
+        """The recipe that :meth:`fit` would follow, without training.
+
+        What :meth:`fit` would refuse of settings, columns and labels is refused here too; cells
+        are not read, and networks are not built.
+        """
+        from mm_core.training.labels import check_labels
+
         request = self._request(
             Wishes(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
         )
         rows = read_rows(data)
         finder = CheckpointFinder(self._registry)
-        return resolve(rows.table, request, self._registry, finder, self._metrics)
+        recipe = resolve(rows.table, request, self._registry, finder, self._metrics)
+        check_labels(recipe, rows.table, self._registry)
+        return recipe
 
     def fit(
         self,
@@ -143,7 +151,7 @@ class MultiModalPredictor:
         column_types: Mapping[str, str | None] | None = None,
         holdout_frac: float | None = None,
         time_limit: float | None = None,
-        sample_weight: str | None = None,
+        sample_weight: Hashable | None = None,
         seed: int | None = None,
         callbacks: Any = None,
         loggers: Any = None,

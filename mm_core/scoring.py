@@ -31,7 +31,8 @@ Metric = str | Custom
 class Metrics:
     """Metrics by id.
 
-    A user's function takes (true labels, predicted labels), numpy arrays in label space. Whether
+    A user's function takes (true labels, predicted labels), numpy arrays in label space, written
+    alike (:meth:`Task.true_answer`). Whether
     greater is better is said by its attribute ``higher_is_better``; without one it is as in the
     installed metric of that name (``rmse``), else greater is better, unless the name ends like
     scikit-learn's errors and losses. Where it is not defined it raises whatever it likes.
@@ -137,12 +138,11 @@ class Metrics:
         if metric.startswith(CUSTOM):
             self._function(metric)
 
-    def fits_truth(self, metric: str, frame: EncodedFrame) -> bool:
+    def fits_truth(self, metric: str, task: Task, frame: EncodedFrame) -> bool:
         """Whether a user's function is defined for answers that are all right; False: no such."""
         if not metric.startswith(CUSTOM):
             return False
-        assert frame.labels is not None
-        truth = _label_values(frame.labels)
+        truth = _true_values(task, frame)
         try:
             self._call(metric, truth, truth)
         except MetricError:
@@ -171,7 +171,7 @@ class Metrics:
             MetricError: not defined on these rows, not finite, or a function not at hand.
         """
         if metric.startswith(CUSTOM):
-            return self._custom_score(metric, frame, decoded)
+            return self._call(metric, _true_values(task, frame), _label_values(decoded.answer))
         component = self._registry.get(MetricSpec, metric)
         needs = component.spec.needs
         if needs not in decoded.views:
@@ -188,10 +188,6 @@ class Metrics:
         run = component.load()(**known)
         run.update(task.truth(frame.targets, needs), decoded.views[needs])
         return float(run.compute())
-
-    def _custom_score(self, metric: str, frame: EncodedFrame, decoded: Decoded) -> float:
-        assert frame.labels is not None
-        return self._call(metric, _label_values(frame.labels), _label_values(decoded.answer))
 
     def _call(self, metric: str, truth: np.ndarray, answer: np.ndarray) -> float:
         function = self._function(metric)
@@ -245,6 +241,13 @@ def distinct_names(metrics: Iterable[str]) -> dict[str, str]:
                 remedy="rename the function",
             )
     return by_name
+
+
+def _true_values(task: Task, frame: EncodedFrame) -> np.ndarray:
+    written = task.true_answer(frame.targets)
+    labels = frame.labels if written is None else written
+    assert labels is not None
+    return _label_values(labels)
 
 
 def _label_values(labels: pd.DataFrame) -> np.ndarray:

@@ -345,6 +345,14 @@ class Task(ABC):
     def truth(self, targets: Mapping[str, Any], needs: str) -> Any:
         """The true counterpart of ``Decoded.views[needs]``, for metrics."""
 
+    def true_answer(self, targets: Mapping[str, Any]) -> pd.DataFrame | None:
+        """The labels of these targets, written as ``Decoded.answer`` is.
+
+        A metric that is a user's function is given both, so that equal labels are equal there.
+        Unless overridden: None, the label columns as they were given.
+        """
+        return None
+
     def strata(self, targets: Mapping[str, Any]) -> np.ndarray | None:
         """Class of each row, for a stratified hold-out; None: split at random."""
         return None

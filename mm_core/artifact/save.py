@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
+from safetensors import SafetensorError
 
 from mm_core.api.contracts import State
+from mm_core.api.errors import ArtifactError
 from mm_core.api.fitting import FitResult
 from mm_core.api.specs import (
     AdapterSpec,
@@ -63,9 +65,23 @@ def save(
         standalone: whether all weights are written, or only those that no checkpoint gives again.
 
     Raises:
-        ArtifactError: the model is saved, but a file beside the old one could not be moved to it.
+        ArtifactError: the folder cannot be written, and what stood there stands there; or the model
+            is saved, but a file beside the old one could not be moved to it.
         CheckpointError: not standalone, and a checkpoint can no longer be had.
     """
+    try:
+        return _save(model, result, registry, folder, standalone=standalone)
+    except (OSError, SafetensorError) as error:  # the latter where its own writing fails
+        raise ArtifactError(
+            f"the model cannot be saved in {str(folder)!r}: {error}",
+            value=str(folder),
+            remedy="make room there, or save it elsewhere: predictor.save(another_folder)",
+        ) from error
+
+
+def _save(
+    model: Model, result: FitResult, registry: Registry, folder: Path, *, standalone: bool
+) -> Path:
     place = folder.resolve()  # a link goes on pointing there
     beside = Path(tempfile.mkdtemp(dir=place.parent, prefix=".mm-save-"))
     fresh = beside / "model"

@@ -52,6 +52,11 @@ class MultilabelConfig(ThresholdConfig):
         description="what stands between the labels of a text, such as ';'; None: cells are lists, "
         "or texts of JSON lists",
     )
+    missing: Literal["refuse", "no_labels"] = Field(
+        default="refuse",
+        description="a missing label cell: an error, or a row without labels (of several columns: "
+        "without that one), as an empty cell of a CSV may mean",
+    )
 
 
 class RegressionConfig(Config):

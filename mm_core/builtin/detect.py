@@ -72,7 +72,7 @@ def detect_multilabel(sample: LabelSample) -> Detection | None:
 def _are_indicators(column: ColumnSample) -> bool:
     if column.dtype == "boolean":
         return True
-    return column.dtype in ("number", "object") and all(
+    return column.dtype in ("number", "object", "categorical") and all(
         isinstance(value, Real) and value in (0, 1) for value in column.values
     )
 

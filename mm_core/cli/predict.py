@@ -10,7 +10,7 @@ import typer
 
 from mm_core.cli import options as opt
 from mm_core.cli.answer import Answer
-from mm_core.cli.write import FRAMES, check_ending, with_index, write_frame
+from mm_core.cli.write import FRAMES, as_csv, check_ending, with_index, write_frame
 
 
 def predict(
@@ -44,9 +44,9 @@ def predict(
         write_frame(frame, out)
         said = {"out": str(out), "rows": len(frame), "columns": [str(c) for c in frame.columns]}
         return Answer(said, f"{len(frame)} rows written to {out}")
-    table = with_index(frame)
     if as_json:
+        table = with_index(frame)
         return Answer(
             {"predictions": json.loads(table.to_json(orient="records", double_precision=15))}
         )
-    return Answer(None, table.to_csv(index=False).rstrip("\n"))
+    return Answer(None, as_csv(frame).rstrip("\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -80,8 +81,22 @@ def _write(path: Path, write: Callable[[], object]) -> None:
         ) from error
 
 
+def as_csv(frame: pd.DataFrame) -> str:
+    """The table as CSV; cells that are lists are JSON, as label columns of a CSV are read."""
+    table = with_index(frame)
+    lists = {
+        name: [_json_of_list(cell) for cell in table[name].tolist()]
+        for name in table.select_dtypes(object).columns
+    }
+    return table.assign(**lists).to_csv(index=False)
+
+
+def _json_of_list(cell: Any) -> Any:
+    return json.dumps(cell, ensure_ascii=False) if isinstance(cell, list | dict) else cell
+
+
 def _csv(frame: pd.DataFrame, path: Path) -> None:
-    with_index(frame).to_csv(path, index=False)
+    path.write_text(as_csv(frame), encoding="utf-8", newline="")
 
 
 def _parquet(frame: pd.DataFrame, path: Path) -> None:

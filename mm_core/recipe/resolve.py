@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mm_core.api.config import suggest
-from mm_core.api.contracts import ColumnSample, LabelSample, Table
+from mm_core.api.contracts import Table
 from mm_core.api.errors import ColumnError, ConfigError, LabelError, RecipeError
 from mm_core.api.specs import (
     BackboneSpec,
@@ -27,6 +27,7 @@ from mm_core.recipe.mixing import check_mixing
 from mm_core.recipe.overrides import BackboneOverride, Overrides, PartOverride
 from mm_core.recipe.presets import TRAINING, Presets, choose_presets
 from mm_core.recipe.recipe import DataConfig, Recipe
+from mm_core.recipe.tasks import choose_task
 from mm_core.recipe.training import TrainingConfig
 from mm_core.schema.sample import sample_column
 from mm_core.schema.schema import Schema, infer_schema
@@ -169,27 +170,12 @@ class _Resolver:
     # ---- sections ----------------------------------------------------------------------------
 
     def _task(self, table: Table) -> Component[TaskSpec]:
-        if self.user.task.id is not None:
-            return self.registry.get(TaskSpec, self.user.task.id)
-        columns = tuple(
+        label = tuple(
             sample_column(table.frame[name], name, table.folder) for name in self.request.label
         )
-        _check_varied(columns)
-        claims = []
-        for component in self.registry.all(TaskSpec):
-            if component.spec.detector:
-                detection = component.load("detector")(LabelSample(columns))
-                if detection is not None:
-                    claims.append((-detection.score, component.id, component, detection))
-        if not claims:
-            raise LabelError(
-                f"no task recognises the label {', '.join(self.request.label)}",
-                column=self.request.label[0],
-                value=columns[0].values[0] if columns[0].values else None,
-                remedy="name it: problem_type='multiclass' (mm plugins list shows the tasks)",
-            )
-        _, _, component, detection = min(claims, key=lambda claim: claim[:2])
-        self.origins["task.id"] = f"label: {detection.reason}"
+        component, origin = choose_task(label, self.user.task, self.registry)
+        if origin is not None:
+            self.origins["task.id"] = origin
         return component
 
     def _backbones(self, planned: Mapping[str, PlannedInput]) -> dict[str, _Chosen]:
@@ -384,27 +370,6 @@ class _Resolver:
         read = config.read(values, where=section)
         self.origins.update({f"{section}.{key}": origin for key, origin in origins.items()})
         return read.model_dump()
-
-
-def _check_varied(label: Sequence[ColumnSample]) -> None:
-    """Say what is wrong with a label that no task could learn; of several, only an empty one.
-
-    Where several columns make up a label, one of them may well be the same in all rows.
-    """
-    for column in label:
-        if column.n_unique == 0:
-            raise LabelError(
-                f"every label in {column.name!r} is missing",
-                column=column.name,
-                remedy="give rows with labels",
-            )
-        if column.n_unique == 1 and len(label) == 1:
-            raise LabelError(
-                f"label {column.name!r} is {column.values[0]!r} in all rows",
-                column=column.name,
-                value=column.values[0],
-                remedy="give rows of at least two classes",
-            )
 
 
 def _check_column(name: str, table: Table, *, is_label: bool) -> None:

@@ -73,7 +73,12 @@ class TrainingConfig(Config):
     )
     augment: bool = Field(default=True, description="whether processors may augment in training")
     precision: Literal["auto", "32", "bf16-mixed", "16-mixed"] = Field(
-        default="auto", description="auto: bf16-mixed where the GPU has it, else 32"
+        default="auto",
+        description="auto: bf16-mixed where the GPU has it, else 32",
+        json_schema_extra={
+            "enum": ["auto", "32", 32, "bf16-mixed", "16-mixed"],
+            "type": ["string", "integer"],
+        },
     )
     devices: int | tuple[NonNegativeInt, ...] | Literal["auto"] = Field(
         default=1, description="number of GPUs (or CPU processes), their indices, or all: auto"

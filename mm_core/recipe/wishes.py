@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,7 +15,7 @@ class Wishes:
     hyperparameters: Mapping[str, Any] | None = None
     column_types: Mapping[str, str | None] | None = None
     holdout_frac: float | None = None
-    sample_weight: str | None = None
+    sample_weight: Hashable | None = None
     seed: int | None = None
 
     @property
@@ -27,8 +27,9 @@ class Wishes:
     @property
     def arguments(self) -> dict[str, Any]:
         """Those that are settings of the recipe too, by dotted key."""
+        weight = self.sample_weight
         return {
             "data.holdout_frac": self.holdout_frac,
-            "data.sample_weight": self.sample_weight,
+            "data.sample_weight": None if weight is None else str(weight),
             "training.seed": self.seed,
         }

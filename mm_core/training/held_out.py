@@ -69,7 +69,7 @@ class HeldOut:
             try:
                 self.score()
             except MetricError:
-                if not self.metrics.fits_truth(data.validation_metric, self.rows):
+                if not self.metrics.fits_truth(data.validation_metric, self.model.task, self.rows):
                     raise
 
     def score(self) -> float:

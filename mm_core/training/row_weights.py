@@ -86,8 +86,9 @@ def _named(scheme: Mapping[str, float], task: Task) -> np.ndarray:
     """float64 [K] of all classes, in the order of ``task.info["classes"]``."""
     classes: Sequence[Any] = task.info.get("classes", ())
     weights = np.ones(len(classes))
+    named: dict[int, str] = {}
     for key, weight in scheme.items():
-        found = [n for n, one in enumerate(classes) if key in (str(one), json.dumps(one))]
+        found = [n for n, one in enumerate(classes) if _names(key, one)]
         if not found:
             known = ", ".join(map(str, classes[:20]))
             raise ConfigError(
@@ -95,8 +96,27 @@ def _named(scheme: Mapping[str, float], task: Task) -> np.ndarray:
                 value=key,
                 remedy=f"the classes are {known}" if classes else "use 'balanced'",
             )
+        if found[0] in named:
+            raise ConfigError(
+                f"training.class_weights names the class {classes[found[0]]!r} twice: as "
+                f"{named[found[0]]!r} and as {key!r}",
+                value=key,
+                remedy="name each class once",
+            )
+        named[found[0]] = key
         weights[found[0]] = weight
     return weights
+
+
+def _names(key: str, one: Any) -> bool:
+    """Whether the text names the class: a text as it is, a number or boolean by its value."""
+    if isinstance(one, str):
+        return key in (one, json.dumps(one))
+    try:
+        value = json.loads(key.lower())  # True as Python writes it
+    except ValueError:
+        return False
+    return isinstance(value, int | float) and value == one
 
 
 def weight_column(table: Table, column: str | None) -> np.ndarray | None:

@@ -12,6 +12,7 @@ import safetensors.numpy
 import safetensors.torch
 
 from mm_core import MultiModalPredictor
+from mm_core.api import ArtifactError
 from mm_core.artifact import exchange
 
 
@@ -47,7 +48,7 @@ def test_the_old_model_stays_whole(saved, small_table, monkeypatch, where, what,
     files = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     with monkeypatch.context() as full:
         full.setattr(where, what, how)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(ArtifactError, match="No space left"):
             other.save(folder)
     assert [path.name for path in folder.parent.iterdir()] == ["one"]
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == files
@@ -71,7 +72,7 @@ def test_no_moment_of_the_exchange_loses_a_model(saved, small_table, monkeypatch
     with monkeypatch.context() as full:
         full.setattr(exchange, "_swapped", lambda one, other: False)
         full.setattr(Path, "rename", breaks)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(ArtifactError, match="No space left"):
             other.save(folder)
     after = MultiModalPredictor.load(folder).predict_proba(small_table)
     pd.testing.assert_frame_equal(after, before)
@@ -118,7 +119,7 @@ def test_a_fitted_model_is_not_lost(small_table, tmp_path, monkeypatch):
     )
     with monkeypatch.context() as full:
         full.setattr(safetensors.torch, "save_model", _no_space)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(ArtifactError, match="No space left"):
             predictor.fit(small_table)
     found = predictor.predict_proba(small_table)
     predictor.save(tmp_path / "elsewhere")

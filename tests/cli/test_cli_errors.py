@@ -145,3 +145,10 @@ def test_column_types_split_at_the_last_equals_sign():
     assert column_types(["a=b=numerical"]) == {"a=b": "numerical"}
     with pytest.raises(typer.BadParameter, match="column=kind"):
         column_types(["numerical"])
+
+
+def test_a_place_that_takes_no_model_is_one_line(model, mm):
+    ran = mm("save", model, "--out", "/proc/model")
+    assert ran.code == 1
+    assert "cannot be saved in '/proc/model'" in ran.err
+    assert "save it elsewhere" in " ".join(ran.err.split())

@@ -159,7 +159,7 @@ def test_failed_save_leaves_the_old_model_whole(fused, model, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("safetensors.torch.save_model", full)
-    with pytest.raises(OSError):
+    with pytest.raises(ArtifactError, match="No space left"):
         fused.predictor.save(model)
     monkeypatch.undo()
     after = MultiModalPredictor.load(model).predict_proba(fused.test)

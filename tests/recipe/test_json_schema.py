@@ -163,3 +163,11 @@ def test_a_plugin_of_one_file_is_part_of_it_and_a_broken_config_is_told(tmp_path
     assert valid.is_valid({"fusion": {"id": "odd:odd", "depth": 2}})
     assert not valid.is_valid({"fusion": {"id": "odd:odd", "deph": 2}})
     assert valid.is_valid({"fusion": {"id": "odd:lost", "anything": 2}})
+
+
+def test_a_precision_may_be_a_number(valid):
+    for settings in ({"training": {"precision": 32}}, {"training.precision": 32}):
+        valid.validate(settings)
+        read_overrides(settings)
+    with pytest.raises(jsonschema.ValidationError):
+        valid.validate({"training": {"precision": 16}})

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, DataError, Table, Task
+from mm_core.api import ConfigError, DataError, MMError, Table, Task
 from mm_core.builtin.configs import MulticlassConfig, RegressionConfig
 from mm_core.builtin.tasks.multiclass import Multiclass
 from mm_core.builtin.tasks.regression import Regression
 from mm_core.data.split import split_rows
+from mm_core.recipe.training import TrainingConfig
 from mm_core.training.row_weights import row_weights, weight_column
 
 
@@ -161,3 +162,53 @@ def test_weights_on_held_out_rows_alone_are_refused() -> None:
     settings = {"training.epochs": 1}
     predictor.fit(frame, frame, sample_weight="w", hyperparameters=settings)
     assert np.isfinite(predictor.history["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "scheme"),
+    [
+        ([0.0, 1.0], {0: 1, 1: 3}),
+        ([0, 1], {0.0: 1, 1.0: 3}),
+        ([False, True], {0: 1, 1: 3}),
+        ([0, 1], {False: 1, True: 3}),
+        (["0", "1"], {"0": 1, "1": 3}),
+    ],
+)
+def test_classes_that_are_numbers_are_named_by_their_value(values, scheme) -> None:
+    read = TrainingConfig.model_validate({"class_weights": scheme}).class_weights
+    assert weights(values, read) == pytest.approx([1, 3])
+
+
+def test_a_class_is_named_once() -> None:
+    with pytest.raises(ConfigError, match=r"names the class 0 twice: as '0' and as '0.0'"):
+        weights([0, 1], {"0": 2, "0.0": 3})
+
+
+@pytest.mark.parametrize("name", ["nan", "inf", "1e999", "[0]", "null", "zero", "00"])
+def test_what_is_no_class_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="does not occur"):
+        weights([0, 1], {name: 2})
+
+
+def test_a_plan_refuses_what_a_fit_would() -> None:
+    frame = pd.DataFrame({"x": range(40), "y": ["a", "b"] * 20, 4: [1.0] * 39 + [-1.0]})
+
+    def plan(sample_weight: Any = None, **settings: Any) -> None:
+        MultiModalPredictor("y", hyperparameters=settings).plan(frame, sample_weight=sample_weight)
+
+    with pytest.raises(ConfigError, match="names the class 'c'"):
+        plan(**{"training.class_weights": {"c": 2}})
+    with pytest.raises(MMError, match="nope"):
+        plan(**{"task.positive": "nope"})
+    with pytest.raises(DataError, match="negative weights") as caught:
+        plan(sample_weight=4)  # a name that is no text, as of the label
+    assert caught.value.rows == (39,)
+
+
+def test_a_weight_column_may_have_a_number_for_a_name() -> None:
+    frame = pd.DataFrame({"x": range(40), "y": ["a", "b"] * 20, 4: [1.0] * 40})
+    settings = {"training.epochs": 1, "backbones.tabular.width": 16}
+    predictor = MultiModalPredictor("y", hyperparameters=settings, verbosity=0)
+    predictor.fit(frame, sample_weight=4)
+    assert predictor.recipe.data.sample_weight == "4"
+    assert [plan.name for plan in predictor.recipe.columns.columns] == ["x"]

@@ -103,11 +103,10 @@ class Classification(Task):
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))
         proba /= proba.sum(axis=1, keepdims=True)
         labels = self.choose(proba)
-        names = pd.Index(self.classes, dtype=_DTYPES[self.kind])
         return Decoded(
-            answer=pd.DataFrame({self.label[0]: names.take(labels).array}),
+            answer=self._written(labels),
             views={"labels": labels, "proba": proba},
-            proba=pd.DataFrame(proba, columns=names),
+            proba=pd.DataFrame(proba, columns=self._names),
         )
 
     def choose(self, proba: np.ndarray) -> np.ndarray:
@@ -119,6 +118,9 @@ class Classification(Task):
         if needs not in ("labels", "proba"):
             refuse_need(needs, type(self).__name__.lower())
         return targets["class"]
+
+    def true_answer(self, targets: Mapping[str, Any]) -> pd.DataFrame:
+        return self._written(targets["class"])
 
     def strata(self, targets: Mapping[str, Any]) -> np.ndarray | None:
         classes: np.ndarray = targets["class"]
@@ -153,6 +155,15 @@ class Classification(Task):
         task.classes = classes
         task.calibration = Calibration.restored(state.values)
         return task
+
+    @property
+    def _names(self) -> pd.Index[Any]:
+        names: pd.Index[Any] = pd.Index(self.classes, dtype=_DTYPES[self.kind])
+        return names
+
+    def _written(self, classes: np.ndarray) -> pd.DataFrame:
+        """The label column from int64 [N], indices of classes."""
+        return pd.DataFrame({self.label[0]: self._names.take(classes).array})
 
     def _unseen(self, column: pd.Series[Any], rows: np.ndarray) -> LabelError:
         value = column.iloc[int(rows[0])]

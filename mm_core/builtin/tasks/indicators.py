@@ -28,6 +28,10 @@ class Indicators:
         """The column that holds the label at this position."""
         return self.names[position]
 
+    def filled(self, targets: pd.DataFrame) -> pd.DataFrame:
+        """With 0 where a cell is missing."""
+        return targets.astype(object).where(targets.notna(), 0).infer_objects()
+
     def learn(self, targets: pd.DataFrame) -> None:
         """Remember columns and dtypes.
 

@@ -37,6 +37,15 @@ class LabelSets:
         """The column that holds the label at this position."""
         return self.column
 
+    def filled(self, targets: pd.DataFrame) -> pd.DataFrame:
+        """With a cell of no labels where one is missing."""
+        column = targets.get(self.column)
+        if column is None:
+            return targets
+        none = "" if self.separator is not None else "[]"
+        cells = [none if gone else cell for cell, gone in zip(column, column.isna(), strict=True)]
+        return targets.assign(**{self.column: pd.Series(cells, targets.index, dtype=object)})
+
     def learn(self, targets: pd.DataFrame) -> None:
         """Collect the labels.
 

@@ -31,6 +31,22 @@ class Multilabel(Task):
         self.form: Form = LabelSets(label[0], config.separator) if len(label) == 1 else Indicators()
         self.calibration = Calibration.start(config)
 
+    def complete(self, targets: pd.DataFrame) -> pd.DataFrame:
+        if self.config.missing == "no_labels":
+            targets = self.form.filled(targets)
+        try:
+            return super().complete(targets)
+        except LabelError as error:
+            if not error.rows:
+                raise
+            raise LabelError(
+                error.message,
+                column=error.column,
+                rows=error.rows,
+                remedy="where missing means that the row has no label, say so: "
+                f"task.missing='no_labels'; else drop them: data.dropna(subset=[{error.column!r}])",
+            ) from None
+
     def learn(self, targets: pd.DataFrame) -> None:
         self.form.learn(self.complete(targets))
         self.calibration = Calibration.start(self.config)
@@ -77,6 +93,9 @@ class Multilabel(Task):
         if needs not in ("labels", "indicators", "proba"):
             refuse_need(needs, "multilabel")
         return np.asarray(targets["labels"]).astype(np.int8)
+
+    def true_answer(self, targets: Mapping[str, Any]) -> pd.DataFrame:
+        return self.form.decode(np.asarray(targets["labels"]).astype(np.int8))
 
     def essential(self, targets: Mapping[str, Any]) -> np.ndarray | None:
         """The first row with each label and the first without it."""

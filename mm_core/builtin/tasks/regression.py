@@ -90,6 +90,9 @@ class Regression(Task):
             refuse_need(needs, "regression")
         return targets["exact"].view(np.float64)
 
+    def true_answer(self, targets: Mapping[str, Any]) -> pd.DataFrame:
+        return pd.DataFrame({self.label[0]: self.truth(targets, "values")})
+
     def state(self) -> State:
         return State(values={"mean": self.mean, "std": self.std})
 

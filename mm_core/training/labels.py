@@ -1,0 +1,26 @@
+"""What a fit refuses of labels and weights of rows, told before anything heavy is imported."""
+
+from __future__ import annotations
+
+from mm_core.api.contracts import Table, Task
+from mm_core.api.specs import TaskSpec
+from mm_core.plugins.registry import Registry
+from mm_core.recipe.recipe import Recipe
+from mm_core.training.row_weights import row_weights, weight_column
+
+
+def check_labels(recipe: Recipe, table: Table, registry: Registry) -> None:
+    """Let the task learn the labels, and weigh the rows.
+
+    Raises:
+        LabelError: the task cannot learn them.
+        ConfigError: the task's settings or the class weights do not fit them.
+        ColumnError, DataError: the column of weights is not there, or holds none.
+    """
+    component = registry.get(TaskSpec, recipe.task.id)
+    config = component.config_class().read(recipe.task.config, where="task")
+    task: Task = component.load()(config, recipe.data.label)
+    labels = table.frame[list(recipe.data.label)]
+    task.learn(labels)
+    own = weight_column(table, recipe.data.sample_weight)
+    row_weights(own, recipe.training.class_weights, task, task.encode(labels))
