@@ -4,6 +4,7 @@
     python -m benchmarks.ablation --data DIR --group image --seeds 3
     python -m benchmarks.ablation --data DIR --group layer_decay --seeds 8 --jobs 2
     python -m benchmarks.ablation --data DIR --group augment --seeds 3 --jobs 2
+    python -m benchmarks.ablation --data DIR --group adapter --seeds 3 --jobs 2
 
 Each variant changes one thing of the defaults. A quarter of train.csv, drawn by the seed, is
 scored; test.csv is not read. All variants of a (set, seed) see the same rows. Results are written
@@ -83,6 +84,17 @@ GROUPS = {
         variants={"no layer decay": {}, "layer decay 0.9": {"training.layer_decay": 0.9}},
         sets=(_fewer("snips", 400), SETS["magnetic_tile"], SETS["cifar10_2k"], SETS["pokemon"]),
         reference="no layer decay",
+    ),
+    "adapter": Group(
+        variants={
+            "none": {},
+            **{
+                name: {"backbones.text.adapter": name}
+                for name in ("lora", "dora", "ia3", "bitfit", "norm_tuning", "partial", "frozen")
+            },
+        },
+        sets=(SETS["snips"],),
+        reference="none",
     ),
     "augment": Group(
         variants={

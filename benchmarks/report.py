@@ -119,6 +119,14 @@ _MEASURED: dict[str, tuple[str, list[str], list[Callable[[dict[str, Any]], list[
         ],
         [ablation],
     ),
+    "ablation_adapter": (
+        "Adapters",
+        [
+            "MiniLM with each of mm-peft's, default settings, 3 epochs on 1,000 commands at most;",
+            "a quarter of train.csv is scored: `python -m benchmarks.ablation --group adapter`.",
+        ],
+        [ablation],
+    ),
     "scaling": (
         "Cost against rows and columns",
         [

@@ -37,7 +37,6 @@ from mm_core.training.recompute import recomputing
 from mm_core.training.sharding import gather
 from mm_core.training.strategy import strategy
 from mm_core.training.unfinished import KeepUnfinished, unfinished_state
-from mm_core.training.untrained import warn_of_untrained
 from mm_core.training.validation import Validation
 
 ENDED_BY_SIGTERM = 128 + signal.SIGTERM
@@ -106,7 +105,6 @@ class Finetune(Fitter):
                 raise SystemExit(ENDED_BY_SIGTERM) from error
             except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
                 raise KeyboardInterrupt from error
-        warn_of_untrained(model, trainer.optimizers[0])
         if unshared is not None:
             gather(model, unshared)
         return replace(validation.result(), log=fit_log.text)

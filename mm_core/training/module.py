@@ -19,6 +19,7 @@ from mm_core.training.schedule import learning_rate_factor
 from mm_core.training.sharding import shard
 from mm_core.training.shares import shares_of_steps
 from mm_core.training.together import read_together
+from mm_core.training.untrained import warn_of_untrained
 
 
 class NetworkModule(pl.LightningModule):
@@ -87,6 +88,11 @@ class NetworkModule(pl.LightningModule):
         """Clip the norm over all weights; Lightning's own refuses fused optimisers with bf16."""
         if gradient_clip_val is not None:
             torch.nn.utils.clip_grad_norm_(self.topology.parameters(), gradient_clip_val)
+
+    def on_train_end(self) -> None:
+        """Say what an adapter did not reach."""
+        if self.trainer.is_global_zero:
+            warn_of_untrained(self.topology, self.trainer.optimizers[0])
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self.topology, self._training, self._run.learning_rates)
