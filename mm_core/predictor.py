@@ -21,7 +21,7 @@ from mm_core.api.errors import (
     NotFittedError,
     report_bad,
 )
-from mm_core.api.fitting import ExportReport, FitResult
+from mm_core.api.fitting import TERMINATED, ExportReport, FitResult
 from mm_core.api.specs import ExporterSpec, TaskSpec
 from mm_core.artifact.folder import check_folder
 from mm_core.artifact.manifest import UNFINISHED
@@ -29,7 +29,7 @@ from mm_core.artifact.unfinished import START, Unfinished
 from mm_core.data.align import align, align_labelled, check_complete
 from mm_core.data.rows import Rows, read_rows
 from mm_core.plugins.registry import found_with, registry_with
-from mm_core.processes import is_first, others_wait
+from mm_core.processes import ENDED_BY_SIGTERM, is_first, others_wait
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.continued import continued
 from mm_core.recipe.overrides import with_arguments
@@ -128,18 +128,17 @@ class MultiModalPredictor:
     ) -> Recipe:
         """The recipe that :meth:`fit` would follow, without training.
 
-        What :meth:`fit` would refuse of settings, columns and labels is refused here too; cells
-        are not read, and networks are not built.
+        What :meth:`fit` would refuse of settings, columns and labels is refused here too. Cells are
+        not read, rows not held out and networks not built: what comes of that :meth:`fit` tells.
         """
         from mm_core.training.labels import check_labels
 
-        request = self._request(
-            Wishes(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
-        )
-        rows = read_rows(data)
+        wishes = Wishes(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
+        table = read_rows(data).table
         finder = CheckpointFinder(self._registry)
-        recipe = resolve(rows.table, request, self._registry, finder, self._metrics)
-        check_labels(recipe, rows.table, self._registry)
+        recipe = self._recipe_to_follow(None, table, wishes, finder)
+        learned = None if self._fitted is None else self._fitted.model.task
+        check_labels(recipe, self._labelled(table, recipe), learned, self._registry)
         return recipe
 
     def fit(
@@ -226,6 +225,8 @@ class MultiModalPredictor:
             with others_wait():
                 self._write(self.path)
         print_fit_summary(recipe, result, time.monotonic() - started, self.path, self.verbosity)
+        if result.stopped == TERMINATED:
+            raise SystemExit(ENDED_BY_SIGTERM)
         return self
 
     # ---- using the model -----------------------------------------------------------------------

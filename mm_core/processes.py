@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+ENDED_BY_SIGTERM = 128 + signal.SIGTERM
+"""Exit status of a process that was told to end, as shells tell it."""
 
 
 def is_first() -> bool:

@@ -51,13 +51,25 @@ def print_fit_summary(
     """Say what was trained, how long, how good, and where it lies."""
     if verbosity < SUMMARY_FROM_VERBOSITY:
         return
-    metric = recipe.data.validation_metric.split(":")[-1]
-    best = (
-        "" if result.best_score is None else f", best validation {metric} {result.best_score:.4f}"
-    )
     saved = "not saved: predictor.save(folder) does it" if path is None else f"saved in {path}"
     parts = ", ".join(f"{name} ({part.id})" for name, part in recipe.backbones.items())
-    _say(f"{recipe.task.id} from {parts}: {seconds:.0f} s, {result.stopped}{best}\n{saved}")
+    ended = f"{result.stopped}{_best(recipe, result)}"
+    _say(f"{recipe.task.id} from {parts}: {seconds:.0f} s, {ended}\n{saved}")
+
+
+def _best(recipe: Recipe, result: FitResult) -> str:
+    """The score that chose the weights, and that of the calibrated model, if it is another."""
+    if result.best_score is None:
+        return ""
+    chose = _scored(recipe.data.validation_metric, result.best_score)
+    if result.calibrated_score is None:
+        return f", best validation {chose}"
+    shown = _scored(recipe.data.eval_metric, result.calibrated_score)
+    return f", best validation {chose}" + ("" if shown == chose else f", calibrated: {shown}")
+
+
+def _scored(metric: str, score: float) -> str:
+    return f"{metric.split(':')[-1]} {score:.4f}"
 
 
 def _say(text: str) -> None:

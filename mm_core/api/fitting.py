@@ -88,6 +88,9 @@ class FitRun:
     resume: bool = False
 
 
+TERMINATED = "SIGTERM after the last step"
+"""Why a fit ended that the process was told to end, when all that was left was to finish it."""
+
 HISTORY_COLUMNS = ("epoch", "step", "seconds", "loss")
 """What each record of a history holds beside the validation score."""
 
@@ -100,7 +103,10 @@ class FitResult:
         history: one record per validation: epoch, step, seconds, loss, metric; without the last
             where it was not defined.
         best_score: best validation score, or None without validation rows.
-        stopped: why it ended, in words.
+        stopped: why it ended, in words; after ``TERMINATED`` the core saves the model, and the
+            process exits with 143.
+        calibrated_score: what ``data.eval_metric`` gives for the validation rows after calibration,
+            or None; set by the core.
         log: CSV of losses, learning rates and scores by step; empty: none was written.
     """
 
@@ -108,6 +114,7 @@ class FitResult:
     best_score: float | None
     stopped: str
     log: str = ""
+    calibrated_score: float | None = None
 
 
 class Fitter(ABC):

@@ -50,14 +50,36 @@ class Unfinished(BaseModel):
             train: its rows.
             tuning: its validation rows, where they are given.
             save_start: saves the model that is trained further to a folder; None: there is none.
+
+        Raises:
+            ArtifactError: it cannot be written; nothing of it is left.
         """
         folder = path / UNFINISHED
+        try:
+            cls._begin(folder, recipe, _hashes(train, tuning), save_start)
+        except (OSError, ArtifactError) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise ArtifactError(
+                f"the state of a fit cannot be kept in {str(folder)!r}: {error}",
+                value=str(folder),
+                remedy="make room there, or set predictor.path to another folder; to None, and the "
+                "fit cannot be resumed",
+            ) from error
+
+    @classmethod
+    def _begin(
+        cls,
+        folder: Path,
+        recipe: Recipe,
+        rows: dict[str, str],
+        save_start: Callable[[Path], object] | None,
+    ) -> None:
         (folder / FIT).unlink(missing_ok=True)  # first: it says that the rest is there
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         if save_start is not None:
             save_start(folder / START)
-        record = cls(recipe=recipe, rows=_hashes(train, tuning), further=save_start is not None)
+        record = cls(recipe=recipe, rows=rows, further=save_start is not None)
         fresh = folder / f"{FIT}.new"
         fresh.write_text(record.model_dump_json(indent=2, by_alias=True), encoding="utf-8")
         os.replace(fresh, folder / FIT)

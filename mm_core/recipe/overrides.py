@@ -167,6 +167,8 @@ def _desugar(path: tuple[str, ...], value: Any) -> tuple[str, ...]:
             return (*path, "id")
         case ("inputs", _, "processor") if named:
             return (*path, "id")
+        case ("training", "class_weights", _, _, *_):  # a class may be called v1.0
+            return (*path[:2], ".".join(path[2:]))
         case ("inputs", name, "backbone", *rest):
             return _desugar(("backbones", name, *(rest or ["id"])), value)
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,9 +15,9 @@ from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mm_core.api.errors import TrainingError
-from mm_core.api.fitting import Batches, FitResult, FitRun, Fitter
+from mm_core.api.fitting import TERMINATED, Batches, FitResult, FitRun, Fitter
 from mm_core.api.nn import Topology
-from mm_core.processes import is_first
+from mm_core.processes import ENDED_BY_SIGTERM, is_first
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.callbacks import check_callbacks
 from mm_core.training.devices import (
@@ -38,9 +37,6 @@ from mm_core.training.sharding import gather
 from mm_core.training.strategy import strategy
 from mm_core.training.unfinished import KeepUnfinished, unfinished_state
 from mm_core.training.validation import Validation
-
-ENDED_BY_SIGTERM = 128 + signal.SIGTERM
-"""Exit status, as shells tell it."""
 
 LOG_EVERY_STEPS = 50
 """Lightning's default; shorter epochs are logged once each."""
@@ -82,10 +78,11 @@ class Finetune(Fitter):
         steps = _total_steps(training, -(-len(train) // accumulate))
         module = NetworkModule(model, run, steps, train.sizes, accumulate)
         fit_log = FitLog(run.folder / "log")
+        keep = _keep_unfinished(run, fit_log)
         recomputed = recomputing(model) if training.gradient_checkpointing else nullcontext()
         unshared = copy.deepcopy(model) if training.strategy == "fsdp" else None
         with _quiet(), recomputed:
-            trainer = _trainer(validation, run, steps, accumulate, fit_log)
+            trainer = _trainer(validation, keep, run, steps, accumulate, fit_log)
             try:
                 with interruptible(validation.interrupt):
                     trainer.fit(
@@ -107,17 +104,31 @@ class Finetune(Fitter):
                 raise KeyboardInterrupt from error
         if unshared is not None:
             gather(model, unshared)
-        return replace(validation.result(), log=fit_log.text)
+        result = replace(validation.result(), log=fit_log.text)
+        told_to_end = keep is not None and keep.ending
+        return replace(result, stopped=TERMINATED) if told_to_end else result
+
+
+def _keep_unfinished(run: FitRun, fit_log: FitLog) -> KeepUnfinished | None:
+    training: TrainingConfig = run.training
+    if run.unfinished is None or training.strategy == "fsdp":
+        return None
+    return KeepUnfinished(run.unfinished, training.save_every, fit_log)
 
 
 def _trainer(
-    validation: Validation, run: FitRun, steps: int, accumulate: int, fit_log: FitLog
+    validation: Validation,
+    keep: KeepUnfinished | None,
+    run: FitRun,
+    steps: int,
+    accumulate: int,
+    fit_log: FitLog,
 ) -> pl.Trainer:
     training: TrainingConfig = run.training
     log_every = min(LOG_EVERY_STEPS, -(-steps // training.epochs))
     own: list[pl.Callback] = [validation, LogSteps(log_every)]
-    if run.unfinished is not None and training.strategy != "fsdp":
-        own.append(KeepUnfinished(run.unfinished, training.save_every, fit_log))
+    if keep is not None:
+        own.append(keep)
     if run.verbosity >= BAR_FROM_VERBOSITY and is_first() and not _has(run, ProgressBar):
         own.append(ProgressReport(validation, run.metric, steps))
     return pl.Trainer(

@@ -86,17 +86,21 @@ class HeldOut:
         self._remember(score, outputs, meta)
         return score
 
-    def calibrate(self, deadline: float | None = None) -> None:
+    def calibrate(self, deadline: float | None = None) -> float | None:
         """Let the task calibrate itself, by the metric that evaluation shows.
 
         At the deadline and on the first Ctrl-C it is cut short, and a warning says so.
 
         Args:
             deadline: ``time.monotonic()``, or None.
+
+        Returns:
+            Score of that metric on these rows afterwards; None: nothing was calibrated, or the
+            metric is not defined, or there was no time left.
         """
         task = self.model.task
         if not _calibrates(task):
-            return
+            return None
         metric = self.model.recipe.data.eval_metric
         sign = self._sign(metric)
         score = Limited(lambda decoded: sign * self._scored_by(metric, decoded), deadline)
@@ -104,14 +108,18 @@ class HeldOut:
             with interruptible(score.interrupt):
                 outputs, meta = self._outputs()
                 task.calibrate(outputs, meta, self.rows.targets, score)
+                return sign * score(task.decode(outputs, meta))
+        except MetricError:
+            return None
         except EndedError as ended:
             if is_first():
                 warnings.warn(
                     f"{ended}: the calibration by {short_name(metric)} was cut short, and what it "
-                    "had not found yet (a threshold) is as without it",
+                    "had not found yet is as without it",
                     MMWarning,
                     stacklevel=2,
                 )
+            return None
 
     def _defined_for_alike_answers(self) -> bool:
         outputs, meta, _ = inference.outputs(self.model, self.rows, np.zeros(1, dtype=np.int64))

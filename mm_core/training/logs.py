@@ -26,6 +26,13 @@ class LogSteps(pl.Callback):
         self._rate = 0.0
         self._last = 0
 
+    def state_dict(self) -> dict[str, int]:
+        """The step of the last row: a resumed fit goes on counting from there."""
+        return {"last": self._last}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self._last = state_dict["last"]
+
     def on_train_batch_start(
         self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int
     ) -> None:

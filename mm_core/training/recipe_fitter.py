@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mm_core.api.errors import report_bad
@@ -83,8 +83,8 @@ class RecipeFitter:
             model.topology.train()
             result = fitter.fit(model.topology, batches, run)
         report_bad(batches.bad, options.on_error)
-        held_out.calibrate(self._calibrated_by(started))
-        return result
+        calibrated = held_out.calibrate(self._calibrated_by(started))
+        return replace(result, calibrated_score=calibrated)
 
     def _calibrated_by(self, started: float) -> float | None:
         """``time.monotonic()`` at which calibration is to be done."""

@@ -48,6 +48,11 @@ class KeepUnfinished(pl.Callback):
         self._stepped = False
         self._random: dict[str, Any] | None = None
 
+    @property
+    def ending(self) -> bool:
+        """Whether the process was told to end."""
+        return self._ending
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:

@@ -38,6 +38,8 @@ class _Progress:
         losses: batches in that sum.
         seen: batches since the fit began.
         stepped: steps of the optimiser that the keeper knows of.
+        validated: of them, at the last validation.
+        due: whether the next step is to be validated.
         best_score: of the validations, greater is better.
         waited: validations since the best one.
         undefined: why the last validation without a score had none; empty: each had one.
@@ -48,6 +50,8 @@ class _Progress:
     losses: int = 0
     seen: int = 0
     stepped: int = 0
+    validated: int = 0
+    due: bool = False
     best_score: float = -math.inf
     waited: int = 0
     undefined: str = ""
@@ -106,12 +110,13 @@ class Validation(pl.Callback):
             self._keeper.after_step()
         if not so_far.loss.is_cuda or so_far.seen % GPU_LOOKS_EVERY == 0:
             self._finite_loss(trainer)
-        if index + 1 in self._validate_after:
+        so_far.due |= index + 1 in self._validate_after
+        if so_far.due and self._changed:
             self._validate(trainer)
         self._stop_in_time(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if self._so_far.losses:  # stopped between two validations
+        if self._changed or not self.history:  # stopped between two validations, or before all
             self._validate(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -167,6 +172,11 @@ class Validation(pl.Callback):
         return {"history": self.history} | told
 
     @property
+    def _changed(self) -> bool:
+        """Whether the optimiser has stepped since the last validation: not after every batch."""
+        return self._so_far.stepped > self._so_far.validated
+
+    @property
     def _sign(self) -> float:
         return 1.0 if self._run.higher_is_better else -1.0
 
@@ -199,6 +209,7 @@ class Validation(pl.Callback):
             "loss": self._mean_loss(trainer),
         }
         self._so_far.loss, self._so_far.losses = torch.zeros(()), 0
+        self._so_far.validated, self._so_far.due = self._so_far.stepped, False
         self._so_far.history.append(record)
         if self._run.score is not None:
             with self._keeper.candidate():

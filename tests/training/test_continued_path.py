@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
 import pandas as pd
 import pytest
+import safetensors.torch
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ArtifactError
@@ -81,6 +84,26 @@ def test_the_summary_says_that_it_is_not_saved_and_how(model, small_table, capsy
     predictor.path = model
     predictor.fit(small_table)
     assert f"saved in {model}" in capsys.readouterr().err
+
+
+def test_a_further_fit_without_room_for_its_start_is_refused(
+    model, small_table, tmp_path, monkeypatch
+):
+    before = MultiModalPredictor.load(model).predict_proba(small_table)
+
+    def no_space(*arguments, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    predictor = MultiModalPredictor.load(model, verbosity=0)
+    predictor.path = tmp_path / "newer"
+    with monkeypatch.context() as full:
+        full.setattr(safetensors.torch, "save_model", no_space)
+        with pytest.raises(ArtifactError, match=r"cannot be kept .* No space left") as caught:
+            predictor.fit(small_table)
+    assert "predictor.path" in caught.value.remedy
+    assert not (tmp_path / "newer" / "unfinished").exists()
+    pd.testing.assert_frame_equal(predictor.predict_proba(small_table), before)
+    predictor.fit(small_table)
 
 
 def test_a_further_fit_into_a_folder_of_other_things_is_refused(model, small_table, tmp_path):

@@ -50,6 +50,27 @@ def test_validations_are_evenly_apart(small_table, fit_table, val_every, epochs)
     assert predictor.history["epoch"].tolist() == epochs
 
 
+@pytest.mark.parametrize("average", ["best", "uniform_soup"])
+def test_no_weights_are_validated_twice(small_table, fit_table, average):
+    settings = {
+        "training.batch_size": 8,
+        "training.epochs": 4,
+        "training.accumulate": 5,
+        "training.val_every": 0.1,
+        "training.patience": 99,
+        "training.average": average,
+    }
+    predictor = fit_table(small_table, hyperparameters=settings)  # 8 batches, 2 steps an epoch
+    assert predictor.history["step"].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert predictor.history["epoch"].tolist() == [0.625, 1, 1.625, 2, 2.625, 3, 3.625, 4]
+
+
+def test_a_fit_that_a_callback_ends_before_its_first_step_has_a_score(small_table, fit_table):
+    settings = {"training.batch_size": 8, "training.accumulate": 5}
+    predictor = fit_table(small_table, hyperparameters=settings, callbacks=[_StopAt(0)])
+    assert predictor.history["step"].tolist() == [0]
+
+
 class _StopAt(pl.Callback):
     def __init__(self, step):
         self.step = step

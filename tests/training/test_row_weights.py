@@ -15,6 +15,7 @@ from mm_core.builtin.configs import MulticlassConfig, RegressionConfig
 from mm_core.builtin.tasks.multiclass import Multiclass
 from mm_core.builtin.tasks.regression import Regression
 from mm_core.data.split import split_rows
+from mm_core.recipe.overrides import read_overrides
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.row_weights import row_weights, weight_column
 
@@ -212,3 +213,8 @@ def test_a_weight_column_may_have_a_number_for_a_name() -> None:
     predictor.fit(frame, sample_weight=4)
     assert predictor.recipe.data.sample_weight == "4"
     assert [plan.name for plan in predictor.recipe.columns.columns] == ["x"]
+
+
+def test_a_class_may_have_a_dot_in_its_name() -> None:
+    read = read_overrides({"training.class_weights.v1.0": 3, "training.class_weights.v2": 2})
+    assert read.training == {"class_weights": {"v1.0": 3, "v2": 2}}

@@ -223,3 +223,14 @@ def test_several_processes_do_without_a_score(rare, tmp_path):
     assert first == str([True] + [False] * 5)
     assert "picky raised ZeroDivisionError" in second
     assert done.stderr.count("picky raised ZeroDivisionError") == 2  # once a fit, by one process
+
+
+def test_the_last_line_tells_the_calibrated_score_too(rare, capsys):
+    settings = SETTINGS | {"training.epochs": 2, "training.head_learning_rate": 0.001}
+    predictor = MultiModalPredictor("y", eval_metric="f1", hyperparameters=settings, verbosity=1)
+    predictor.fit(rare[:400], tuning_data=rare[400:])
+    found = predictor.evaluate(rare[400:])["f1"]
+    best = predictor.history["f1"].max()
+    assert found > best  # a threshold of 0.5 finds too few of them
+    said = capsys.readouterr().err
+    assert f"best validation f1 {best:.4f}, calibrated: f1 {found:.4f}" in said
