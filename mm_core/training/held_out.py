@@ -108,9 +108,6 @@ class HeldOut:
             with interruptible(score.interrupt):
                 outputs, meta = self._outputs()
                 task.calibrate(outputs, meta, self.rows.targets, score)
-                return sign * score(task.decode(outputs, meta))
-        except MetricError:
-            return None
         except EndedError as ended:
             if is_first():
                 warnings.warn(
@@ -119,6 +116,10 @@ class HeldOut:
                     MMWarning,
                     stacklevel=2,
                 )
+            return None
+        try:
+            return sign * score(task.decode(outputs, meta))
+        except (EndedError, MetricError):
             return None
 
     def _defined_for_alike_answers(self) -> bool:

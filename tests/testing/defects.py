@@ -414,6 +414,12 @@ DEFECTS = (
         "labels of 'even' are boolean, answers integer",
     ),
     Defect(
+        "task-parity-writes_the_truth_as_its_answers",
+        'targets["even"] > 0',
+        'targets["even"] < 1',
+        "row 0 is",
+    ),
+    Defect(
         "task-parity-comes_back_from_its_state",
         "        parity = cls(config, label)\n",
         "        parity = cls(config, label)\n"
