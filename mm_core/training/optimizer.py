@@ -39,13 +39,15 @@ def parameter_groups(
             fresh = [pair for pair in pairs if id(pair[1]) not in seen]
             by_rate.setdefault(rate, []).extend(fresh)
             seen.update(id(parameter) for _, parameter in fresh)
-    groups = [
+    head = training.head_learning_rate
+    rest = [pair for pair in _parameters(topology) if id(pair[1]) not in seen]
+    # The head's rate is the last, which is the one that is logged.
+    by_rate[head] = by_rate.pop(head, []) + rest
+    return [
         group
         for rate, pairs in by_rate.items()
         for group in _decayed_and_not(pairs, rate, training)
     ]
-    rest = [pair for pair in _parameters(topology) if id(pair[1]) not in seen]
-    return groups + _decayed_and_not(rest, training.head_learning_rate, training)
 
 
 def _stage_rates(

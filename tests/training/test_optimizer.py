@@ -27,6 +27,17 @@ def test_every_parameter_is_in_one_group(fused):
     assert sorted(given) == sorted(id(parameter) for parameter in topology.parameters())
 
 
+def test_a_rate_is_one_group_with_decay_and_one_without_and_the_heads_is_last(fused):
+    """Each group is a kernel of its own in every step; the last one's rate is what is logged."""
+    topology = fused.predictor._model.topology
+    training = TrainingConfig(head_learning_rate=1e-2)
+    for rates in [{}, {"text": 3e-5}]:
+        groups = parameter_groups(topology, training, rates)
+        kinds = [(group["lr"], group["weight_decay"]) for group in groups]
+        assert len(kinds) == len(set(kinds)) == 2 * (1 + len(rates))
+        assert groups[-1]["lr"] == 1e-2
+
+
 def test_new_parts_get_the_heads_rate_and_pretrained_stages_decay(fused):
     topology = fused.predictor._model.topology
     backbone = topology.backbones["text"]
