@@ -104,23 +104,23 @@ class HeldOut:
         metric = self.model.recipe.data.eval_metric
         sign = self._sign(metric)
         score = Limited(lambda decoded: sign * self._scored_by(metric, decoded), deadline)
-        try:
-            with interruptible(score.interrupt):
+        with interruptible(score.interrupt):
+            try:
                 outputs, meta = self._outputs()
                 task.calibrate(outputs, meta, self.rows.targets, score)
-        except EndedError as ended:
-            if is_first():
-                warnings.warn(
-                    f"{ended}: the calibration by {short_name(metric)} was cut short, and what it "
-                    "had not found yet is as without it",
-                    MMWarning,
-                    stacklevel=2,
-                )
-            return None
-        try:
-            return sign * score(task.decode(outputs, meta))
-        except (EndedError, MetricError):
-            return None
+            except EndedError as ended:
+                if is_first():
+                    warnings.warn(
+                        f"{ended}: the calibration by {short_name(metric)} was cut short, and what "
+                        "it had not found yet is as without it",
+                        MMWarning,
+                        stacklevel=2,
+                    )
+                return None
+            try:
+                return sign * score(task.decode(outputs, meta))
+            except (EndedError, MetricError):
+                return None
 
     def _defined_for_alike_answers(self) -> bool:
         outputs, meta, _ = inference.outputs(self.model, self.rows, np.zeros(1, dtype=np.int64))

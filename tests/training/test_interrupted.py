@@ -79,6 +79,16 @@ def test_an_interrupt_ends_the_search_for_a_threshold(many):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_an_interrupt_of_the_last_score_keeps_the_model(many):
+    settings = {"task.threshold": 0.5}
+    undisturbed = _Interrupting(first=99)
+    _fit_interrupted(many, undisturbed, **settings)
+    metric = _Interrupting(first=undisturbed.calls)
+    predictor = _fit_interrupted(many, metric, **settings)
+    assert metric.calls == undisturbed.calls
+    assert predictor.predict(many).notna().all()
+
+
 def test_a_second_interrupt_of_the_search_is_a_keyboard_interrupt(many):
     class Twice(_Interrupting):
         def __call__(self, true, answers):
