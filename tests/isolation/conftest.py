@@ -21,6 +21,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 CORE = "core"
+HEAVY = {"image": ["timm", "torchvision"], "peft": ["transformers"], "text": ["transformers"]}
+READS_CELLS = ("image", "tabular", "text")
 
 
 def sources() -> dict[str, Path]:
@@ -39,6 +41,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """``plugin_name``: each plugin of this repository."""
     if "plugin_name" in metafunc.fixturenames:
         metafunc.parametrize("plugin_name", [name for name in sources() if name != CORE])
+
+
+@pytest.fixture
+def heavy(plugin_name: str) -> list[str]:
+    """The large packages that only this plugin may bring."""
+    return HEAVY.get(plugin_name, [])
+
+
+@pytest.fixture
+def reads_cells(plugin_name: str) -> bool:
+    """Whether a table can be fitted with this plugin and the core alone (see ``fit.py``)."""
+    return plugin_name in READS_CELLS
 
 
 @dataclass(frozen=True)

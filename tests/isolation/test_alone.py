@@ -6,20 +6,16 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-HEAVY = {"image": ["timm", "torchvision"], "peft": ["transformers"], "text": ["transformers"]}
-"""What only these plugins may bring."""
-READS_CELLS = ("image", "tabular", "text")
-"""Plugins that a table can be fitted with beside nothing but the core (see ``fit.py``)."""
 
 
-def test_plugin_alone(plugin_name, alone, tmp_path):
+def test_plugin_alone(plugin_name, alone, heavy, reads_cells, tmp_path):
     environment = alone(plugin_name)
     there = environment.facts()
     assert there["distributions"] == ["mm-core", f"mm-{plugin_name}"]
     assert there["entry_points"] == [plugin_name]
     assert there["plugins"] == sorted(["core", plugin_name])
     assert there["problems"] == []
-    assert there["heavy"] == HEAVY.get(plugin_name, [])
+    assert there["heavy"] == heavy
     assert Path(there["core"]).is_relative_to(environment.site)
 
     listed = environment.mm("plugins", "list")
@@ -28,7 +24,7 @@ def test_plugin_alone(plugin_name, alone, tmp_path):
     assert shown["components"]
     assert not [part for part in shown["components"] if part.get("problem")]
 
-    if plugin_name in READS_CELLS:
+    if reads_cells:
         environment.python(HERE / "fit.py", plugin_name, tmp_path)
         environment.python(HERE / "load.py", tmp_path)
     else:

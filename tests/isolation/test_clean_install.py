@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-HEAVY = {"image": ["timm", "torchvision"], "text": ["transformers"]}
-READS_CELLS = ("image", "tabular", "text")
 
 
 @pytest.mark.slow
-def test_plugin_in_a_clean_environment(plugin_name, wheel, environment, tmp_path):
+def test_plugin_in_a_clean_environment(
+    plugin_name, wheel, environment, heavy, reads_cells, tmp_path
+):
     venv.create(environment.folder, with_pip=True)
     wheels = [str(wheel("core")), str(wheel(plugin_name))]
     # Without the network guard of the tests: pip reaches its registry.
@@ -26,9 +26,9 @@ def test_plugin_in_a_clean_environment(plugin_name, wheel, environment, tmp_path
     there = environment.facts()
     assert there["plugins"] == sorted(["core", plugin_name])
     assert there["problems"] == []
-    assert there["heavy"] == HEAVY.get(plugin_name, [])
+    assert there["heavy"] == heavy
     checked = environment.mm("plugins", "check", plugin_name)["checks"]
     assert {one["result"] for one in checked} <= {"passed", "skipped", "xfailed"}
-    if plugin_name in READS_CELLS:
+    if reads_cells:
         environment.python(HERE / "fit.py", plugin_name, tmp_path)
         environment.python(HERE / "load.py", tmp_path)
