@@ -4,7 +4,8 @@
 
 One fit for each (set, seed), scored on a quarter of train.csv with what was set right on the
 held-out rows and without it; test.csv is not read. Temperature: log loss and Brier score, the best
-epoch chosen as by default.
+epoch chosen as by default; also on small tables that scikit-learn brings, some tens of rows held
+out, scored on the rows that training left.
 Threshold: churn, by each metric of labels, over numbers of rows (the product holds out 20%, of
 many rows less, to choose on).
 """
@@ -13,7 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from benchmarks.place import machine, versions
 from benchmarks.rows import Rows, draw
 from benchmarks.sets import SETS, BenchmarkSet, Budget
 from benchmarks.settings import settings
+from benchmarks.small import draw_small, small_set
 from mm_core import MultiModalPredictor
 from mm_core.builtin.tasks.calibration import Calibration
 
@@ -41,33 +44,53 @@ TEMPERATURE_SETS = (
     SETS["magnetic_tile"],
     _SST2,
 )
+SMALL = tuple(
+    small_set(name, n_rows)
+    for name, sizes in {
+        "iris": (100,),
+        "wine": (60, 100, 142),
+        "breast_cancer": (100, 400),
+        "digits": (300, 900),
+    }.items()
+    for n_rows in sizes
+)
 TEMPERATURE_METRICS = ("log_loss", "brier")
 THRESHOLD_METRICS = ("f1", "balanced_accuracy", "mcc", "accuracy")
 THRESHOLD_ROWS = (200, 500, 2000, 6000)
 
 
-def with_and_without(
-    one: BenchmarkSet, rows: Rows, seed: int, eval_metric: str | None, metrics: tuple[str, ...]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Run:
+    """One fit. ``eval_metric``: what a threshold is searched by, None: no search."""
+
+    key: str
+    one: BenchmarkSet
+    seed: int
+    metrics: tuple[str, ...]
+    eval_metric: str | None = None
+
+
+def with_and_without(run: Run, rows: Rows) -> dict[str, Any]:
     """Metric -> score of the same weights [without calibration, with it]; and what was set."""
+    one = run.one
     columns = [column for part in one.modalities.values() for column in part]
     predictor = MultiModalPredictor(
         label=one.label,
-        eval_metric=eval_metric,
-        validation_metric=None if eval_metric is None else "log_loss",
+        eval_metric=run.eval_metric,
+        validation_metric=None if run.eval_metric is None else "log_loss",
         hyperparameters=settings(one, list(one.modalities)),
         verbosity=0,
-    ).fit(rows.train[[*columns, one.label]], tuning_data=rows.held, seed=seed)
+    ).fit(rows.train[[*columns, one.label]], tuning_data=rows.held, seed=run.seed)
     assert predictor._fitted is not None
     task: Any = predictor._fitted.model.task
     found = task.calibration
-    after = predictor.evaluate(rows.test, list(metrics))
+    after = predictor.evaluate(rows.test, list(run.metrics))
     task.calibration = Calibration()
-    before = predictor.evaluate(rows.test, list(metrics))
+    before = predictor.evaluate(rows.test, list(run.metrics))
     return {
         "temperature": found.temperature,
         "threshold": found.threshold,
-        "scores": {name: [before[name], after[name]] for name in metrics},
+        "scores": {name: [before[name], after[name]] for name in run.metrics},
     }
 
 
@@ -82,29 +105,31 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    for key, one, seed, metric, metrics in _runs(arguments.seeds):
-        if str(seed) in results.setdefault("runs", {}).setdefault(key, {}):
+    for run in _runs(arguments.seeds):
+        found = results.setdefault("runs", {}).setdefault(run.key, {})
+        if str(run.seed) in found:
             continue
-        rows = draw(one, arguments.data.resolve(), seed, development=True)
-        results["runs"][key][str(seed)] = with_and_without(one, rows, seed, metric, metrics)
-        print(key, seed, results["runs"][key][str(seed)], flush=True)
+        if run.one in SMALL:
+            rows = draw_small(run.one, run.seed)
+        else:
+            rows = draw(run.one, arguments.data.resolve(), run.seed, development=True)
+        found[str(run.seed)] = with_and_without(run, rows)
+        print(run.key, run.seed, found[str(run.seed)], flush=True)
         results |= {"machine": machine(torch.get_num_threads()), "versions": versions()}
         arguments.out.write_text(json.dumps(results, indent=1))
     print(table(results["runs"]))
 
 
-def _runs(seeds: int) -> list[tuple[str, BenchmarkSet, int, str | None, tuple[str, ...]]]:
-    runs: list[tuple[str, BenchmarkSet, int, str | None, tuple[str, ...]]] = []
+def _runs(seeds: int) -> Iterator[Run]:
     churn = SETS["churn"]
     for seed in range(seeds):
         for n in THRESHOLD_ROWS:
             one = replace(churn, budget=replace(churn.budget, max_rows=n))
             for name in THRESHOLD_METRICS:
-                runs.append((f"threshold churn {n} {name}", one, seed, name, (name,)))
-    for one in TEMPERATURE_SETS:
+                yield Run(f"threshold churn {n} {name}", one, seed, (name,), name)
+    for one in (*TEMPERATURE_SETS, *SMALL):
         for seed in range(seeds):
-            runs.append((f"temperature {one.name}", one, seed, None, TEMPERATURE_METRICS))
-    return runs
+            yield Run(f"temperature {one.name}", one, seed, TEMPERATURE_METRICS)
 
 
 def table(runs: dict[str, Any]) -> str:

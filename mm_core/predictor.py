@@ -633,7 +633,7 @@ def _several(given: Any) -> tuple[Any, ...]:
     """One thing or several as a tuple."""
     if given is None:
         return ()
-    return tuple(given) if isinstance(given, Iterable) else (given,)
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
 
 
 def _series_if_one(answer: pd.DataFrame) -> pd.Series | pd.DataFrame:

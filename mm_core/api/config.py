@@ -49,12 +49,10 @@ def _as_config_error(error: ValidationError, cls: type[BaseModel], where: str) -
     owner = _model_at(cls, path[:-1])
     if first["type"] == "extra_forbidden":
         known = sorted(owner.model_fields)
-        near = suggest(path[-1], known)
-        place = dotted.removesuffix(path[-1])
         return ConfigError(
             f"unknown key {dotted!r}",
             value=path[-1],
-            remedy=f"did you mean {place}{near}?" if near else f"known keys: {', '.join(known)}",
+            remedy=_known_instead(dotted, path[-1], known),
         )
     path = _up_to_union(cls, path)
     dotted = ".".join(filter(None, [where, *path]))
@@ -68,6 +66,15 @@ def _as_config_error(error: ValidationError, cls: type[BaseModel], where: str) -
         value=first["input"],
         remedy=f"{path[-1] if path else where}{described}",
     )
+
+
+def _known_instead(dotted: str, key: str, known: list[str]) -> str:
+    place = dotted.removesuffix(key)
+    if (near := suggest(key, known)) is not None:
+        return f"did you mean {place}{near}?"
+    if not known:
+        return f"leave it out, or choose another {place.rstrip('.')}: this one has no settings"
+    return f"known keys: {', '.join(known)}"
 
 
 def _up_to_union(cls: type[BaseModel], path: list[str]) -> list[str]:

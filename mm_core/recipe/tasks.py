@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mm_core.api.contracts import ColumnSample, Detection, LabelSample
-from mm_core.api.errors import LabelError
+from mm_core.api.errors import ConfigError, LabelError
 from mm_core.api.specs import TaskSpec
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.overrides import PartOverride
@@ -19,6 +19,7 @@ def choose_task(
     Settings that the user gives say something too: only a task that has them is taken.
 
     Raises:
+        ConfigError: the task that recognises the label lacks a setting of the user's.
         LabelError: a label that nothing can learn, or that no task recognises.
         UnknownComponentError: there is no task of that name.
     """
@@ -27,17 +28,43 @@ def choose_task(
     _check_varied(label)
     tasks = registry.all(TaskSpec)
     able = [task for task in tasks if set(user.own) <= set(task.config_class().model_fields)]
-    claims = [
-        (-detection.score, task.id, task, detection)
-        for task in able or tasks
-        if (detection := _detect(task, label)) is not None
-    ]
-    if claims:
-        _, _, task, detection = min(claims, key=lambda claim: claim[:2])
+    if (claim := _best_claim(able or tasks, label)) is not None:
+        task, detection = claim
         return task, f"label: {detection.reason}"
     if user.own and len(able) == 1:
         return able[0], f"the only task with the setting {', '.join(user.own)}"
+    if (claim := _best_claim(tasks, label)) is not None:
+        raise _without(user.own, claim[0], able, label)
     raise _unrecognised(label)
+
+
+def _best_claim(
+    tasks: Sequence[Component[TaskSpec]], label: Sequence[ColumnSample]
+) -> tuple[Component[TaskSpec], Detection] | None:
+    """The task that is surest that the label is its own."""
+    claims = [
+        (-detection.score, task.id, task, detection)
+        for task in tasks
+        if (detection := _detect(task, label)) is not None
+    ]
+    return min(claims, key=lambda claim: claim[:2])[2:] if claims else None
+
+
+def _without(
+    settings: Iterable[str],
+    task: Component[TaskSpec],
+    able: Sequence[Component[TaskSpec]],
+    label: Sequence[ColumnSample],
+) -> ConfigError:
+    columns = ", ".join(column.name for column in label)
+    given = sorted(set(settings) - set(task.config_class().model_fields))
+    wrong = ", ".join(f"task.{name}" for name in given)
+    return ConfigError(
+        f"{task.id}, which the label {columns} asks for, has no setting {wrong}",
+        plugin=task.id,
+        column=label[0].name,
+        remedy=f"leave it out, or name a task that has it: {', '.join(one.id for one in able)}",
+    )
 
 
 def _detect(task: Component[TaskSpec], label: Sequence[ColumnSample]) -> Detection | None:

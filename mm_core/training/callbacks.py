@@ -1,15 +1,20 @@
-"""A user's Lightning callbacks: those that would undo what the fit itself does are refused."""
+"""A user's Lightning callbacks and loggers: what would undo the fit's own work is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from lightning.pytorch.callbacks import (
     BatchSizeFinder,
+    Callback,
     GradientAccumulationScheduler,
     LearningRateFinder,
     ModelCheckpoint,
     StochasticWeightAveraging,
     WeightAveraging,
 )
+from lightning.pytorch.loggers import Logger
 
 from mm_core.api.errors import ConfigError
 from mm_core.api.fitting import FitRun
@@ -31,8 +36,11 @@ def check_callbacks(run: FitRun) -> None:
     """Refuse callbacks that work against the fit, before it begins.
 
     Raises:
-        ConfigError: such a callback, or checkpoints without a folder to stay in.
+        ConfigError: such a callback, checkpoints without a folder to stay in, or what is no
+            callback or logger at all.
     """
+    _check_kind("callback", run.callbacks, Callback)
+    _check_kind("logger", run.loggers, Logger)
     for callback in run.callbacks:
         for kind, setting in _INSTEAD.items():
             if isinstance(callback, kind):
@@ -44,6 +52,20 @@ def check_callbacks(run: FitRun) -> None:
                 )
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
             _check_checkpoint_folder(run)
+
+
+def _check_kind(name: str, given: Sequence[Any], kind: type) -> None:
+    for one in given:
+        if isinstance(one, kind):
+            continue
+        is_class = isinstance(one, type) and issubclass(one, kind)
+        raise ConfigError(
+            f"{name}s={one!r}: this is no Lightning {name}",
+            value=one,
+            remedy=f"give an instance: {one.__name__}(...)"
+            if is_class
+            else f"give instances of what lightning.pytorch.{name}s holds, or leave it out",
+        )
 
 
 def _check_checkpoint_folder(run: FitRun) -> None:

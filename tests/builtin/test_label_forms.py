@@ -134,6 +134,32 @@ def test_missing_indicators_are_no_where_the_user_says_so():
     assert fitted.predict(frame).isin([0, 1]).all(axis=None)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "answered"), [("Int64", "Int64"), ("boolean", "boolean"), (object, "bool")]
+)
+def test_a_missing_indicator_does_not_change_the_dtype_of_the_answers(dtype, answered):
+    cells = pd.Series(HIGH.astype(bool), dtype=dtype)
+    cells[3] = None if dtype is object else pd.NA
+    frame = rows(0).drop(columns="y").assign(high=cells, cold=COLD.astype(int))
+    settings = {"task.missing": "no_labels"}
+    asked = predictor(label=["high", "cold"], problem_type="multilabel", settings=settings)
+    assert str(asked.fit(frame).predict(frame)["high"].dtype) == answered
+
+
+@pytest.mark.parametrize(
+    ("label", "setting", "task", "others"),
+    [
+        (HIGH * 0.7 + np.arange(len(HIGH)) / 9, "temperature", "core:regression", "core:binary"),
+        (np.arange(len(HIGH)) % 3, "threshold", "core:multiclass", "core:binary, core:multilabel"),
+    ],
+)
+def test_a_setting_of_another_task_is_said_to_be_one(label, setting, task, others):
+    with pytest.raises(ConfigError, match=f"{task}, which the label y asks for, has no") as caught:
+        predictor(settings={f"task.{setting}": 0.3}).plan(rows(label))
+    assert f"task.{setting}" in str(caught.value)
+    assert others in caught.value.remedy
+
+
 @pytest.mark.parametrize("to_file", [True, False])
 def test_lists_are_written_to_csv_as_they_are_read(tmp_path, to_file):
     frame = rows(SETS)

@@ -44,6 +44,12 @@ def test_settings_that_cannot_be(small_table, settings, said):
     assert caught.value.remedy
 
 
+def test_a_setting_of_what_has_none_is_said_to_be_one(small_table):
+    with pytest.raises(ConfigError, match="unknown key") as caught:
+        MultiModalPredictor("kind", hyperparameters={"fit.rounds": 3}).fit(small_table)
+    assert caught.value.remedy == "leave it out, or choose another fit: this one has no settings"
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -63,6 +63,26 @@ def test_answers_that_are_all_right_do_not_become_certain() -> None:
     assert task.decode(outputs, {}).views["proba"].max() < 0.99
 
 
+def test_few_rows_do_not_make_right_probabilities_worse() -> None:
+    """Sharp and right: most of 20 rows are answered well, which says little about the others."""
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(60, 20)) * 6
+    seen, unseen = (rng.random(true.shape) < 1 / (1 + np.exp(-true)) for _ in range(2))
+    losses = []
+    for logits, classes, others in zip(true, seen, unseen, strict=True):
+        outputs = {"logits": np.stack([0 * logits, logits], axis=1)}
+        task = binary()
+        before = task.decode(outputs, {})
+        task.calibrate(outputs, {}, {"class": classes.astype(np.int64)}, constant)
+        after = task.decode(outputs, {})
+        assert 0.6 < task.calibration.temperature < 2
+        losses.append(
+            [sk.log_loss(others, one.views["proba"], labels=[0, 1]) for one in (before, after)]
+        )
+    without, with_it = np.mean(losses, axis=0)
+    assert with_it < 1.05 * without
+
+
 def test_multiclass_and_multilabel_have_a_temperature() -> None:
     true = RNG.normal(size=(3000, 3)) * 1.5
     several = Multiclass(MulticlassConfig(), ["y"])

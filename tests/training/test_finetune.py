@@ -229,6 +229,20 @@ def test_callbacks_that_would_undo_the_fit_are_refused(small_table, fit_table, c
     assert setting in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        ({"loggers": False}, "leave it out"),
+        ({"callbacks": "early"}, "lightning.pytorch.callbacks"),
+        ({"callbacks": [pl.callbacks.EarlyStopping]}, "an instance: EarlyStopping(...)"),
+    ],
+)
+def test_what_is_no_callback_and_no_logger_is_refused(small_table, fit_table, given, remedy):
+    with pytest.raises(ConfigError, match="this is no Lightning") as caught:
+        fit_table(small_table, **given)
+    assert remedy in caught.value.remedy
+
+
 class _OutOfMemory(pl.Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, index):
         raise torch.OutOfMemoryError("CUDA out of memory")

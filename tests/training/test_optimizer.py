@@ -73,6 +73,24 @@ def test_only_weights_of_layers_decay(fused):
     assert numbers["bias"].ndim == numbers["absent"].ndim == 2  # of each column its own
 
 
+def test_vectors_of_single_numbers_do_not_decay(small_table, fit_table):
+    """As in the tokenizer of FT-Transformer, which is an embedding of numbers and categories."""
+    settings = {
+        "backbones.tabular.id": "tabular:ft_transformer",
+        "backbones.tabular.width": 16,
+        "backbones.tabular.n_heads": 2,
+        "backbones.tabular.n_blocks": 1,
+        "training.epochs": 1,
+    }
+    topology = fit_table(small_table, hyperparameters=settings)._model.topology
+    rates = _rates(topology, TrainingConfig(weight_decay=0.3))
+    own = dict(topology.backbones["tabular"].named_parameters())
+    vectors = [name for name in own if name.startswith("tokenizer.")]
+    assert any(name.startswith("tokenizer.numbers.") for name in vectors)
+    assert {rates[id(own[name])][1] for name in vectors} == {0.0}
+    assert 0.3 in {decay for _, decay in rates.values()}
+
+
 def test_an_adapter_learns_at_the_heads_rate_and_vectors_do_not_decay():
     topology = _adapted()
     backbone = topology.backbones["points"]

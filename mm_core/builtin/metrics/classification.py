@@ -251,7 +251,8 @@ def _named(classes: list[int], n_classes: int) -> str:
         return " and ".join(
             "the positive class" if one else "the negative class" for one in classes
         )
-    return f"class number {', '.join(map(str, classes))} (of 0..{n_classes - 1}, in sorted order)"
+    numbers = ", ".join(map(str, classes))
+    return f"class number {numbers} (of 0..{n_classes - 1}, in the order of predict_proba)"
 
 
 def _need_two_classes(name: str, truth: np.ndarray, answer: np.ndarray) -> None:

@@ -167,6 +167,7 @@ class Classification(Task):
 
     def _unseen(self, column: pd.Series[Any], rows: np.ndarray) -> LabelError:
         value = column.iloc[int(rows[0])]
+        value = value.item() if isinstance(value, np.generic) else value
         known = ", ".join(repr(one) for one in self.classes[:20])
         return LabelError(
             f"label {column.name!r} holds {value!r} ({type(value).__name__}) in row(s) "

@@ -30,7 +30,7 @@ class Indicators:
 
     def filled(self, targets: pd.DataFrame) -> pd.DataFrame:
         """With 0 where a cell is missing."""
-        return targets.astype(object).where(targets.notna(), 0).infer_objects()
+        return targets.apply(_filled)
 
     def learn(self, targets: pd.DataFrame) -> None:
         """Remember columns and dtypes.
@@ -93,6 +93,14 @@ def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
 def _dtype(column: pd.Series[Any]) -> str:
     found = _plain(column).dtype
     return str(found) if found.kind in "biuf" else "int64"
+
+
+def _filled(column: pd.Series[Any]) -> pd.Series[Any]:
+    """With 0 where missing; what can hold missing cells (Int64, boolean) keeps its dtype."""
+    none = False if types.is_bool_dtype(column.dropna().infer_objects()) else 0
+    if types.is_extension_array_dtype(column.dtype) and types.is_numeric_dtype(column.dtype):
+        return column.fillna(none)
+    return column.astype(object).where(column.notna(), none).infer_objects()
 
 
 def _indicator(column: pd.Series[Any]) -> np.ndarray:

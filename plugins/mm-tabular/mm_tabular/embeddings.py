@@ -82,19 +82,22 @@ class ScalarNumbers(nn.Module):
 
 
 class LinearNumbers(nn.Module):
-    """x * weight + bias, each feature with its own; a learned vector where missing."""
+    """x * slope + bias, each feature with its own; a learned vector where missing.
+
+    As in the tokenizer of FT-Transformer (arXiv 2106.11959), none of them is decayed.
+    """
 
     def __init__(self, n: int, dim: int) -> None:
         super().__init__()
         self.dim = dim
-        self.weight = symmetric(n, dim)
+        self.slope = symmetric(n, dim)
         self.bias = symmetric(n, dim)
         self.absent = symmetric(n, dim)
 
     def forward(self, numerical: Tensor, missing: Tensor) -> Tensor:
         """[B, n], [B, n] -> [B, n, dim]."""
         values = numerical.masked_fill(missing, 0.0).unsqueeze(-1)
-        return torch.where(missing.unsqueeze(-1), self.absent, values * self.weight + self.bias)
+        return torch.where(missing.unsqueeze(-1), self.absent, values * self.slope + self.bias)
 
 
 class PeriodicNumbers(nn.Module):
