@@ -187,7 +187,7 @@ class MultiModalPredictor:
 
         started = time.monotonic()
         _check_choice("on_error", on_error)
-        if time_limit is not None and not (isinstance(time_limit, (int, float)) and time_limit > 0):
+        if time_limit is not None and not _is_above_0(time_limit):
             raise ConfigError(
                 f"time_limit={time_limit!r}", value=time_limit, remedy="give seconds above 0"
             )
@@ -627,6 +627,10 @@ def _check_choice(name: str, value: str) -> str:
     if value not in ("raise", "missing"):
         raise ConfigError(f"{name}={value!r}", value=value, remedy="use 'raise' or 'missing'")
     return value
+
+
+def _is_above_0(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
 def _several(given: Any) -> tuple[Any, ...]:

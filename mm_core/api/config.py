@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import UnionType
-from typing import Any, Self, Union, get_origin
+from typing import Any, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from mm_core.api.errors import ConfigError
 
@@ -16,12 +16,22 @@ class Config(BaseModel):
     """Base of every component's configuration.
 
     Frozen, JSON-able, and closed: an unknown key is an error with a suggestion, and so is a number
-    that is not finite, which JSON has no word for. Every field has a description.
+    that is not finite, which JSON has no word for, or True where a number is wanted. Every field
+    has a description.
     """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and info.field_name is not None:
+            kinds = set(_leaves(cls.model_fields[info.field_name].annotation))
+            if kinds & {int, float} and not kinds & {bool, Any}:
+                raise ValueError("a number is wanted")
+        return value
 
     @classmethod
     def read(cls, values: Mapping[str, Any], *, where: str) -> Self:
@@ -40,6 +50,15 @@ def suggest(name: str, known: list[str]) -> str | None:
     """The known name nearest to ``name``, or None when nothing is near."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return near[0] if near else None
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    """The types that a union, or a container, is made of."""
+    parts = get_args(annotation)
+    if not parts:
+        yield annotation
+    for part in parts:
+        yield from _leaves(part)
 
 
 def _as_config_error(error: ValidationError, cls: type[BaseModel], where: str) -> ConfigError:

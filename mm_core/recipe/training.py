@@ -38,7 +38,8 @@ class TrainingConfig(Config):
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of steps that warm up")
     power: float = Field(default=2.0, gt=0, description="of the schedule 'polynomial'")
     milestones: tuple[float, ...] = Field(
-        default=(0.5, 0.75), description="schedule 'multistep': shares of its steps where it falls"
+        default=(0.5, 0.75),
+        description="schedule 'multistep': shares of its steps where it falls, such as [0.5, 0.75]",
     )
     milestone_factor: float = Field(
         default=0.1, gt=0, lt=1, description="schedule 'multistep': what it falls by"

@@ -33,6 +33,7 @@ from mm_core.recipe.recipe import Recipe
         ({"inputs.../evil.columns": ["height"]}, "inputs"),
         ({"inputs.keys.columns": ["height", "weight", "place"]}, "name of torch"),
         ({"inputs.tabular.scaling": "robust"}, "unknown key"),
+        ({"training.epochs": True}, "a number is wanted"),
         ({"data.label": "height"}, "label"),
         ({"training.seed": 3, "training": {"seed": 4}}, "set twice"),
     ],

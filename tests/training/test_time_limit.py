@@ -15,7 +15,7 @@ import mm_core.training.limited
 import mm_core.training.recipe_fitter
 import mm_core.training.validation
 from mm_core import MultiModalPredictor
-from mm_core.api import MMWarning
+from mm_core.api import ConfigError, MMWarning
 
 
 class _Clock(pl.Callback):
@@ -168,3 +168,10 @@ def test_the_threshold_is_searched_for_while_there_is_time(clock, rare, seconds,
     assert all("time_limit reached" in one and "slow_f1" in one for one in told)
     assert (predictor._fitted.model.task.calibration.threshold == 0.5) == ends
     assert predictor._fitted.model.task.calibration.temperature != 1.0
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, True, "60"])
+def test_a_time_limit_is_seconds_above_0(small_table, fit_table, limit):
+    with pytest.raises(ConfigError, match="time_limit=") as caught:
+        fit_table(small_table, time_limit=limit)
+    assert caught.value.remedy == "give seconds above 0"

@@ -175,5 +175,6 @@ class Classification(Task):
             column=self.label[0],
             rows=rows.tolist(),
             value=value,
-            remedy=f"the classes are {known} ({self.kind}); correct or drop those rows",
+            remedy=f"the classes are {known} ({self.kind}); correct or drop those rows, "
+            "or train a new model with them",
         )
