@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,13 @@ TEMPERATURE_SETS = (
     SETS["magnetic_tile"],
     _SST2,
 )
-SMALL = tuple(
-    small_set(name, n_rows)
-    for name, sizes in {
-        "iris": (100,),
-        "wine": (60, 100, 142),
-        "breast_cancer": (100, 400),
-        "digits": (300, 900),
-    }.items()
-    for n_rows in sizes
-)
+SMALL = {
+    "iris": (100,),
+    "wine": (60, 100, 142),
+    "breast_cancer": (100, 400),
+    "digits": (300, 900),
+}
+"""Name of scikit-learn's -> numbers of training rows, held-out ones among them."""
 TEMPERATURE_METRICS = ("log_loss", "brier")
 THRESHOLD_METRICS = ("f1", "balanced_accuracy", "mcc", "accuracy")
 THRESHOLD_ROWS = (200, 500, 2000, 6000)
@@ -66,13 +64,14 @@ class Run:
     key: str
     one: BenchmarkSet
     seed: int
+    draw: Callable[[], Rows]
     metrics: tuple[str, ...]
     eval_metric: str | None = None
 
 
-def with_and_without(run: Run, rows: Rows) -> dict[str, Any]:
+def with_and_without(run: Run) -> dict[str, Any]:
     """Metric -> score of the same weights [without calibration, with it]; and what was set."""
-    one = run.one
+    one, rows = run.one, run.draw()
     columns = [column for part in one.modalities.values() for column in part]
     predictor = MultiModalPredictor(
         label=one.label,
@@ -105,31 +104,36 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    for run in _runs(arguments.seeds):
+    for run in _runs(arguments.data.resolve(), arguments.seeds):
         found = results.setdefault("runs", {}).setdefault(run.key, {})
         if str(run.seed) in found:
             continue
-        if run.one in SMALL:
-            rows = draw_small(run.one, run.seed)
-        else:
-            rows = draw(run.one, arguments.data.resolve(), run.seed, development=True)
-        found[str(run.seed)] = with_and_without(run, rows)
+        found[str(run.seed)] = with_and_without(run)
         print(run.key, run.seed, found[str(run.seed)], flush=True)
         results |= {"machine": machine(torch.get_num_threads()), "versions": versions()}
         arguments.out.write_text(json.dumps(results, indent=1))
     print(table(results["runs"]))
 
 
-def _runs(seeds: int) -> Iterator[Run]:
+def _runs(data: Path, seeds: int) -> Iterator[Run]:
+    def development(one: BenchmarkSet, seed: int) -> Callable[[], Rows]:
+        return partial(draw, one, data, seed, development=True)
+
     churn = SETS["churn"]
     for seed in range(seeds):
         for n in THRESHOLD_ROWS:
             one = replace(churn, budget=replace(churn.budget, max_rows=n))
             for name in THRESHOLD_METRICS:
-                yield Run(f"threshold churn {n} {name}", one, seed, (name,), name)
-    for one in (*TEMPERATURE_SETS, *SMALL):
-        for seed in range(seeds):
-            yield Run(f"temperature {one.name}", one, seed, TEMPERATURE_METRICS)
+                rows = development(one, seed)
+                yield Run(f"threshold churn {n} {name}", one, seed, rows, (name,), name)
+    small = [small_set(name, n) for name, sizes in SMALL.items() for n in sizes]
+    for seed in range(seeds):
+        for one in TEMPERATURE_SETS:
+            rows = development(one, seed)
+            yield Run(f"temperature {one.name}", one, seed, rows, TEMPERATURE_METRICS)
+        for one in small:
+            rows = partial(draw_small, one, seed)
+            yield Run(f"temperature {one.name}", one, seed, rows, TEMPERATURE_METRICS)
 
 
 def table(runs: dict[str, Any]) -> str:

@@ -6,15 +6,12 @@ import pandas as pd
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
-from benchmarks.rows import Rows, split
+from benchmarks.rows import Rows, with_held_out
 from benchmarks.sets import BenchmarkSet, Budget
-
-HELD_SHARE = 0.2
-"""The product's, of small data."""
 
 
 def small_set(name: str, n_rows: int) -> BenchmarkSet:
-    """``name`` as in ``sklearn.datasets.load_<name>``; a fifth of the rows is held out."""
+    """``name`` as in ``sklearn.datasets.load_<name>``."""
     frame = _frame(name)
     return BenchmarkSet(
         name=f"{name}@{n_rows}",
@@ -31,8 +28,7 @@ def draw_small(one: BenchmarkSet, seed: int) -> Rows:
     given, test = train_test_split(
         frame, train_size=one.budget.max_rows, random_state=seed, stratify=frame["target"]
     )
-    train, held = split(given, one, HELD_SHARE, seed)
-    return Rows(*(part.reset_index(drop=True) for part in (train, held, test)))
+    return with_held_out(given, test, one, seed)
 
 
 def _frame(name: str) -> pd.DataFrame:

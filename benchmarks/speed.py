@@ -30,7 +30,7 @@ import numpy as np
 from benchmarks import synthetic
 from benchmarks.cases import CASES
 from benchmarks.place import machine, versions
-from benchmarks.rows import read, split
+from benchmarks.rows import held_share, read, split
 from benchmarks.sets import BenchmarkSet
 
 SIDES = ("bare", "ours")
@@ -55,7 +55,7 @@ class Bench:
             frame = read(self.data / one.folder / "train.csv", one)
         ask = frame.iloc[np.resize(np.arange(len(frame))[::-1], asked)]
         chosen = frame.sample(min(one.budget.max_rows, len(frame)), random_state=0)
-        train, held = split(chosen, one, max(0.1, min(0.2, 500 / len(chosen))), seed=0)
+        train, held = split(chosen, one, held_share(len(chosen)), seed=0)
         parts = {"train": train, "held": held, "ask": ask.drop(columns=one.label)}
         for name, part in parts.items():
             part.to_csv(folder / f"{name}.csv", index=False)

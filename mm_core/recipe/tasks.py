@@ -34,7 +34,7 @@ def choose_task(
     if user.own and len(able) == 1:
         return able[0], f"the only task with the setting {', '.join(user.own)}"
     if (claim := _best_claim(tasks, label)) is not None:
-        raise _without(user.own, claim[0], able, label)
+        raise _lacking_settings(user.own, claim[0], able, label)
     raise _unrecognised(label)
 
 
@@ -50,7 +50,7 @@ def _best_claim(
     return min(claims, key=lambda claim: claim[:2])[2:] if claims else None
 
 
-def _without(
+def _lacking_settings(
     settings: Iterable[str],
     task: Component[TaskSpec],
     able: Sequence[Component[TaskSpec]],

@@ -17,7 +17,7 @@ COLDEST, HOTTEST = 0.1, 10.0
 
 PRIOR = 0.25
 """Deviation of the temperature's logarithm around 0 while no row has been seen: few rows move it
-little, a hundred as far as they say (chosen by ``benchmarks.calibration``)."""
+little, a hundred as far as they say (docs/tasks.md: what it was chosen on, what it changes)."""
 
 ENOUGH = 10
 """Validation answers of either kind that a threshold is chosen on, at least."""
