@@ -4,7 +4,7 @@
 
 A part stands between ``<!-- generated: WHAT NAMES -->`` and ``<!-- end -->``:
 
-    contract mm_core.api.contracts:Processor ...   the classes, without the bodies of methods
+    contract mm_core.api.processors:Processor ...   the classes, without the bodies of methods
     hook mm_tasks                                  a hook's signature, and where its record is
     rules tasks                                    what a module of mm_core.testing.checks checks
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mm_core.api.contracts import Decoded
 from mm_core.api.errors import BadCell
 from mm_core.api.nn import Batch
+from mm_core.api.tasks import Decoded
 from mm_core.data.batches import BatchMaker, prediction_order
 from mm_core.data.encoded import EncodedFrame
 from mm_core.model import Model

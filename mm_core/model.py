@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from mm_core.api.config import Config
-from mm_core.api.contracts import Field, Processor, Table, Task
 from mm_core.api.errors import RecipeError
 from mm_core.api.loss import Criterion
 from mm_core.api.nn import Adapter, Backbone, BackboneContext, FusionHead, Parts, Topology
+from mm_core.api.processors import Field, Processor, Table
 from mm_core.api.specs import (
     AdapterSpec,
     BackboneSpec,
@@ -22,6 +22,7 @@ from mm_core.api.specs import (
     ProcessorSpec,
     TaskSpec,
 )
+from mm_core.api.tasks import Task
 from mm_core.data.encoded import EncodedFrame, encode_inputs
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.checkpoints import CheckpointFinder

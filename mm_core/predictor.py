@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from mm_core.api.contracts import Decoded, Table
 from mm_core.api.errors import (
     ConfigError,
     LabelError,
@@ -22,7 +21,9 @@ from mm_core.api.errors import (
     report_bad,
 )
 from mm_core.api.fitting import TERMINATED, ExportReport, FitResult
+from mm_core.api.processors import Table
 from mm_core.api.specs import ExporterSpec, TaskSpec
+from mm_core.api.tasks import Decoded
 from mm_core.artifact.folder import check_folder
 from mm_core.artifact.manifest import UNFINISHED
 from mm_core.artifact.unfinished import START, Unfinished

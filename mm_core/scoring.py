@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mm_core.api.contracts import Decoded, Task
 from mm_core.api.errors import ConfigError, MetricError
 from mm_core.api.fitting import HISTORY_COLUMNS
 from mm_core.api.specs import MetricSpec, TaskSpec
+from mm_core.api.tasks import Decoded, Task
 from mm_core.data.encoded import EncodedFrame
 from mm_core.plugins.registry import Component, Registry
 

@@ -4,21 +4,8 @@ Light by rule: no torch, no pandas. Base classes of networks stand in :mod:`mm_c
 heavy modules import.
 """
 
+from mm_core.api.columns import ColumnSample, Detection, LabelSample
 from mm_core.api.config import Config, suggest
-from mm_core.api.contracts import (
-    ColumnSample,
-    Decoded,
-    Detection,
-    Encoded,
-    Field,
-    InputBatch,
-    LabelSample,
-    Metric,
-    Processor,
-    State,
-    Table,
-    Task,
-)
 from mm_core.api.errors import (
     AmbiguousComponentError,
     ArtifactError,
@@ -44,6 +31,8 @@ from mm_core.api.errors import (
 from mm_core.api.fitting import Batches, Exporter, ExportReport, FitResult, FitRun, Fitter
 from mm_core.api.hookspecs import hookimpl
 from mm_core.api.loss import Criterion, Loss
+from mm_core.api.metrics import Metric
+from mm_core.api.processors import Encoded, Field, InputBatch, Processor, State, Table
 from mm_core.api.samples import SampleColumn, SampleLabel, Samples, Trial
 from mm_core.api.specs import (
     API_VERSION,
@@ -70,6 +59,7 @@ from mm_core.api.stability import (
     deprecated,
     experimental,
 )
+from mm_core.api.tasks import Decoded, Task
 
 __all__ = [
     "API_VERSION",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from mm_core.api.config import Config
 
 if TYPE_CHECKING:
-    from mm_core.api.contracts import Table
     from mm_core.api.nn import Topology
+    from mm_core.api.processors import Table
 
 
 class Batches(Protocol):

@@ -10,9 +10,9 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor, nn
 
-from mm_core.api.contracts import Task
 from mm_core.api.features import Features, run_present
 from mm_core.api.specs import Checkpoint
+from mm_core.api.tasks import Task
 
 __all__ = [
     "Adapter",

@@ -12,11 +12,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mm_core.api.contracts import Processor, State, Task
 from mm_core.api.errors import ArtifactError, MMError
 from mm_core.api.fitting import FitResult
 from mm_core.api.nn import Topology
+from mm_core.api.processors import Processor, State
 from mm_core.api.specs import ProcessorSpec, TaskSpec
+from mm_core.api.tasks import Task
 from mm_core.artifact.bases import check_bases, check_bases_found
 from mm_core.artifact.manifest import ARRAYS, ASSETS, LOG, WEIGHTS, Manifest
 from mm_core.artifact.needs import check_needs

@@ -14,9 +14,9 @@ import safetensors.numpy
 import safetensors.torch
 from safetensors import SafetensorError
 
-from mm_core.api.contracts import State
 from mm_core.api.errors import ArtifactError
 from mm_core.api.fitting import FitResult
+from mm_core.api.processors import State
 from mm_core.api.specs import (
     AdapterSpec,
     BackboneSpec,

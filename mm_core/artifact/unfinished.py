@@ -14,8 +14,8 @@ from typing import Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mm_core.api.contracts import Table
 from mm_core.api.errors import ArtifactError, DataError
+from mm_core.api.processors import Table
 from mm_core.artifact.cells import comparable
 from mm_core.artifact.manifest import FILE, FIT, UNFINISHED
 from mm_core.recipe.recipe import Recipe

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from numbers import Real
 from typing import Any
 
-from mm_core.api.contracts import ColumnSample, Detection, LabelSample
+from mm_core.api.columns import ColumnSample, Detection, LabelSample
 
 MOST_NUMBERED_CLASSES = 20
 """Whole numbers with more distinct values than this are amounts, not classes."""

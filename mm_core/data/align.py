@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mm_core.api.contracts import Table
 from mm_core.api.errors import ColumnError, LabelError, MMWarning
+from mm_core.api.processors import Table
 from mm_core.plugins.registry import Registry
 from mm_core.schema.sample import sample_column
 from mm_core.schema.schema import ColumnPlan, Schema, detect

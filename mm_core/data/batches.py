@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from mm_core.api.contracts import Processor
 from mm_core.api.errors import BadCell, BadCellError, ConfigError
 from mm_core.api.nn import Batch
+from mm_core.api.processors import Processor
 from mm_core.data.encoded import EncodedFrame, taken
 
 

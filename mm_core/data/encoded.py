@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mm_core.api.contracts import Encoded, Processor, Table
 from mm_core.api.errors import BadCell
+from mm_core.api.processors import Encoded, Processor, Table
 
 
 @dataclass

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from mm_core.api.contracts import Table
 from mm_core.api.errors import ColumnError, DataError, EmptyDataError, MMWarning
+from mm_core.api.processors import Table
 
 
 def _read_separated(path: Path, separator: str) -> pd.DataFrame:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mm_core.api.config import suggest
-from mm_core.api.contracts import Table
 from mm_core.api.errors import ColumnError, ConfigError, LabelError, RecipeError
+from mm_core.api.processors import Table
 from mm_core.api.specs import (
     BackboneSpec,
     FitterSpec,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mm_core.api.contracts import ColumnSample, Detection, LabelSample
+from mm_core.api.columns import ColumnSample, Detection, LabelSample
 from mm_core.api.errors import ConfigError, LabelError
 from mm_core.api.specs import TaskSpec
 from mm_core.plugins.registry import Component, Registry

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from mm_core.api.contracts import ColumnSample
+from mm_core.api.columns import ColumnSample
 
 SAMPLE_SIZE = 300
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from mm_core.api.columns import ColumnSample, Detection
 from mm_core.api.config import suggest
-from mm_core.api.contracts import ColumnSample, Detection, Table
 from mm_core.api.errors import ColumnError, ConfigError, EmptyDataError, MMWarning
+from mm_core.api.processors import Table
 from mm_core.api.specs import ModalitySpec
 from mm_core.plugins.known import missing_for
 from mm_core.plugins.registry import Component, Registry

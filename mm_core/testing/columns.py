@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mm_core.api.contracts import Field, Table
+from mm_core.api.processors import Field, Table
 from mm_core.api.samples import SampleColumn
 from mm_core.api.specs import BackboneSpec, ModalitySpec, ProcessorSpec
 from mm_core.plugins.registry import Component, Registry

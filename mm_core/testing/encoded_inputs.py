@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mm_core.api.contracts import Encoded, Processor
 from mm_core.api.nn import Backbone, BackboneContext, Features
+from mm_core.api.processors import Encoded, Processor
 from mm_core.api.specs import BackboneSpec, ModalitySpec
 from mm_core.recipe.checkpoints import RANDOM, CheckpointFinder
 from mm_core.testing.columns import columns_of, fields_of, processor_of, settings_of, table_of

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.api.config import Config
-from mm_core.api.contracts import Task
 from mm_core.api.features import take
 from mm_core.api.nn import Backbone, BackboneContext, Batch, Features, FusionHead, Parts, Topology
 from mm_core.api.specs import FusionHeadSpec, TaskSpec
+from mm_core.api.tasks import Task
 from mm_core.testing.subject import Subject
 from mm_core.training.seeding import seeded
 

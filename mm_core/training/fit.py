@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mm_core.api.contracts import Table, Task
 from mm_core.api.errors import report_bad
 from mm_core.api.fitting import FitResult
+from mm_core.api.processors import Table
+from mm_core.api.tasks import Task
 from mm_core.data.encoded import EncodedFrame
 from mm_core.data.split import split_rows
 from mm_core.model import (

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from mm_core import inference
-from mm_core.api.contracts import Decoded, Task
 from mm_core.api.errors import BadCellError, MetricError, MMWarning
+from mm_core.api.tasks import Decoded, Task
 from mm_core.data.encoded import EncodedFrame
 from mm_core.model import Model
 from mm_core.processes import is_first

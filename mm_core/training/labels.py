@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 
-from mm_core.api.contracts import Table, Task
+from mm_core.api.processors import Table
 from mm_core.api.specs import TaskSpec
+from mm_core.api.tasks import Task
 from mm_core.plugins.registry import Registry
 from mm_core.recipe.recipe import Recipe
 from mm_core.training.row_weights import row_weights, weight_column

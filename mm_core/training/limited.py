@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from mm_core.api.contracts import Decoded
+from mm_core.api.tasks import Decoded
 
 
 class EndedError(Exception):

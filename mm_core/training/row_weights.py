@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mm_core.api.contracts import Table, Task
 from mm_core.api.errors import ColumnError, ConfigError, DataError
+from mm_core.api.processors import Table
+from mm_core.api.tasks import Task
 from mm_core.recipe.training import ClassWeights
 
 

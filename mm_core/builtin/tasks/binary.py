@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mm_core.api.contracts import Decoded, State
 from mm_core.api.errors import LabelError
+from mm_core.api.processors import State
+from mm_core.api.tasks import Decoded
 from mm_core.builtin.tasks.classification import Classification
 
 

@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from mm_core.api.contracts import Decoded, State, Task
 from mm_core.api.errors import LabelError
+from mm_core.api.processors import State
+from mm_core.api.tasks import Decoded, Task
 from mm_core.builtin.tasks.calibration import Calibration, class_nll
 from mm_core.builtin.tasks.labels import (
     NUMBER_KINDS,

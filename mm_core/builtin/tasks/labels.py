@@ -9,8 +9,8 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 import pandas as pd
 
-from mm_core.api.contracts import Task
 from mm_core.api.errors import LabelError, MetricError, MMWarning, TrainingError
+from mm_core.api.tasks import Task
 from mm_core.builtin.detect import MOST_NUMBERED_CLASSES
 
 Kind = Literal["bool", "int", "float", "str"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mm_core.api.contracts import ColumnSample, Detection
+from mm_core.api.columns import ColumnSample, Detection
 from mm_core.api.specs import BackboneSpec, ModalitySpec, ProcessorSpec
 from mm_core.schema.sample import sample_column
 from mm_core.testing.columns import columns_of, fields_of, table_of

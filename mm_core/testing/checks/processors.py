@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import safetensors.numpy
 
-from mm_core.api.contracts import Encoded, Field, InputBatch, Processor, State, Table
+from mm_core.api.processors import Encoded, Field, InputBatch, Processor, State, Table
 from mm_core.api.samples import SampleColumn
 from mm_core.api.specs import ProcessorSpec
 from mm_core.testing import fresh

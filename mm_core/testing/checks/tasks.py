@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mm_core.api.contracts import Decoded, State, Task
 from mm_core.api.errors import LabelError
+from mm_core.api.processors import State
 from mm_core.api.samples import SampleLabel
 from mm_core.api.specs import MetricSpec, TaskSpec
+from mm_core.api.tasks import Decoded, Task
 from mm_core.model import build_criterion
 from mm_core.scoring import Metrics
 from mm_core.testing import end_to_end
