@@ -30,7 +30,7 @@ from mm_core.api import Config, FusionHeadSpec, MetricSpec, PluginInfo, hookimpl
 
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="One of many.")
+    return PluginInfo(api=(2, 0), summary="One of many.")
 
 
 @hookimpl

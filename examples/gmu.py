@@ -15,7 +15,7 @@ from mm_core.api.nn import Fused, FusionHead
 
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="Gated multimodal unit: gates weigh the inputs of a row.")
+    return PluginInfo(api=(2, 0), summary="Gated multimodal unit: gates weigh the inputs of a row.")
 
 
 @hookimpl

@@ -5,11 +5,11 @@ Heavy code is named by a string, ``"package.module:Name"``, and imported only wh
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-API_VERSION = (1, 0)
+API_VERSION = (2, 0)
 """(major, minor) of the plugin API that this core offers."""
 
 Target = Annotated[
@@ -58,6 +58,52 @@ class ComponentSpec(Spec):
     summary: str = Field(description="one sentence")
     references: tuple[str, ...] = Field(default=(), description="papers or sources, 'arxiv:...'")
     license: str | None = Field(default=None, description="licence of code or weights, if special")
+
+
+class Defaults(Spec):
+    """The components that read a modality, where something names others than the modality's own."""
+
+    backbone: ComponentId | None = Field(default=None, description="None: the modality's own")
+    processor: ComponentId | None = Field(
+        default=None, description="None: the backbone's, or the modality's own"
+    )
+
+
+class RoleSpec(Spec):
+    """A named part of what a task reads: a side of a match, the picture of a detector.
+
+    Columns come to it by name (``roles={"query": "a"}``), or because their modality is among its
+    ``modalities``. Inputs of a role are called ``<role>_<modality>``.
+    """
+
+    name: Name = Field(description="'query', 'response', 'image', ...")
+    summary: str = Field(description="one sentence")
+    modalities: tuple[ModalityName, ...] = Field(
+        default=(), description="what it may hold; empty: anything, and its columns are named"
+    )
+    required: bool = Field(default=True, description="a table without it is refused")
+    several: bool = Field(default=False, description="a whole set of columns, of any modalities")
+    like: Name | None = Field(
+        default=None,
+        description="another role: inputs that are alike in both share backbone and processor",
+    )
+
+
+class MethodSpec(Spec):
+    """Something else that a task's models can do: a method of the predictor."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
+        description="name of the method: 'search'"
+    )
+    summary: str = Field(description="one sentence")
+    target: Target = Field(
+        description="function (predictor, *args, **kwargs) -> anything; imported when called"
+    )
+    command: bool = Field(
+        default=False,
+        description="also `mm <name> MODEL DATA --option k=v`: called as target(predictor, data, "
+        "**options), and what it returns is written as `mm predict` writes answers",
+    )
 
 
 class ConfigurableSpec(ComponentSpec):
@@ -121,8 +167,12 @@ class BackboneSpec(ConfigurableSpec):
     provides: tuple[str, ...] = Field(
         default=("pooled",), description="features it gives: 'pooled', 'tokens', 'spatial', ..."
     )
-    processor: ComponentId | None = Field(
-        default=None, description="processor its inputs need; None: the modality's"
+    processor: ComponentId | dict[ModalityName, ComponentId] | None = Field(
+        default=None,
+        description="processor its inputs need, or one for each modality; None: the modality's",
+    )
+    formats: tuple[Name, ...] = Field(
+        default=(), description="checkpoint formats that it can start from"
     )
     cards: tuple[CheckpointCard, ...] = Field(default=(), description="known checkpoints")
     alone: dict[str, Any] = Field(
@@ -131,6 +181,12 @@ class BackboneSpec(ConfigurableSpec):
         "all backbones of the recipe have some, e.g. many short epochs for a table; of several "
         "the most epochs and patience count, and what else they agree on",
     )
+
+    def processor_of(self, *modality: str) -> str | None:
+        """The processor of an input of this modality (its id, its name); None: the modality's."""
+        if not isinstance(self.processor, dict):
+            return self.processor
+        return next((self.processor[name] for name in modality if name in self.processor), None)
 
 
 class AdapterSpec(ConfigurableSpec):
@@ -156,10 +212,38 @@ class TaskSpec(ConfigurableSpec):
         default="mm_core.topologies.late_fusion:LateFusion",
         description="the Topology that puts backbones, fusion and task together",
     )
+    topology_config: Target = Field(
+        default="mm_core.api.config:Config",
+        description="its config class; section 'topology' of the recipe",
+    )
+    roles: tuple[RoleSpec, ...] = Field(
+        default=(), description="named parts of what it reads; empty: all usable columns"
+    )
+    defaults: dict[ModalityName, Defaults] = Field(
+        default_factory=dict,
+        description="modality -> components taken unless the recipe names others",
+    )
+    needs: tuple[str, ...] = Field(
+        default=("pooled",),
+        description="features that every backbone must provide; where a fusion head reads them, "
+        "those that the head needs count instead",
+    )
+    options: Target = Field(
+        default="mm_core.api.config:Config",
+        description="config class of what may be given with each prediction: a score threshold, "
+        "prompts; read by Topology.predict and Task.decode",
+    )
+    methods: tuple[MethodSpec, ...] = Field(default=(), description="what else its models can do")
+    requires_fit: bool = Field(
+        default=True, description="False: it answers without having learned from any row"
+    )
+    label: Literal["required", "optional", "none"] = Field(
+        default="required", description="whether fit needs label columns"
+    )
     detector: Target | None = Field(
         default=None,
         description="light function (LabelSample) -> Detection | None, asked when the problem "
-        "type is not named; None: the task must be named",
+        "type is not named; scores are 0..1; None: the task must be named",
     )
     metrics: tuple[str, ...] = Field(
         default=(), description="metrics that fit, by name or id; a name is the plugin's own first"
@@ -225,6 +309,86 @@ class FitterSpec(ConfigurableSpec):
     """A way of fitting a model (hook ``mm_fitters``)."""
 
     kind: ClassVar[str] = "fitter"
+
+    reads: Literal["network", "inputs", "rows"] = Field(
+        default="network",
+        description="what the model it fits consists of: 'network', processors, backbones and "
+        "fusion; 'inputs', processors alone; 'rows', neither: it reads cells, or models inside it "
+        "do",
+    )
+    defaults: dict[ModalityName, Defaults] = Field(
+        default_factory=dict,
+        description="modality -> components taken unless the recipe names others",
+    )
+    modalities: tuple[ModalityName, ...] = Field(
+        default=(), description="modalities it can read; empty: all"
+    )
+    holds_out: bool = Field(
+        default=True, description="False: it does its own splits, and is given all rows"
+    )
+
+
+class RuntimeSpec(ComponentSpec):
+    """What answers for a fitted model: an :class:`mm_core.api.engine.Engine` (``mm_runtimes``).
+
+    The core's own is the network of backbones and heads. A saved model names its runtime by id.
+    """
+
+    kind: ClassVar[str] = "runtime"
+
+    target: Target = Field(description="the Engine")
+
+
+class ReaderSpec(ComponentSpec):
+    """Data in a form that is no table yet: a COCO file, a folder of folders (``mm_readers``).
+
+    Readers are asked before the core's own tables, in rising order.
+    """
+
+    kind: ClassVar[str] = "reader"
+
+    claims: Target = Field(
+        description="light function (data) -> bool: is this path or object for this reader?"
+    )
+    target: Target = Field(
+        description="function (data) -> mm_core.api.processors.Table of rows in the data's order"
+    )
+    order: int = Field(default=50, description="asked in rising order")
+
+
+class CommandSpec(ComponentSpec):
+    """A command: ``mm <name> ...`` (hook ``mm_commands``)."""
+
+    kind: ClassVar[str] = "command"
+
+    target: Target = Field(
+        description="function with typer's annotations that returns a "
+        "mm_core.api.tools.Answer; imported when typed"
+    )
+
+
+class ListenerSpec(ComponentSpec):
+    """Something that is told of what happens to models; what fails in it is a warning."""
+
+    target: Target = Field(description="function, called with what the hook says")
+
+
+class RecipeReadySpec(ListenerSpec):
+    """Told of the recipe of each fit before it begins: (Recipe) -> None (``mm_recipe_ready``)."""
+
+    kind: ClassVar[str] = "recipe_ready"
+
+
+class FitEndSpec(ListenerSpec):
+    """Told of each fit that ended: (Model, FitResult) -> None (hook ``mm_fit_end``)."""
+
+    kind: ClassVar[str] = "fit_end"
+
+
+class ArtifactSavedSpec(ListenerSpec):
+    """Told of each model saved: (Model, Path of its folder) -> None (``mm_artifact_saved``)."""
+
+    kind: ClassVar[str] = "artifact_saved"
 
 
 class CheckpointSourceSpec(ComponentSpec):

@@ -80,7 +80,7 @@ _NUMBERS = (
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
     return PluginInfo(
-        api=(1, 0),
+        api=(2, 0),
         summary="Classification, regression, simple fusion, and their metrics.",
         samples="mm_core.builtin.samples:SAMPLES",
     )

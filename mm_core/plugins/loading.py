@@ -139,7 +139,7 @@ def _info(source: Source, manager: pluggy.PluginManager) -> PluginInfo:
         raise _broken(
             source,
             "it has no hook mm_plugin_info that returns a PluginInfo",
-            "every plugin needs one: return PluginInfo(api=(1, 0), summary='...')",
+            "every plugin needs one: return PluginInfo(api=(2, 0), summary='...')",
         )
     return results[0]
 

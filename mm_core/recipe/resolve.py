@@ -227,7 +227,9 @@ class _Resolver:
                 value=name,
                 remedy=f"add it to the inputs of a backbone, or set backbones.{name}.id",
             )
-        processor = reader.component.spec.processor or plan.modality.spec.processor
+        modality = plan.modality
+        own = reader.component.spec.processor_of(modality.id, modality.spec.name)
+        processor = own or modality.spec.processor
         wanted = plan.processor.id or processor
         section = f"inputs.{name}.processor"
         self.origins[f"{section}.id"] = f"backbone {reader.component.id}"

@@ -70,7 +70,8 @@ def write_files(columns: Sequence[SampleColumn], folder: Path) -> None:
 
 def processor_of(subject: Subject[BackboneSpec], modality: str) -> Component[ProcessorSpec]:
     """The processor that a backbone reads a modality through."""
-    name = subject.spec.processor or modality_of(subject.registry, modality).spec.processor
+    known = modality_of(subject.registry, modality)
+    name = subject.spec.processor_of(known.id, known.spec.name) or known.spec.processor
     return subject.registry.get(ProcessorSpec, name)
 
 

@@ -38,7 +38,7 @@ SIDES = ("left", "right")
 
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
-    return PluginInfo(api=(1, 0), summary="Points for the conformance kit.")
+    return PluginInfo(api=(2, 0), summary="Points for the conformance kit.")
 
 
 @hookimpl

@@ -16,7 +16,7 @@ print("noise on standard output")
 
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="Makes noise.")
+    return PluginInfo(api=(2, 0), summary="Makes noise.")
 
 
 @hookimpl

@@ -20,7 +20,7 @@ def there(name):
 
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="weights for a test")
+    return PluginInfo(api=(2, 0), summary="weights for a test")
 
 @hookimpl
 def mm_checkpoints():

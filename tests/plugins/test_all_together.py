@@ -27,7 +27,7 @@ TOY = Path(__file__).parent / "files" / "toy.py"
 INFO = """
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="a fixture")
+    return PluginInfo(api=(2, 0), summary="a fixture")
 """
 HEADS = """
 @hookimpl
@@ -78,8 +78,8 @@ WRONG = {
         "not a list of MetricSpec",
     ),
     "future": (
-        heads("later").replace("(1, 0)", "(1, 99)"),
-        "was written for plugin API 1.99, and this mm-core offers 1.0",
+        heads("later").replace("(2, 0)", "(2, 99)"),
+        "was written for plugin API 2.99, and this mm-core offers 2.0",
     ),
     "core": (heads("mean"), "a name kept for mm-core itself"),
 }

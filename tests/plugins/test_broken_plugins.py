@@ -13,7 +13,7 @@ from mm_core.plugins import PluginProblem, Registry
 INFO = """
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="a fixture")
+    return PluginInfo(api=(2, 0), summary="a fixture")
 """
 HEAD = 'FusionHeadSpec(name="x", target="{module}:X", summary="x")'
 
@@ -94,7 +94,7 @@ def test_remedy_says_what_to_type(install: Callable[..., str]) -> None:
 @pytest.mark.parametrize(
     ("api", "remedy"),
     [
-        ((1, 99), "pip install --upgrade mm-core"),
+        ((2, 99), "pip install --upgrade mm-core"),
         ((2, 0), "pip install --upgrade mm-core"),
         ((0, 9), "pip install --upgrade --force-reinstall mm-other"),
     ],

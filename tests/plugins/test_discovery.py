@@ -16,7 +16,7 @@ from mm_core.plugins import Registry
 INFO = """
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="a fixture")
+    return PluginInfo(api=(2, 0), summary="a fixture")
 """
 
 

@@ -21,7 +21,7 @@ Install = Callable[..., str]
 INFO = """
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="a fixture", samples="{module}:SAMPLES")
+    return PluginInfo(api=(2, 0), summary="a fixture", samples="{module}:SAMPLES")
 """
 HEAD = """
 @hookimpl
@@ -65,10 +65,10 @@ BROKEN = {
         "mm_metrics has no @hookimpl",
     ),
     "future": (
-        "@hookimpl\ndef mm_plugin_info():\n    return PluginInfo(api=(1, 99), summary='x')\n"
+        "@hookimpl\ndef mm_plugin_info():\n    return PluginInfo(api=(2, 99), summary='x')\n"
         "@hookimpl\ndef mm_hook_of_the_future():\n    return []\n",
         "api",
-        "plugin API 1.99",
+        "plugin API 2.99",
     ),
     "heavy": ("import numpy\n" + head(), "heavy-import", "import numpy"),
     "nowhere": (

@@ -39,7 +39,7 @@ def _fit(points, columns=("place", "north"), **settings):
 def test_hook_mm_plugin_info():
     (plugin,) = [p for p in Registry(entry_points=[], local=[TOY]).plugins if p.name == "toy"]
     assert plugin.info.summary == "Points on a map, for tests."
-    assert plugin.info.api == (1, 0)
+    assert plugin.info.api == (2, 0)
 
 
 def test_hook_mm_modalities(points):

@@ -22,7 +22,7 @@ from pydantic import Field
 
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
-    return PluginInfo(api=(1, 0), summary="one file")
+    return PluginInfo(api=(2, 0), summary="one file")
 
 
 @hookimpl

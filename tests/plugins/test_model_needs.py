@@ -20,7 +20,7 @@ TASK = ("task", "id")
 INFO = """
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="a fixture")
+    return PluginInfo(api=(2, 0), summary="a fixture")
 """
 
 

@@ -30,7 +30,7 @@ from mm_core.plugins.loading import component_hooks
 INFO = """
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="a fixture")
+    return PluginInfo(api=(2, 0), summary="a fixture")
 """
 
 

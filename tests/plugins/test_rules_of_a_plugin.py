@@ -13,7 +13,7 @@ SAMPLES = Samples()
 
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="a fixture", samples="{module}:SAMPLES")
+    return PluginInfo(api=(2, 0), summary="a fixture", samples="{module}:SAMPLES")
 
 
 @hookimpl

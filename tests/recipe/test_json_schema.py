@@ -152,7 +152,7 @@ def test_a_plugin_of_one_file_is_part_of_it_and_a_broken_config_is_told(tmp_path
         "from mm_core.api import Config, FusionHeadSpec, PluginInfo, hookimpl\n"
         "from pydantic import Field\n\n\n"
         "class Odd(Config):\n    depth: int = Field(default=1, description='levels')\n\n\n"
-        "@hookimpl\ndef mm_plugin_info():\n    return PluginInfo(api=(1, 0), summary='x')\n\n\n"
+        "@hookimpl\ndef mm_plugin_info():\n    return PluginInfo(api=(2, 0), summary='x')\n\n\n"
         "@hookimpl\ndef mm_fusion_heads():\n    return [\n"
         "        FusionHeadSpec(name='odd', summary='x', target='odd:X', config='odd:Odd'),\n"
         "        FusionHeadSpec(name='lost', summary='x', target='odd:X', config='odd:Lost'),\n"

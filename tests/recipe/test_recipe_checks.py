@@ -175,7 +175,7 @@ from mm_core.builtin.tasks.binary import Binary
 
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="A task with metrics of its own.")
+    return PluginInfo(api=(2, 0), summary="A task with metrics of its own.")
 
 
 @hookimpl
@@ -234,7 +234,7 @@ from mm_core.api import Config, Loss, LossSpec, MetricSpec, PluginInfo, hookimpl
 
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="A loss with a metric of its own.")
+    return PluginInfo(api=(2, 0), summary="A loss with a metric of its own.")
 
 
 @hookimpl

@@ -9,9 +9,9 @@ _WIDTHS = {"medium_quality": 32, "high_quality": 64, "best_quality": 128}
 
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
-    """Written for plugin API 1.0."""
+    """Written for plugin API 2.0."""
     return PluginInfo(
-        api=(1, 0),
+        api=(2, 0),
         summary="Time series as cells: lists of numbers, JSON, '0.1;0.2;0.3'.",
         samples="mm_series.samples:SAMPLES",
     )

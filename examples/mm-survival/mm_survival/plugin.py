@@ -12,9 +12,9 @@ NNET_SURVIVAL = (
 
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
-    """Written for plugin API 1.0."""
+    """Written for plugin API 2.0."""
     return PluginInfo(
-        api=(1, 0),
+        api=(2, 0),
         summary="Survival analysis for mm: times to an event, right-censored.",
         samples="mm_survival.samples:SAMPLES",
     )

@@ -8,7 +8,7 @@ from mm_core.api import AdapterSpec, PluginInfo, hookimpl
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
     """Who we are."""
-    return PluginInfo(api=(1, 0), summary="Train little of a backbone: LoRA and its relatives")
+    return PluginInfo(api=(2, 0), summary="Train little of a backbone: LoRA and its relatives")
 
 
 @hookimpl

@@ -15,9 +15,9 @@ from mm_tabular.presets import FT_ALONE, FT_PRESETS, MLP_ALONE, MLP_PRESETS
 
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
-    """Written for plugin API 1.0."""
+    """Written for plugin API 2.0."""
     return PluginInfo(
-        api=(1, 0),
+        api=(2, 0),
         summary="Tables: numbers, categories, dates and booleans; FT-Transformer and MLP.",
         samples="mm_tabular.samples:SAMPLES",
     )

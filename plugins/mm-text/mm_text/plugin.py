@@ -18,7 +18,7 @@ from mm_text.catalogue import CARDS, PRESETS, WEIGHT_PACKAGE
 def mm_plugin_info() -> PluginInfo:
     """Who we are."""
     return PluginInfo(
-        api=(1, 0),
+        api=(2, 0),
         summary="Text columns through any Hugging Face encoder",
         samples="mm_text.samples:SAMPLES",
     )

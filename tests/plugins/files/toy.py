@@ -47,7 +47,7 @@ from mm_core.api.nn import Adapter, Backbone, Features, Fused, FusionHead
 
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="Points on a map, for tests.")
+    return PluginInfo(api=(2, 0), summary="Points on a map, for tests.")
 
 
 @hookimpl

@@ -67,7 +67,7 @@ SAMPLES = Samples(
 
 @hookimpl
 def mm_plugin_info():
-    return PluginInfo(api=(1, 0), summary="Keeps every rule.", samples="sound:SAMPLES")
+    return PluginInfo(api=(2, 0), summary="Keeps every rule.", samples="sound:SAMPLES")
 
 
 @hookimpl

@@ -1,0 +1,90 @@
+"""Engines: what answers for a fitted model, be it a network or not. No torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from mm_core.api.batch import Batch
+    from mm_core.api.processors import Processor
+    from mm_core.api.tasks import Task
+
+
+@dataclass(frozen=True)
+class EngineContext:
+    """What an engine is read back for.
+
+    Attributes:
+        recipe: of the model (:class:`mm_core.recipe.recipe.Recipe`).
+        processors: input name -> its fitted processor.
+        task: with what it learned.
+        registry: installed components.
+    """
+
+    recipe: Any
+    processors: Mapping[str, Processor]
+    task: Task
+    registry: Any
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a prediction is to be run; None: as the engine finds best.
+
+    Attributes:
+        batch_size: rows at once.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
+        precision: ``"32"``, ``"bf16-mixed"``, ``"16-mixed"``.
+    """
+
+    batch_size: int | None = None
+    device: str | None = None
+    precision: str | None = None
+
+
+class Engine(ABC):
+    """Turns batches into what ``Task.decode`` reads.
+
+    A saved model names its engine by the id of a ``RuntimeSpec``. What it needs to be built again
+    is JSON values and the files that it writes: tensors (safetensors), text, the library's own
+    format, never pickle. The core hashes each file, and checks it before the engine reads it.
+    """
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """Names that :meth:`embed` knows, the usual one first; empty: it gives no vectors."""
+        return ()
+
+    def batch_size(self, trained: int, settings: RunSettings) -> int:
+        """Rows at once; ``trained`` is the batch size of training. Unless overridden: at least 256.
+
+        What ``settings`` ask for comes first.
+        """
+        return settings.batch_size or max(trained, 256)
+
+    @abstractmethod
+    def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
+        """Outputs for ``Task.decode``, by name: numpy arrays [B, ...], or lists of B.
+
+        Args:
+            batch: numpy arrays.
+            options: of the task (``TaskSpec.options``), validated.
+            settings: device and precision.
+        """
+
+    def embed(self, batch: Batch, of: str, settings: RunSettings) -> Any:
+        """float32 [B, D], the vectors of that name, one of :attr:`embeddings`."""
+        raise LookupError(of)
+
+    @abstractmethod
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Write what :meth:`read` needs into an empty folder; gives JSON values besides."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, folder: Path, values: Mapping[str, Any], context: EngineContext) -> Self:
+        """The engine that :meth:`write` wrote. Nothing is fetched, nothing of it executed."""
