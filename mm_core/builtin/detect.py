@@ -17,9 +17,9 @@ ROWS_PER_NUMBERED_CLASS = 5
 
 
 def detect_binary(sample: LabelSample) -> Detection | None:
-    """Two distinct values of any type but dates and durations."""
+    """Two distinct values of any type but dates, durations, lists and dicts."""
     column = _single(sample)
-    if column is None or column.n_unique != 2 or all(map(_is_list, column.values)):
+    if column is None or column.n_unique != 2 or all(map(_is_container, column.values)):
         return None
     shown = " and ".join(sorted({repr(value) for value in column.values})[:2])
     return Detection("binary", 1.0, f"2 distinct values: {shown}")
@@ -28,7 +28,7 @@ def detect_binary(sample: LabelSample) -> Detection | None:
 def detect_multiclass(sample: LabelSample) -> Detection | None:
     """Three or more texts or categories, or whole numbers of few distinct values."""
     column = _single(sample)
-    if column is None or column.n_unique < 3 or all(map(_is_list, column.values)):
+    if column is None or column.n_unique < 3 or all(map(_is_container, column.values)):
         return None
     if column.dtype != "number":
         return Detection(
@@ -60,12 +60,19 @@ def detect_regression(sample: LabelSample) -> Detection | None:
 
 
 def detect_multilabel(sample: LabelSample) -> Detection | None:
-    """Several columns of 0 and 1, or one whose cells are lists (of values, or JSON lists)."""
+    """Several columns of 0 and 1, or one whose cells are lists of texts (or JSON of such lists).
+
+    Lists of numbers, of dicts and of lists may be vectors, boxes or spans: they are left to the
+    tasks that know.
+    """
     columns = sample.columns
     if len(columns) > 1 and all(_are_indicators(column) for column in columns):
         return Detection("multilabel", 1.0, f"{len(columns)} columns of 0 and 1")
-    if len(columns) == 1 and columns[0].values and all(map(_is_list, columns[0].values)):
-        return Detection("multilabel", 1.0, "every value is a list")
+    if len(columns) != 1:
+        return None
+    lists = [_read(value) for value in columns[0].values]
+    if any(lists) and all(map(_are_labels, lists)):
+        return Detection("multilabel", 1.0, "every value is a list of labels")
     return None
 
 
@@ -77,18 +84,24 @@ def _are_indicators(column: ColumnSample) -> bool:
     )
 
 
-def _is_list(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.lstrip().startswith("[") and _is_json(value)
-    return type(value).__name__ == "ndarray" or isinstance(value, list | tuple | set | frozenset)
+def _is_container(value: Any) -> bool:
+    return isinstance(_read(value), list | dict)
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+def _read(value: Any) -> Any:
+    """The value, JSON of a list or dict as these, and what is like a list as a list."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    if type(value).__name__ == "ndarray":  # numpy is not imported for it
+        return value.tolist()
+    return list(value) if isinstance(value, tuple | set | frozenset) else value
+
+
+def _are_labels(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _single(sample: LabelSample) -> ColumnSample | None:

@@ -21,6 +21,7 @@ from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.adapters import choose_adapter
 from mm_core.recipe.best_epoch import default_validation
 from mm_core.recipe.checkpoints import CheckpointFinder
+from mm_core.recipe.claims import Label
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
 from mm_core.recipe.losses import choose_loss, refuse_settings
 from mm_core.recipe.mixing import check_mixing
@@ -170,9 +171,10 @@ class _Resolver:
     # ---- sections ----------------------------------------------------------------------------
 
     def _task(self, table: Table) -> Component[TaskSpec]:
-        label = tuple(
+        columns = tuple(
             sample_column(table.frame[name], name, table.folder) for name in self.request.label
         )
+        label = Label(columns, table.frame[list(self.request.label)])
         component, origin = choose_task(label, self.user.task, self.registry)
         if origin is not None:
             self.origins["task.id"] = origin
