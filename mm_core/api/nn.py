@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mm_core.api.features import Features, run_present
+from mm_core.api.batch import Batch
+from mm_core.api.config import Config, suggest
+from mm_core.api.errors import ConfigError
+from mm_core.api.features import Dims, Features, Latents, features_of, latents_of, run_present
+from mm_core.api.processors import State
 from mm_core.api.specs import Checkpoint
 from mm_core.api.tasks import Task
 
@@ -19,6 +24,7 @@ __all__ = [
     "Backbone",
     "BackboneContext",
     "Batch",
+    "Dims",
     "Features",
     "Fused",
     "FusionHead",
@@ -26,46 +32,26 @@ __all__ = [
     "Outputs",
     "Parts",
     "Topology",
+    "features_of",
+    "latents_of",
+    "tensors",
 ]
 
 
-@dataclass
-class Batch:
-    """Some rows on their way through the network.
+def tensors(batch: Batch) -> Batch:
+    """The batch with a tensor in the place of each numpy array, in lists and dicts too.
 
-    Attributes:
-        inputs: input name -> array name -> tensor, first axis B.
-        present: input name -> bool [B].
-        targets: target name -> tensor [B, ...] or list of B; empty at prediction.
-        weight: float [B] or None.
-        row_ids: long [B], positions in the frame.
-        meta: what decoding needs (original sizes, offsets), by input name.
+    Memory is shared where it can be. Arrays of strings or objects, and what is no array, stay.
     """
-
-    inputs: dict[str, dict[str, Any]]
-    present: dict[str, Tensor]
-    targets: dict[str, Any] = field(default_factory=dict)
-    weight: Tensor | None = None
-    row_ids: Tensor | None = None
-    meta: dict[str, Any] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(next(iter(self.present.values())))
-
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device (Lightning calls this too)."""
-        return Batch(
-            inputs={name: _move(arrays, device) for name, arrays in self.inputs.items()},
-            present=_move(self.present, device),
-            targets=_move(self.targets, device),
-            weight=None if self.weight is None else self.weight.to(device),
-            row_ids=self.row_ids,
-            meta=self.meta,
-        )
+    ids = batch.row_ids
+    return replace(batch.map(_tensor), row_ids=None if ids is None else _tensor(ids))
 
 
-def _move(values: Mapping[str, Any], device: torch.device | str) -> dict[str, Any]:
-    return {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
+def _tensor(value: Any) -> Any:
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufc":
+        return value
+    # torch warns of memory that must not be written, as that of a parquet file or of broadcasting.
+    return torch.from_numpy(value if value.flags.writeable else value.copy())
 
 
 @dataclass
@@ -86,9 +72,6 @@ class Fused:
     aux_losses: dict[str, Tensor] = field(default_factory=dict)
     gates: dict[str, Tensor] = field(default_factory=dict)
 
-
-Latents = dict[str, Tensor]
-"""Named tensors at the cut where caching happens: ``"text.pooled"``, ``"image.tokens"``, ..."""
 
 Outputs = dict[str, Any]
 """What a model gives, by name: ``"logits"`` [B, D], ``"per_input"``, ``"aux_losses"``, ..."""
@@ -120,12 +103,16 @@ class Backbone(nn.Module, ABC):
 
     Attributes:
         adapter: what was applied to it; set by the core.
+        new: modules of a pretrained backbone that its checkpoint has no weights for, such as a neck
+            or a projection: they get ``training.head_learning_rate``, and are trained whatever an
+            adapter freezes. Modules of its own: say so beside registering them.
         still: modules that stay as at prediction while the rest trains (no dropout, running
             statistics that do not run); set by adapters. The backbone itself may be one.
     """
 
     pretrained: bool = False
     adapter: Adapter | None = None
+    new: tuple[nn.Module, ...] = ()
     still: tuple[nn.Module, ...] = ()
 
     def __init__(self, config: Any, context: BackboneContext) -> None:
@@ -139,8 +126,9 @@ class Backbone(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def dims(self) -> Mapping[str, int]:
-        """Width of each feature named in ``BackboneSpec.provides``."""
+    def dims(self) -> Dims:
+        """Width of each feature named in ``BackboneSpec.provides``; of a list of feature maps
+        (``spatial``) their widths, fine to coarse."""
 
     @abstractmethod
     def forward(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> Features:
@@ -151,11 +139,13 @@ class Backbone(nn.Module, ABC):
         return [self]
 
     def train(self, mode: bool = True) -> Self:
-        """As in torch, but for what is to be ``still``."""
+        """As in torch, but for what is to be ``still``; what is ``new`` trains even inside that."""
         super().train(mode)
         if mode:
             for module in self.still:
                 module.train(False)
+            for module in self.new:
+                module.train(True)
         return self
 
 
@@ -216,9 +206,7 @@ class FusionHead(nn.Module, ABC):
     dim: int
     auxiliary_weight: float = 0.0
 
-    def __init__(
-        self, config: Any, inputs: Mapping[str, Mapping[str, int]], output_dim: int
-    ) -> None:
+    def __init__(self, config: Any, inputs: Mapping[str, Dims], output_dim: int) -> None:
         super().__init__()
         self.config = config
         self.inputs = dict(inputs)
@@ -236,14 +224,20 @@ class Parts:
     Attributes:
         backbones: by name.
         backbone_inputs: backbone name -> names of the inputs it reads.
-        fusion: None where a single backbone bypasses it.
         task: losses and output width.
+        fusion: None where a single backbone bypasses it.
+        config: the topology's own, a ``TaskSpec.topology_config``.
+        roles: role of the task -> names of the inputs that play it.
+        infos: input name -> its processor's ``info``.
     """
 
     backbones: Mapping[str, Backbone]
     backbone_inputs: Mapping[str, tuple[str, ...]]
     task: Task
     fusion: FusionHead | None = None
+    config: Config = field(default_factory=Config)
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    infos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Topology(nn.Module, ABC):
@@ -254,6 +248,9 @@ class Topology(nn.Module, ABC):
         backbone_inputs: backbone name -> names of the inputs it reads.
         fusion: the fusion head, or None.
         task: losses and output width.
+        config: its own.
+        roles: role of the task -> names of the inputs that play it.
+        infos: input name -> its processor's ``info``.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -262,6 +259,9 @@ class Topology(nn.Module, ABC):
         self.backbone_inputs = dict(parts.backbone_inputs)
         self.fusion = parts.fusion
         self.task = parts.task
+        self.config = parts.config
+        self.roles = dict(parts.roles)
+        self.infos = dict(parts.infos)
 
     def presence(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Backbone name -> bool [B], where any of its inputs is present.
@@ -285,9 +285,12 @@ class Topology(nn.Module, ABC):
             found[name] = run_present(cast("Backbone", backbone), inputs, batch.present)
         return found
 
-    @abstractmethod
     def encode(self, batch: Batch) -> Latents:
-        """Latents of a batch: everything up to the cut where caching happens."""
+        """Latents of a batch: everything up to the cut where caching happens.
+
+        Unless overridden: all tensors that the backbones give, see :func:`latents_of`.
+        """
+        return latents_of(self.run_backbones(batch))
 
     @abstractmethod
     def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
@@ -299,12 +302,61 @@ class Topology(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Scalar training loss."""
+        """Scalar training loss; targets are tensors, or lists of B tensors for ragged rows."""
 
-    def predict(self, batch: Batch) -> dict[str, Any]:
-        """Outputs for :meth:`Task.decode`; may differ from forward (suppression, generation)."""
-        return {"logits": self.forward(batch)["logits"]}
+    def predict(self, batch: Batch, options: Any = None) -> dict[str, Any]:
+        """Outputs for :meth:`Task.decode`; may differ from forward (suppression, generation).
+
+        Unless overridden: ``logits``, and of outputs that have ``gates`` each as
+        ``"gates.<backbone>"`` [B], which become ``Decoded.contributions``.
+
+        Args:
+            batch: without targets.
+            options: of the task (``TaskSpec.options``), validated; None: its defaults.
+        """
+        outputs = self.forward(batch)
+        gates = outputs.get("gates", {})
+        shares = {f"gates.{name}": share for name, share in gates.items()}
+        return {"logits": outputs["logits"], **shares}
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """Names of the vectors that :meth:`embed` gives, the usual one first."""
+        return ("fused",)
 
     @abstractmethod
-    def embed(self, batch: Batch) -> Tensor:
-        """One vector per row, [B, D]."""
+    def embed(self, batch: Batch, of: str = "fused") -> Tensor:
+        """One vector per row, [B, D].
+
+        Args:
+            batch: without targets.
+            of: one of :attr:`embeddings`.
+
+        Raises:
+            ConfigError: it is none of them; see :meth:`check_embedding`.
+        """
+
+    def check_embedding(self, of: str) -> None:
+        """Refuse a vector that :meth:`embed` does not give.
+
+        Raises:
+            ConfigError: says which there are.
+        """
+        if of not in self.embeddings:
+            near = suggest(of, list(self.embeddings))
+            listed = f"embeddings: {', '.join(self.embeddings)}"
+            raise ConfigError(
+                f"there is no embedding {of!r}",
+                value=of,
+                remedy=listed if near is None else f"did you mean {near!r}? {listed}",
+            )
+
+    def state(self) -> State:
+        """What :meth:`load_state` needs: all it learned that stands in no parameter or buffer.
+
+        Unless overridden: nothing.
+        """
+        return State()
+
+    def load_state(self, state: State) -> None:
+        """Take back what :meth:`state` gave; parameters and buffers are loaded by the core."""

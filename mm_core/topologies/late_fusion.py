@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.api.errors import RecipeError
-from mm_core.api.features import take
+from mm_core.api.features import features_of, take
 from mm_core.api.nn import (
     Backbone,
     Batch,
-    Features,
+    Dims,
     Fused,
     FusionHead,
     Latents,
@@ -22,8 +22,7 @@ from mm_core.api.nn import (
     Topology,
 )
 
-_CUT = ("pooled", "tokens", "mask")
-"""Fields of :class:`Features` that become latents, ``"<backbone>.<field>"``."""
+_FUSED = "fused"
 
 
 class LateFusion(Topology):
@@ -45,16 +44,6 @@ class LateFusion(Topology):
         dim = _only_width(parts.backbones) if self.fusion is None else _dim(self.fusion)
         self.head = None if dim is None else nn.Linear(dim, self.task.output_dim)
 
-    def encode(self, batch: Batch) -> Latents:
-        """``"<backbone>.pooled"`` [B, D], ``".tokens"`` [B, T, D], ``".mask"`` bool [B, T]."""
-        latents: Latents = {}
-        for name, features in self.run_backbones(batch).items():
-            for part in _CUT:
-                value = getattr(features, part)
-                if value is not None:
-                    latents[f"{name}.{part}"] = value
-        return latents
-
     def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
         """``logits`` [B, output_dim]; ``per_input`` logits, ``aux_losses``, ``gates`` by name."""
         fused = self._fuse(latents, present)
@@ -75,27 +64,32 @@ class LateFusion(Topology):
             loss = loss + extra
         return loss
 
-    def embed(self, batch: Batch) -> Tensor:
-        """The fused vector; where the head gives answers only, the backbones' vectors in a row."""
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """``"fused"``, then each backbone that gives pooled features."""
+        backbones = (name for name, one in self.backbones.items() if "pooled" in _dims(one))
+        return tuple(dict.fromkeys([_FUSED, *backbones]))
+
+    def embed(self, batch: Batch, of: str = _FUSED) -> Tensor:
+        """One vector per row, [B, D]: the fused one, or a backbone's, zeros where it is absent.
+
+        Where the head gives answers only, the fused vector is those of the backbones in a row.
+        """
+        self.check_embedding(of)
         latents = self.encode(batch)
+        if of != _FUSED:
+            return latents[f"{of}.pooled"]
         fused = self._fuse(latents, batch.present)
         if fused.pooled is not None:
             return fused.pooled
-        return torch.cat([latents[f"{name}.pooled"] for name in self.backbones], dim=1)
+        return torch.cat([latents[f"{name}.pooled"] for name in self.embeddings[1:]], dim=1)
 
     def _fuse(self, latents: Latents, present: Mapping[str, Tensor]) -> Fused:
         by_backbone = self.presence(present)
         if self.fusion is None:
             ((name, rows),) = by_backbone.items()
             return Fused(pooled=latents[f"{name}.pooled"].masked_fill(~rows[:, None], 0.0))
-        features = {
-            name: Features(
-                latents.get(f"{name}.pooled"),
-                latents.get(f"{name}.tokens"),
-                latents.get(f"{name}.mask"),
-            )
-            for name in self.backbones
-        }
+        features = {name: features_of(latents, name) for name in self.backbones}
         return cast("Fused", self.fusion(features, by_backbone))
 
     def _own_losses(self, per_input: Mapping[str, Tensor], batch: Batch) -> list[Tensor]:
@@ -114,6 +108,10 @@ def _dim(fusion: FusionHead) -> int | None:
     return getattr(fusion, "dim", None)
 
 
+def _dims(backbone: nn.Module) -> Dims:
+    return cast("Backbone", backbone).dims
+
+
 def _only_width(backbones: Mapping[str, Backbone]) -> int:
     """Width of the pooled features of the only backbone."""
     if len(backbones) != 1:
@@ -128,4 +126,4 @@ def _only_width(backbones: Mapping[str, Backbone]) -> int:
             value=name,
             remedy="choose a backbone that provides 'pooled', or set a fusion head",
         )
-    return backbone.dims["pooled"]
+    return int(backbone.dims["pooled"])

@@ -18,6 +18,9 @@ def parameter_groups(
 ) -> list[Group]:
     """AdamW groups: pretrained stages decay from the top, everything new gets the head's rate.
 
+    That of a backbone itself is for what its checkpoint brought and for adapters: ``Backbone.new``
+    of a pretrained one gets the head's whatever it is.
+
     Only the weights of layers are decayed: neither biases and norms, nor embeddings and other
     vectors that are learned, such as positions and a class token.
 
@@ -26,6 +29,7 @@ def parameter_groups(
         training: rates and decays.
         rates: backbone name -> its own learning rate, or None.
     """
+    head = training.head_learning_rate
     by_rate: dict[float, list[tuple[bool, nn.Parameter]]] = {}
     seen: set[int] = set()
     for name, backbone in topology.backbones.items():
@@ -33,13 +37,13 @@ def parameter_groups(
         own = rates.get(name)
         stages = _stage_rates(backbone, training, own)
         for rate, pairs in [
-            (own or training.head_learning_rate, _adapter_parameters(backbone)),
+            *((head, _parameters(module)) for module in _new(backbone)),
+            (own or head, _adapter_parameters(backbone)),
             *((rate, _parameters(stage)) for rate, stage in stages),
         ]:
             fresh = [pair for pair in pairs if id(pair[1]) not in seen]
             by_rate.setdefault(rate, []).extend(fresh)
             seen.update(id(parameter) for _, parameter in fresh)
-    head = training.head_learning_rate
     rest = [pair for pair in _parameters(topology) if id(pair[1]) not in seen]
     # The head's rate is the last, which is the one that is logged.
     by_rate[head] = by_rate.pop(head, []) + rest
@@ -56,9 +60,19 @@ def _stage_rates(
     stages = list(backbone.stages())
     if not backbone.pretrained:
         return [(own or training.head_learning_rate, stage) for stage in stages]
+    # A neck on top is no level of the pretrained network, whose last stage is not to decay for it.
+    new = {id(p) for module in _new(backbone) for p in module.parameters()}
+    levels = [{id(p) for p in stage.parameters()} for stage in stages]
+    stages = [
+        stage for stage, level in zip(stages, levels, strict=True) if not level or level - new
+    ]
     top = own or training.learning_rate
     last = len(stages) - 1
     return [(top * training.layer_decay ** (last - i), stage) for i, stage in enumerate(stages)]
+
+
+def _new(backbone: Backbone) -> tuple[nn.Module, ...]:
+    return backbone.new if backbone.pretrained else ()  # else all of it is new, its rate its own
 
 
 def _adapter_parameters(backbone: Backbone) -> Iterable[tuple[bool, nn.Parameter]]:

@@ -11,8 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mm_core.api import Criterion, RecipeError
-from mm_core.api.nn import Backbone, BackboneContext, Batch, Features, Parts
+from mm_core.api import ConfigError, Criterion, RecipeError, State
+from mm_core.api.nn import (
+    Backbone,
+    BackboneContext,
+    Batch,
+    Features,
+    Fused,
+    FusionHead,
+    Parts,
+)
 from mm_core.api.specs import FusionHeadSpec
 from mm_core.builtin.configs import MulticlassConfig
 from mm_core.builtin.losses.classes import CrossEntropy
@@ -244,6 +252,93 @@ def test_embed_is_the_fused_vector_or_the_vectors_in_a_row() -> None:
     latents = model.encode(data)
     expected = torch.cat([latents[f"{one}.pooled"] for one in model.backbones], dim=1)
     assert torch.equal(model.embed(data), expected)
+
+
+@pytest.mark.parametrize("fusion", HEADS)
+def test_embeddings_are_the_fused_vector_and_those_of_each_backbone(fusion: str) -> None:
+    model = build(TWO, fusion).eval()
+    data = with_nan(batch(("text", "image")))
+    assert model.embeddings == ("fused", "text", "image")
+    latents = model.encode(data)
+    for one in ("text", "image"):
+        assert torch.equal(model.embed(data, of=one), latents[f"{one}.pooled"])
+    assert torch.equal(model.embed(data, of="fused"), model.embed(data))
+    with pytest.raises(ConfigError, match="no embedding 'imgae'") as caught:
+        model.embed(data, of="imgae")
+    remedy = caught.value.remedy or ""
+    assert "did you mean 'image'?" in remedy
+    assert "fused, text, image" in remedy
+
+
+def test_gates_come_out_of_predict_for_decoding() -> None:
+    data = batch(("text", "image"))
+    found = build(TWO, "logit").eval().predict(data)
+    assert set(found) == {"logits", "gates.text", "gates.image"}
+    assert (found["gates.text"][~data.present["text"]] == 0).all()
+    assert set(build(TWO, "mean").eval().predict(data)) == {"logits"}
+
+
+def test_a_topology_says_what_it_was_built_for_and_has_no_state_unless_it_says_so() -> None:
+    net = Net(("a",), 4)
+    plain = LateFusion(Parts({"a": net}, {"a": ("a",)}, task()))
+    assert (plain.roles, plain.infos, plain.config.model_dump()) == ({}, {}, {})
+    assert plain.state() == State()
+    plain.load_state(State({"anything": 1}))
+    roles, infos = {"query": ("a",)}, {"a": {"n": 3}}
+    told = LateFusion(
+        Parts({"a": net}, {"a": ("a",)}, task(), None, MulticlassConfig(), roles, infos)
+    )
+    assert (told.roles, told.infos) == (roles, infos)
+    assert isinstance(told.config, MulticlassConfig)
+
+
+class Mapped(Net):
+    """It gives feature maps, and a name of its own."""
+
+    def forward(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> Features:
+        features = super().forward(inputs)
+        assert features.pooled is not None
+        fine = features.pooled[:, :, None, None].expand(-1, -1, 4, 4)
+        features.spatial = [fine, fine[:, :, ::2, ::2]]
+        features.extra = {"scale": features.pooled[:, 0]}
+        return features
+
+    @property
+    def dims(self) -> Mapping[str, Any]:
+        return {"pooled": self.dim, "spatial": [self.dim, self.dim]}
+
+
+class MapHead(FusionHead):
+    """Reads the coarse map and ``extra``."""
+
+    def __init__(self, inputs: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(None, inputs, 3)
+        self.dim = sum(dims["spatial"][1] for dims in inputs.values())
+
+    def forward(self, features: Mapping[str, Features], present: Mapping[str, Tensor]) -> Fused:
+        return Fused(
+            pooled=torch.cat(
+                [
+                    one.spatial[1].mean((2, 3)) * one.extra["scale"][:, None].sign()
+                    for one in features.values()
+                ],
+                dim=1,
+            )
+        )
+
+
+@pytest.mark.parametrize("absent", [False, True])
+def test_a_fusion_head_gets_feature_maps_and_extra_features(absent: bool) -> None:
+    """They went missing between the backbones and the head: `plan` passed, `fit` failed."""
+    nets = {"text": Mapped(("text",), 4), "image": Mapped(("image",), 6)}
+    head = MapHead({one: net.dims for one, net in nets.items()})
+    model = LateFusion(Parts(nets, TWO, task(), head)).eval()
+    data = batch(("text", "image"))
+    if absent:
+        data.present["image"][:] = False
+    assert model(with_nan(data))["logits"].isfinite().all()
+    assert model.embed(with_nan(data)).shape == (N, 10)
+    assert (model.embed(data)[:, 4:] == 0).all().item() is absent
 
 
 def test_logit_head_answers_itself_and_has_no_head_above() -> None:

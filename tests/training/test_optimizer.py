@@ -135,7 +135,60 @@ def _adapted():
     backbone.adapter = _Low(None)
     backbone.adapter.apply(backbone)
 
-    class Task:
-        output_dim = 2
+    return LateFusion(Parts({"points": backbone}, {"points": ("points",)}, _Task()))
 
-    return LateFusion(Parts({"points": backbone}, {"points": ("points",)}, Task()))
+
+class _Task:
+    output_dim = 2
+
+
+def test_new_modules_of_a_pretrained_backbone_get_the_heads_rate_and_are_no_level_of_decay():
+    backbone = _Necked()
+    topology = LateFusion(Parts({"points": backbone}, {"points": ("points",)}, _Task()))
+    training = TrainingConfig(learning_rate=1e-4, head_learning_rate=1e-2, layer_decay=0.5)
+    expected = {"bottom": 0.5e-4, "inside": 1e-2, "top": 1e-4, "neck": 1e-2}
+    rates = _rates(topology, training)
+    found = {name: rates[id(getattr(backbone, name).weight)][0] for name in expected}
+    assert found == pytest.approx(expected)
+    own = _rates(topology, training, {"points": 3e-5})
+    found = {name: own[id(getattr(backbone, name).weight)][0] for name in expected}
+    assert found == pytest.approx(expected | {"bottom": 1.5e-5, "top": 3e-5})
+    backbone.pretrained = False  # all of it is new: one rate, its own where it has one
+    assert {rate for rate, _ in _rates(topology, training, {"points": 3e-5}).values()} == {
+        3e-5,
+        1e-2,
+    }
+    assert _rates(topology, training, {"points": 3e-5})[id(backbone.neck.weight)][0] == 3e-5
+
+
+def test_new_modules_train_inside_of_what_is_still():
+    backbone = _Necked()
+    backbone.still = (backbone,)
+    backbone.train()
+    assert not backbone.training
+    assert not backbone.top.training
+    assert backbone.neck.training
+    assert backbone.inside.training
+    backbone.eval()
+    assert not any(module.training for module in backbone.modules())
+
+
+class _Necked(Backbone):
+    """Two pretrained levels, the first with a new layer inside, and a new neck on top."""
+
+    pretrained = True
+
+    def __init__(self):
+        super().__init__(None, BackboneContext({}, {}))
+        self.bottom, self.inside, self.top, self.neck = (torch.nn.Linear(4, 4) for _ in range(4))
+        self.new = (self.inside, self.neck)
+
+    @property
+    def dims(self):
+        return {"pooled": 4}
+
+    def forward(self, inputs):
+        raise NotImplementedError
+
+    def stages(self):
+        return [torch.nn.ModuleList([self.bottom, self.inside]), self.top, self.neck]

@@ -73,8 +73,9 @@ class TimeVaryingEffects(Topology):
         ]
         return head.auxiliary_weight * sum(alone) + sum(fused.aux_losses.values())
 
-    def embed(self, batch: Batch) -> Tensor:
+    def embed(self, batch: Batch, of: str = "fused") -> Tensor:
         """The fused vector, [B, D]."""
+        self.check_embedding(of)
         row: Tensor = self.forward(batch)["row"]
         return row
 

@@ -43,12 +43,16 @@ def check_gives_what_it_declares(subject: Network) -> None:
     for name, width in dims.items():
         values = [found[key] for key in found if key.partition(".")[0] == name]
         expect(values, f"{name} is declared and not given")
-        for value in values:
+        listed = found.get(name) is None  # several maps, "spatial.0", ...
+        expect(
+            isinstance(width, list | tuple) is listed and (not listed or len(width) == len(values)),
+            f"{name} is {'a list of ' if listed else ''}{len(values)}, and dims says {width}",
+        )
+        for value, wide in zip(values, width if listed else [width], strict=True):
             at = 2 if name == "tokens" else 1
             shape = list(value.shape)
             expect(shape[0] == len(rows), f"{name} is {shape}, not {len(rows)} rows")
-            if not name.startswith("spatial"):
-                expect(shape[at] == width, f"{name} is {shape}, and dims says {width}")
+            expect(shape[at] == wide, f"{name} is {shape}, and dims says {width}")
     if "tokens" in found:
         mask = found.get("mask")
         fits = mask is not None and mask.shape == found["tokens"].shape[:2]
@@ -103,8 +107,12 @@ def check_every_parameter_learns(subject: Network) -> None:
 
 def check_hides_no_parameter(subject: Network) -> None:
     """All that is trained stands in parameters(): not in lists, dicts or plain attributes."""
-    lost = hidden(setup(subject).build())
+    backbone = setup(subject).build()
+    lost = hidden(backbone)
     expect(not lost, f"outside parameters(): {', '.join(lost)}; register them")
+    own = {id(module) for module in backbone.modules()}
+    alien = [type(module).__name__ for module in backbone.new if id(module) not in own]
+    expect(not alien, f"new names what is no module of it: {', '.join(alien)}")
 
 
 def check_stages_cover_every_parameter_once(subject: Network) -> None:

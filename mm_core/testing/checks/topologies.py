@@ -94,14 +94,16 @@ def _noting(loss: Callable[..., Tensor], given: list[Tensor | None]) -> Callable
 
 
 def check_embeds_every_row(subject: Component) -> None:
-    """``embed`` gives one finite vector a row."""
+    """``embed`` gives one finite vector a row, for every name in ``embeddings``."""
     for built, where in _built(subject):
-        with torch.no_grad():
-            vectors = built.topology.eval().embed(built.with_gaps().batch)
-        shape = list(vectors.shape)
-        fits = len(shape) == 2 and shape[0] == len(built.batch)
-        expect(fits, f"{where}: embed gives {shape}")
-        expect_finite({"embed": vectors}, where)
+        topology = built.topology.eval()
+        for name in topology.embeddings:
+            with torch.no_grad():
+                vectors = topology.embed(built.with_gaps().batch, of=name)
+            shape = list(vectors.shape)
+            fits = len(shape) == 2 and shape[0] == len(built.batch)
+            expect(fits, f"{where}: embed(of={name!r}) gives {shape}")
+            expect_finite({f"embed(of={name!r})": vectors}, where)
 
 
 def _built(subject: Component) -> Iterator[tuple[Built, str]]:

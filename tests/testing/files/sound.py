@@ -449,7 +449,7 @@ class Average(Topology):
     def loss(self, outputs, batch):
         return self.task.loss(outputs["logits"], batch.targets, batch.weight)
 
-    def embed(self, batch):
+    def embed(self, batch, of="fused"):
         return torch.cat(list(self.encode(batch).values()), dim=1)
 
 
