@@ -75,6 +75,11 @@ class MultiModalPredictor:
             that is cut off can be resumed; None: nothing is saved until :meth:`save`.
         verbosity: 0 silent, 1 summary, 2 plan and progress, 3 all.
         plugins: one-file plugins to load besides the installed ones.
+        roles: role of the task -> column, or columns, that are it: ``{"query": "a"}``; one that
+            says what it may hold finds its column itself.
+        query: ``roles={"query": ...}``.
+        response: ``roles={"response": ...}``.
+        match_label: the label of pairs that match, ``task.match_label``.
     """
 
     def __init__(
@@ -88,8 +93,15 @@ class MultiModalPredictor:
         path: str | Path | None = None,
         verbosity: int = 2,
         plugins: Sequence[str | Path] = (),
+        *,
+        roles: Mapping[str, Hashable | Sequence[Hashable]] | None = None,
+        query: Hashable | Sequence[Hashable] | None = None,
+        response: Hashable | Sequence[Hashable] | None = None,
+        match_label: Any = None,
     ) -> None:
         self.label = _names(label)
+        self.roles = _roles(roles or {}, query=query, response=response)
+        self.match_label = match_label
         self.problem_type = problem_type
         self.presets = presets
         self.hyperparameters = dict(hyperparameters or {})
@@ -468,6 +480,7 @@ class MultiModalPredictor:
             warnings.warn(f"not used: {problem.error.message}", MMWarning, stacklevel=3)
         arguments = wishes.arguments | {
             "task.id": self.problem_type,
+            "task.match_label": self.match_label,
             "data.eval_metric": self._eval_metric,
             "data.validation_metric": self._validation_metric,
         }
@@ -476,6 +489,7 @@ class MultiModalPredictor:
             presets=wishes.presets if wishes.presets is not None else self.presets,
             overrides=with_arguments((self.hyperparameters, wishes.hyperparameters), arguments),
             column_types=wishes.column_types,
+            roles=self.roles,
         )
 
     def _recipe_to_follow(
@@ -542,7 +556,8 @@ class MultiModalPredictor:
             save(fitted.model, fitted.result, self._registry, folder, standalone=standalone)
 
     def _followed(self, recipe: Recipe | str | Path, wishes: Wishes) -> Recipe:
-        if wishes.given or self.problem_type or self.presets or self.hyperparameters:
+        own = (self.problem_type, self.presets, self.hyperparameters, self.roles)
+        if wishes.given or any(own) or self.match_label is not None:
             raise ConfigError(
                 "a recipe is complete: other settings beside it would not be used",
                 remedy="leave them out, or change the recipe and leave recipe= out",
@@ -610,18 +625,32 @@ class MultiModalPredictor:
         return self._fitted
 
 
-def _names(label: Any) -> tuple[str, ...]:
-    if label is None:
+def _names(columns: Any) -> tuple[str, ...]:
+    """A column or several by name; None: none."""
+    if columns is None:
         return ()
-    several = isinstance(label, (list, tuple, pd.Index, np.ndarray))
-    names = tuple(str(name) for name in label) if several else (str(label),)
+    several = isinstance(columns, (list, tuple, pd.Index, np.ndarray))
+    names = tuple(str(name) for name in columns) if several else (str(columns),)
     if len(set(names)) < len(names):
         raise LabelError(
-            f"a label is named twice: {', '.join(names)}",
+            f"a column is named twice: {', '.join(names)}",
             column=names[0],
-            remedy="name each label once",
+            remedy="name each once",
         )
     return names
+
+
+def _roles(given: Mapping[str, Any], **sides: Any) -> dict[str, tuple[str, ...]]:
+    """Role -> names of its columns; ``sides`` are roles with an argument of their own."""
+    twice = [name for name, columns in sides.items() if columns is not None and name in given]
+    if twice:
+        raise ConfigError(
+            f"{twice[0]} is given as an argument and among the roles",
+            value=given[twice[0]],
+            remedy="leave one of them out",
+        )
+    found = {**given, **{name: one for name, one in sides.items() if one is not None}}
+    return {str(role): _names(columns) for role, columns in found.items()}
 
 
 def _check_choice(name: str, value: str) -> str:

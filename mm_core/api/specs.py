@@ -76,16 +76,19 @@ class RoleSpec(Spec):
     ``modalities``. Inputs of a role are called ``<role>_<modality>``.
     """
 
-    name: Name = Field(description="'query', 'response', 'image', ...")
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
+        description="'query', 'response', 'image', ..."
+    )
     summary: str = Field(description="one sentence")
     modalities: tuple[ModalityName, ...] = Field(
         default=(), description="what it may hold; empty: anything, and its columns are named"
     )
     required: bool = Field(default=True, description="a table without it is refused")
     several: bool = Field(default=False, description="a whole set of columns, of any modalities")
-    like: Name | None = Field(
+    like: str | None = Field(
         default=None,
-        description="another role: inputs that are alike in both share backbone and processor",
+        description="another role: inputs that are alike in both (modality, number of columns and "
+        "their kinds) share backbone and processor",
     )
 
 
@@ -267,6 +270,16 @@ class TaskSpec(ConfigurableSpec):
     )
 
     @model_validator(mode="after")
+    def _roles_fit_together(self) -> Self:
+        names = [role.name for role in self.roles]
+        if len(set(names)) < len(names):
+            raise ValueError(f"a role stands there twice: {', '.join(names)}")
+        for role in self.roles:
+            if role.like is not None and role.like not in set(names) - {role.name}:
+                raise ValueError(f"roles: {role.name} is like {role.like}, which is no other role")
+        return self
+
+    @model_validator(mode="after")
     def _default_among_losses(self) -> Self:
         if self.losses and self.default_loss not in self.losses:
             raise ValueError(f"default_loss is none of {', '.join(self.losses)}")
@@ -410,7 +423,8 @@ class PresetSpec(ComponentSpec):
 
     components: tuple[ComponentId, ...] = Field(min_length=1, description="whose keys it sets")
     values: dict[str, Any] = Field(
-        description="keys of the component itself; a task's preset may also set 'training.*'"
+        description="keys of the component itself; a task's preset may also set 'training.*', and "
+        "choose components: 'backbones.<modality>.id', 'processors.<modality>.id', 'fusion.id'"
     )
 
 

@@ -37,6 +37,7 @@ def fit(
     preset: opt.Preset = None,
     set_: opt.Set = None,
     column_type: opt.ColumnType = None,
+    role: opt.Role = None,
     problem_type: opt.ProblemType = None,
     eval_metric: opt.EvalMetric = None,
     validation_metric: opt.ValidationMetric = None,
@@ -89,6 +90,7 @@ def fit(
         holdout_frac,
         sample_weight,
         seed,
+        role,
     )
     source = Source(recipe, resume, further)
     source.check(asked, label, out)

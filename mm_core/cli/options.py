@@ -67,6 +67,14 @@ ColumnType = Annotated[
         "repeated.",
     ),
 ]
+Role = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role",
+        metavar="ROLE=COLUMN",
+        help="The part of the task that a column is, such as query=title; may be repeated.",
+    ),
+]
 EvalMetric = Annotated[
     str | None,
     typer.Option("--eval-metric", metavar="NAME", help="Metric of mm evaluate; by the task."),
@@ -121,6 +129,15 @@ def column_types(given: Sequence[str] | None) -> dict[str, str]:
     return _unique(pairs, "--column-type")
 
 
+def roles(given: Sequence[str] | None) -> dict[str, list[str]]:
+    """``["query=title", "query=text"]`` -> ``{"query": ["title", "text"]}``."""
+    found: dict[str, list[str]] = {}
+    for text in given or ():
+        role, column = _pair(text, text.partition("="), "--role")
+        found.setdefault(role, []).append(column)
+    return found
+
+
 def _pair(text: str, parts: tuple[str, str, str], option: str) -> tuple[str, str]:
     key, equals, value = parts
     if not equals or not key.strip():
@@ -128,7 +145,7 @@ def _pair(text: str, parts: tuple[str, str, str], option: str) -> tuple[str, str
     return key.strip(), value
 
 
-_FORMS = {"--set": "key=value", "--column-type": "column=kind"}
+_FORMS = {"--set": "key=value", "--column-type": "column=kind", "--role": "role=column"}
 
 
 def _unique(pairs: Sequence[tuple[str, str]], option: str) -> dict[str, str]:

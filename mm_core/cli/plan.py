@@ -27,6 +27,7 @@ def plan(
     preset: opt.Preset = None,
     set_: opt.Set = None,
     column_type: opt.ColumnType = None,
+    role: opt.Role = None,
     problem_type: opt.ProblemType = None,
     eval_metric: opt.EvalMetric = None,
     validation_metric: opt.ValidationMetric = None,
@@ -51,6 +52,7 @@ def plan(
         holdout_frac,
         sample_weight,
         seed,
+        role,
     )
     recipe = asked.predictor(label, plugin).plan(data, **asked.planning())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mm_core.cli.options import column_types, settings
+from mm_core.cli.options import column_types, roles, settings
 
 if TYPE_CHECKING:
     from mm_core.predictor import MultiModalPredictor
@@ -26,6 +26,7 @@ class Settings:
     holdout_frac: float | None
     sample_weight: str | None
     seed: int | None
+    role: list[str] | None = None
 
     @property
     def typed(self) -> list[str]:
@@ -51,6 +52,7 @@ class Settings:
             validation_metric=self.validation_metric,
             hyperparameters=overrides,
             plugins=plugins or (),
+            roles=roles(self.role),
             **more,
         )
 

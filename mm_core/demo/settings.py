@@ -44,7 +44,7 @@ def settings_for(
     """
     schema = infer_schema(read_rows(frame).table, [label], registry)
     settings: dict[str, Any] = {}
-    for name, plan in plan_inputs(schema, {}, registry).items():
+    for name, plan in plan_inputs(schema, {}, registry, {}).items():
         weights = packaged_weights(plan.modality.spec.backbone, registry, remedy)
         if weights is not None:
             settings[f"backbones.{name}.checkpoint"] = weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mm_core.api.config import suggest
@@ -16,37 +16,69 @@ from mm_core.schema.schema import Schema
 
 @dataclass(frozen=True)
 class PlannedInput:
-    """Columns of one modality that go through one processor together."""
+    """Columns of one modality that go through one processor together.
+
+    Attributes:
+        modality: of all of them.
+        columns: their names.
+        kinds: the form of the cells of each.
+        origin: who put them together.
+        role: part of the task that they are; None: it has no roles.
+        processor: what the user sets of it.
+    """
 
     modality: Component[ModalitySpec]
     columns: tuple[str, ...]
+    kinds: tuple[str | None, ...]
     origin: str
+    role: str | None = None
     processor: PartOverride = field(default_factory=PartOverride)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Id and short name of the modality."""
+        return self.modality.id, self.modality.spec.name
 
 
 def plan_inputs(
-    schema: Schema, user: Mapping[str, InputOverride], registry: Registry
+    schema: Schema,
+    user: Mapping[str, InputOverride],
+    registry: Registry,
+    roles: Mapping[str, str],
 ) -> dict[str, PlannedInput]:
     """One input per modality, named after it, plus what the user lays out differently.
 
-    A column named in ``inputs.<name>.columns`` leaves its modality's default input.
+    With roles, one per role and modality, ``<role>_<modality>``. A column named in
+    ``inputs.<name>.columns`` leaves its default input.
+
+    Args:
+        schema: columns and their modalities.
+        user: what the user lays out.
+        registry: installed components.
+        roles: column -> role, in the order in which columns are read; empty: the task has none.
 
     Raises:
         ConfigError: an unknown input.
-        RecipeError: columns of different modalities in one input.
+        RecipeError: columns of different modalities or roles in one input.
     """
     laid_out = {name: given.columns for name, given in user.items() if given.columns}
     placed = {column for columns in laid_out.values() for column in columns}
     planned: dict[str, PlannedInput] = {}
-    for modality_id, plans in schema.by_modality().items():
-        modality = registry.get(ModalitySpec, modality_id)
-        rest = tuple(plan.name for plan in plans if plan.name not in placed)
-        if rest:
-            name = _free_name(modality.spec.name, planned)
-            planned[name] = PlannedInput(modality, rest, f"modality {modality_id}")
+    for role in dict.fromkeys(roles.values()) or (None,):
+        for modality_id, plans in schema.by_modality().items():
+            modality = registry.get(ModalitySpec, modality_id)
+            rest = [one.name for one in plans if one.name not in placed]
+            if role is not None:
+                rest = [name for name in roles if name in rest and roles[name] == role]
+            if rest:
+                short = modality.spec.name
+                name = free_name(short if role is None else f"{role}_{short}", planned)
+                origin = f"modality {modality_id}" if role is None else f"role {role}"
+                planned[name] = _planned(modality, rest, schema, origin, role)
     for name, columns in laid_out.items():
         modality = _common_modality(name, columns, schema, registry)
-        planned[name] = PlannedInput(modality, columns, "user")
+        role = _common_role(name, columns, roles)
+        planned[name] = _planned(modality, columns, schema, "user", role)
     for name, given in user.items():
         if name not in planned:
             near = suggest(name, list(planned))
@@ -55,9 +87,29 @@ def plan_inputs(
                 value=name,
                 remedy=f"did you mean {near!r}?" if near else f"inputs: {', '.join(planned)}",
             )
-        plan = planned[name]
-        planned[name] = PlannedInput(plan.modality, plan.columns, plan.origin, given.processor)
+        planned[name] = replace(planned[name], processor=given.processor)
     return planned
+
+
+def _planned(
+    modality: Component[ModalitySpec],
+    columns: Sequence[str],
+    schema: Schema,
+    origin: str,
+    role: str | None,
+) -> PlannedInput:
+    kinds = {plan.name: plan.kind for plan in schema.columns}
+    return PlannedInput(
+        modality, tuple(columns), tuple(kinds[name] for name in columns), origin, role
+    )
+
+
+def _common_role(name: str, columns: Sequence[str], roles: Mapping[str, str]) -> str | None:
+    found = {roles.get(column): column for column in columns}
+    if len(found) > 1:
+        said = ", ".join(f"{column!r} is {role}" for role, column in found.items())
+        raise RecipeError(f"inputs.{name} mixes roles: {said}", remedy="give each its own input")
+    return next(iter(found))
 
 
 def _common_modality(
@@ -81,7 +133,8 @@ def _common_modality(
     return registry.get(ModalitySpec, next(iter(found)))
 
 
-def _free_name(name: str, planned: Mapping[str, Any]) -> str:
+def free_name(name: str, planned: Mapping[str, Any]) -> str:
+    """The name, or with a number behind it where it is taken."""
     number = 1
     free = name
     while free in planned:

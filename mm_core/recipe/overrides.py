@@ -43,6 +43,9 @@ class BackboneOverride(PartOverride):
         default=None, gt=0, description="instead of training.learning_rate"
     )
     adapter: PartOverride = Field(default=PartOverride(), description="its adapter")
+    share_with: PartName | None = Field(
+        default=None, description="backbone whose module this one is too; null: one of its own"
+    )
 
 
 class InputOverride(Config):

@@ -27,6 +27,7 @@ class InputPart(BaseModel):
 
     columns: tuple[str, ...] = Field(min_length=1, description="in the order of the frame at fit")
     processor: Part
+    role: str | None = Field(default=None, description="part of the task that it is, if any")
 
 
 class BackbonePart(Part):
@@ -38,4 +39,9 @@ class BackbonePart(Part):
     )
     adapter: Part | None = Field(
         default=None, description="what of it is trained, and by which new weights; null: all"
+    )
+    share_with: str | None = Field(
+        default=None,
+        description="backbone whose module this one is too, inputs in the same order with one "
+        "processor state; its settings are that one's",
     )

@@ -13,6 +13,13 @@ from mm_core.plugins.registry import Registry
 
 DEFAULT_PRESET = "high_quality"
 TRAINING = "training."
+CHOICES = ("backbones.", "processors.", "fusion.")
+"""Beginnings of the keys by which a task's preset chooses components."""
+
+
+def is_of_task(key: str) -> bool:
+    """Whether only presets of tasks may set it: of training, or a choice of components."""
+    return key.startswith((TRAINING, *CHOICES))
 
 
 @dataclass(frozen=True)

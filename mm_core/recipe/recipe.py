@@ -97,9 +97,33 @@ class Recipe(BaseModel):
         read = [name for part in self.backbones.values() for name in part.inputs]
         if set(read) != set(self.inputs):
             raise ValueError(f"backbones read {sorted(read)}, inputs are {sorted(self.inputs)}")
-        if self.fusion is not None and len(self.backbones) == 1:
-            raise ValueError("a single backbone bypasses the fusion: fusion must be null")
+        for name, backbone in self.backbones.items():
+            if backbone.share_with is not None:
+                self._check_shared(name, backbone, backbone.share_with)
         return self
+
+    def _check_shared(self, name: str, part: BackbonePart, other: str) -> None:
+        """A backbone that is another one reads alike columns by the same settings."""
+        whole = self.backbones.get(other)
+        if whole is None or whole.share_with is not None or other == name:
+            raise ValueError(f"backbones.{name}.share_with: {other!r} is no backbone of its own")
+        if part.model_copy(update={"inputs": whole.inputs, "share_with": None}) != whole:
+            raise ValueError(f"backbones.{name} is backbones.{other}, with other settings")
+        pairs = list(zip(part.inputs, whole.inputs, strict=False))
+        alike = all(self._form(one) == self._form(two) for one, two in pairs)
+        if len(part.inputs) != len(whole.inputs) or not alike:
+            raise ValueError(
+                f"backbones.{name} is backbones.{other}, of columns that are not alike"
+            )
+
+    def _form(self, name: str) -> tuple[Any, ...]:
+        """Processor, and modality and kind of each column, of an input."""
+        plans = {plan.name: plan for plan in self.schema_.columns}
+        columns = [plans[column] for column in self.inputs[name].columns]
+        return (
+            self.inputs[name].processor,
+            *((column.modality, column.kind) for column in columns),
+        )
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

@@ -10,7 +10,6 @@ from mm_core.api.config import suggest
 from mm_core.api.errors import ColumnError, ConfigError, LabelError, RecipeError
 from mm_core.api.processors import Table
 from mm_core.api.specs import (
-    BackboneSpec,
     FitterSpec,
     FusionHeadSpec,
     LossSpec,
@@ -19,19 +18,22 @@ from mm_core.api.specs import (
 )
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.adapters import choose_adapter
+from mm_core.recipe.backbones import Chosen, check_features, choose_backbones, shared
 from mm_core.recipe.best_epoch import default_validation
 from mm_core.recipe.checkpoints import CheckpointFinder
+from mm_core.recipe.choices import Choices, chosen_by_preset
 from mm_core.recipe.claims import Label
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
 from mm_core.recipe.losses import choose_loss, refuse_settings
 from mm_core.recipe.mixing import check_mixing
-from mm_core.recipe.overrides import BackboneOverride, Overrides, PartOverride
-from mm_core.recipe.presets import TRAINING, Presets, choose_presets
+from mm_core.recipe.overrides import Overrides, PartOverride
+from mm_core.recipe.presets import TRAINING, Presets, choose_presets, is_of_task
 from mm_core.recipe.recipe import DataConfig, Recipe
+from mm_core.recipe.roles import Roles, assign_roles, without_others
 from mm_core.recipe.tasks import choose_task
 from mm_core.recipe.training import TrainingConfig
 from mm_core.schema.sample import sample_column
-from mm_core.schema.schema import Schema, infer_schema
+from mm_core.schema.schema import infer_schema
 from mm_core.scoring import Metrics
 
 DEFAULT_FITTER = "core:finetune"
@@ -46,12 +48,14 @@ class Request:
         presets: names of presets.
         overrides: the user's settings; metrics may be ``"custom:<name>"`` for a callable.
         column_types: the user's decisions on columns.
+        roles: role of the task -> columns that are it.
     """
 
     label: tuple[str, ...]
     presets: str | Sequence[str] | None = None
     overrides: Overrides = field(default_factory=Overrides)
     column_types: Mapping[str, str | None] | None = None
+    roles: Roles = field(default_factory=dict)
 
 
 def resolve(
@@ -82,18 +86,8 @@ def resolve(
             value=exclude,
             remedy="name each once",
         )
-    schema = infer_schema(table, exclude, registry, request.column_types)
     presets = choose_presets(request.presets, registry)
-    return _Resolver(request, registry, finder, metrics, presets).resolve(table, schema)
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """A backbone with the inputs it reads and what the user set on it."""
-
-    component: Component[BackboneSpec]
-    inputs: tuple[str, ...]
-    user: BackboneOverride
+    return _Resolver(request, registry, finder, metrics, presets).resolve(table, exclude)
 
 
 _MOST = ("epochs", "patience")
@@ -119,19 +113,22 @@ class _Resolver:
         self.presets = presets
         self.origins: dict[str, str] = {}
 
-    def resolve(self, table: Table, schema: Schema) -> Recipe:
+    def resolve(self, table: Table, exclude: Sequence[str]) -> Recipe:
+        schema = infer_schema(table, exclude, self.registry, self.request.column_types)
         task = self._task(table)
-        planned = plan_inputs(schema, self.user.inputs, self.registry)
-        backbones = self._backbones(planned)
-        inputs = {name: self._input(name, plan, backbones) for name, plan in planned.items()}
-        for name, plan in planned.items():
-            self.origins[f"inputs.{name}.columns"] = plan.origin
+        roles = assign_roles(task, self.request.roles, schema)
+        if task.spec.roles:
+            schema = without_others(schema, roles, task.id)
+        planned = plan_inputs(schema, self.user.inputs, self.registry, roles)
+        choices = self._choices(task)
+        backbones = self._backbones(planned, task, choices)
+        inputs = {n: self._input(n, plan, backbones, choices) for n, plan in planned.items()}
         training = self._training(task, backbones)
         resolved = {
             "schema": schema,
-            "inputs": inputs,
-            "backbones": {name: self._backbone(name, part) for name, part in backbones.items()},
-            "fusion": self._fusion(backbones, task),
+            "inputs": self._shared_inputs(inputs, backbones),
+            "backbones": self._settled(backbones),
+            "fusion": self._fusion(backbones, planned, task),
             "task": self._component("task", task, self.user.task),
             "fit": self._fit(),
             "training": training,
@@ -149,7 +146,7 @@ class _Resolver:
         """``{"id": ..., **complete config}``."""
         own = user.own
         preset, preset_origin = self.presets.values(component.id, decided=own)
-        foreign = [key for key in preset if key.startswith(TRAINING)]
+        foreign = [key for key in preset if is_of_task(key)]
         if foreign and not isinstance(component.spec, TaskSpec):
             raise ConfigError(
                 f"{preset_origin} sets {foreign[0]} of {component.id}: only a task's may",
@@ -180,47 +177,38 @@ class _Resolver:
             self.origins["task.id"] = origin
         return component
 
-    def _backbones(self, planned: Mapping[str, PlannedInput]) -> dict[str, _Chosen]:
-        """One backbone per input, named after it, unless the user's backbones read it."""
-        user = self.user.backbones
-        taken = {name for part in user.values() for name in part.inputs or ()}
-        names = dict.fromkeys([*(n for n in planned if n in user or n not in taken), *user])
-        return {name: self._chosen(name, user.get(name), planned) for name in names}
-
-    def _chosen(
-        self, name: str, user: BackboneOverride | None, planned: Mapping[str, PlannedInput]
-    ) -> _Chosen:
-        user = user or BackboneOverride()
-        inputs = user.inputs or (name,)
-        for wanted in inputs:
-            if wanted not in planned:
-                near = suggest(wanted, list(planned))
-                raise RecipeError(
-                    f"backbones.{name} reads input {wanted!r}, which does not exist",
-                    value=wanted,
-                    remedy=f"did you mean {near!r}?" if near else f"inputs: {', '.join(planned)}",
-                )
-        modality = planned[inputs[0]].modality
-        component = self.registry.get(BackboneSpec, user.id or modality.spec.backbone)
-        reads = component.spec.modalities
-        for given in inputs:
-            given_modality = planned[given].modality
-            if not {given_modality.id, given_modality.spec.name} & set(reads):
-                raise RecipeError(
-                    f"backbones.{name} = {component.id} reads {', '.join(reads)}, "
-                    f"not {given_modality.spec.name} (input {given!r})",
-                    plugin=component.id,
-                    remedy="choose another backbone (mm plugins list)",
-                )
-        self.origins[f"backbones.{name}.id"] = f"modality {modality.id}"
-        self.origins[f"backbones.{name}.inputs"] = "user" if user.inputs else "core"
-        self.origins[f"backbones.{name}.learning_rate"] = (
-            "default" if user.learning_rate is None else "user"
+    def _choices(self, task: Component[TaskSpec]) -> Choices:
+        """Who chooses components of modalities: the preset, the fitter, the task."""
+        preset, origin = self.presets.values(task.id, decided=self.user.task.own)
+        fitter = self.registry.get(FitterSpec, self.user.fit.id or DEFAULT_FITTER)
+        return Choices(
+            (
+                (origin, chosen_by_preset(preset, origin)),
+                (f"fitter {fitter.id}", fitter.spec.defaults),
+                (f"task {task.id}", task.spec.defaults),
+            )
         )
-        return _Chosen(component, inputs, user)
+
+    def _backbones(
+        self, planned: Mapping[str, PlannedInput], task: Component[TaskSpec], choices: Choices
+    ) -> dict[str, Chosen]:
+        found = choose_backbones(planned, self.user.backbones, choices, self.registry)
+        found = shared(found, planned, task.spec.roles, self.user.inputs)
+        for name, part in found.items():
+            section = f"backbones.{name}"
+            rate = part.user.learning_rate
+            self.origins[f"{section}.id"] = part.origin
+            self.origins[f"{section}.inputs"] = "user" if part.user.inputs else "core"
+            self.origins[f"{section}.learning_rate"] = "default" if rate is None else "user"
+            role = planned[part.inputs[0]].role
+            asked = "share_with" in part.user.model_fields_set
+            self.origins[f"{section}.share_with"] = (
+                "user" if asked else f"role {role}" if part.share_with else "default"
+            )
+        return found
 
     def _input(
-        self, name: str, plan: PlannedInput, backbones: Mapping[str, _Chosen]
+        self, name: str, plan: PlannedInput, backbones: Mapping[str, Chosen], choices: Choices
     ) -> dict[str, Any]:
         reader = next((part for part in backbones.values() if name in part.inputs), None)
         if reader is None:
@@ -229,19 +217,61 @@ class _Resolver:
                 value=name,
                 remedy=f"add it to the inputs of a backbone, or set backbones.{name}.id",
             )
-        modality = plan.modality
-        own = reader.component.spec.processor_of(modality.id, modality.spec.name)
-        processor = own or modality.spec.processor
-        wanted = plan.processor.id or processor
+        self.origins[f"inputs.{name}.columns"] = plan.origin
+        processor, origin = choices.processor(plan, reader.component.id, reader.component.spec)
         section = f"inputs.{name}.processor"
-        self.origins[f"{section}.id"] = f"backbone {reader.component.id}"
-        component = self.registry.get(ProcessorSpec, wanted)
+        self.origins[f"{section}.id"] = origin
+        component = self.registry.get(ProcessorSpec, plan.processor.id or processor)
         return {
             "columns": plan.columns,
             "processor": self._component(section, component, plan.processor),
+            "role": plan.role,
         }
 
-    def _backbone(self, name: str, chosen: _Chosen) -> dict[str, Any]:
+    def _shared_inputs(
+        self, inputs: dict[str, dict[str, Any]], backbones: Mapping[str, Chosen]
+    ) -> dict[str, dict[str, Any]]:
+        """Inputs of a backbone that is another one have the processors of that one's."""
+        for name, part in backbones.items():
+            whole = part.share_with and backbones[part.share_with]
+            for own, other in zip(part.inputs, whole.inputs if whole else (), strict=False):
+                section = f"inputs.{own}.processor"
+                asked = self.user.inputs.get(own)
+                if asked is not None and asked.processor.model_fields_set:
+                    raise ConfigError(
+                        f"{section} is that of {other}, which backbones.{name} shares: settings of "
+                        "its own would not be used",
+                        value=section,
+                        remedy=f"set inputs.{other}.processor, or backbones.{name}.share_with=null",
+                    )
+                inputs[own] = {**inputs[own], "processor": inputs[other]["processor"]}
+                self._same_origins(section, f"inputs.{other}.processor", f"inputs.{other}")
+        return inputs
+
+    def _settled(self, backbones: Mapping[str, Chosen]) -> dict[str, dict[str, Any]]:
+        """The backbones' settings; one that is another has all of that one's."""
+        parts = {
+            name: self._backbone(name, part)
+            for name, part in backbones.items()
+            if part.share_with is None
+        }
+        for name, part in backbones.items():
+            if part.share_with is not None:
+                shared_with = {"inputs": part.inputs, "share_with": part.share_with}
+                parts[name] = {**parts[part.share_with], **shared_with}
+                section = f"backbones.{name}"
+                kept = {key: self.origins[f"{section}.{key}"] for key in ("inputs", "share_with")}
+                whole = f"backbones.{part.share_with}"
+                self._same_origins(section, whole, whole)
+                self.origins |= {f"{section}.{key}": origin for key, origin in kept.items()}
+        return {name: parts[name] for name in backbones}
+
+    def _same_origins(self, section: str, other: str, said: str) -> None:
+        """Every value of a section comes from another one."""
+        keys = [key for key in self.origins if key.startswith(f"{other}.")]
+        self.origins |= {section + key.removeprefix(other): f"as {said}" for key in keys}
+
+    def _backbone(self, name: str, chosen: Chosen) -> dict[str, Any]:
         section = f"backbones.{name}"
         user = chosen.user
         part = self._component(section, chosen.component, user)
@@ -258,7 +288,7 @@ class _Resolver:
             "adapter": self._adapter(f"{section}.adapter", user.adapter),
         }
 
-    def _learning_rate(self, section: str, chosen: _Chosen, checkpoint: str | None) -> float | None:
+    def _learning_rate(self, section: str, chosen: Chosen, checkpoint: str | None) -> float | None:
         """The user's; else the one on the checkpoint's card, unless the user set one for all."""
         cards = chosen.component.spec.cards
         card = next((one for one in cards if one.name == checkpoint), None)
@@ -277,24 +307,24 @@ class _Resolver:
         return None
 
     def _fusion(
-        self, backbones: Mapping[str, _Chosen], task: Component[TaskSpec]
+        self,
+        backbones: Mapping[str, Chosen],
+        planned: Mapping[str, PlannedInput],
+        task: Component[TaskSpec],
     ) -> dict[str, Any] | None:
+        """The head that the user names, be it for one backbone; else that of preset or task."""
         user = self.user.fusion
-        wanted = user.id if "id" in user.model_fields_set else task.spec.fusion
-        if wanted is None or len(backbones) == 1:
-            self.origins["fusion"] = "one backbone: bypassed" if len(backbones) == 1 else "task"
+        preset, origin = self.presets.values(task.id, decided=self.user.task.own)
+        named = "id" in user.model_fields_set
+        wished = preset.get("fusion.id", task.spec.fusion)
+        alone = len(backbones) == 1 and not named
+        wanted = None if alone else user.id if named else wished
+        head = None if wanted is None else self.registry.get(FusionHeadSpec, wanted)
+        check_features(backbones, planned, task, head, self.registry)
+        if head is None:
+            self.origins["fusion"] = "one backbone: bypassed" if alone else "task"
             return None
-        head = self.registry.get(FusionHeadSpec, wanted)
-        for name, part in backbones.items():
-            lacking = set(head.spec.needs) - set(part.component.spec.provides)
-            if lacking:
-                raise RecipeError(
-                    f"{head.id} needs {', '.join(sorted(lacking))} features, which "
-                    f"backbones.{name} = {part.component.id} does not provide",
-                    plugin=head.id,
-                    remedy="choose another fusion head or backbone (mm plugins list)",
-                )
-        self.origins["fusion.id"] = f"task {task.id}"
+        self.origins["fusion.id"] = origin if "fusion.id" in preset else f"task {task.id}"
         return self._component("fusion", head, user)
 
     def _fit(self) -> dict[str, Any]:
@@ -302,7 +332,7 @@ class _Resolver:
         return self._component("fit", fitter, self.user.fit)
 
     def _training(
-        self, task: Component[TaskSpec], backbones: Mapping[str, _Chosen]
+        self, task: Component[TaskSpec], backbones: Mapping[str, Chosen]
     ) -> dict[str, Any]:
         preset, origin = self.presets.values(task.id, decided=self.user.task.own)
         layers = [

@@ -59,7 +59,7 @@ def test_a_setting_of_what_has_none_is_said_to_be_one(small_table):
         lambda recipe: recipe["backbones"]["tabular"].update(inputs=["other"]),
         lambda recipe: recipe.update(backbones={}),
         lambda recipe: recipe.update(inputs={}),
-        lambda recipe: recipe.update(fusion={"id": "core:mean"}),
+        lambda recipe: recipe["backbones"]["tabular"].update(share_with="other"),
         lambda recipe: recipe["schema"]["columns"][0].update(kind="bogus"),
         lambda recipe: recipe["schema"]["columns"][0].update(modality=None),
         lambda recipe: recipe["inputs"].update({"../../evil": recipe["inputs"].pop("tabular")}),

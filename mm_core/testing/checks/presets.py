@@ -13,6 +13,7 @@ from mm_core.api.specs import (
     TaskSpec,
 )
 from mm_core.plugins.registry import Component
+from mm_core.recipe.presets import is_of_task
 from mm_core.testing.outcome import expect
 from mm_core.testing.subject import Subject
 
@@ -30,7 +31,7 @@ _KINDS: tuple[type[ConfigurableSpec], ...] = (
 
 def check_sets_settings_that_exist(subject: Preset) -> None:
     """Every component it sets is there, and takes its values; only a task's sets training.*."""
-    own = {k: v for k, v in subject.spec.values.items() if not k.startswith("training.")}
+    own = {k: v for k, v in subject.spec.values.items() if not is_of_task(k)}
     training = sorted(set(subject.spec.values) - set(own))
     for name in subject.spec.components:
         component = _component(subject, name)
