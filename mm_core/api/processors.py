@@ -105,7 +105,14 @@ class Processor(ABC):
         fields: the columns, in the order in which the user's frame held them at fit.
         checkpoint: the weights of the backbone that reads this input, which may bring a vocabulary
             or a normalisation; None when there are none, and when built by :meth:`from_state`.
+
+    Attributes:
+        needs: features that the task needs of backbones (``TaskSpec.needs``); set by the core
+            before anything is encoded. For ``meta`` that only some tasks decode with: where
+            ``"tokens"`` are needed, a text says where in it each of them stands.
     """
+
+    needs: tuple[str, ...] = ()
 
     def __init__(
         self, config: Any, fields: Sequence[Field], checkpoint: Checkpoint | None = None

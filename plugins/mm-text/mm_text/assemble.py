@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,19 +18,37 @@ def count_specials(vocabulary: Vocabulary, filled: np.ndarray) -> np.ndarray:
     return result
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Whole rows of tokens.
+
+    Attributes:
+        tokens: their ids.
+        segments: 0 up to the separator that closes the first column that holds something, 1 from
+            there on.
+        columns: position of the column that each stands in, -1 for special tokens; None: not asked.
+        places: (start, end) of each in its cell, (0, 0) for special tokens; None: not asked.
+    """
+
+    tokens: Ragged
+    segments: Ragged
+    columns: Ragged | None = None
+    places: Ragged | None = None
+
+
 def assemble(
-    vocabulary: Vocabulary, columns: Sequence[Ragged], shares: np.ndarray
-) -> tuple[Ragged, Ragged]:
+    vocabulary: Vocabulary,
+    columns: Sequence[Ragged],
+    shares: np.ndarray,
+    places: Sequence[np.ndarray] | None = None,
+) -> Rows:
     """``prefix, column, separator, column, ..., suffix`` for every row, by one gather.
 
     Args:
         vocabulary: names the special tokens.
         columns: C columns of N rows of token ids.
         shares: int [N, C], how much of each is kept; a column with 0 gets no separator either.
-
-    Returns:
-        Token ids, and the segment of each token: 0 up to the separator that closes the first
-        column that holds something, 1 from there on.
+        places: int [T, 2] of each column, (start, end) of each of its tokens; None: not asked.
     """
     fixed = [vocabulary.prefix, vocabulary.separator, vocabulary.suffix]
     parts = [np.array(ids, np.int32) for ids in fixed] + [column.flat for column in columns]
@@ -43,16 +62,27 @@ def assemble(
     zeros = np.zeros(len(shares), np.int64)
     # Pieces of a row, in order: (start in the pool, length, segment), each int [N].
     pieces = [(zeros + prefix_at, zeros + prefix_size, zeros)]
+    owners = [-1]
     for i, column in enumerate(columns):
         gap = separator_size * (kept[:, i] & (earlier[:, i] > 0))
         pieces += [
             (zeros + separator_at, gap, np.clip(earlier[:, i] - 1, 0, 1)),
             (column.starts + columns_at[i], shares[:, i], np.clip(earlier[:, i], 0, 1)),
         ]
+        owners += [-1, i]
     pieces.append((zeros + suffix_at, zeros + suffix_size, np.clip(filled - 1, 0, 1)))
 
     starts, lengths, segments = (np.stack(piece, axis=1) for piece in zip(*pieces, strict=True))
     sums = lengths.sum(axis=1)
     tokens = gather(np.concatenate(parts), starts.ravel(), lengths.ravel())
     numbers = np.repeat(segments.ravel().astype(np.int32), lengths.ravel())
-    return Ragged.from_lengths(tokens, sums), Ragged.from_lengths(numbers, sums)
+    rows = Rows(Ragged.from_lengths(tokens, sums), Ragged.from_lengths(numbers, sums))
+    if places is None:
+        return rows
+    pool = np.concatenate([np.zeros((int(sizes[:3].sum()), 2), np.int32), *places])
+    owner = np.tile(np.array([*owners, -1], np.int32), len(shares))
+    return replace(
+        rows,
+        columns=Ragged.from_lengths(np.repeat(owner, lengths.ravel()), sums),
+        places=Ragged.from_lengths(gather(pool, starts.ravel(), lengths.ravel()), sums),
+    )

@@ -24,14 +24,16 @@ class Texts:
         texts: K strings, neither empty nor with spaces around them.
         rows: int [K], their positions in the frame, rising; all other cells are missing.
         bad: cells that hold something that is no text.
+        before: int [K], white space in the cell before its text; None: not asked.
     """
 
     texts: list[str]
     rows: np.ndarray
     bad: list[BadCell] = field(default_factory=list)
+    before: np.ndarray | None = None
 
 
-def read_texts(column: pd.Series, max_chars: int) -> Texts:
+def read_texts(column: pd.Series, max_chars: int, places: bool = False) -> Texts:
     """Strings of a column; numbers, booleans and dates become what ``str`` makes of them.
 
     Missing are null cells, empty strings and strings of white space, and numbers that are not
@@ -40,14 +42,23 @@ def read_texts(column: pd.Series, max_chars: int) -> Texts:
     Args:
         column: [N], of any dtype.
         max_chars: of a cell no more than this is looked at, white space in front included.
+        places: whether it is to be said where in its cell each text begins.
     """
     bad: list[BadCell] = []
     if not isinstance(column.dtype, pd.StringDtype):
         column, bad = _from_objects(column.astype(object))
-    strings = _as_strings(column).str.slice(0, max_chars).str.strip()
-    texts = strings.fillna("").to_numpy(dtype=object)
+    cells = _as_strings(column).str.slice(0, max_chars)
+    texts = cells.str.strip().fillna("").to_numpy(dtype=object)
     rows = np.flatnonzero(texts != "")
-    return Texts(texts[rows].tolist(), rows, bad)
+    before = _before(cells, rows) if places else None
+    return Texts(texts[rows].tolist(), rows, bad, before)
+
+
+def _before(cells: pd.Series, rows: np.ndarray) -> np.ndarray:
+    """int [K], characters of white space that these cells begin with."""
+    there = cells.iloc[rows]
+    found: np.ndarray = (there.str.len() - there.str.lstrip().str.len()).to_numpy(np.int64)
+    return found
 
 
 def _from_objects(column: pd.Series) -> tuple[pd.Series, list[BadCell]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -36,6 +37,15 @@ _VOCAB_SIZE = 4096
 _RANDOM_MAX_LENGTH = 512  # of the encoder built where checkpoint=random
 
 
+@dataclass(frozen=True)
+class _Column:
+    """Token ids of all rows, int32 [T, 2] where each token stands (or None), unreadable cells."""
+
+    tokens: Ragged
+    places: np.ndarray | None
+    bad: list[BadCell]
+
+
 class HFTokenizer(Processor):
     """Token ids of all text columns of a row in one sequence.
 
@@ -48,6 +58,12 @@ class HFTokenizer(Processor):
     :meth:`encode` gives ``arrays["tokens"]`` (:class:`~mm_text.ragged.Ragged`) and, where the model
     tells segments apart, ``arrays["segments"]``. :meth:`batch` gives ``input_ids``,
     ``attention_mask`` and perhaps ``token_type_ids``, int64 [B, longest row of the batch].
+
+    Where the task needs ``tokens`` (:attr:`~mm_core.api.Processor.needs`), ``meta`` says of each
+    row where its T tokens stand, special tokens included, padding not: ``"offsets"``, int [T, 2],
+    (start, end) in the cell as the user wrote it, (0, 0) of special tokens; ``"columns"``, int [T],
+    which of the input's columns, -1 for special tokens. Both are lists of B arrays, and row t of
+    them is ``tokens[:, t]`` of the backbone.
     """
 
     config: HFTokenizerConfig
@@ -134,7 +150,8 @@ class HFTokenizer(Processor):
             )
         if self.config.max_length is not None:
             return longest
-        lengths, _, _ = self._tokenize(sample, longest)
+        columns = [self._tokenize(sample, field.column, longest) for field in self.fields]
+        lengths = np.stack([column.tokens.lengths for column in columns], axis=1)
         needed = lengths.sum(axis=1) + count_specials(self.vocabulary, (lengths > 0).sum(axis=1))
         typical = np.quantile(needed, self.config.max_length_quantile, method="higher")
         return int(min(longest, max(least, -(-int(typical) // 8) * 8)))
@@ -143,30 +160,40 @@ class HFTokenizer(Processor):
 
     def encode(self, table: Table) -> Encoded:
         """Tokenise every row once; see :class:`HFTokenizer` for the arrays."""
-        lengths, columns, bad = self._tokenize(table, self._max_length)
+        placed = "tokens" in self.needs
+        columns = [self._tokenize(table, f.column, self._max_length, placed) for f in self.fields]
+        lengths = np.stack([column.tokens.lengths for column in columns], axis=1)
         filled = (lengths > 0).sum(axis=1)
         shares = fair_shares(lengths, self._max_length - count_specials(self.vocabulary, filled))
-        tokens, segments = assemble(self.vocabulary, columns, shares)
-        arrays = {"tokens": tokens}
+        places = [column.places for column in columns if column.places is not None]
+        rows = assemble(
+            self.vocabulary, [c.tokens for c in columns], shares, places if placed else None
+        )
+        arrays = {"tokens": rows.tokens}
         if self.vocabulary.segments:
-            arrays["segments"] = segments
-        return Encoded(arrays, present=filled > 0, lengths=tokens.lengths, bad=bad)
+            arrays["segments"] = rows.segments
+        if rows.places is not None and rows.columns is not None:
+            arrays |= {"offsets": rows.places, "columns": rows.columns}
+        bad = [cell for column in columns for cell in column.bad]
+        return Encoded(arrays, present=filled > 0, lengths=rows.tokens.lengths, bad=bad)
 
-    def _read(self, table: Table, column: str, limit: int) -> Texts:
+    def _read(self, table: Table, column: str, limit: int, placed: bool = False) -> Texts:
         if column not in table.frame:  # wholly missing; the core has said so
-            return Texts([], np.zeros(0, np.int64))
-        return read_texts(table.frame[column], CHARS_PER_TOKEN * limit)
+            none = np.zeros(0, np.int64)
+            return Texts([], none, before=none)
+        return read_texts(table.frame[column], CHARS_PER_TOKEN * limit, placed)
 
-    def _tokenize(self, table: Table, limit: int) -> tuple[np.ndarray, list[Ragged], list[BadCell]]:
-        """Lengths int [N, C], token ids of each column, and unreadable cells."""
-        columns: list[Ragged] = []
-        bad: list[BadCell] = []
-        for field in self.fields:
-            cells = self._read(table, field.column, limit)
+    def _tokenize(self, table: Table, column: str, limit: int, placed: bool = False) -> _Column:
+        """The tokens of a column in all rows; ``placed``: and where they stand."""
+        cells = self._read(table, column, limit, placed)
+        places = None
+        if placed:
+            tokens, places = self.vocabulary.tokenize_with_places(cells.texts, limit)
+            assert cells.before is not None
+            places = places + np.repeat(cells.before, tokens.lengths).astype(np.int32)[:, None]
+        else:
             tokens = self.vocabulary.tokenize(cells.texts, limit)
-            columns.append(tokens.spread(cells.rows, len(table)))
-            bad += cells.bad
-        return np.stack([column.lengths for column in columns], axis=1), columns, bad
+        return _Column(tokens.spread(cells.rows, len(table)), places, cells.bad)
 
     # ---- batch
 
@@ -187,7 +214,12 @@ class HFTokenizer(Processor):
         }
         if "segments" in encoded.arrays:
             arrays["token_type_ids"] = encoded.arrays["segments"][rows].padded(mask.shape, 0)
-        return InputBatch(arrays, present=encoded.present[rows], targets=targets)
+        meta = {
+            key: encoded.arrays[key][rows].split()
+            for key in ("offsets", "columns")
+            if key in encoded.arrays
+        }
+        return InputBatch(arrays, present=encoded.present[rows], targets=targets, meta=meta)
 
     # ---- facts and state
 

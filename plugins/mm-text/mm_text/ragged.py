@@ -12,10 +12,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Ragged:
-    """N rows of ints, back to back; indexed by row like an array.
+    """N rows of ints (or pairs of them), back to back; indexed by row like an array.
 
     Attributes:
-        flat: int32 [T], all rows one after the other.
+        flat: int32 [T] or [T, 2], all rows one after the other.
         offsets: int64 [N + 1]; row i is ``flat[offsets[i]:offsets[i + 1]]``.
     """
 
@@ -59,6 +59,10 @@ class Ragged:
         lengths = np.zeros(count, np.int64)
         lengths[rows] = self.lengths
         return Ragged.from_lengths(self.flat, lengths)
+
+    def split(self) -> list[np.ndarray]:
+        """Each row, alone."""
+        return np.split(self.flat, self.offsets[1:-1])
 
     def padded(self, shape: tuple[int, ...], fill: int) -> np.ndarray:
         """int64 [N, width] of this shape, filled up on the right."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from mm_core.api import CheckpointError, State
@@ -47,6 +48,25 @@ class Vocabulary:
         chunks = (texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK))
         return concat([self._tokenize(chunk, limit) for chunk in chunks])
 
+    def tokenize_with_places(self, texts: list[str], limit: int) -> tuple[Ragged, np.ndarray]:
+        """As :meth:`tokenize`, and int32 [T, 2], where in its text each token begins and ends.
+
+        White space that a token begins with is no part of its place.
+        """
+        chunks: list[Ragged] = []
+        places = [np.zeros((0, 2), np.int32)]
+        for first in range(0, len(texts), _CHUNK):
+            chunk = texts[first : first + _CHUNK]
+            encodings = self.tokenizer.encode_batch(chunk, add_special_tokens=False)
+            chunks.append(Ragged.from_lists([encoding.ids[:limit] for encoding in encodings]))
+            found = [
+                _trimmed(text, *place)
+                for text, encoding in zip(chunk, encodings, strict=True)
+                for place in encoding.offsets[:limit]
+            ]
+            places.append(np.array(found, np.int32).reshape(-1, 2))
+        return concat(chunks), np.concatenate(places)
+
     def _tokenize(self, texts: list[str], limit: int) -> Ragged:
         encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return Ragged.from_lists([encoding.ids[:limit] for encoding in encodings])
@@ -76,6 +96,12 @@ class Vocabulary:
             segments=values["segments"],
             max_length=values["max_length"],
         )
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    return start, end
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:

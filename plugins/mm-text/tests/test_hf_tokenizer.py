@@ -23,6 +23,7 @@ from mm_core.api import (
     CheckpointError,
     ConfigError,
     Field,
+    InputBatch,
     NotFittedError,
     State,
     Table,
@@ -390,3 +391,84 @@ def test_evaluation_needs_neither_torch_nor_transformers(
         [sys.executable, "-c", EVALUATE, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["[[1, 6, 7, 2], [1, 2, 0, 0]]", "[]"]
+
+
+# ---- where tokens stand
+
+
+def placed(processor: HFTokenizer, data: Table, rows: list[int]) -> InputBatch:
+    """A batch of a task that needs tokens."""
+    processor.needs = ("tokens",)
+    return processor.batch(processor.encode(data), np.array(rows))
+
+
+def test_tokens_say_where_in_which_cell_they_stand(
+    table: Make, fitted: Fit, words: Checkpoint
+) -> None:
+    data = table(
+        title=["  w1\tw2", None, "w3", " "],
+        body=["\n w5  w6", "w7", "", None],
+        n=[7, None, 8.5, None],
+    )
+    processor = fitted(data, words)
+    made = placed(processor, data, [2, 0, 3, 1])
+    assert [len(one) for one in made.meta["offsets"]] == [
+        int(mask.sum()) for mask in made.arrays["attention_mask"]
+    ]
+    found = []
+    for row, places, columns in zip(
+        [2, 0, 3, 1], made.meta["offsets"], made.meta["columns"], strict=True
+    ):
+        cells = [data.frame[field.column].iloc[row] for field in processor.fields]
+        cells = [cell if isinstance(cell, str) else str(cell).removesuffix(".0") for cell in cells]
+        assert (places[columns < 0] == 0).all()
+        found.append(
+            [
+                (int(column), cells[column][start:end])
+                for column, (start, end) in zip(columns, places, strict=True)
+                if column >= 0
+            ]
+        )
+    assert [[pair for pair in row if pair[0] < 2] for row in found] == [
+        [(0, "w3")],
+        [(0, "w1"), (0, "w2"), (1, "w5"), (1, "w6")],
+        [],
+        [(1, "w7")],
+    ]
+    assert "".join(cell for column, cell in found[0] if column == 2) == "8.5"
+    plain = fitted(data, words)
+    without = plain.batch(plain.encode(data), np.array([2, 0, 3, 1]))
+    assert without.meta == {}
+    for name, values in without.arrays.items():
+        assert np.array_equal(values, made.arrays[name])
+
+
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_places_cover_any_text(texts: list[str]) -> None:
+    """Bytes of one character share its place; what lies between two places is white space."""
+    texts = [text.encode("utf-8", "replace").decode() for text in texts]
+    data = Table(pd.DataFrame({"a": pd.Series([*texts, "a b"], dtype=object)}), Path())
+    config = HFTokenizerConfig(max_length=256, vocab_size=300)
+    processor = HFTokenizer(config, [Field("a", "text")])
+    processor.fit(data)
+    made = placed(processor, data, list(range(len(texts))))
+    for text, places in zip(texts, made.meta["offsets"], strict=True):
+        inside = places[places[:, 1] > places[:, 0]]
+        covered = np.zeros(len(text), dtype=bool)
+        for start, end in inside:
+            covered[start:end] = True
+        left = "".join(char for char, there in zip(text, covered, strict=True) if not there)
+        assert not left.strip()
+        assert (np.diff(inside[:, 0]) >= 0).all()
+
+
+def test_cut_columns_keep_their_own_places(table: Make, fitted: Fit, words: Checkpoint) -> None:
+    data = table(a=[sentence(30)], b=[sentence(30, 5)])
+    processor = fitted(data, words, max_length=13)
+    made = placed(processor, data, [0])
+    (places,), (columns,) = made.meta["offsets"], made.meta["columns"]
+    assert columns.tolist() == [-1, 0, 0, 0, 0, 0, -1, 1, 1, 1, 1, 1, -1]
+    for column, cell in enumerate((sentence(30), sentence(30, 5))):
+        read = [cell[start:end] for start, end in places[columns == column]]
+        assert read == cell.split()[:5]
