@@ -229,6 +229,8 @@ class Parts:
         config: the topology's own, a ``TaskSpec.topology_config``.
         roles: role of the task -> names of the inputs that play it.
         infos: input name -> its processor's ``info``.
+        shared: backbone name -> the other name of the same module (``share_with``): it was built
+            for the inputs of that one, and reads its own in their place.
     """
 
     backbones: Mapping[str, Backbone]
@@ -238,6 +240,7 @@ class Parts:
     config: Config = field(default_factory=Config)
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     infos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    shared: Mapping[str, str] = field(default_factory=dict)
 
 
 class Topology(nn.Module, ABC):
@@ -251,6 +254,7 @@ class Topology(nn.Module, ABC):
         config: its own.
         roles: role of the task -> names of the inputs that play it.
         infos: input name -> its processor's ``info``.
+        shared: backbone name -> the other name of the same module, whose inputs it was built for.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -262,6 +266,7 @@ class Topology(nn.Module, ABC):
         self.config = parts.config
         self.roles = dict(parts.roles)
         self.infos = dict(parts.infos)
+        self.shared = dict(parts.shared)
 
     def presence(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Backbone name -> bool [B], where any of its inputs is present.
@@ -277,12 +282,16 @@ class Topology(nn.Module, ABC):
     def run_backbones(self, batch: Batch) -> dict[str, Features]:
         """Backbone name -> features of all rows, run on those that have any of its inputs.
 
-        Zeros stand in the others: nothing in an absent slot reaches an output or a gradient.
+        Zeros stand in the others: nothing in an absent slot reaches an output or a gradient. A
+        shared backbone runs under each of its names, its inputs called as it knows them.
         """
         found = {}
         for name, backbone in self.backbones.items():
-            inputs = {one: batch.inputs[one] for one in self.backbone_inputs[name]}
-            found[name] = run_present(cast("Backbone", backbone), inputs, batch.present)
+            own = self.backbone_inputs[name]
+            known = self.backbone_inputs[self.shared.get(name, name)]
+            inputs = {as_: batch.inputs[one] for as_, one in zip(known, own, strict=True)}
+            present = {as_: batch.present[one] for as_, one in zip(known, own, strict=True)}
+            found[name] = run_present(cast("Backbone", backbone), inputs, present)
         return found
 
     def encode(self, batch: Batch) -> Latents:

@@ -34,6 +34,8 @@ def parameter_groups(
     seen: set[int] = set()
     for name, backbone in topology.backbones.items():
         assert isinstance(backbone, Backbone)
+        if name in topology.shared:  # as its other name says
+            continue
         own = rates.get(name)
         stages = _stage_rates(backbone, training, own)
         for rate, pairs in [

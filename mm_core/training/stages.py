@@ -13,7 +13,7 @@ def called_stages(topology: Topology) -> list[nn.Module]:
     """The stages of all backbones; of one that only holds modules, those that are called."""
     return [
         part
-        for backbone in topology.backbones.values()
+        for backbone in dict.fromkeys(topology.backbones.values())  # shared ones once
         if isinstance(backbone, Backbone)
         for stage in backbone.stages()
         for part in _called(stage)

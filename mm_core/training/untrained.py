@@ -23,7 +23,7 @@ def warn_of_untrained(topology: Topology, optimizer: Optimizer) -> None:
         return
     for name, module in topology.backbones.items():
         backbone = cast("Backbone", module)
-        if backbone.adapter is None:
+        if backbone.adapter is None or name in topology.shared:
             continue
         own = backbone.adapter.own_weights(backbone)
         wanted = {

@@ -26,14 +26,16 @@ RAMP_UP = 10
 
 
 def changing(network: nn.Module) -> Weights:
-    """What training changes of a network's state, by name: the live tensors.
+    """What training changes of a network's state, by name: the live tensors, shared ones once.
 
     Of a network that is shared out, the share of this process.
     """
+    state = network.state_dict(keep_vars=True)
+    first = {id(value): name for name, value in reversed(state.items())}
     return {
         name: own_share(value.detach())
-        for name, value in network.state_dict(keep_vars=True).items()
-        if value.requires_grad or not isinstance(value, nn.Parameter)
+        for name, value in state.items()
+        if first[id(value)] == name and (value.requires_grad or not isinstance(value, nn.Parameter))
     }
 
 
