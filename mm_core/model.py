@@ -67,7 +67,7 @@ def encode_with_targets(model: Model, table: Table) -> EncodedFrame:
 
 def read_config(component: Component[Any], part: Part, where: str) -> Config:
     """The validated config of a part of a recipe."""
-    return component.config_class().read(part.config, where=where)
+    return component.read(part.config, where=where)
 
 
 def input_fields(recipe: Recipe, part: InputPart) -> tuple[Field, ...]:
@@ -176,13 +176,15 @@ def build_topology(
         )
         for name in recipe.backbones
     }
+    chosen = registry.get(TaskSpec, recipe.task.id)
     parts = Parts(
         backbones=backbones,
         backbone_inputs={name: part.inputs for name, part in recipe.backbones.items()},
         task=task,
         fusion=_fusion(recipe, backbones, task, registry),
+        config=chosen.read(recipe.topology, where="topology", attribute="topology_config"),
     )
-    topology: Topology = registry.get(TaskSpec, recipe.task.id).load("topology")(parts)
+    topology: Topology = chosen.load("topology")(parts)
     return topology
 
 

@@ -435,7 +435,7 @@ class MultiModalPredictor:
             settings: of the exporter (``mm plugins show`` lists them).
         """
         component = self._registry.get(ExporterSpec, format)
-        exporter = component.load()(component.config_class().read(settings, where=component.id))
+        exporter = component.load()(component.read(settings, where=component.id))
         reasons = exporter.check(self._model)
         if reasons:
             raise ConfigError(

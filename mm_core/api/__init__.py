@@ -34,6 +34,7 @@ from mm_core.api.loss import Criterion, Loss
 from mm_core.api.metrics import Metric
 from mm_core.api.processors import Encoded, Field, InputBatch, Processor, State, Table
 from mm_core.api.samples import SampleColumn, SampleLabel, Samples, Trial
+from mm_core.api.slots import Slot, slot
 from mm_core.api.specs import (
     API_VERSION,
     AdapterSpec,
@@ -125,6 +126,7 @@ __all__ = [
     "SampleColumn",
     "SampleLabel",
     "Samples",
+    "Slot",
     "State",
     "Table",
     "Task",
@@ -135,5 +137,6 @@ __all__ = [
     "deprecated",
     "experimental",
     "hookimpl",
+    "slot",
     "suggest",
 ]

@@ -10,6 +10,7 @@ from typing import Any, Self, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from mm_core.api.errors import ConfigError
+from mm_core.api.slots import slot_fields
 
 
 class Config(BaseModel):
@@ -17,12 +18,17 @@ class Config(BaseModel):
 
     Frozen, JSON-able, and closed: an unknown key is an error with a suggestion, and so is a number
     that is not finite, which JSON has no word for, or True where a number is wanted. Every field
-    has a description.
+    has a description. A field may hold components: :class:`mm_core.api.Slot`.
     """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        slot_fields(cls)  # told where it is written, not where it is used
 
     @field_validator("*", mode="before")
     @classmethod
@@ -78,12 +84,12 @@ def _as_config_error(error: ValidationError, cls: type[BaseModel], where: str) -
     owner = _model_at(cls, path[:-1])
     # Of a union there is an error for each of its types.
     said = [one["msg"] for one in error.errors() if list(map(str, one["loc"]))[: len(path)] == path]
-    field = owner.model_fields.get(path[-1]) if path else None
-    described = f": {field.description}" if field is not None and field.description else ""
+    name = next((one for one in reversed(path) if one in owner.model_fields), None)  # no list index
+    described = owner.model_fields[name].description if name is not None else None
     return ConfigError(
         f"{dotted} = {first['input']!r}: {'; or: '.join(dict.fromkeys(said))}",
         value=first["input"],
-        remedy=f"{path[-1] if path else where}{described}",
+        remedy=(name or (path[-1] if path else where)) + (f": {described}" if described else ""),
     )
 
 

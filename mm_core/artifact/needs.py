@@ -57,7 +57,7 @@ def check_needs(manifest: Manifest, registry: Registry) -> None:
             lists the ids of all components that cannot be had, ``remedy`` begins with one line for
             pip that installs all that pip can.
     """
-    lacks = [lack for need in needs(manifest) for lack in _lacks(need, registry)]
+    lacks = [lack for need in needs(manifest, registry) for lack in _lacks(need, registry)]
     if lacks:
         raise ArtifactError(
             "the model needs what is not here:\n    " + "\n    ".join(one.message for one in lacks),
@@ -67,11 +67,11 @@ def check_needs(manifest: Manifest, registry: Registry) -> None:
         )
 
 
-def needs(manifest: Manifest) -> list[Need]:
+def needs(manifest: Manifest, registry: Registry) -> list[Need]:
     """The core, and each plugin that the model's recipe or its records name, sorted by name."""
     records = {record.name: record for record in manifest.plugins}
     records[CORE] = PluginRecord(name=CORE, distribution="mm-core", version=manifest.mm_core)
-    components = list(component_ids(manifest.recipe))
+    components = list(component_ids(manifest.recipe, registry))
     names = {*records, *(_plugin(name) for _, name in components)}
     return [
         Need(name, records.get(name), tuple(one for one in components if _plugin(one[1]) == name))

@@ -5,25 +5,25 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
 from safetensors import SafetensorError
 
-from mm_core.api.errors import ArtifactError
+from mm_core.api.errors import ArtifactError, PluginError
 from mm_core.api.fitting import FitResult
 from mm_core.api.processors import State
 from mm_core.api.specs import (
-    AdapterSpec,
-    BackboneSpec,
     ComponentSpec,
-    FusionHeadSpec,
+    ConfigurableSpec,
+    FitterSpec,
+    LossSpec,
     ModalitySpec,
-    ProcessorSpec,
     TaskSpec,
 )
 from mm_core.artifact.bases import without_bases
@@ -41,8 +41,12 @@ from mm_core.artifact.manifest import (
 )
 from mm_core.model import Model, architectures
 from mm_core.plugins.registry import Registry
+from mm_core.plugins.slots import inside
 from mm_core.recipe.recipe import Recipe
 from mm_core.version import __version__
+
+_OF_TRAINING = (FitterSpec, LossSpec)
+"""Kinds that a model does without once it is trained."""
 
 
 def save(
@@ -164,29 +168,45 @@ def _write_state(state: State, folder: Path) -> None:
         (folder / ASSETS / name).write_bytes(content)
 
 
-def component_ids(recipe: Recipe) -> dict[tuple[type[ComponentSpec], str], None]:
-    """(kind, id) of every component that a model of this recipe needs, each once."""
-    return dict.fromkeys(
-        [
-            *((ModalitySpec, name) for name in recipe.columns.by_modality()),
-            *((ProcessorSpec, part.processor.id) for part in recipe.inputs.values()),
-            *((BackboneSpec, part.id) for part in recipe.backbones.values()),
-            *(
-                (AdapterSpec, part.adapter.id)
-                for part in recipe.backbones.values()
-                if part.adapter is not None
-            ),
-            *([(FusionHeadSpec, recipe.fusion.id)] if recipe.fusion else []),
-            (TaskSpec, recipe.task.id),
-        ]
+def component_ids(
+    recipe: Recipe, registry: Registry
+) -> dict[tuple[type[ComponentSpec], str], None]:
+    """(kind, id) of every component that a model of this recipe needs, each once.
+
+    Components in slots are among them, below what is installed.
+    """
+    found: dict[tuple[type[ComponentSpec], str], None] = dict.fromkeys(
+        (ModalitySpec, name) for name in recipe.columns.by_modality()
     )
+    for _, kind, part in recipe.parts():
+        if kind not in _OF_TRAINING:
+            found[kind, part.id] = None
+            found |= dict.fromkeys(_inside(kind, part.id, "config", part.config, registry))
+    found |= dict.fromkeys(
+        _inside(TaskSpec, recipe.task.id, "topology_config", recipe.topology, registry)
+    )
+    return found
+
+
+def _inside(
+    kind: type[ConfigurableSpec],
+    name: str,
+    attribute: str,
+    settings: Mapping[str, Any],
+    registry: Registry,
+) -> Iterator[tuple[type[ConfigurableSpec], str]]:
+    try:
+        config = registry.get(kind, name).config_class(attribute)
+    except PluginError:  # told where it is needed itself
+        return
+    yield from inside(config, settings, registry)
 
 
 def plugin_records(recipe: Recipe, registry: Registry) -> list[PluginRecord]:
     """The plugins behind a recipe's components, sorted by name."""
     plugins = {
         plugin.name: plugin
-        for kind, name in component_ids(recipe)
+        for kind, name in component_ids(recipe, registry)
         for plugin in [registry.get(kind, name).plugin]
     }
     return [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -17,6 +17,7 @@ from mm_core.api.specs import ComponentSpec, PresetSpec
 from mm_core.plugins import discovery, lookup
 from mm_core.plugins.discovery import CORE, PluginProblem, Source
 from mm_core.plugins.loading import Plugin, load
+from mm_core.plugins.slots import Filler
 from mm_core.version import __version__
 
 SpecT = TypeVar("SpecT", bound=ComponentSpec)
@@ -30,11 +31,13 @@ class Component(Generic[SpecT]):
         id: ``"plugin:name"``; several presets of a plugin may share one.
         spec: the record its plugin returned.
         plugin: the plugin it belongs to.
+        registry: where the components inside it are looked up.
     """
 
     id: str
     spec: SpecT
     plugin: Plugin
+    registry: Registry = field(compare=False, repr=False)
 
     def load(self, attribute: str = "target") -> Any:
         """Import what ``spec.<attribute>`` names (``"package.module:Name"``).
@@ -58,17 +61,33 @@ class Component(Generic[SpecT]):
                 remedy=self._remedy(),
             ) from error
 
-    def config_class(self) -> type[Config]:
-        """The config class that ``spec.config`` names.
+    def read(self, settings: Mapping[str, Any], *, where: str, attribute: str = "config") -> Config:
+        """Its validated config, with the components in its slots ready to be built.
+
+        Args:
+            settings: as a recipe has them.
+            where: dotted key that they stand under, for errors.
+            attribute: of the spec, which names the config class.
+
+        Raises:
+            ConfigError: an unknown key or a wrong value, here or in a slot.
+            UnknownComponentError: a component of that name is not installed.
+            PluginLoadError: a config class cannot be used.
+        """
+        config = self.config_class(attribute)
+        return Filler(self.registry).config(config, [("given", settings)], where)
+
+    def config_class(self, attribute: str = "config") -> type[Config]:
+        """The config class that ``spec.config``, or another attribute, names.
 
         Raises:
             PluginLoadError: it cannot be imported, or is no :class:`mm_core.api.Config`.
         """
-        found = self.load("config")
+        found = self.load(attribute)
         if isinstance(found, type) and issubclass(found, Config):
             return found
         raise PluginLoadError(
-            f"{self.id}: its config is {found!r}, not a subclass of mm_core.api.Config",
+            f"{self.id}: its {attribute} is {found!r}, not a subclass of mm_core.api.Config",
             plugin=self.id,
             value=found,
             remedy=self._remedy(),
@@ -156,7 +175,7 @@ class Registry:
         plugin, specs = load(source)
         self.plugins.append(plugin)
         for spec in specs:
-            component = Component(f"{plugin.name}:{spec.name}", spec, plugin)
+            component = Component(f"{plugin.name}:{spec.name}", spec, plugin, self)
             self._components[type(spec)].append(component)
 
     def _finish(self) -> None:

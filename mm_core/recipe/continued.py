@@ -5,6 +5,7 @@ from __future__ import annotations
 from mm_core.api.errors import ConfigError
 from mm_core.api.specs import TaskSpec
 from mm_core.plugins.registry import Registry
+from mm_core.plugins.slots import USER, Filler
 from mm_core.recipe.best_epoch import default_validation
 from mm_core.recipe.losses import choose_loss, refuse_settings
 from mm_core.recipe.overrides import Overrides, PartOverride, with_arguments
@@ -68,26 +69,25 @@ def _with_loss(recipe: Recipe, user: PartOverride, registry: Registry, metrics: 
     if loss is None:
         refuse_settings(user.own, task)
         return recipe
-    before = old.config if old is not None and old.id == loss.id else {}
-    config = loss.config_class().read({**before, **user.own}, where="training.loss")
-    part = Part(id=loss.id, **config.model_dump(mode="json"))
     source = f"task {task.id}" if named else recipe.origin("training.loss.id")
-    origins = {"training.loss.id": "user" if user.id is not None else source}
-    for key in part.config:
-        said = recipe.origin(f"training.loss.{key}") if key in before else "default"
-        origins[f"training.loss.{key}"] = "user" if key in user.own else said
+    before = old.config if old is not None and old.id == loss.id else {}
+    kept = [(recipe.origin(f"training.loss.{key}"), {key: before[key]}) for key in before]
+    origins = {"training.loss.id": USER if user.id is not None else source}
+    filler = Filler(registry, origins=origins)
+    slot = filler.settle(loss, [*kept, (USER, user.own)], "training.loss")
+    part = Part(**slot.dump())
     data = recipe.data
     if not _metric_was_asked_for(recipe):
         metric, origins["data.validation_metric"] = default_validation(
             task, loss, data.eval_metric, metrics
         )
         data = data.model_copy(update={"validation_metric": metric})
-    kept = {k: said for k, said in recipe.origins.items() if not k.startswith("training.loss.")}
+    others = {k: said for k, said in recipe.origins.items() if not k.startswith("training.loss.")}
     return recipe.model_copy(
         update={
             "training": recipe.training.model_copy(update={"loss": part}),
             "data": data,
-            "origins": kept | origins,
+            "origins": others | origins,
         }
     )
 

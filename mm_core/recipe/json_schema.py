@@ -7,7 +7,7 @@ plan.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, PydanticInvalidForJsonSchema
@@ -15,10 +15,12 @@ from pydantic.json_schema import models_json_schema
 
 from mm_core.api.config import Config
 from mm_core.api.errors import MMWarning, PluginLoadError
+from mm_core.api.slots import MARK, slot_fields
 from mm_core.api.specs import (
     AdapterSpec,
     BackboneSpec,
     ConfigurableSpec,
+    ExporterSpec,
     FitterSpec,
     FusionHeadSpec,
     LossSpec,
@@ -26,7 +28,7 @@ from mm_core.api.specs import (
     TaskSpec,
 )
 from mm_core.plugins.registry import Component, Registry
-from mm_core.recipe.overrides import PART_NAME, BackboneOverride, InputOverride
+from mm_core.recipe.overrides import PART_NAME, PLACES, SUGAR, BackboneOverride, InputOverride
 from mm_core.recipe.parts import InputPart
 from mm_core.recipe.recipe import DataConfig, Recipe
 from mm_core.recipe.training import TrainingConfig
@@ -45,14 +47,12 @@ _KINDS: tuple[type[ConfigurableSpec], ...] = (
     TaskSpec,
     LossSpec,
     FitterSpec,
+    ExporterSpec,
 )
+"""All that a slot may hold."""
 _OPTIONAL = (FusionHeadSpec, AdapterSpec, LossSpec)
 """Kinds of which a recipe may have none: null."""
-_SECTIONS: Mapping[str, type[ConfigurableSpec]] = {
-    "fusion": FusionHeadSpec,
-    "task": TaskSpec,
-    "fit": FitterSpec,
-}
+_SECTIONS = {place[0]: kind for place, kind in PLACES.items() if len(place) == 1}
 _OWN_MODELS: tuple[type[BaseModel], ...] = (
     Recipe,
     InputPart,
@@ -79,17 +79,20 @@ class _Writer:
             for kind in _KINDS
             for component in registry.all(kind)
         }
-        models = dict.fromkeys([*_OWN_MODELS, *filter(None, configs.values())])
+        topologies = [_config(one, "topology_config") for one in registry.all(TaskSpec)]
+        self._topologies = list(dict.fromkeys(filter(None, topologies)))
+        models = dict.fromkeys([*_OWN_MODELS, *filter(None, configs.values()), *self._topologies])
         refs, found = models_json_schema(
             [(model, "validation") for model in models], ref_template="#/$defs/{model}"
         )
-        self.defs: Node = found["$defs"]
+        self.defs: Node = _with_slots(found["$defs"])
         self._names = {model: ref["$ref"].rpartition("/")[2] for (model, _), ref in refs.items()}
         self._configs = configs
 
     def schema(self) -> Node:
         for kind in _KINDS:
             self._define_kind(kind)
+            self.defs[f"slot.{kind.kind}"] = self._part(kind, optional=False)
         self._define_recipe()
         self.defs["Settings"] = self._settings()
         plugins = ", ".join(f"{p.name} {p.version or ''}".strip() for p in self.registry.plugins)
@@ -172,6 +175,7 @@ class _Writer:
         training = self._properties(TrainingConfig)
         training["loss"] = {"anyOf": [{"type": "null"}, _complete(LossSpec)]}
         recipe["fusion"] = {"anyOf": [{"type": "null"}, _complete(FusionHeadSpec)]}
+        recipe["topology"] = self._topology()
         recipe["backbones"] = {
             **_named(_complete(BackboneSpec, "id", "inputs")),
             "minProperties": 1,
@@ -184,6 +188,7 @@ class _Writer:
             "inputs": _named(self._input()),
             "backbones": _named(self._part(BackboneSpec)),
             **{name: self._part(kind) for name, kind in _SECTIONS.items()},
+            "topology": self._topology(),
             "training": self._closed(self._training()),
             "data": self._closed(self._data()),
         }
@@ -195,9 +200,9 @@ class _Writer:
             "additionalProperties": False,
         }
 
-    def _part(self, kind: type[ConfigurableSpec]) -> Node:
+    def _part(self, kind: type[ConfigurableSpec], *, optional: bool = True) -> Node:
         """An id alone, or settings with or without the id; null: none, where that is possible."""
-        types = ["string", "object", *(["null"] if kind in _OPTIONAL else [])]
+        types = ["string", "object", *(["null"] if optional and kind in _OPTIONAL else [])]
         given = {"if": {"required": ["id"]}, "then": _ref(kind.kind)}
         return {
             "type": types,
@@ -226,32 +231,70 @@ class _Writer:
         properties = self._properties(DataConfig)
         return {key: value for key, value in properties.items() if key != "label"}
 
+    def _topology(self) -> Node:
+        """Settings of any task's topology; which, is known when the task is."""
+        merged: dict[str, list[Node]] = {}
+        for config in self._topologies:
+            for key, value in self._properties(config).items():
+                merged.setdefault(key, []).append(value)
+        return self._closed({key: _any_of(values) for key, values in merged.items()})
+
     def _dotted(self) -> Iterator[tuple[str, Node]]:
         """``training.epochs``, ``fusion.dim``: keys of the sections that have no names inside."""
         for section, values in (
             ("training", self._training()),
             ("data", self._data()),
+            ("topology", self._topology()["properties"]),
         ):
             yield from ((f"{section}.{key}", value) for key, value in values.items())
-        for section, kind in _SECTIONS.items():
-            yield from ((f"{section}.{key}", value) for key, value in self._keys(kind).items())
-        for key, value in self._keys(LossSpec).items():
-            yield f"training.loss.{key}", value
+        for place, kind in PLACES.items():
+            if "*" not in place:
+                dotted = ".".join(place)
+                yield from ((f"{dotted}.{key}", value) for key, value in self._keys(kind).items())
 
     def _dotted_names(self) -> Iterator[tuple[str, Node]]:
-        """``backbones.<name>.width``, ``inputs.<name>.processor.max_length``, as patterns."""
+        """``backbones.<name>.width``, ``inputs.<name>.processor.max_length``, as patterns, and what
+        stands in slots: ``fusion.head.dim``.
+        """
         name = PART_NAME.strip("^$")
         yield rf"^inputs\.{name}\.columns$", self._properties(InputOverride)["columns"]
-        for place, kind in (
-            (rf"^backbones\.{name}", BackboneSpec),
-            (rf"^backbones\.{name}\.adapter", AdapterSpec),
-            (rf"^inputs\.{name}\.backbone", BackboneSpec),
-            (rf"^inputs\.{name}\.backbone\.adapter", AdapterSpec),
-            (rf"^inputs\.{name}\.processor", ProcessorSpec),
-        ):
-            yield f"{place}$", self._part(kind)
+        for place, kind in {**PLACES, **SUGAR}.items():
+            dotted = "^" + r"\.".join(name if one == "*" else one for one in place)
+            if "*" in place:
+                yield f"{dotted}$", self._part(kind)
+                for key, value in self._keys(kind).items():
+                    yield rf"{dotted}\.{key}$", value
+            yield from self._dotted_slots(dotted, self._of_kind(kind))
+        yield from self._dotted_slots("^topology", self._topologies)
+
+    def _dotted_slots(
+        self, place: str, configs: Iterable[type[Config]]
+    ) -> Iterator[tuple[str, Node]]:
+        """Keys of what may stand in slots below a place, to any depth."""
+        waiting, keys, kinds = (
+            list(configs),
+            dict[str, None](),
+            dict[type[ConfigurableSpec], None](),
+        )
+        while waiting:
+            for key, held in slot_fields(waiting.pop()).items():
+                keys[key if held.many is None else rf"{key}\.[^.]+"] = None
+                if held.kind not in kinds:
+                    kinds[held.kind] = None
+                    waiting += self._of_kind(held.kind)
+        if not kinds:
+            return
+        below = rf"{place}(\.({'|'.join(keys)}))+"
+        yield f"{below}$", {"anyOf": [{"type": "null"}, *(_ref(f"slot.{k.kind}") for k in kinds)]}
+        merged: dict[str, list[Node]] = {}
+        for kind in kinds:
             for key, value in self._keys(kind).items():
-                yield rf"{place}\.{key}$", value
+                merged.setdefault(key, []).append(value)
+        yield from ((rf"{below}\.{key}$", _any_of(values)) for key, values in merged.items())
+
+    def _of_kind(self, kind: type[ConfigurableSpec]) -> list[type[Config]]:
+        found = [self._configs[kind.kind, one.id] for one in self.registry.all(kind)]
+        return [config for config in found if config is not None]
 
     def _keys(self, kind: type[ConfigurableSpec]) -> Node:
         any_of: Node = self.defs[f"any.{kind.kind}"]["properties"]
@@ -272,10 +315,10 @@ class _Writer:
         return dict(sorted(reached.items()))
 
 
-def _config(component: Component[Any]) -> type[Config] | None:
+def _config(component: Component[Any], attribute: str = "config") -> type[Config] | None:
     """The config class, or None where it is broken or no JSON schema says what it takes."""
     try:
-        found = component.config_class()
+        found = component.config_class(attribute)
         found.model_json_schema()
     except (PluginLoadError, PydanticInvalidForJsonSchema) as error:
         warnings.warn(
@@ -283,6 +326,16 @@ def _config(component: Component[Any]) -> type[Config] | None:
         )
         return None
     return found
+
+
+def _with_slots(node: Any) -> Any:
+    """A schema in which slots refer to what may stand in them."""
+    if isinstance(node, list):
+        return [_with_slots(one) for one in node]
+    if not isinstance(node, Mapping):
+        return node
+    inner = {key: _with_slots(value) for key, value in node.items() if key != MARK}
+    return {**_ref(f"slot.{node[MARK]}"), **inner} if isinstance(node.get(MARK), str) else inner
 
 
 def _ref(name: str) -> Node:

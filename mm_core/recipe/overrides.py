@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from mm_core.api.config import Config, suggest
 from mm_core.api.errors import ConfigError
+from mm_core.api.specs import (
+    AdapterSpec,
+    BackboneSpec,
+    ConfigurableSpec,
+    FitterSpec,
+    FusionHeadSpec,
+    LossSpec,
+    ProcessorSpec,
+    TaskSpec,
+)
+from mm_core.plugins.slots import USER, put
 
 PART_NAME = r"^[a-z][a-z0-9_]*$"
 PartName = Annotated[str, Field(pattern=PART_NAME)]
 Column = Annotated[str, Field(min_length=1)]
 
-KEY_DEPTH = {"inputs": 4, "backbones": 3}
-"""Parts of a dotted key down to a component's own keys; 2 in all other sections, and one more in a
-component that stands inside: a loss, an adapter. What lies below is a value, and its keys are not
-split."""
+PLACES: Mapping[tuple[str, ...], type[ConfigurableSpec]] = {
+    ("inputs", "*", "processor"): ProcessorSpec,
+    ("backbones", "*"): BackboneSpec,
+    ("backbones", "*", "adapter"): AdapterSpec,
+    ("fusion",): FusionHeadSpec,
+    ("task",): TaskSpec,
+    ("fit",): FitterSpec,
+    ("training", "loss"): LossSpec,
+}
+"""Where components stand in settings and recipes; ``*`` is the name of an input or a backbone.
+Components inside them stand in slots of their configs."""
+
+SUGAR = {
+    ("inputs", "*", "backbone", *place[2:]): kind
+    for place, kind in PLACES.items()
+    if place[0] == "backbones"
+}
+"""``inputs.<name>.backbone`` is ``backbones.<name>``, the usual name of a backbone."""
+
+_ALWAYS_ONE = (ProcessorSpec, BackboneSpec)
+"""Kinds of which null cannot mean none, nor the usual one."""
 
 
 class PartOverride(Config):
@@ -31,6 +59,12 @@ class PartOverride(Config):
     def own(self) -> dict[str, Any]:
         """The component's own keys."""
         return dict(self.model_extra or {})
+
+    @property
+    def given(self) -> list[tuple[str, dict[str, Any] | None]]:
+        """As a layer for what is filled; an id of null without settings means none."""
+        chosen = {"id": self.id} if "id" in self.model_fields_set else {}
+        return [(USER, {**chosen, **self.own})] if chosen or self.own else []
 
 
 class BackboneOverride(PartOverride):
@@ -71,6 +105,7 @@ class Overrides(Config):
     fusion: PartOverride = Field(default=PartOverride(), description="the fusion head")
     task: PartOverride = Field(default=PartOverride(), description="the task")
     fit: PartOverride = Field(default=PartOverride(), description="the fitter")
+    topology: dict[str, Any] = Field(default={}, description="how the network is put together")
     training: dict[str, Any] = Field(default={}, description="how to fit")
     data: dict[str, Any] = Field(default={}, description="rows and metrics")
 
@@ -86,62 +121,58 @@ SECTIONS = tuple(Overrides.model_fields)
 def read_overrides(*layers: Mapping[str, Any] | None) -> Overrides:
     """One record of the user's settings; a later layer replaces single keys of an earlier one.
 
-    Accepts nested and dotted keys mixed, ``fusion="gmu"`` for ``fusion.id``,
-    ``training.loss="focal"`` for ``training.loss.id``, ``backbones.text="text:hf"`` for
-    ``backbones.text.id``, and ``inputs.text.backbone.x`` for ``backbones.text.x``.
+    Accepts nested and dotted keys mixed, the name of a component for its id (``fusion="gmu"`` for
+    ``fusion.id``, ``training.loss="focal"``, ``backbones.text="text:hf"``, ``fusion.head="mean"``
+    for a component inside), and ``inputs.text.backbone.x`` for ``backbones.text.x``.
 
     Raises:
         ConfigError: an unknown section or key, a wrong type, or a key set twice in one layer.
     """
-    merged: dict[tuple[str, ...], Any] = {}
-    for layer in layers:
-        merged |= _leaves(layer or {})
-    return _record(merged)
+    return with_arguments(layers, {})
 
 
 def with_arguments(
-    settings: tuple[Mapping[str, Any] | None, ...], arguments: Mapping[str, Any]
+    layers: Sequence[Mapping[str, Any] | None], arguments: Mapping[str, Any]
 ) -> Overrides:
     """The settings with a function's own arguments among them, by dotted key; None: not given.
 
     Raises:
         ConfigError: an argument and a setting say different things.
     """
-    merged: dict[tuple[str, ...], Any] = {}
-    for layer in settings:
-        merged |= _leaves(layer or {})
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        own: dict[str, Any] = {}
+        for path, value in sorted(_leaves((), layer or {}), key=lambda leaf: len(leaf[0])):
+            put(own, path, value, once=True)
+            put(merged, path, value, once=False)
     for key, value in arguments.items():
         if value is not None:
-            _set(merged, tuple(key.split(".")), value)
-    return _record(merged)
+            put(merged, key.split("."), value, once=True)
+    return Overrides.read(merged, where="")
 
 
-def _leaves(layer: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
-    leaves: dict[tuple[str, ...], Any] = {}
-    for path, value in _walk((), layer):
-        _set(leaves, _desugar(path, value), value)
-    return leaves
-
-
-def _walk(path: tuple[str, ...], values: Mapping[str, Any]) -> list[tuple[tuple[str, ...], Any]]:
-    found: list[tuple[tuple[str, ...], Any]] = []
+def _leaves(
+    path: tuple[str, ...], values: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in values.items():
         here = (*path, *str(key).split("."))
-        deep = len(here) >= _depth(here)
-        found += _walk(here, value) if isinstance(value, Mapping) and not deep else [(here, value)]
-    return found
+        if isinstance(value, Mapping) and _keys_are_settings(here):
+            yield from _leaves(here, value)
+        else:
+            yield _desugar(here, value), value
 
 
-def _depth(path: tuple[str, ...]) -> int:
-    """Parts of this dotted key down to a component's own keys."""
-    match path:
-        case ("training", "loss", *_):
-            return 3
-        case ("backbones", _, "adapter", *_):
-            return 4
-        case ("inputs", _, "backbone", "adapter", *_):
-            return 5
-    return KEY_DEPTH.get(path[0], 2)
+def _keys_are_settings(path: tuple[str, ...]) -> bool:
+    """Whether a mapping at this place is part of the recipe, and no value of some setting."""
+    return len(path) < 2 or any(
+        _matches(path, place[: len(path)]) for place in (*PLACES, *SUGAR) if place[len(path) - 1 :]
+    )
+
+
+def _matches(path: tuple[str, ...], place: tuple[str, ...]) -> bool:
+    return len(path) == len(place) and all(
+        wanted in (name, "*") for name, wanted in zip(path, place, strict=True)
+    )
 
 
 def _desugar(path: tuple[str, ...], value: Any) -> tuple[str, ...]:
@@ -152,52 +183,18 @@ def _desugar(path: tuple[str, ...], value: Any) -> tuple[str, ...]:
             value=path[0],
             remedy=f"did you mean {near!r}?" if near else f"sections: {', '.join(SECTIONS)}",
         )
-    named = isinstance(value, str)
-    match path:
-        case ("fusion" | "task" | "fit",) if named or value is None:
-            return (*path, "id")
-        case ("training", "loss") if named or value is None:
-            return (*path, "id")
-        case ("training", "loss"):
-            raise ConfigError(
-                f"training.loss={value!r}: a loss is named",
-                value=value,
-                remedy="training.loss=focal, or training.loss={'id': 'focal', 'gamma': 3}",
-            )
-        case ("backbones", _) if named:
-            return (*path, "id")
-        case ("backbones", _, "adapter") if named or value is None:
-            return (*path, "id")
-        case ("inputs", _, "processor") if named:
-            return (*path, "id")
-        case ("training", "class_weights", _, _, *_):  # a class may be called v1.0
-            return (*path[:2], ".".join(path[2:]))
-        case ("inputs", name, "backbone", *rest):
-            return _desugar(("backbones", name, *(rest or ["id"])), value)
-    return path
-
-
-def _set(leaves: dict[tuple[str, ...], Any], path: tuple[str, ...], value: Any) -> None:
-    if path in leaves and leaves[path] != value:
-        raise ConfigError(
-            f"{'.'.join(path)} is set twice: {leaves[path]!r} and {value!r}",
-            value=value,
-            remedy="keep one of them",
-        )
-    leaves[path] = value
-
-
-def _record(leaves: Mapping[tuple[str, ...], Any]) -> Overrides:
-    nested: dict[str, Any] = {}
-    for path, value in leaves.items():
-        place = nested
-        for name in path[:-1]:
-            place = place.setdefault(name, {})
-            if not isinstance(place, dict):
-                raise ConfigError(
-                    f"{'.'.join(path)} is set both as a value and as a section",
-                    value=value,
-                    remedy="keep one of them",
-                )
-        place[path[-1]] = value
-    return Overrides.read(nested, where="")
+    if path[:1] == ("inputs",) and path[2:3] == ("backbone",):
+        return _desugar(("backbones", path[1], *path[3:]), value)
+    if path[:2] == ("training", "class_weights"):  # a class may be called v1.0
+        return (*path[:2], *filter(None, [".".join(path[2:])]))
+    kind = next((kind for place, kind in PLACES.items() if _matches(path, place)), None)
+    if kind is None:
+        return path
+    if isinstance(value, str) or (value is None and kind not in _ALWAYS_ONE):
+        return (*path, "id")
+    dotted, words = ".".join(path), kind.kind.replace("_", " ")
+    raise ConfigError(
+        f"{dotted}={value!r}: a {words} is named",
+        value=value,
+        remedy=f"{dotted}=NAME, or {dotted}={{'id': 'NAME', and its settings}}",
+    )

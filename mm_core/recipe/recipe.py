@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,7 +16,8 @@ from pydantic import (
 
 from mm_core.api.config import Config
 from mm_core.api.errors import RecipeError
-from mm_core.recipe.overrides import PartName
+from mm_core.api.specs import ConfigurableSpec
+from mm_core.recipe.overrides import PLACES, PartName
 from mm_core.recipe.parts import BackbonePart, InputPart, Part
 from mm_core.recipe.training import TrainingConfig
 from mm_core.schema.schema import Schema
@@ -46,6 +48,7 @@ class Recipe(BaseModel):
     fusion: Part | None
     task: Part
     fit: Part
+    topology: dict[str, Any] = Field(default={}, description="settings of the task's topology")
     training: TrainingConfig
     origins: dict[str, str] = Field(description="dotted key -> where its value came from")
 
@@ -58,6 +61,13 @@ class Recipe(BaseModel):
     def loss_settings(self) -> dict[str, Any]:
         """The settings of ``training.loss``; none where the task has a loss of its own."""
         return {} if self.training.loss is None else self.training.loss.config
+
+    def parts(self) -> Iterator[tuple[str, type[ConfigurableSpec], Part]]:
+        """(dotted key, kind, component) of each; those inside them stand in their settings."""
+        for place, kind in PLACES.items():
+            for key, found in _at({"": self}, place):
+                if found is not None:
+                    yield key, kind, found
 
     def to_json(self) -> str:
         """The recipe as indented JSON."""
@@ -136,7 +146,8 @@ class Recipe(BaseModel):
 
     def flat(self) -> dict[str, Any]:
         """Dotted key -> value for every setting, in a fixed order."""
-        dumped = self.model_dump(mode="json", by_alias=True, exclude={"schema_", "origins"})
+        silent = {"schema_", "origins", *([] if self.topology else ["topology"])}
+        dumped = self.model_dump(mode="json", by_alias=True, exclude=silent)
         return dict(_flatten(dumped, ""))
 
     def origin(self, key: str) -> str:
@@ -146,6 +157,19 @@ class Recipe(BaseModel):
                 return self.origins[key]
             key = key.rpartition(".")[0]
         return "default"
+
+
+def _at(places: Mapping[str, Any], path: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """(dotted key, what is there) of a place in the recipe; ``*`` is any name."""
+    if not path:
+        yield from places.items()
+        return
+    deeper: dict[str, Any] = {}
+    for key, place in places.items():
+        inner = place if isinstance(place, Mapping) else dict(place)
+        names = list(inner) if path[0] == "*" else [path[0]]
+        deeper |= {f"{key}.{name}".lstrip("."): inner[name] for name in names}
+    yield from _at(deeper, path[1:])
 
 
 def _as_recipe_error(error: ValidationError, source: str) -> RecipeError:

@@ -10,6 +10,7 @@ from mm_core.api.config import suggest
 from mm_core.api.errors import ColumnError, ConfigError, LabelError, RecipeError
 from mm_core.api.processors import Table
 from mm_core.api.specs import (
+    AdapterSpec,
     FitterSpec,
     FusionHeadSpec,
     LossSpec,
@@ -17,7 +18,7 @@ from mm_core.api.specs import (
     TaskSpec,
 )
 from mm_core.plugins.registry import Component, Registry
-from mm_core.recipe.adapters import choose_adapter
+from mm_core.plugins.slots import USER, Filler
 from mm_core.recipe.backbones import Chosen, check_features, choose_backbones, shared
 from mm_core.recipe.best_epoch import default_validation
 from mm_core.recipe.checkpoints import CheckpointFinder
@@ -112,6 +113,7 @@ class _Resolver:
         self.metrics = metrics
         self.presets = presets
         self.origins: dict[str, str] = {}
+        self.filler = Filler(registry, self._preset, self.origins)
 
     def resolve(self, table: Table, exclude: Sequence[str]) -> Recipe:
         schema = infer_schema(table, exclude, self.registry, self.request.column_types)
@@ -131,6 +133,7 @@ class _Resolver:
             "fusion": self._fusion(backbones, planned, task),
             "task": self._component("task", task, self.user.task),
             "fit": self._fit(),
+            "topology": self._topology(task),
             "training": training,
             "data": self._data(task, training["loss"]),
         }
@@ -143,27 +146,26 @@ class _Resolver:
     def _component(
         self, section: str, component: Component[Any], user: PartOverride
     ) -> dict[str, Any]:
-        """``{"id": ..., **complete config}``."""
-        own = user.own
-        preset, preset_origin = self.presets.values(component.id, decided=own)
+        """``{"id": ..., **complete config}``, of a component that is chosen."""
+        self.origins.setdefault(f"{section}.id", "default")
+        if user.id is not None:
+            self.origins[f"{section}.id"] = USER
+        return self.filler.settle(component, [(USER, user.own)], section).dump()
+
+    def _preset(
+        self, component: Component[Any], decided: frozenset[str]
+    ) -> tuple[Mapping[str, Any], str]:
+        """What presets set of a component itself, wherever it stands."""
+        preset, origin = self.presets.values(component.id, decided=decided)
         foreign = [key for key in preset if is_of_task(key)]
         if foreign and not isinstance(component.spec, TaskSpec):
             raise ConfigError(
-                f"{preset_origin} sets {foreign[0]} of {component.id}: only a task's may",
+                f"{origin} sets {foreign[0]} of {component.id}: only a task's may",
                 plugin=component.id,
                 value=foreign[0],
                 remedy="report this to the plugin; meanwhile choose another preset",
             )
-        preset = {k: v for k, v in preset.items() if k not in foreign}
-        config = component.config_class().read({**preset, **own}, where=section)
-        values = config.model_dump(mode="json")
-        for key in values:
-            origin = "user" if key in own else preset_origin if key in preset else "default"
-            self.origins[f"{section}.{key}"] = origin
-        if user.id is not None:
-            self.origins[f"{section}.id"] = "user"
-        self.origins.setdefault(f"{section}.id", "default")
-        return {"id": component.id, **values}
+        return {key: value for key, value in preset.items() if key not in foreign}, origin
 
     # ---- sections ----------------------------------------------------------------------------
 
@@ -300,11 +302,8 @@ class _Resolver:
         return card.learning_rate
 
     def _adapter(self, section: str, user: PartOverride) -> dict[str, Any] | None:
-        chosen = choose_adapter(section, user, self.registry)
-        if chosen is not None:
-            return self._component(section, chosen, user)
-        self.origins[section] = "user" if "id" in user.model_fields_set else "default"
-        return None
+        slot = self.filler.fill(AdapterSpec, user.given, section)
+        return None if slot is None else slot.dump()
 
     def _fusion(
         self,
@@ -330,6 +329,11 @@ class _Resolver:
     def _fit(self) -> dict[str, Any]:
         fitter = self.registry.get(FitterSpec, self.user.fit.id or DEFAULT_FITTER)
         return self._component("fit", fitter, self.user.fit)
+
+    def _topology(self, task: Component[TaskSpec]) -> dict[str, Any]:
+        config = task.config_class("topology_config")
+        given = [(USER, self.user.topology)]
+        return self.filler.config(config, given, "topology").model_dump(mode="json")
 
     def _training(
         self, task: Component[TaskSpec], backbones: Mapping[str, Chosen]

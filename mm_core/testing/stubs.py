@@ -110,5 +110,7 @@ def _fusion(
         return None
     component = subject.registry.get(FusionHeadSpec, subject.spec.fusion)
     dims = {name: backbone.dims for name, backbone in backbones.items()}
-    head: FusionHead = component.load()(component.config_class()(), dims, task.output_dim)
+    head: FusionHead = component.load()(
+        component.read({}, where=component.id), dims, task.output_dim
+    )
     return head

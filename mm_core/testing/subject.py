@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
-from pydantic import ValidationError
-
 from mm_core.api.config import Config
 from mm_core.api.errors import ConfigError
 from mm_core.api.samples import Samples, Trial
@@ -54,7 +52,7 @@ class Subject(Generic[SpecT]):
     @property
     def config(self) -> Config:
         """The settings of the trial."""
-        return self.component.config_class().read(self.trial.settings, where=self.component.id)
+        return self.component.read(self.trial.settings, where=self.component.id)
 
     def configs(self) -> Iterator[Config]:
         """The trial's settings, then the same with every other choice of every choosable one."""
@@ -65,8 +63,10 @@ class Subject(Generic[SpecT]):
                 if choice == getattr(base, name):
                     continue
                 try:
-                    yield type(base).model_validate({**self.trial.settings, name: choice})
-                except (ValidationError, ConfigError):
+                    yield self.component.read(
+                        {**self.trial.settings, name: choice}, where=self.component.id
+                    )
+                except ConfigError:
                     continue  # it does not go together with the other settings
 
 

@@ -37,6 +37,6 @@ def check_labels(recipe: Recipe, table: Table, learned: Task | None, registry: R
 def _new(recipe: Recipe, registry: Registry) -> Task:
     """Without a loss, which would import torch."""
     component = registry.get(TaskSpec, recipe.task.id)
-    config = component.config_class().read(recipe.task.config, where="task")
+    config = component.read(recipe.task.config, where="task")
     task: Task = component.load()(config, recipe.data.label)
     return task

@@ -117,7 +117,7 @@ def test_the_recipe_holds_the_loss_with_all_settings_and_their_origins(frame) ->
     [
         ({"training__loss": "mse"}, "not for binary", "cross_entropy, focal"),
         ({"training__loss": "focl"}, "no such loss", "cross_entropy, focal"),
-        ({"training__loss": 5}, "a loss is named", "training.loss=focal"),
+        ({"training__loss": 5}, "a loss is named", "training.loss=NAME"),
         ({"training__loss__gamma": 2}, "training.loss.gamma", "label_smoothing"),
         ({"training__loss": "focal", "training__loss__gama": 2}, "gama", "training.loss.gamma"),
         ({"training__loss": "focal", "training__loss__gamma": -1}, "gamma", "gamma"),

@@ -37,7 +37,7 @@ def check_sets_settings_that_exist(subject: Preset) -> None:
         component = _component(subject, name)
         if component.spec.kind != TaskSpec.kind:
             expect(not training, f"{name} is no task, and may not set {', '.join(training)}")
-        component.config_class().read(own, where=name)
+        component.read(own, where=name)
 
 
 def _component(subject: Preset, name: str) -> Component[ConfigurableSpec]:

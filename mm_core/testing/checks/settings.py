@@ -28,7 +28,7 @@ def check_unknown_settings_are_refused(subject: Subject[Any]) -> None:
     """A key that is no setting is an error."""
     values = {**subject.trial.settings, "no_such_setting": 1}
     try:
-        subject.component.config_class().read(values, where="settings")
+        subject.component.read(values, where="settings")
     except ConfigError:
         return
     raise CheckError("no_such_setting=1 is accepted; leave extra='forbid' as it is")
