@@ -1,99 +1,271 @@
-"""Prediction: plain PyTorch, no Trainer, no processes."""
+"""Prediction: a stream of decoded batches. No torch, no Trainer, no processes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
+import pandas as pd
 
-from mm_core.api.errors import BadCell
-from mm_core.api.nn import Batch
+from mm_core.api.batch import Batch
+from mm_core.api.config import suggest
+from mm_core.api.engine import RunSettings
+from mm_core.api.errors import BadCell, ConfigError
 from mm_core.api.tasks import Decoded
-from mm_core.data.batches import BatchMaker, prediction_order
 from mm_core.data.encoded import EncodedFrame
 from mm_core.model import Model
 
-GPU_BATCH_SIZE = 64
-"""Rows at once on a GPU, at least."""
+WINDOW_BYTES = 32 * 2**20
+"""Outputs that are gathered before they are decoded: few calls for small answers, and never more
+in memory than one batch beyond this for large ones."""
+
+AS_FOUND = RunSettings()
 
 
-def predict(model: Model, frame: EncodedFrame) -> tuple[Decoded, list[BadCell]]:
-    """One answer per row, in order, and the cells that could not be read (masked)."""
-    found, meta, bad = outputs(model, frame)
-    return model.task.decode(found, meta), bad
+@dataclass(frozen=True)
+class Window:
+    """What an engine gave for some rows.
+
+    Attributes:
+        rows: long [n], positions in the frame, ascending.
+        outputs: by name: numpy arrays [n, ...], lists of n where rows are ragged, dicts of them.
+        meta: input name -> key -> the same.
+        bad: cells that could not be read, masked.
+    """
+
+    rows: np.ndarray
+    outputs: dict[str, Any]
+    meta: dict[str, dict[str, Any]]
+    bad: list[BadCell]
 
 
-def outputs(
-    model: Model, frame: EncodedFrame, rows: np.ndarray | None = None
-) -> tuple[dict[str, Any], dict[str, Any], list[BadCell]]:
-    """Outputs and meta for ``Task.decode``, rows in order, and the cells that could not be read.
+@dataclass(frozen=True)
+class Answers:
+    """Decoded rows on their way to the user.
+
+    Attributes:
+        rows: long [n], positions in the frame, ascending.
+        decoded: their answers.
+        bad: cells that could not be read, masked.
+    """
+
+    rows: np.ndarray
+    decoded: Decoded
+    bad: list[BadCell]
+
+
+@dataclass
+class Joined:
+    """All answers of a stream, rows in order.
+
+    Attributes:
+        answer: [N] rows.
+        proba: or None.
+        exclusive: as in :class:`~mm_core.api.tasks.Decoded`.
+        bad: cells that could not be read, each once.
+    """
+
+    answer: pd.DataFrame
+    proba: pd.DataFrame | None
+    exclusive: bool
+    bad: list[BadCell] = field(default_factory=list)
+
+
+def windows(
+    model: Model,
+    frame: EncodedFrame,
+    *,
+    rows: np.ndarray | None = None,
+    options: Any = None,
+    settings: RunSettings = AS_FOUND,
+) -> Iterator[Window]:
+    """What the engine gives, a window of rows at a time, rows of like cost together.
 
     Args:
         model: to predict with.
         frame: encoded rows.
-        rows: positions of those to predict, ascending; None: all.
-    """
-    return _run(model, frame, model.topology.predict, rows)
-
-
-def embed(model: Model, frame: EncodedFrame) -> tuple[np.ndarray, list[BadCell]]:
-    """float32 [N, D], one vector per row, and the cells that could not be read (masked)."""
-    found, _, bad = _run(model, frame, lambda batch: {"embedding": model.topology.embed(batch)})
-    return np.asarray(found["embedding"], dtype=np.float32), bad
-
-
-def _run(
-    model: Model,
-    frame: EncodedFrame,
-    step: Callable[[Batch], dict[str, Any]],
-    rows: np.ndarray | None = None,
-) -> tuple[dict[str, Any], dict[str, Any], list[BadCell]]:
-    """Outputs and ``"<input>.<key>"`` meta, rows in the caller's order; unreadable cells."""
-    maker = BatchMaker(model.processors, frame)
-    order = prediction_order(frame, _batch_size(model), rows)
-    device = model.device
-    training = model.topology.training
-    if training:  # walks all modules: a good part of the time that one row takes
-        model.topology.eval()
-    parts: list[dict[str, Any]] = []
-    metas: list[dict[str, Any]] = []
-    try:
-        with torch.inference_mode():
-            for positions in order:
-                batch = maker.make(positions)
-                parts.append(step(batch.to(device)))
-                metas.append(
-                    {f"{k}.{key}": v for k, meta in batch.meta.items() for key, v in meta.items()}
-                )
-    finally:
-        if training:
-            model.topology.train()
-    back = np.argsort(np.concatenate(order), kind="stable")
-    bad = list(dict.fromkeys([*frame.bad, *maker.bad]))
-    return _joined(parts, back), _joined(metas, back), bad
-
-
-def _batch_size(model: Model) -> int:
-    """Rows at once: as in training, where many cheap rows or few dear ones are a batch.
-
-    That many fit into memory. On a CPU more would not be faster: large activations cost a page
-    fault for every 4 KiB of them, each time.
+        rows: positions of those to predict; None: all.
+        options: of the task, validated.
+        settings: batch size, device and precision.
     """
     trained = model.recipe.training.batch_size
-    return trained if model.device.type == "cpu" else max(trained, GPU_BATCH_SIZE)
+    options = model.pipeline.options if options is None else options
+    batches = model.pipeline.arrays(frame, model.engine.batch_size(trained, settings), rows)
+    gathered = _Gathered()
+    with model.engine.running(settings):
+        for batch, bad in batches:
+            gathered.add(batch, model.engine.run(batch, options, settings), bad)
+            if gathered.bytes >= WINDOW_BYTES:
+                yield gathered.window()
+                gathered = _Gathered()
+    if gathered.rows:
+        yield gathered.window()
 
 
-def _joined(parts: Sequence[Mapping[str, Any]], back: np.ndarray) -> dict[str, Any]:
-    return {name: _join([part[name] for part in parts], back) for name in parts[0]}
+def stream(
+    model: Model,
+    frame: EncodedFrame,
+    *,
+    options: Any = None,
+    settings: RunSettings = AS_FOUND,
+) -> Iterator[Answers]:
+    """Decoded answers, a window of rows at a time; see :func:`windows`."""
+    for window in windows(model, frame, options=options, settings=settings):
+        decoded = model.pipeline.decode(window.outputs, window.meta, options)
+        yield Answers(window.rows, decoded, window.bad)
 
 
-def _join(parts: Sequence[Any], back: np.ndarray) -> Any:
-    """Batches of one output as one, rows in the caller's order; ragged outputs stay lists."""
-    if isinstance(parts[0], torch.Tensor):
-        joined = torch.cat(list(parts))
-        joined = joined.float() if joined.is_floating_point() else joined  # numpy has no bfloat16
-        return joined.cpu().numpy()[back]
+def predict(
+    model: Model,
+    frame: EncodedFrame,
+    *,
+    options: Any = None,
+    settings: RunSettings = AS_FOUND,
+) -> Joined:
+    """One answer per row, in order."""
+    parts = list(stream(model, frame, options=options, settings=settings))
+    return joined(parts, frame)
+
+
+def joined(parts: Sequence[Answers], frame: EncodedFrame) -> Joined:
+    """The parts of a stream as one, rows in the order of the frame."""
+    first = parts[0].decoded
+    order = np.argsort(np.concatenate([part.rows for part in parts]), kind="stable")
+    probas = [part.decoded.proba for part in parts if part.decoded.proba is not None]
+    return Joined(
+        answer=_together([part.decoded.answer for part in parts], order),
+        proba=_together(probas, order) if probas else None,
+        exclusive=first.exclusive,
+        bad=unreadable(frame, [cell for part in parts for cell in part.bad]),
+    )
+
+
+def unreadable(frame: EncodedFrame, later: Iterable[BadCell]) -> list[BadCell]:
+    """Cells that could not be read, when they were encoded or later, each once."""
+    return list(dict.fromkeys([*frame.bad, *later]))
+
+
+def outputs(
+    model: Model, frame: EncodedFrame, rows: np.ndarray | None = None
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Outputs and meta for ``Task.decode`` of all rows (or those) at once, in order.
+
+    For who needs them together, such as calibration; they are all in memory then.
+    """
+    return whole(list(windows(model, frame, rows=rows)))
+
+
+def whole(parts: Sequence[Window]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Outputs and meta of all rows of these windows, in order."""
+    if len(parts) == 1:
+        return parts[0].outputs, parts[0].meta
+    order = np.argsort(np.concatenate([window.rows for window in parts]), kind="stable")
+    return (
+        _joined([window.outputs for window in parts], order),
+        _joined([window.meta for window in parts], order),
+    )
+
+
+def embed(
+    model: Model,
+    frame: EncodedFrame,
+    of: str | None = None,
+    settings: RunSettings = AS_FOUND,
+) -> tuple[np.ndarray, list[BadCell]]:
+    """float32 [N, D], one vector per row, and the cells that could not be read (masked).
+
+    Args:
+        model: to embed with.
+        frame: encoded rows.
+        of: which vectors, one of ``engine.embeddings``; None: the first.
+        settings: batch size, device and precision.
+
+    Raises:
+        ConfigError: the model has no such vectors.
+    """
+    of = _embedding(model, of)
+    trained = model.recipe.training.batch_size
+    parts, rows, cells = [], [], []
+    with model.engine.running(settings):
+        size = model.engine.batch_size(trained, settings)
+        for batch, bad in model.pipeline.arrays(frame, size):
+            parts.append(np.asarray(model.engine.embed(batch, of, settings), dtype=np.float32))
+            rows.append(batch.row_ids)
+            cells += bad
+    order = np.argsort(np.concatenate(rows), kind="stable")
+    return np.concatenate(parts)[order], unreadable(frame, cells)
+
+
+def _embedding(model: Model, of: str | None) -> str:
+    known = model.engine.embeddings
+    if of in known or (of is None and known):
+        return of or known[0]
+    near = suggest(of, list(known)) if of is not None else None
+    raise ConfigError(
+        f"this model has no vectors {'' if of is None else f'called {of!r} '}to give",
+        value=of,
+        remedy=f"did you mean {near!r}?" if near else f"it has: {', '.join(known) or 'none'}",
+    )
+
+
+class _Gathered:
+    """Outputs of batches until they are a window."""
+
+    def __init__(self) -> None:
+        self.rows: list[np.ndarray] = []
+        self.outputs: list[dict[str, Any]] = []
+        self.metas: list[dict[str, Any]] = []
+        self.bad: list[BadCell] = []
+        self.bytes = 0
+
+    def add(self, batch: Batch, found: dict[str, Any], bad: list[BadCell]) -> None:
+        self.rows.append(batch.row_ids)
+        self.outputs.append(found)
+        self.metas.append(batch.meta)
+        self.bad += bad
+        self.bytes += _size(found)
+
+    def window(self) -> Window:
+        positions = np.concatenate(self.rows)
+        order = np.argsort(positions, kind="stable")
+        return Window(
+            positions[order], _joined(self.outputs, order), _joined(self.metas, order), self.bad
+        )
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, Mapping):
+        return sum(map(_size, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_size, value))
+    return 64
+
+
+def _joined(parts: Sequence[Mapping[str, Any]], order: np.ndarray) -> dict[str, Any]:
+    return {name: _join([part[name] for part in parts], order) for name in parts[0]}
+
+
+def _join(parts: Sequence[Any], order: np.ndarray) -> Any:
+    """Batches of one output as one, rows in order; of unequal shapes, or lists: a list of rows."""
+    if isinstance(parts[0], Mapping):
+        return _joined(parts, order)
+    if _alike(parts):
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts))[order]
     rows = [row for part in parts for row in part]
-    return [rows[position] for position in back]
+    return [rows[position] for position in order]
+
+
+def _alike(parts: Sequence[Any]) -> bool:
+    """Whether they are arrays that can stand in one."""
+    arrays = all(isinstance(part, np.ndarray) for part in parts)
+    return arrays and len({part.shape[1:] for part in parts}) == 1
+
+
+def _together(frames: Sequence[pd.DataFrame], order: np.ndarray) -> pd.DataFrame:
+    if len(frames) == 1:
+        return frames[0]
+    return pd.concat(frames, ignore_index=True).take(order).reset_index(drop=True)

@@ -23,7 +23,6 @@ from mm_core.api.errors import (
 from mm_core.api.fitting import TERMINATED, ExportReport, FitResult
 from mm_core.api.processors import Table
 from mm_core.api.specs import ExporterSpec, TaskSpec
-from mm_core.api.tasks import Decoded
 from mm_core.artifact.folder import check_folder
 from mm_core.artifact.manifest import UNFINISHED
 from mm_core.artifact.unfinished import START, Unfinished
@@ -41,6 +40,7 @@ from mm_core.scoring import Metric, Metrics
 from mm_core.summary import print_fit_summary, print_plan
 
 if TYPE_CHECKING:
+    from mm_core.inference import Joined
     from mm_core.model import Model
 
 OnError = Literal["raise", "missing"]
@@ -297,23 +297,28 @@ class MultiModalPredictor:
             return_pred: also return what :meth:`predict` gives.
             on_error: ``"raise"`` on cells that cannot be read, or treat them as ``"missing"``.
         """
-        from mm_core.inference import predict
-        from mm_core.model import encode_with_targets
+        from mm_core.inference import joined, stream, unreadable
 
         model = self._model
         known = self._metrics.copy()
         task = self._registry.get(TaskSpec, model.recipe.task.id)
         asked = known.asked(metrics, task, default=model.recipe.data.eval_metric)
         rows = read_rows(data)
-        frame = encode_with_targets(model, self._labelled(rows.table, model.recipe))
-        decoded, bad = predict(model, frame)
-        report_bad(bad, _check_choice("on_error", on_error))
-        scores = {
-            name: known.score(metric, model.task, frame, decoded, model.recipe.loss_settings)
-            for name, metric in asked.items()
-        }
-        answer = decoded.answer.set_axis(rows.index, axis=0)
-        return (scores, _series_if_one(answer)) if return_pred else scores
+        frame = model.pipeline.encode_with_targets(self._labelled(rows.table, model.recipe))
+        scorer = known.scorer(asked.values(), model.task, model.recipe.loss_settings)
+        _check_choice("on_error", on_error)
+        parts, bad = [], []
+        for part in stream(model, frame):
+            scorer.update(frame, part.rows, part.decoded)
+            bad += part.bad
+            if return_pred:
+                parts.append(part)
+        report_bad(unreadable(frame, bad), on_error)
+        found = scorer.compute()
+        scores = {name: found[metric] for name, metric in asked.items()}
+        if not return_pred:
+            return scores
+        return scores, _series_if_one(joined(parts, frame).answer.set_axis(rows.index, axis=0))
 
     def extract_embedding(
         self, data: Any, as_pandas: bool = False, on_error: OnError = "raise"
@@ -323,7 +328,7 @@ class MultiModalPredictor:
 
         model = self._model
         rows = read_rows(data)
-        vectors, bad = embed(model, model.encode(self._aligned(rows.table)))
+        vectors, bad = embed(model, model.pipeline.encode(self._aligned(rows.table)))
         report_bad(bad, _check_choice("on_error", on_error))
         return pd.DataFrame(vectors, index=rows.index) if as_pandas else vectors
 
@@ -358,7 +363,7 @@ class MultiModalPredictor:
 
         The adapters are gone then; a model saved afterwards needs none of their plugins.
         """
-        from mm_core.model import merge_adapters
+        from mm_core.network.change import merge_adapters
 
         merge_adapters(self._model)
         return self
@@ -602,15 +607,15 @@ class MultiModalPredictor:
         known = [*data.label, *filter(None, [data.sample_weight])]
         return align(table, self.recipe.columns, known, self._registry)
 
-    def _decode(self, data: Any, on_error: OnError) -> tuple[Rows, Decoded]:
+    def _decode(self, data: Any, on_error: OnError) -> tuple[Rows, Joined]:
         from mm_core.inference import predict
 
         _check_choice("on_error", on_error)
         model = self._model
         rows = read_rows(data)
-        decoded, bad = predict(model, model.encode(self._aligned(rows.table)))
-        report_bad(bad, on_error)
-        return rows, decoded
+        found = predict(model, model.pipeline.encode(self._aligned(rows.table)))
+        report_bad(found.bad, on_error)
+        return rows, found
 
     @property
     def _model(self) -> Model:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from mm_core.api.errors import ConfigError, MetricError
 from mm_core.api.fitting import HISTORY_COLUMNS
+from mm_core.api.metrics import Metric as RunningMetric
 from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.api.tasks import Decoded, Task
-from mm_core.data.encoded import EncodedFrame
+from mm_core.data.encoded import EncodedFrame, taken
 from mm_core.plugins.registry import Component, Registry
 
 CUSTOM = "custom:"
@@ -142,52 +144,33 @@ class Metrics:
         """Whether a user's function is defined for answers that are all right; False: no such."""
         if not metric.startswith(CUSTOM):
             return False
-        truth = _true_values(task, frame)
+        truth = _true_values(task, frame.targets, frame.labels)
         try:
             self._call(metric, truth, truth)
         except MetricError:
             return False
         return True
 
-    def score(
-        self,
-        metric: str,
-        task: Task,
-        frame: EncodedFrame,
-        decoded: Decoded,
-        loss_settings: Mapping[str, Any],
-    ) -> float:
-        """The score of one metric on a frame with targets.
+    def scorer(
+        self, metrics: Iterable[str], task: Task, loss_settings: Mapping[str, Any]
+    ) -> Scorer:
+        """Scores of a stream of answers.
 
         Args:
-            metric: its id.
-            task: that decoded the answers.
-            frame: the rows.
-            decoded: their answers.
+            metrics: ids.
+            task: that decodes the answers.
             loss_settings: of the loss the model was trained with (``Recipe.loss_settings``), for
                 the metrics that have to know some (``MetricSpec.loss_settings``).
-
-        Raises:
-            MetricError: not defined on these rows, not finite, or a function not at hand.
         """
+        return Scorer({name: self._running(name, task, loss_settings) for name in metrics})
+
+    def _running(self, metric: str, task: Task, loss_settings: Mapping[str, Any]) -> _Running:
         if metric.startswith(CUSTOM):
-            return self._call(metric, _true_values(task, frame), _label_values(decoded.answer))
+            return _Function(task, lambda truth, answer: self._call(metric, truth, answer))
         component = self._registry.get(MetricSpec, metric)
-        needs = component.spec.needs
-        if needs not in decoded.views:
-            raise MetricError(
-                f"metric {metric} needs {needs}, which this task does not give",
-                value=metric,
-                remedy=f"it gives {', '.join(decoded.views)}",
-            )
-        known = {
-            name: loss_settings[name]
-            for name in component.spec.loss_settings
-            if name in loss_settings
-        }
-        run = component.load()(**known)
-        run.update(task.truth(frame.targets, needs), decoded.views[needs])
-        return float(run.compute())
+        wanted = component.spec.loss_settings
+        known = {name: loss_settings[name] for name in wanted if name in loss_settings}
+        return _Installed(metric, component.spec.needs, task, component.load()(**known))
 
     def _call(self, metric: str, truth: np.ndarray, answer: np.ndarray) -> float:
         function = self._function(metric)
@@ -220,6 +203,88 @@ class Metrics:
         return function
 
 
+class Scorer:
+    """Metrics that are updated by each batch of answers."""
+
+    def __init__(self, running: Mapping[str, _Running]) -> None:
+        self._running = dict(running)
+
+    def update(self, frame: EncodedFrame, rows: np.ndarray, decoded: Decoded) -> None:
+        """Take in the answers of some rows.
+
+        Args:
+            frame: with targets.
+            rows: positions of those rows.
+            decoded: their answers.
+
+        Raises:
+            MetricError: a metric reads what the task does not give.
+        """
+        targets = {name: taken(values, rows) for name, values in frame.targets.items()}
+        labels = None if frame.labels is None else frame.labels.iloc[rows]
+        for running in self._running.values():
+            running.update(targets, labels, decoded)
+
+    def compute(self) -> dict[str, float]:
+        """The scores by metric id.
+
+        Raises:
+            MetricError: one is not defined on these rows.
+        """
+        return {name: running.compute() for name, running in self._running.items()}
+
+
+class _Running(Protocol):
+    def update(
+        self, targets: Mapping[str, Any], labels: pd.DataFrame | None, decoded: Decoded
+    ) -> None: ...
+
+    def compute(self) -> float: ...
+
+
+@dataclass
+class _Installed:
+    """A metric of a plugin."""
+
+    id: str
+    needs: str
+    task: Task
+    metric: RunningMetric
+
+    def update(
+        self, targets: Mapping[str, Any], labels: pd.DataFrame | None, decoded: Decoded
+    ) -> None:
+        if self.needs not in decoded.views:
+            raise MetricError(
+                f"metric {self.id} needs {self.needs}, which this task does not give",
+                value=self.id,
+                remedy=f"it gives {', '.join(decoded.views)}",
+            )
+        self.metric.update(self.task.truth(targets, self.needs), decoded.views[self.needs])
+
+    def compute(self) -> float:
+        return float(self.metric.compute())
+
+
+@dataclass
+class _Function:
+    """A user's function, which is given all rows at once."""
+
+    task: Task
+    call: Callable[[np.ndarray, np.ndarray], float]
+    seen: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def update(
+        self, targets: Mapping[str, Any], labels: pd.DataFrame | None, decoded: Decoded
+    ) -> None:
+        truth = _true_values(self.task, targets, labels)
+        self.seen.append((truth, _label_values(decoded.answer)))
+
+    def compute(self) -> float:
+        truth, answer = (np.concatenate(values) for values in zip(*self.seen, strict=True))
+        return self.call(truth, answer)
+
+
 def short_name(metric: str) -> str:
     """``"core:roc_auc"`` -> ``"roc_auc"``."""
     return metric.split(":")[-1]
@@ -243,11 +308,11 @@ def distinct_names(metrics: Iterable[str]) -> dict[str, str]:
     return by_name
 
 
-def _true_values(task: Task, frame: EncodedFrame) -> np.ndarray:
-    written = task.true_answer(frame.targets)
-    labels = frame.labels if written is None else written
-    assert labels is not None
-    return _label_values(labels)
+def _true_values(task: Task, targets: Mapping[str, Any], labels: pd.DataFrame | None) -> np.ndarray:
+    written = task.true_answer(targets)
+    found = labels if written is None else written
+    assert found is not None
+    return _label_values(found)
 
 
 def _label_values(labels: pd.DataFrame) -> np.ndarray:

@@ -4,8 +4,10 @@ Light by rule: no torch, no pandas. Base classes of networks stand in :mod:`mm_c
 heavy modules import.
 """
 
+from mm_core.api.batch import Batch
 from mm_core.api.columns import ColumnSample, Detection, LabelSample
 from mm_core.api.config import Config, suggest
+from mm_core.api.engine import Engine, EngineContext, RunSettings
 from mm_core.api.errors import (
     AmbiguousComponentError,
     ArtifactError,
@@ -55,6 +57,7 @@ from mm_core.api.specs import (
     PresetSpec,
     ProcessorSpec,
     RoleSpec,
+    RuntimeSpec,
     TaskSpec,
 )
 from mm_core.api.stability import (
@@ -73,6 +76,7 @@ __all__ = [
     "BackboneSpec",
     "BadCell",
     "BadCellError",
+    "Batch",
     "Batches",
     "Checkpoint",
     "CheckpointCard",
@@ -90,6 +94,8 @@ __all__ = [
     "Detection",
     "EmptyDataError",
     "Encoded",
+    "Engine",
+    "EngineContext",
     "ExperimentalWarning",
     "ExportReport",
     "Exporter",
@@ -123,6 +129,8 @@ __all__ = [
     "ProcessorSpec",
     "RecipeError",
     "RoleSpec",
+    "RunSettings",
+    "RuntimeSpec",
     "SampleColumn",
     "SampleLabel",
     "Samples",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -54,6 +55,9 @@ class Engine(ABC):
     format, never pickle. The core hashes each file, and checks it before the engine reads it.
     """
 
+    reads_rows = False
+    """Whether it reads ``Batch.table``, the rows as they came."""
+
     @property
     def embeddings(self) -> tuple[str, ...]:
         """Names that :meth:`embed` knows, the usual one first; empty: it gives no vectors."""
@@ -68,7 +72,7 @@ class Engine(ABC):
 
     @abstractmethod
     def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
-        """Outputs for ``Task.decode``, by name: numpy arrays [B, ...], or lists of B.
+        """Outputs for ``Task.decode``, by name: numpy arrays [B, ...], lists of B, dicts of them.
 
         Args:
             batch: numpy arrays.
@@ -80,9 +84,25 @@ class Engine(ABC):
         """float32 [B, D], the vectors of that name, one of :attr:`embeddings`."""
         raise LookupError(of)
 
+    def ready(self) -> None:  # noqa: B027, most have nothing to set up
+        """Set up to answer, on the GPU where there is one."""
+
+    def running(self, settings: RunSettings) -> AbstractContextManager[object]:
+        """What holds while several batches are run; unless overridden: nothing."""
+        return nullcontext()
+
     @abstractmethod
-    def write(self, folder: Path) -> dict[str, Any]:
-        """Write what :meth:`read` needs into an empty folder; gives JSON values besides."""
+    def write(self, folder: Path, context: EngineContext, standalone: bool) -> dict[str, Any]:
+        """Write what :meth:`read` needs into an empty folder.
+
+        Args:
+            folder: exists.
+            context: of the model.
+            standalone: False: what checkpoints give again may be left out.
+
+        Returns:
+            JSON values that :meth:`read` is given besides.
+        """
 
     @classmethod
     @abstractmethod

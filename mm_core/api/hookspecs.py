@@ -23,6 +23,7 @@ from mm_core.api.specs import (
     PluginInfo,
     PresetSpec,
     ProcessorSpec,
+    RuntimeSpec,
     TaskSpec,
 )
 
@@ -91,6 +92,11 @@ def mm_checkpoints() -> Sequence[CheckpointSourceSpec]:  # type: ignore[empty-bo
 @hookspec
 def mm_presets() -> Sequence[PresetSpec]:  # type: ignore[empty-body]
     """Named sets of values for components."""
+
+
+@hookspec
+def mm_runtimes() -> Sequence[RuntimeSpec]:  # type: ignore[empty-body]
+    """What answers for a fitted model."""
 
 
 @hookspec

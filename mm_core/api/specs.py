@@ -350,6 +350,11 @@ class RuntimeSpec(ComponentSpec):
     kind: ClassVar[str] = "runtime"
 
     target: Target = Field(description="the Engine")
+    network: bool = Field(
+        default=False,
+        description="it is built from the recipe's backbones and heads: loading a model needs "
+        "their plugins",
+    )
 
 
 class ReaderSpec(ComponentSpec):

@@ -28,12 +28,15 @@ class Decoded:
         proba: probabilities as a frame with one column per class (or label), or None.
         exclusive: whether each row has one of the columns of ``proba``, whose rows sum to 1 then;
             the second of two is the positive class. False: labels that stand for themselves.
+        contributions: input or backbone -> [N], its share in each answer; None: not known. The core
+            sets it from the gates of a fusion head, unless the task did.
     """
 
     answer: pd.DataFrame
     views: Mapping[str, Any]
     proba: pd.DataFrame | None = None
     exclusive: bool = True
+    contributions: Mapping[str, np.ndarray] | None = None
 
 
 class Task(ABC):
@@ -132,8 +135,16 @@ class Task(ABC):
         return (losses if weight is None else losses * weight).mean()
 
     @abstractmethod
-    def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
-        """Answers from the model's outputs (numpy, rows in order): ``outputs["logits"]`` [N, D]."""
+    def decode(
+        self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None
+    ) -> Decoded:
+        """Answers from the model's outputs; no row's answer depends on other rows.
+
+        Args:
+            outputs: numpy, rows in order: ``outputs["logits"]`` [N, D], or what the topology gives.
+            meta: input name -> key -> array [N, ...] or list of N, as the processor gave it.
+            options: of the task (``TaskSpec.options``), validated; None: the task has none.
+        """
 
     @abstractmethod
     def truth(self, targets: Mapping[str, Any], needs: str) -> Any:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
 import safetensors.numpy
-import safetensors.torch
-import torch
-from torch import Tensor
 
+from mm_core.api.engine import Engine, EngineContext
 from mm_core.api.errors import ArtifactError, MMError
 from mm_core.api.fitting import FitResult
-from mm_core.api.nn import Topology
-from mm_core.api.processors import Processor, State
-from mm_core.api.specs import ProcessorSpec, TaskSpec
-from mm_core.api.tasks import Task
-from mm_core.artifact.bases import check_bases, check_bases_found
-from mm_core.artifact.manifest import ARRAYS, ASSETS, LOG, WEIGHTS, Manifest
+from mm_core.api.processors import State
+from mm_core.api.specs import ProcessorSpec, RuntimeSpec, TaskSpec
+from mm_core.artifact.formats import FORMAT_1_WEIGHTS
+from mm_core.artifact.manifest import LOG, Manifest
 from mm_core.artifact.needs import check_needs
 from mm_core.artifact.save import sha256
-from mm_core.model import Model, build_topology, check_recipe, input_fields, read_config
+from mm_core.data.states import ARRAYS, ASSETS
+from mm_core.model import Model
+from mm_core.pipeline import Pipeline, check_recipe, input_fields, read_config
 from mm_core.plugins.registry import Registry
-from mm_core.recipe.checkpoints import CheckpointFinder
 
 _UNFIT = (
     MMError,
+    OSError,
     safetensors.SafetensorError,
     ArithmeticError,
     AttributeError,
@@ -57,6 +54,7 @@ def load(folder: Path, registry: Registry) -> Loaded:
     """
     manifest = Manifest.read(folder)
     _check_files(folder, manifest)
+    _check_engine_files(folder, manifest)
     check_needs(manifest, registry)
     try:
         model = _build(folder, manifest, registry)
@@ -76,10 +74,6 @@ def load(folder: Path, registry: Registry) -> Loaded:
 
 def _check_files(folder: Path, manifest: Manifest) -> None:
     root = folder.resolve()
-    if WEIGHTS not in manifest.files:
-        raise ArtifactError(
-            f"the model lists no {WEIGHTS}", value=WEIGHTS, remedy="copy the whole folder again"
-        )
     for name, wanted in manifest.files.items():
         path = folder / name
         if not path.is_file() or not path.resolve().is_relative_to(root):
@@ -111,59 +105,33 @@ def _build(folder: Path, manifest: Manifest, registry: Registry) -> Model:
         recipe.data.label,
         _read_state(folder, "task", manifest.task, manifest),
     )
-    topology = _network(folder, manifest, processors, task, registry)
-    return Model(recipe, processors, task, topology)
+    record = manifest.engine
+    runtime: type[Engine] = registry.get(RuntimeSpec, record.id).load()
+    context = EngineContext(recipe, processors, task, registry)
+    engine = runtime.read(folder / record.folder, record.values, context)
+    pipeline = Pipeline(recipe, processors, task, reads_rows=engine.reads_rows)
+    return Model(pipeline, engine, record.id)
 
 
-def _network(
-    folder: Path,
-    manifest: Manifest,
-    processors: Mapping[str, Processor],
-    task: Task,
-    registry: Registry,
-) -> Topology:
-    """The network with its weights, of which some may come from checkpoints."""
-    finder = CheckpointFinder(registry)
-    check_bases_found(manifest, finder)
-    embedded = {
-        name: manifest.architectures[name]
-        for name in manifest.recipe.backbones
-        if name not in manifest.bases
-    }
-    topology = build_topology(
-        manifest.recipe, processors, task, registry, finder=finder, architectures=embedded
+def _check_engine_files(folder: Path, manifest: Manifest) -> None:
+    """An engine reads what it likes of its folder: nothing may lie there that was not checked."""
+    own = manifest.engine.folder
+    found = (
+        [
+            path.relative_to(folder).as_posix()
+            for path in (folder / own).rglob("*")
+            if path.is_file()
+        ]
+        if own
+        else [FORMAT_1_WEIGHTS]
     )
-    missing, unexpected = _fill(topology, folder / WEIGHTS)
-    prefixes = tuple(f"backbones.{name}." for name in manifest.bases)
-    from_base = {name for name in missing if name.startswith(prefixes)}
-    missing -= from_base
-    if missing or unexpected:
-        raise ArtifactError(
-            f"the weights do not fit the network: missing {sorted(missing)[:5]}, "
-            f"unexpected {sorted(unexpected)[:5]}",
-            value=WEIGHTS,
-            remedy="use the plugin versions that mm inspect shows",
-        )
-    check_bases(manifest, topology, from_base)
-    return topology
-
-
-def _fill(topology: Topology, file: Path) -> tuple[set[str], set[str]]:
-    """Load weights; gives the names that got none, and those that are not the network's.
-
-    Weights that share their memory are saved once.
-    """
-    weights = safetensors.torch.load_file(file)
-    topology.load_state_dict(weights, strict=False)
-    # What load_state_dict says is missing leaves out a BatchNorm's counter.
-    state = topology.state_dict()
-    filled = {_memory(state[name]) for name in weights if name in state}
-    missing = {name for name in state if _memory(state[name]) not in filled}
-    return missing, set(weights) - set(state)
-
-
-def _memory(tensor: Tensor) -> tuple[int, torch.Size]:
-    return tensor.data_ptr(), tensor.shape
+    for name in sorted(found):
+        if name not in manifest.files:
+            raise ArtifactError(
+                f"{name!r} is not one of the model's files",
+                value=name,
+                remedy="do not use this model: something was put into it; copy it again",
+            )
 
 
 def _read_state(folder: Path, prefix: str, values: dict[str, object], manifest: Manifest) -> State:

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mm_core.api.errors import ArtifactError
+from mm_core.artifact.formats import as_format_2
 from mm_core.recipe.recipe import Recipe
 
 FILE = "mm_model.json"
-WEIGHTS = "weights.safetensors"
-ARRAYS = "arrays.safetensors"
-ASSETS = "assets"
+ENGINE = "engine"
+"""Folder of what the engine wrote."""
 LOG = "metrics.csv"
 UNFINISHED = "unfinished"
 """Folder where a fit keeps its state until it ends."""
@@ -38,13 +38,14 @@ class PluginRecord(BaseModel):
     sha256: str | None = Field(default=None, description="of a one-file plugin")
 
 
-class BaseRecord(BaseModel):
-    """Pretrained weights that a model was saved without."""
+class EngineRecord(BaseModel):
+    """What answers: which runtime reads it back, and from what."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    checkpoint: str = Field(description="where the backbone finds them again")
-    sha256: str = Field(description="of what the model takes from there")
+    id: str = Field(description="runtime id, 'plugin:name'")
+    folder: str = Field(default=ENGINE, description="where its files are, inside the model")
+    values: dict[str, Any] = Field(description="JSON that it wrote")
 
 
 class Manifest(BaseModel):
@@ -52,16 +53,13 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     mm_core: Release = Field(description="version that wrote it")
     plugins: tuple[PluginRecord, ...]
     recipe: Recipe
     processors: dict[str, dict[str, Any]] = Field(description="input name -> JSON state")
     task: dict[str, Any] = Field(description="JSON state")
-    architectures: dict[str, dict[str, Any]] = Field(description="backbone name -> architecture")
-    bases: dict[str, BaseRecord] = Field(
-        default={}, description="backbone name -> base, where weights are left out"
-    )
+    engine: EngineRecord
     history: list[dict[str, float]]
     best_score: float | None
     files: dict[str, str] = Field(description="path inside the folder -> sha256")
@@ -89,16 +87,19 @@ class Manifest(BaseModel):
                 remedy="give the folder that save() wrote",
             ) from error
         try:
-            manifest = cls.model_validate_json(text)
+            manifest = cls.model_validate_json(as_format_2(text))
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or "the file"
             raise ArtifactError(
                 f"{FILE} is damaged or of another version: {key}: {first['msg']}",
                 value=key,
-                remedy="this version of mm reads format 1",
+                remedy="this version of mm reads formats 1 and 2",
             ) from None
-        for name in manifest.files:
+        for name in (
+            *manifest.files,
+            *([manifest.engine.folder] if manifest.engine.folder else []),
+        ):
             _check_inside(name)
         return manifest
 

@@ -11,8 +11,8 @@ from packaging.version import InvalidVersion, Version
 
 from mm_core.api.errors import ArtifactError, PluginError
 from mm_core.api.specs import ComponentSpec
+from mm_core.artifact.components import component_ids
 from mm_core.artifact.manifest import Manifest, PluginRecord
-from mm_core.artifact.save import component_ids
 from mm_core.plugins import Plugin, Registry
 from mm_core.plugins.discovery import CORE
 
@@ -71,7 +71,7 @@ def needs(manifest: Manifest, registry: Registry) -> list[Need]:
     """The core, and each plugin that the model's recipe or its records name, sorted by name."""
     records = {record.name: record for record in manifest.plugins}
     records[CORE] = PluginRecord(name=CORE, distribution="mm-core", version=manifest.mm_core)
-    components = list(component_ids(manifest.recipe, registry))
+    components = list(component_ids(manifest.recipe, manifest.engine.id, registry))
     names = {*records, *(_plugin(name) for _, name in components)}
     return [
         Need(name, records.get(name), tuple(one for one in components if _plugin(one[1]) == name))

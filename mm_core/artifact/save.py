@@ -5,48 +5,29 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import safetensors.numpy
-import safetensors.torch
 from safetensors import SafetensorError
 
-from mm_core.api.errors import ArtifactError, PluginError
+from mm_core.api.engine import EngineContext
+from mm_core.api.errors import ArtifactError
 from mm_core.api.fitting import FitResult
-from mm_core.api.processors import State
-from mm_core.api.specs import (
-    ComponentSpec,
-    ConfigurableSpec,
-    FitterSpec,
-    LossSpec,
-    ModalitySpec,
-    TaskSpec,
-)
-from mm_core.artifact.bases import without_bases
 from mm_core.artifact.carry import carry
+from mm_core.artifact.components import plugin_records
 from mm_core.artifact.exchange import put_in_place
 from mm_core.artifact.manifest import (
-    ARRAYS,
-    ASSETS,
+    ENGINE,
     FILE,
     LOG,
-    WEIGHTS,
-    BaseRecord,
+    EngineRecord,
     Manifest,
-    PluginRecord,
 )
-from mm_core.model import Model, architectures
+from mm_core.data.states import write_state
+from mm_core.model import Model
 from mm_core.plugins.registry import Registry
-from mm_core.plugins.slots import inside
-from mm_core.recipe.recipe import Recipe
 from mm_core.version import __version__
-
-_OF_TRAINING = (FitterSpec, LossSpec)
-"""Kinds that a model does without once it is trained."""
 
 
 def save(
@@ -91,8 +72,7 @@ def _save(
     fresh = beside / "model"
     with _removed_after(BaseException, beside):
         fresh.mkdir()
-        bases = (_write_weights if standalone else _write_changes)(model, registry, fresh / WEIGHTS)
-        _write(model, result, registry, bases, fresh)
+        _write(model, result, registry, fresh, standalone=standalone)
     with _removed_after(OSError, beside):
         old = put_in_place(fresh, place, aside=beside / "old")
     # From here on, what is not the model's may stand beside the folder: if this ends before all of
@@ -113,40 +93,27 @@ def _removed_after(error: type[BaseException], folder: Path) -> Iterator[None]:
         raise
 
 
-def _write_weights(model: Model, registry: Registry, file: Path) -> dict[str, BaseRecord]:
-    safetensors.torch.save_model(model.topology, str(file))
-    return {}
-
-
-def _write_changes(model: Model, registry: Registry, file: Path) -> dict[str, BaseRecord]:
-    weights, bases = without_bases(model, registry)
-    safetensors.torch.save_file(weights, str(file))
-    return bases
-
-
 def _write(
-    model: Model,
-    result: FitResult,
-    registry: Registry,
-    bases: dict[str, BaseRecord],
-    folder: Path,
+    model: Model, result: FitResult, registry: Registry, folder: Path, *, standalone: bool
 ) -> None:
+    (folder / ENGINE).mkdir()
+    context = EngineContext(model.recipe, model.processors, model.task, registry)
+    engine = model.engine.write(folder / ENGINE, context, standalone)
     states = {name: processor.state() for name, processor in model.processors.items()}
     for name, state in states.items():
-        _write_state(state, folder / "inputs" / name)
+        write_state(state, folder / "inputs" / name)
     task = model.task.state()
-    _write_state(task, folder / "task")
+    write_state(task, folder / "task")
     (folder / "recipe.json").write_text(model.recipe.to_json(), encoding="utf-8")
     if result.log:
         (folder / LOG).write_text(result.log, encoding="utf-8")
     manifest = Manifest(
         mm_core=__version__,
-        plugins=tuple(plugin_records(model.recipe, registry)),
+        plugins=tuple(plugin_records(model, registry)),
         recipe=model.recipe,
         processors={name: state.values for name, state in states.items()},
         task=task.values,
-        architectures=architectures(model.topology),
-        bases=bases,
+        engine=EngineRecord(id=model.runtime, values=engine),
         history=result.history,
         best_score=result.best_score,
         files={
@@ -156,68 +123,6 @@ def _write(
         },
     )
     (folder / FILE).write_text(manifest.model_dump_json(indent=2, by_alias=True), encoding="utf-8")
-
-
-def _write_state(state: State, folder: Path) -> None:
-    if state.arrays:
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = {name: np.ascontiguousarray(array) for name, array in state.arrays.items()}
-        safetensors.numpy.save_file(arrays, str(folder / ARRAYS))
-    for name, content in state.assets.items():
-        (folder / ASSETS).mkdir(parents=True, exist_ok=True)
-        (folder / ASSETS / name).write_bytes(content)
-
-
-def component_ids(
-    recipe: Recipe, registry: Registry
-) -> dict[tuple[type[ComponentSpec], str], None]:
-    """(kind, id) of every component that a model of this recipe needs, each once.
-
-    Components in slots are among them, below what is installed.
-    """
-    found: dict[tuple[type[ComponentSpec], str], None] = dict.fromkeys(
-        (ModalitySpec, name) for name in recipe.columns.by_modality()
-    )
-    for _, kind, part in recipe.parts():
-        if kind not in _OF_TRAINING:
-            found[kind, part.id] = None
-            found |= dict.fromkeys(_inside(kind, part.id, "config", part.config, registry))
-    found |= dict.fromkeys(
-        _inside(TaskSpec, recipe.task.id, "topology_config", recipe.topology, registry)
-    )
-    return found
-
-
-def _inside(
-    kind: type[ConfigurableSpec],
-    name: str,
-    attribute: str,
-    settings: Mapping[str, Any],
-    registry: Registry,
-) -> Iterator[tuple[type[ConfigurableSpec], str]]:
-    try:
-        config = registry.get(kind, name).config_class(attribute)
-    except PluginError:  # told where it is needed itself
-        return
-    yield from inside(config, settings, registry)
-
-
-def plugin_records(recipe: Recipe, registry: Registry) -> list[PluginRecord]:
-    """The plugins behind a recipe's components, sorted by name."""
-    plugins = {
-        plugin.name: plugin
-        for kind, name in component_ids(recipe, registry)
-        for plugin in [registry.get(kind, name).plugin]
-    }
-    return [
-        PluginRecord(
-            name=plugin.name,
-            distribution=plugin.distribution,
-            version=plugin.version,
-            sha256=plugin.sha256,
-        )
-        for _, plugin in sorted(plugins.items())
-    ]
 
 
 def sha256(path: Path) -> str:

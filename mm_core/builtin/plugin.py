@@ -10,6 +10,7 @@ from mm_core.api.specs import (
     MetricSpec,
     PluginInfo,
     PresetSpec,
+    RuntimeSpec,
     TaskSpec,
 )
 
@@ -254,6 +255,18 @@ def mm_fitters() -> list[FitterSpec]:
             target="mm_core.training.finetune:Finetune",
             config="mm_core.api.config:Config",
             summary="Trains backbones and heads together by gradient descent.",
+        )
+    ]
+
+
+@hookimpl
+def mm_runtimes() -> list[RuntimeSpec]:
+    return [
+        RuntimeSpec(
+            name="network",
+            target="mm_core.network.engine:NetworkEngine",
+            summary="Backbones, fusion and heads on torch.",
+            network=True,
         )
     ]
 

@@ -24,6 +24,7 @@ class EncodedFrame:
         weight: float32 [N] or None.
         n_rows: N.
         positions: long [N], where the rows stood in the caller's data; None: at 0..N-1.
+        table: the rows as they came, where the engine reads them.
     """
 
     inputs: dict[str, Encoded]
@@ -32,6 +33,7 @@ class EncodedFrame:
     labels: pd.DataFrame | None = None
     weight: np.ndarray | None = None
     positions: np.ndarray | None = None
+    table: Table | None = None
 
     @property
     def bad(self) -> list[BadCell]:

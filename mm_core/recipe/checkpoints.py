@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mm_core.api.errors import CheckpointError
 from mm_core.api.specs import Checkpoint, CheckpointMiss, CheckpointSourceSpec
 from mm_core.plugins.registry import Component, Registry
+from mm_core.recipe.parts import BackbonePart
 
 RANDOM = "random"
 """The checkpoint name that means: no weights, start from random ones."""
@@ -56,6 +57,15 @@ class CheckpointFinder:
                 [*remedies, "give a folder: checkpoint=./weights", "checkpoint=random"]
             ),
         )
+
+    def of(self, part: BackbonePart) -> Checkpoint | None:
+        """What a backbone of a recipe starts from; None: random weights, or it knows no other.
+
+        Raises:
+            CheckpointError: it cannot be had.
+        """
+        name = part.config.get("checkpoint")
+        return None if name is None else self.find(part.id, [name]).checkpoint
 
     def _sources(self, backbone: str) -> list[Component[CheckpointSourceSpec]]:
         sources = self._registry.all(CheckpointSourceSpec)

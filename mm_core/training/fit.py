@@ -13,15 +13,11 @@ from mm_core.api.processors import Table
 from mm_core.api.tasks import Task
 from mm_core.data.encoded import EncodedFrame
 from mm_core.data.split import split_rows
-from mm_core.model import (
-    Model,
-    build_task,
-    build_topology,
-    check_recipe,
-    encode_with_targets,
-    fit_processors,
-    grown,
-)
+from mm_core.model import Model
+from mm_core.network.build import build_topology
+from mm_core.network.change import grown
+from mm_core.network.engine import NetworkEngine
+from mm_core.pipeline import Pipeline, build_task, check_recipe, fit_processors
 from mm_core.plugins.registry import Registry
 from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.recipe import Recipe
@@ -70,7 +66,7 @@ def fit_model(
     task, kept, held = _learned(recipe, train, tuning, start)
     with seeded(recipe.training.seed):
         model = _untrained(recipe, kept, task, start)
-        frame, validation = (encode_with_targets(model, table) for table in (kept, held))
+        frame, validation = (model.pipeline.encode_with_targets(table) for table in (kept, held))
         report_bad([*frame.bad, *validation.bad], options.on_error)
         _weigh(frame, weight, model)
         fitter = RecipeFitter(start.registry, metrics, options)
@@ -116,4 +112,4 @@ def _untrained(recipe: Recipe, train: Table, task: Task, start: Start) -> Model:
         return grown(start.model, recipe, task, start.registry)
     processors = fit_processors(recipe, train, start.registry, start.finder)
     topology = build_topology(recipe, processors, task, start.registry, finder=start.finder)
-    return Model(recipe, processors, task, topology)
+    return Model(Pipeline(recipe, processors, task), NetworkEngine(topology))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from mm_core.api.tasks import Decoded, Task
 from mm_core.data.encoded import EncodedFrame
 from mm_core.model import Model
 from mm_core.processes import is_first
-from mm_core.scoring import Metrics, short_name
+from mm_core.scoring import Metrics, Scorer, short_name
 from mm_core.training.interrupt import interruptible
 from mm_core.training.limited import EndedError, Limited
 from mm_core.training.weights import changing
@@ -79,11 +80,20 @@ class HeldOut:
             BadCellError: cells cannot be read.
             MetricError: it is not defined for the present answers.
         """
-        outputs, meta, bad = inference.outputs(self.model, self.rows)
+        scorer = self._scorer(self.model.recipe.data.validation_metric)
+        calibrates, seen = _calibrates(self.model.task), []
+        bad = list(self.rows.bad)
+        for window in inference.windows(self.model, self.rows):
+            decoded = self.model.pipeline.decode(window.outputs, window.meta)
+            scorer.update(self.rows, window.rows, decoded)
+            bad += window.bad
+            if calibrates:
+                seen.append(window)
         if bad and self.raises:
-            raise BadCellError(bad)
-        score = self._scored(self.model.task.decode(outputs, meta))
-        self._remember(score, outputs, meta)
+            raise BadCellError(dict.fromkeys(bad))
+        (score,) = scorer.compute().values()
+        if calibrates:
+            self._remember(score, *inference.whole(seen))
         return score
 
     def calibrate(self, deadline: float | None = None) -> float | None:
@@ -123,13 +133,10 @@ class HeldOut:
                 return None
 
     def _defined_for_alike_answers(self) -> bool:
-        outputs, meta, _ = inference.outputs(self.model, self.rows, np.zeros(1, dtype=np.int64))
-        alike = [
-            {key: _repeated(value, self.rows.n_rows) for key, value in values.items()}
-            for values in (outputs, meta)
-        ]
+        outputs, meta = inference.outputs(self.model, self.rows, np.zeros(1, dtype=np.int64))
+        alike = [_repeated(values, self.rows.n_rows) for values in (outputs, meta)]
         try:
-            self._scored(self.model.task.decode(*alike))
+            self._scored(self.model.pipeline.decode(*alike))
         except Exception:  # noqa: BLE001, a user's function may raise any: all rows decide
             return False
         return True
@@ -139,12 +146,9 @@ class HeldOut:
         best = self._best
         if best is not None and torch.equal(best.fingerprint, _fingerprint(self.model.topology)):
             return best.outputs, best.meta
-        outputs, meta, _ = inference.outputs(self.model, self.rows)
-        return outputs, meta
+        return inference.outputs(self.model, self.rows)
 
     def _remember(self, score: float, outputs: dict[str, Any], meta: dict[str, Any]) -> None:
-        if not _calibrates(self.model.task):
-            return
         sign = self._sign(self.model.recipe.data.validation_metric)
         if self._best is None or sign * score >= sign * self._best.score:
             self._best = _Seen(_fingerprint(self.model.topology), score, outputs, meta)
@@ -153,8 +157,12 @@ class HeldOut:
         return self._scored_by(self.model.recipe.data.validation_metric, decoded)
 
     def _scored_by(self, metric: str, decoded: Decoded) -> float:
-        settings = self.model.recipe.loss_settings
-        return self.metrics.score(metric, self.model.task, self.rows, decoded, settings)
+        scorer = self._scorer(metric)
+        scorer.update(self.rows, np.arange(self.rows.n_rows), decoded)
+        return scorer.compute()[metric]
+
+    def _scorer(self, metric: str) -> Scorer:
+        return self.metrics.scorer([metric], self.model.task, self.model.recipe.loss_settings)
 
     def _sign(self, metric: str) -> float:
         return 1.0 if self.metrics.higher_is_better(metric) else -1.0
@@ -162,6 +170,8 @@ class HeldOut:
 
 def _repeated(row: Any, times: int) -> Any:
     """An output of one row, an array [1, ...] or a list, as that of many."""
+    if isinstance(row, Mapping):
+        return {key: _repeated(value, times) for key, value in row.items()}
     return np.repeat(row, times, axis=0) if isinstance(row, np.ndarray) else row * times
 
 

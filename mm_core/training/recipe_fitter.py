@@ -10,11 +10,12 @@ from pathlib import Path
 from mm_core.api.errors import report_bad
 from mm_core.api.fitting import FitResult, FitRun, Fitter
 from mm_core.api.specs import FitterSpec, ProcessorSpec
-from mm_core.data.batches import TrainBatches
 from mm_core.data.encoded import EncodedFrame
-from mm_core.model import Model, read_config
+from mm_core.model import Model
+from mm_core.pipeline import read_config
 from mm_core.plugins.registry import Registry
 from mm_core.scoring import Metrics, short_name
+from mm_core.training.batches import TrainBatches
 from mm_core.training.held_out import HeldOut
 from mm_core.training.options import FitOptions
 from mm_core.training.workers import with_workers

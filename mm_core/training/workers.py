@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from mm_core.data.batches import TrainBatches
 from mm_core.recipe.training import TrainingConfig
+from mm_core.training.batches import TrainBatches
 from mm_core.training.devices import accelerator, device_count
 
 UNNOTICED = 0.02

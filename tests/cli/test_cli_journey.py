@@ -37,24 +37,27 @@ def test_notes_are_single_lines_said_once(fitted):
 
 def test_inspect_shows_versions_columns_scores_and_sizes(model, mm):
     said = json.loads(mm("inspect", model, "--json").out)
-    assert said["format"] == 1
+    assert said["format"] == 2
     assert {"name": "tabular", "distribution": "mm-tabular"}.items() <= said["plugins"][1].items()
     assert said["plugins"][1]["installed"] == said["plugins"][1]["version"]
     reasons = {column["name"]: column["reason"] for column in said["columns"]}
     assert "constant" in reasons["same"]
     assert said["recipe"]["training.epochs"] == {"value": 2, "origin": "user"}
-    size = (model / "weights.safetensors").stat().st_size
-    assert said["files"]["weights.safetensors"] == size
+    size = (model / "engine/weights.safetensors").stat().st_size
+    assert said["files"]["engine/weights.safetensors"] == size
     text = mm("inspect", model).out
     assert f"best validation roc_auc {said['best_score']:.4f}" in text
     assert said["learned"].keys() == {"temperature", "threshold"}
     assert f"learned  temperature {said['learned']['temperature']:.4g}, threshold 0.5" in text
-    assert "weights.safetensors" in text
+    assert "engine/weights.safetensors" in text
 
 
 def test_inspect_tells_of_a_missing_file(model, mm, tmp_path):
     (tmp_path / "mm_model.json").write_bytes((model / "mm_model.json").read_bytes())
-    assert json.loads(mm("inspect", tmp_path, "--json").out)["files"]["weights.safetensors"] is None
+    assert (
+        json.loads(mm("inspect", tmp_path, "--json").out)["files"]["engine/weights.safetensors"]
+        is None
+    )
     assert "missing" in mm("inspect", tmp_path).out
 
 
@@ -131,8 +134,8 @@ def test_a_recipe_gives_the_same_model_to_the_bit(folder, model, mm, tmp_path):
     ask = ("predict", folder / "test.csv", "--proba")
     asked = [mm(ask[0], path, *ask[1:]).out for path in (model, tmp_path / "again")]
     assert asked[0] == asked[1]
-    assert (tmp_path / "again" / "weights.safetensors").read_bytes() == (
-        model / "weights.safetensors"
+    assert (tmp_path / "again" / "engine/weights.safetensors").read_bytes() == (
+        model / "engine/weights.safetensors"
     ).read_bytes()
 
 

@@ -76,7 +76,7 @@ def test_over_the_model_itself(folder, model, mm, tmp_path, monkeypatch):
     assert mm("evaluate", own, rows).code == 0
     done = mm("fit", rows, "--out", own, "--resume")
     assert done.code == 0, done.err
-    assert _files(own)["weights.safetensors"] != _files(model)["weights.safetensors"]
+    assert _files(own)["engine/weights.safetensors"] != _files(model)["engine/weights.safetensors"]
 
 
 def test_notes_in_the_folder_stay(folder, model, mm, tmp_path):

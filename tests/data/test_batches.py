@@ -9,8 +9,8 @@ import pytest
 
 from mm_core import MultiModalPredictor
 from mm_core.api import BadCell, BadCellError, Encoded, InputBatch
-from mm_core.data.batches import TrainBatches
 from mm_core.data.encoded import EncodedFrame
+from mm_core.training.batches import TrainBatches
 
 
 class _Noisy:

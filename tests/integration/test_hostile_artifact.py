@@ -57,27 +57,27 @@ def test_planted_pickles_are_not_touched(model, tmp_path):
         (model / name).write_bytes(trap)
     MultiModalPredictor.load(model)
     assert not sprung.exists()
-    (model / "weights.safetensors").write_bytes(trap)
+    (model / "engine/weights.safetensors").write_bytes(trap)
     _refused(model, "sha256")
     data = _manifest(model)
     from mm_core.artifact.save import sha256
 
-    data["files"]["weights.safetensors"] = sha256(model / "weights.safetensors")
+    data["files"]["engine/weights.safetensors"] = sha256(model / "engine/weights.safetensors")
     (model / "mm_model.json").write_text(json.dumps(data))
     _refused(model, "does not fit together")
     assert not sprung.exists()
 
 
 def test_changed_file_is_refused(model):
-    with (model / "weights.safetensors").open("r+b") as file:
+    with (model / "engine/weights.safetensors").open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\x00")
     error = _refused(model, "changed after the model was saved")
-    assert error.value == "weights.safetensors"
+    assert error.value == "engine/weights.safetensors"
 
 
 def test_missing_file_is_refused(model):
-    (model / "weights.safetensors").unlink()
+    (model / "engine/weights.safetensors").unlink()
     _refused(model, "missing")
 
 
@@ -91,9 +91,9 @@ def test_path_traversal_is_refused(model, name):
 
 def test_link_out_of_the_folder_is_refused(model, tmp_path):
     secret = tmp_path / "secret"
-    secret.write_bytes((model / "weights.safetensors").read_bytes())
-    (model / "weights.safetensors").unlink()
-    (model / "weights.safetensors").symlink_to(secret)
+    secret.write_bytes((model / "engine/weights.safetensors").read_bytes())
+    (model / "engine/weights.safetensors").unlink()
+    (model / "engine/weights.safetensors").symlink_to(secret)
     _refused(model, "link")
 
 

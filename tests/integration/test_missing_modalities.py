@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mm_core.api import ColumnError, MMWarning
+from mm_core.api.nn import tensors
 from mm_core.data.batches import BatchMaker
 
 COLUMNS = ["picture", "review", "price", "size", "sold", "listed"]
@@ -54,12 +55,12 @@ def test_nan_in_absent_slots_changes_no_output(fused):
     model = fused.predictor._model
     rows = fused.test.head(8).copy()
     table = fused.predictor._aligned(_rows(rows).table)
-    frame = model.encode(table)
+    frame = model.pipeline.encode(table)
     absent = np.array([True, False] * 4)
     for name in frame.inputs:
         maker = BatchMaker(model.processors, frame)
-        clean = maker.make(np.arange(8))
-        dirty = maker.make(np.arange(8))
+        clean = tensors(maker.make(np.arange(8)))
+        dirty = tensors(maker.make(np.arange(8)))
         clean.present[name] = dirty.present[name] = torch.from_numpy(~absent)
         for key, values in dirty.inputs[name].items():
             if values.is_floating_point():
@@ -74,8 +75,8 @@ def test_nan_in_absent_slots_changes_no_output(fused):
 
 def test_nan_in_absent_latents_changes_no_output(fused):
     model = fused.predictor._model
-    frame = model.encode(fused.predictor._aligned(_rows(fused.test.head(4)).table))
-    batch = BatchMaker(model.processors, frame).make(np.arange(4))
+    frame = model.pipeline.encode(fused.predictor._aligned(_rows(fused.test.head(4)).table))
+    batch = tensors(BatchMaker(model.processors, frame).make(np.arange(4)))
     with torch.inference_mode():
         latents = model.topology.encode(batch)
         for name in model.topology.backbones:

@@ -64,9 +64,9 @@ def test_an_adapted_model_names_its_base(fit, checkpoint, tmp_path):
     predictor = fit(**{"backbones.text.adapter": "lora"})
     predictor.save(tmp_path / "model", standalone=False)
     manifest = json.loads((tmp_path / "model" / "mm_model.json").read_text())
-    assert manifest["bases"]["text"]["checkpoint"] == str(checkpoint)
-    assert len(manifest["bases"]["text"]["sha256"]) == 64
-    kept = safetensors.torch.load_file(tmp_path / "model" / "weights.safetensors")
+    assert manifest["engine"]["values"]["bases"]["text"]["checkpoint"] == str(checkpoint)
+    assert len(manifest["engine"]["values"]["bases"]["text"]["sha256"]) == 64
+    kept = safetensors.torch.load_file(tmp_path / "model" / "engine/weights.safetensors")
     assert {name.split(".")[0] for name in kept} == {"backbones", "head"}
     assert all(".lora_" in name or name.startswith("head") for name in kept)
     _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
@@ -75,7 +75,7 @@ def test_an_adapted_model_names_its_base(fit, checkpoint, tmp_path):
 def test_without_an_adapter_what_was_trained_is_in_it(fit, checkpoint, tmp_path):
     predictor = fit(**{"backbones.text.learning_rate": 1e-3})
     predictor.save(tmp_path / "model", standalone=False)
-    kept = safetensors.torch.load_file(tmp_path / "model" / "weights.safetensors")
+    kept = safetensors.torch.load_file(tmp_path / "model" / "engine/weights.safetensors")
     trained = {name for name, _ in predictor._model.topology.named_parameters()}
     assert len(set(kept) & trained) > 0.9 * len(trained)
     _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
@@ -84,7 +84,10 @@ def test_without_an_adapter_what_was_trained_is_in_it(fit, checkpoint, tmp_path)
 def test_random_weights_have_no_base(fit, tmp_path):
     predictor = fit(**{"backbones.text.checkpoint": "random", "backbones.text.adapter": "frozen"})
     predictor.save(tmp_path / "model", standalone=False)
-    assert json.loads((tmp_path / "model" / "mm_model.json").read_text())["bases"] == {}
+    assert (
+        json.loads((tmp_path / "model" / "mm_model.json").read_text())["engine"]["values"]["bases"]
+        == {}
+    )
     _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
 
 

@@ -59,7 +59,7 @@ def test_the_task_is_calibrated_by_the_final_weights(rows, average):
     predictor = _fit(train, tuning, **settings)  # a soup of early weights is worse than the best
     model = copy.deepcopy(predictor._fitted.model)
     targets = model.task.encode(tuning[["kind"]])
-    outputs, meta, _ = inference.outputs(model, model.encode(Table(tuning, None)))
+    outputs, meta, _ = inference.outputs(model, model.pipeline.encode(Table(tuning, None)))
     model.task.calibrate(outputs, meta, targets, lambda decoded: 0.0)
     assert (
         model.task.calibration.temperature == predictor._fitted.model.task.calibration.temperature

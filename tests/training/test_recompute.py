@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from mm_core import MultiModalPredictor
+from mm_core.api.nn import tensors
 from mm_core.data.batches import BatchMaker
 from mm_core.data.rows import read_rows
-from mm_core.model import encode_with_targets
 from mm_core.training.recompute import recomputing
 
 
@@ -28,8 +28,8 @@ def transformed(table_maker, tmp_path_factory):
 def _topology_and_batch(predictor, frame):
     model = predictor._model
     table = predictor._labelled(read_rows(frame).table, predictor.recipe)
-    maker = BatchMaker(model.processors, encode_with_targets(model, table))
-    return copy.deepcopy(model.topology).train(), maker.make(np.arange(12))
+    maker = BatchMaker(model.processors, model.pipeline.encode_with_targets(table))
+    return copy.deepcopy(model.topology).train(), tensors(maker.make(np.arange(12)))
 
 
 def _gradients(topology, batch):

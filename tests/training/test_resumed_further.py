@@ -169,7 +169,7 @@ def test_a_start_that_was_altered_is_refused(model, small_table, more, tmp_path,
     path = tmp_path / "newer"
     _kill_further(model, path, more)
     start = path / "unfinished" / "start"
-    weights = start / "weights.safetensors"
+    weights = start / "engine/weights.safetensors"
     if kind == "pickle":
         weights.write_bytes(pickle.dumps(_Trap(tmp_path / "sprung")))
     elif kind == "torn":

@@ -93,7 +93,9 @@ class Hazards(Task):
         rows: torch.Tensor = losses.sum(dim=1)
         return rows.mean() if weight is None else (rows * weight).mean()
 
-    def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
+    def decode(
+        self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None
+    ) -> Decoded:
         """The median, in label space: (median, 1), or (horizon, 0) where it is later than that.
 
         Views: ``risk`` float [N], share of the horizon that is expected to be lost; ``survival``

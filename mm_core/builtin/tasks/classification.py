@@ -98,7 +98,9 @@ class Classification(Task):
     def info(self) -> Mapping[str, Any]:
         return {"output_dim": self.output_dim, "classes": self.classes}
 
-    def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
+    def decode(
+        self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None
+    ) -> Decoded:
         logits = np.asarray(outputs["logits"], dtype=np.float64) / self.calibration.temperature
         refuse_broken_outputs(logits)
         proba = np.exp(logits - logits.max(axis=1, keepdims=True))

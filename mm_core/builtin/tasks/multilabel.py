@@ -78,7 +78,9 @@ class Multilabel(Task):
     def info(self) -> Mapping[str, Any]:
         return {"output_dim": self.output_dim, "labels": list(self.form.names)}
 
-    def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
+    def decode(
+        self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None
+    ) -> Decoded:
         logits = np.asarray(outputs["logits"], dtype=np.float64)
         refuse_broken_outputs(logits)
         proba = _sigmoid(logits / self.calibration.temperature)

@@ -80,7 +80,9 @@ class Regression(Task):
     def output_dim(self) -> int:
         return 1
 
-    def decode(self, outputs: Mapping[str, Any], meta: Mapping[str, Any]) -> Decoded:
+    def decode(
+        self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None
+    ) -> Decoded:
         logits = np.asarray(outputs["logits"], dtype=np.float64)
         refuse_broken_outputs(logits)
         values = logits[:, 0] * self.std + self.mean

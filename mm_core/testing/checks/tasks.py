@@ -16,7 +16,7 @@ from mm_core.api.processors import State
 from mm_core.api.samples import SampleLabel
 from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.api.tasks import Decoded, Task
-from mm_core.model import build_criterion
+from mm_core.pipeline import build_criterion
 from mm_core.scoring import Metrics
 from mm_core.testing import end_to_end
 from mm_core.testing.kit_points import SIDES

@@ -154,7 +154,7 @@ def test_a_trained_batch_norm_does_not(pictures, fit, tmp_path):
 def _saved_statistics(predictor, folder) -> set[str]:
     """Running means that differ from the checkpoint's."""
     predictor.save(folder / "model", standalone=False)
-    with safetensors.safe_open(folder / "model" / "weights.safetensors", "pt") as file:
+    with safetensors.safe_open(folder / "model" / "engine/weights.safetensors", "pt") as file:
         return {name for name in file.keys() if name.endswith("running_mean")}  # noqa: SIM118
 
 

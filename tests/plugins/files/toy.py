@@ -254,7 +254,7 @@ class Sign(Task):
     def loss(self, logits, targets, weight):
         return nn.functional.cross_entropy(logits, targets["sign"])
 
-    def decode(self, outputs, meta):
+    def decode(self, outputs, meta, options=None):
         import pandas as pd
 
         found = outputs["logits"].argmax(axis=1)

@@ -367,7 +367,7 @@ class Parity(Task):
         losses = nn.functional.cross_entropy(logits, targets["even"], reduction="none")
         return (losses if weight is None else losses * weight).mean()
 
-    def decode(self, outputs, meta):
+    def decode(self, outputs, meta, options=None):
         found = outputs["logits"].argmax(axis=1)
         proba = torch.softmax(torch.from_numpy(outputs["logits"]), dim=1).numpy()
         return Decoded(
@@ -408,7 +408,7 @@ class Level(Task):
         loss = nn.functional.binary_cross_entropy_with_logits
         return loss(logits[:, 0], targets["high"], weight)
 
-    def decode(self, outputs, meta):
+    def decode(self, outputs, meta, options=None):
         found = outputs["logits"][:, 0] > 0
         return Decoded(pd.DataFrame({self.label[0]: found}), {"labels": found.astype(int)})
 

@@ -6,21 +6,32 @@ import hashlib
 from collections.abc import Collection, Mapping
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from mm_core.api.engine import EngineContext
 from mm_core.api.errors import ArtifactError, CheckpointError
 from mm_core.api.nn import Backbone, Topology
-from mm_core.artifact.manifest import BaseRecord, Manifest
-from mm_core.model import Model, build_backbone
-from mm_core.plugins.registry import Registry
+from mm_core.network.build import build_backbone
 from mm_core.recipe.checkpoints import RANDOM, CheckpointFinder
+from mm_core.recipe.recipe import Recipe
+
+
+class BaseRecord(BaseModel):
+    """Pretrained weights that a model was saved without."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: str = Field(description="where the backbone finds them again")
+    sha256: str = Field(description="of what the model takes from there")
+
 
 _SHOWN = 12
 """Characters of a hash in messages."""
 
 
 def without_bases(
-    model: Model, registry: Registry
+    topology: Topology, context: EngineContext
 ) -> tuple[dict[str, Tensor], dict[str, BaseRecord]]:
     """The weights that no checkpoint gives, and which base the others come from.
 
@@ -34,14 +45,14 @@ def without_bases(
     Raises:
         CheckpointError: a checkpoint can no longer be had.
     """
-    state = {name: value.cpu() for name, value in model.topology.state_dict().items()}
-    finder = CheckpointFinder(registry)
+    state = {name: value.cpu() for name, value in topology.state_dict().items()}
+    finder = CheckpointFinder(context.registry)
     records = {}
-    for name, part in model.recipe.backbones.items():
+    for name, part in context.recipe.backbones.items():
         checkpoint = part.config.get("checkpoint", RANDOM)
         if checkpoint == RANDOM:
             continue
-        same = _unchanged(name, model, registry, finder, state)
+        same = _unchanged(name, context, finder, state)
         if same:
             records[name] = BaseRecord(checkpoint=checkpoint, sha256=_sha256(same))
             for key in same:
@@ -51,16 +62,18 @@ def without_bases(
     }, records
 
 
-def check_bases_found(manifest: Manifest, finder: CheckpointFinder) -> None:
+def check_bases_found(
+    bases: Mapping[str, BaseRecord], recipe: Recipe, finder: CheckpointFinder
+) -> None:
     """Refuse a model whose backbones' checkpoints cannot be had.
 
     Raises:
         ArtifactError: names all of them, with what to install or type.
     """
     missing = []
-    for name, base in manifest.bases.items():
+    for name, base in bases.items():
         try:
-            finder.find(manifest.recipe.backbones[name].id, [base.checkpoint])
+            finder.find(recipe.backbones[name].id, [base.checkpoint])
         except CheckpointError as error:
             missing.append((name, base, error))
     if missing:
@@ -78,11 +91,13 @@ def check_bases_found(manifest: Manifest, finder: CheckpointFinder) -> None:
         )
 
 
-def check_bases(manifest: Manifest, topology: Topology, from_base: Collection[str]) -> None:
+def check_bases(
+    bases: Mapping[str, BaseRecord], topology: Topology, from_base: Collection[str]
+) -> None:
     """Refuse a network whose pretrained weights are not those that the model was trained on.
 
     Args:
-        manifest: says which they are.
+        bases: which they are.
         topology: built from the checkpoints.
         from_base: names in its state dict of what the model was saved without.
 
@@ -91,7 +106,7 @@ def check_bases(manifest: Manifest, topology: Topology, from_base: Collection[st
     """
     state = topology.state_dict()
     wrong = []
-    for name, base in manifest.bases.items():
+    for name, base in bases.items():
         prefix = f"backbones.{name}."
         used = {key.removeprefix(prefix): state[key] for key in from_base if key.startswith(prefix)}
         found = _sha256(used)
@@ -104,7 +119,7 @@ def check_bases(manifest: Manifest, topology: Topology, from_base: Collection[st
         raise ArtifactError(
             "the model was trained on other pretrained weights than are here:\n    "
             + "\n    ".join(wrong),
-            value=[base.checkpoint for base in manifest.bases.values()],
+            value=[base.checkpoint for base in bases.values()],
             remedy=f"bring the weights it was trained on, under the same name; or {_SAVE_WHOLE}",
         )
 
@@ -113,16 +128,18 @@ _SAVE_WHOLE = "where it was trained, save it whole: predictor.save(path)"
 
 
 def _unchanged(
-    name: str,
-    model: Model,
-    registry: Registry,
-    finder: CheckpointFinder,
-    state: Mapping[str, Tensor],
+    name: str, context: EngineContext, finder: CheckpointFinder, state: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """What the backbone has in common with one fresh from its checkpoint, by name inside it."""
     with torch.random.fork_rng(devices=[]):
         fresh: Backbone = build_backbone(
-            name, model.recipe, model.processors, model.task, registry, finder, None
+            name,
+            context.recipe,
+            context.processors,
+            context.task,
+            context.registry,
+            finder,
+            None,
         )
     own = frozenset() if fresh.adapter is None else fresh.adapter.own_weights(fresh)
     return {

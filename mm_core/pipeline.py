@@ -1,0 +1,172 @@
+"""Pipeline: what stands before and behind an engine. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mm_core.api.batch import Batch
+from mm_core.api.config import Config
+from mm_core.api.errors import BadCell, RecipeError
+from mm_core.api.loss import Criterion
+from mm_core.api.processors import Field, Processor, Table
+from mm_core.api.specs import ModalitySpec, ProcessorSpec, TaskSpec
+from mm_core.api.tasks import Decoded, Task
+from mm_core.data.batches import BatchMaker, prediction_order
+from mm_core.data.encoded import EncodedFrame, encode_inputs
+from mm_core.plugins.registry import Component, Registry
+from mm_core.recipe.checkpoints import CheckpointFinder
+from mm_core.recipe.losses import choose_loss
+from mm_core.recipe.mixing import check_mixing
+from mm_core.recipe.parts import InputPart, Part
+from mm_core.recipe.recipe import Recipe
+
+GATES = "gates."
+
+
+@dataclass
+class Pipeline:
+    """A recipe with its fitted processors and its task.
+
+    Attributes:
+        recipe: the plan.
+        processors: by input name, fitted.
+        task: learned.
+        reads_rows: whether the engine reads the rows as they came.
+        options: of the task, where a prediction is given none; None: the task has none.
+    """
+
+    recipe: Recipe
+    processors: dict[str, Processor]
+    task: Task
+    reads_rows: bool = False
+    options: Any = None
+
+    def encode(self, table: Table) -> EncodedFrame:
+        """Encode rows that hold the columns of the recipe's inputs."""
+        columns = {name: part.columns for name, part in self.recipe.inputs.items()}
+        frame = encode_inputs(self.processors, columns, table)
+        frame.table = table if self.reads_rows else None
+        return frame
+
+    def encode_with_targets(self, table: Table) -> EncodedFrame:
+        """Encode rows together with their labels."""
+        frame = self.encode(table)
+        frame.labels = table.frame[list(self.task.label)]
+        frame.targets = self.task.encode(frame.labels)
+        return frame
+
+    def arrays(
+        self, frame: EncodedFrame, batch_size: int, rows: np.ndarray | None = None
+    ) -> Iterator[tuple[Batch, list[BadCell]]]:
+        """Batches of numpy arrays, rows of like cost together, and cells found unreadable.
+
+        Args:
+            frame: encoded rows.
+            batch_size: rows a batch.
+            rows: positions of those to take; None: all.
+        """
+        for positions in prediction_order(frame, batch_size, rows):
+            maker = BatchMaker(self.processors, frame)
+            yield maker.make(positions), maker.bad
+
+    def decode(self, outputs: dict[str, Any], meta: dict[str, Any], options: Any = None) -> Decoded:
+        """Answers from an engine's outputs, rows in order; with the shares of the inputs in them.
+
+        An engine gives these as ``"gates.<name>"`` [N], where it knows them.
+        """
+        decoded = self.task.decode(outputs, meta, self.options if options is None else options)
+        shares = {
+            name.removeprefix(GATES): value
+            for name, value in outputs.items()
+            if name.startswith(GATES)
+        }
+        if decoded.contributions is not None or not shares:
+            return decoded
+        return replace(decoded, contributions=shares)
+
+
+def read_config(component: Component[Any], part: Part, where: str) -> Config:
+    """The validated config of a part of a recipe."""
+    return component.read(part.config, where=where)
+
+
+def input_fields(recipe: Recipe, part: InputPart) -> tuple[Field, ...]:
+    """The columns of an input with the form of their cells."""
+    plans = {plan.name: plan for plan in recipe.columns.columns}
+    return tuple(Field(column, plans[column].kind or "") for column in part.columns)
+
+
+def check_recipe(recipe: Recipe, registry: Registry) -> None:
+    """Refuse a recipe whose columns are of unknown kinds.
+
+    Raises:
+        RecipeError: says which, or what cannot be mixed as asked.
+        UnknownComponentError: a modality that is not installed.
+    """
+    for plan in recipe.columns.columns:
+        if plan.modality is None:
+            continue
+        kinds = registry.get(ModalitySpec, plan.modality).spec.kinds
+        if plan.kind not in kinds:
+            raise RecipeError(
+                f"column {plan.name!r} is said to be {plan.kind!r}, which {plan.modality} is not",
+                column=plan.name,
+                value=plan.kind,
+                remedy=f"kinds: {', '.join(kinds)}",
+            )
+    check_mixing(recipe, registry)
+
+
+def fit_processors(
+    recipe: Recipe, table: Table, registry: Registry, finder: CheckpointFinder
+) -> dict[str, Processor]:
+    """Processors fitted on training rows."""
+    fitted: dict[str, Processor] = {}
+    for name, part in recipe.inputs.items():
+        component = registry.get(ProcessorSpec, part.processor.id)
+        processor: Processor = component.load()(
+            read_config(component, part.processor, f"inputs.{name}.processor"),
+            input_fields(recipe, part),
+            _checkpoint_of_reader(name, recipe, finder),
+        )
+        processor.fit(Table(table.frame[list(part.columns)], table.folder))
+        fitted[name] = processor
+    return fitted
+
+
+def build_task(recipe: Recipe, registry: Registry) -> Task:
+    """The recipe's task with its criterion, not yet learned."""
+    component = registry.get(TaskSpec, recipe.task.id)
+    task: Task = component.load()(read_config(component, recipe.task, "task"), recipe.data.label)
+    task.criterion = build_criterion(recipe.training.loss, component, registry)
+    return task
+
+
+def build_criterion(
+    part: Part | None, task: Component[TaskSpec], registry: Registry
+) -> Criterion | None:
+    """What a task is trained with; None: it has a loss of its own.
+
+    Args:
+        part: the loss that the recipe names (``training.loss``); None: the task's default.
+        task: the task.
+        registry: installed components.
+
+    Raises:
+        ConfigError: the loss does not fit the task.
+    """
+    loss = choose_loss(None if part is None else part.id, task, registry)
+    if loss is None:
+        return None
+    config = read_config(loss, part or Part(id=loss.id), "training.loss")
+    return Criterion(loss.load()(config), loss.spec.needs)
+
+
+def _checkpoint_of_reader(name: str, recipe: Recipe, finder: CheckpointFinder) -> Any:
+    """The checkpoint of the backbone that reads an input, which may bring a vocabulary."""
+    reader = next((part for part in recipe.backbones.values() if name in part.inputs), None)
+    return None if reader is None else finder.of(reader)
