@@ -116,7 +116,7 @@ def _detect(task: Component[TaskSpec], label: Label) -> Detection | None:
 def _cannot_learn(
     task: Component[TaskSpec], frame: pd.DataFrame, settings: Mapping[str, Any]
 ) -> LabelError | None:
-    config = task.config_class().read(settings, where="task")
+    config = task.read(settings, where="task")
     tried = task.load()(config, tuple(frame))
     try:
         tried.learn(frame)

@@ -18,7 +18,7 @@ from mm_core.api.specs import (
     TaskSpec,
 )
 from mm_core.plugins.registry import Component, Registry
-from mm_core.plugins.slots import USER, Filler
+from mm_core.plugins.slots import USER, Filler, inside
 from mm_core.recipe.backbones import Chosen, check_features, choose_backbones, shared
 from mm_core.recipe.best_epoch import default_validation
 from mm_core.recipe.checkpoints import CheckpointFinder
@@ -324,7 +324,12 @@ class _Resolver:
             self.origins["fusion"] = "one backbone: bypassed" if alone else "task"
             return None
         self.origins["fusion.id"] = origin if "fusion.id" in preset else f"task {task.id}"
-        return self._component("fusion", head, user)
+        settled = self._component("fusion", head, user)
+        for kind, name in inside(head.config_class(), settled, self.registry):
+            if kind is FusionHeadSpec:  # it reads the same features
+                inner = self.registry.get(FusionHeadSpec, name)
+                check_features(backbones, planned, task, inner, self.registry)
+        return settled
 
     def _fit(self) -> dict[str, Any]:
         fitter = self.registry.get(FitterSpec, self.user.fit.id or DEFAULT_FITTER)

@@ -12,13 +12,18 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 from mm_core.api.config import Config
 from mm_core.api.errors import ConfigError
 from mm_core.api.samples import Samples, Trial
-from mm_core.api.specs import ComponentSpec
+from mm_core.api.slots import Slot, slot_fields
+from mm_core.api.specs import ComponentSpec, ConfigurableSpec, FusionHeadSpec, LossSpec
+from mm_core.plugins.discovery import CORE
 from mm_core.plugins.doctor import examine
 from mm_core.plugins.findings import Diagnosis
 from mm_core.plugins.loading import Plugin
 from mm_core.plugins.registry import Component, Registry
 
 SpecT = TypeVar("SpecT", bound=ComponentSpec)
+
+_EXCHANGED = (FusionHeadSpec, LossSpec)
+"""Kinds of which the core has several that are built alike."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,15 @@ class Subject(Generic[SpecT]):
         return self.component.read(self.trial.settings, where=self.component.id)
 
     def configs(self) -> Iterator[Config]:
-        """The trial's settings, then the same with every other choice of every choosable one."""
+        """The trial's settings, then the same with every other choice of every choosable one: of
+        its literals, and of the core's components in its slots.
+        """
         base = self.config
         yield base
+        slots = slot_fields(type(base))
         for name, field in type(base).model_fields.items():
-            for choice in _choices(field.annotation):
+            inner = self._alike(slots[name].kind, getattr(base, name)) if name in slots else ()
+            for choice in (*_choices(field.annotation), *inner):
                 if choice == getattr(base, name):
                     continue
                 try:
@@ -68,6 +77,16 @@ class Subject(Generic[SpecT]):
                     )
                 except ConfigError:
                     continue  # it does not go together with the other settings
+
+    def _alike(self, kind: type[ConfigurableSpec], held: Any) -> tuple[str, ...]:
+        """The core's components that may stand in a slot instead of the one that does."""
+        if not isinstance(held, Slot) or kind not in _EXCHANGED:
+            return ()
+        return tuple(
+            one.id
+            for one in self.registry.all(kind)
+            if one.plugin.name == CORE and one.id != held.id and _needs(one) == _needs(held)
+        )
 
 
 @dataclass(frozen=True)
@@ -88,6 +107,10 @@ def shown(config: Config) -> str:
     """Settings that differ from the defaults, for messages."""
     said = config.model_dump(exclude_defaults=True, mode="json")
     return ", ".join(f"{name}={value}" for name, value in said.items()) or "default settings"
+
+
+def _needs(chosen: Component[Any] | Slot[Any]) -> Any:
+    return chosen.spec.needs
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:

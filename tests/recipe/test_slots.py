@@ -17,6 +17,7 @@ from mm_core.api import (
     Config,
     ConfigError,
     FusionHeadSpec,
+    RecipeError,
     Slot,
     UnknownComponentError,
     slot,
@@ -26,6 +27,7 @@ from mm_core.plugins import Registry
 from mm_core.recipe.json_schema import json_schema
 from mm_core.recipe.overrides import read_overrides
 from mm_core.recipe.recipe import Recipe
+from mm_core.testing.kit import cases
 
 TOY = Path(__file__).parents[1] / "plugins" / "files" / "toy.py"
 
@@ -309,6 +311,30 @@ def test_a_model_names_the_plugins_of_components_inside(
         MultiModalPredictor.load(folder, verbosity=0, plugins=[TOY, wrap])
     assert caught.value.value == ["inner:drop"]
     assert "inner.py" in (caught.value.remedy or "")
+
+
+def test_features_that_a_head_inside_needs_are_asked_for_by_the_plan(
+    both: pd.DataFrame, tmp_path: Path
+) -> None:
+    text = WRAP.replace("wrap:", "deep:").replace('name="vote",', 'name="vote", needs=("tokens",),')
+    (tmp_path / "deep.py").write_text(text)
+    settings = {"fusion": "deep:drop", "fusion.head": "deep:vote"}
+    predictor = MultiModalPredictor(
+        "kind", hyperparameters=settings, verbosity=0, plugins=[TOY, tmp_path / "deep.py"]
+    )
+    with pytest.raises(RecipeError, match="deep:vote needs tokens"):
+        predictor.plan(both)
+
+
+def test_the_kit_tries_a_wrapper_around_each_of_the_cores_heads(wrap: Path) -> None:
+    rule = "fusion_head-drop-gives_a_vector_or_logits"
+    assert next(case for case in cases("wrap", [wrap]) if case.id == rule).outcome().good
+    wrap.write_text(
+        WRAP.replace('if hasattr(self.inner, "dim"):', "if True:")
+    )  # core:logit has none
+    outcome = next(case for case in cases("wrap", [wrap]) if case.id == rule).outcome()
+    assert not outcome.good
+    assert "dim" in outcome.message
 
 
 # ---- the schema --------------------------------------------------------------------------------
