@@ -15,10 +15,10 @@ from mm_core.api.loss import Criterion
 from mm_core.api.processors import Field, Processor, Table
 from mm_core.api.specs import ModalitySpec, ProcessorSpec, TaskSpec
 from mm_core.api.tasks import Decoded, Task
+from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.batches import BatchMaker, prediction_order
 from mm_core.data.encoded import EncodedFrame, encode_inputs
 from mm_core.plugins.registry import Component, Registry
-from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.losses import choose_loss
 from mm_core.recipe.mixing import check_mixing
 from mm_core.recipe.parts import InputPart, Part
@@ -169,4 +169,4 @@ def build_criterion(
 def _checkpoint_of_reader(name: str, recipe: Recipe, finder: CheckpointFinder) -> Any:
     """The checkpoint of the backbone that reads an input, which may bring a vocabulary."""
     reader = next((part for part in recipe.backbones.values() if name in part.inputs), None)
-    return None if reader is None else finder.of(reader)
+    return None if reader is None else finder.fetch(reader.id, reader.config.get("checkpoint"))

@@ -26,11 +26,11 @@ from mm_core.api.specs import ExporterSpec, TaskSpec
 from mm_core.artifact.folder import check_folder
 from mm_core.artifact.manifest import UNFINISHED
 from mm_core.artifact.unfinished import START, Unfinished
+from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.align import align, align_labelled, check_complete
 from mm_core.data.rows import Rows, read_rows
 from mm_core.plugins.registry import found_with, registry_with
 from mm_core.processes import ENDED_BY_SIGTERM, is_first, others_wait
-from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.continued import continued
 from mm_core.recipe.overrides import with_arguments
 from mm_core.recipe.recipe import Recipe

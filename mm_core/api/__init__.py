@@ -5,6 +5,7 @@ heavy modules import.
 """
 
 from mm_core.api.batch import Batch
+from mm_core.api.checkpoints import CheckpointFormat, HFFolder
 from mm_core.api.columns import ColumnSample, Detection, LabelSample
 from mm_core.api.config import Config, suggest
 from mm_core.api.engine import Engine, EngineContext, RunSettings
@@ -35,7 +36,7 @@ from mm_core.api.hookspecs import hookimpl
 from mm_core.api.loss import Criterion, Loss
 from mm_core.api.metrics import Metric
 from mm_core.api.processors import Encoded, Field, InputBatch, Processor, State, Table
-from mm_core.api.samples import SampleColumn, SampleLabel, Samples, Trial
+from mm_core.api.samples import SampleCheckpoint, SampleColumn, SampleLabel, Samples, Trial
 from mm_core.api.slots import Slot, slot
 from mm_core.api.specs import (
     API_VERSION,
@@ -43,6 +44,7 @@ from mm_core.api.specs import (
     BackboneSpec,
     Checkpoint,
     CheckpointCard,
+    CheckpointFormatSpec,
     CheckpointMiss,
     CheckpointSourceSpec,
     Defaults,
@@ -59,6 +61,7 @@ from mm_core.api.specs import (
     RoleSpec,
     RuntimeSpec,
     TaskSpec,
+    WeightPackage,
 )
 from mm_core.api.stability import (
     ExperimentalWarning,
@@ -81,6 +84,8 @@ __all__ = [
     "Checkpoint",
     "CheckpointCard",
     "CheckpointError",
+    "CheckpointFormat",
+    "CheckpointFormatSpec",
     "CheckpointMiss",
     "CheckpointSourceSpec",
     "ColumnError",
@@ -106,6 +111,7 @@ __all__ = [
     "Fitter",
     "FitterSpec",
     "FusionHeadSpec",
+    "HFFolder",
     "IncompatiblePluginError",
     "InputBatch",
     "LabelError",
@@ -131,6 +137,7 @@ __all__ = [
     "RoleSpec",
     "RunSettings",
     "RuntimeSpec",
+    "SampleCheckpoint",
     "SampleColumn",
     "SampleLabel",
     "Samples",
@@ -142,6 +149,7 @@ __all__ = [
     "TrainingError",
     "Trial",
     "UnknownComponentError",
+    "WeightPackage",
     "deprecated",
     "experimental",
     "hookimpl",

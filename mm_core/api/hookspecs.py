@@ -13,6 +13,7 @@ import pluggy
 from mm_core.api.specs import (
     AdapterSpec,
     BackboneSpec,
+    CheckpointFormatSpec,
     CheckpointSourceSpec,
     ExporterSpec,
     FitterSpec,
@@ -82,6 +83,11 @@ def mm_metrics() -> Sequence[MetricSpec]:  # type: ignore[empty-body]
 @hookspec
 def mm_fitters() -> Sequence[FitterSpec]:  # type: ignore[empty-body]
     """Ways to fit a model."""
+
+
+@hookspec
+def mm_checkpoint_formats() -> Sequence[CheckpointFormatSpec]:  # type: ignore[empty-body]
+    """Forms in which pretrained weights are stored."""
 
 
 @hookspec

@@ -47,6 +47,21 @@ class SampleLabel:
 
 
 @dataclass(frozen=True)
+class SampleCheckpoint:
+    """The smallest files that one of the plugin's formats recognises; they need hold no weights.
+
+    Attributes:
+        format: name of the format.
+        files: name -> content; none may be left out.
+        name: by which it is asked for.
+    """
+
+    format: str
+    files: Mapping[str, bytes]
+    name: str = "./sample"
+
+
+@dataclass(frozen=True)
 class Trial:
     """One component with the settings it is tried with. Without a trial: with its defaults.
 
@@ -70,11 +85,13 @@ class Samples:
     Attributes:
         columns: for modalities, processors and backbones.
         labels: for tasks.
+        checkpoints: for checkpoint formats.
         trials: settings and known failures.
         xfail: known failures of the plugin as a whole, as in :class:`Trial`.
     """
 
     columns: tuple[SampleColumn, ...] = ()
     labels: tuple[SampleLabel, ...] = ()
+    checkpoints: tuple[SampleCheckpoint, ...] = ()
     trials: tuple[Trial, ...] = ()
     xfail: Mapping[str, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mm_core.api.hookspecs import hookimpl
 from mm_core.api.specs import (
+    CheckpointSourceSpec,
     FitterSpec,
     FusionHeadSpec,
     LossSpec,
@@ -272,6 +273,17 @@ def mm_runtimes() -> list[RuntimeSpec]:
 
 
 @hookimpl
+def mm_checkpoints() -> list[CheckpointSourceSpec]:
+    """From near to far."""
+    return [
+        _source("folder", 10, "A folder or file on this machine."),
+        _source("hf_cache", 20, "The local Hugging Face cache, no network."),
+        _source("weight_package", 30, "Installed distributions that carry weights."),
+        _source("hf_hub", 90, "The Hugging Face hub, asked with a short time-out.", "from_hub"),
+    ]
+
+
+@hookimpl
 def mm_presets() -> list[PresetSpec]:
     return [
         _preset("medium_quality", "Fast; small models.", {}),
@@ -292,6 +304,17 @@ def _loss(
         summary=summary,
         references=references,
         validation_metric=chooses,
+    )
+
+
+def _source(name: str, order: int, summary: str, fetch: str | None = None) -> CheckpointSourceSpec:
+    sources = "mm_core.checkpoints.sources"
+    return CheckpointSourceSpec(
+        name=name,
+        summary=summary,
+        target=f"{sources}:{name}",
+        fetch=fetch and f"{sources}:{fetch}",
+        order=order,
     )
 
 

@@ -12,14 +12,13 @@ from typing import Any
 import pandas as pd
 
 from mm_core.api.errors import CheckpointError
-from mm_core.api.specs import Checkpoint, CheckpointMiss, CheckpointSourceSpec
+from mm_core.api.specs import Checkpoint
+from mm_core.checkpoints.finder import CheckpointFinder
+from mm_core.checkpoints.sources import weight_package
 from mm_core.data.rows import read_rows
 from mm_core.plugins.registry import Registry
 from mm_core.recipe.inputs import plan_inputs
 from mm_core.schema.schema import infer_schema
-
-PACKAGES = 30
-"""``CheckpointSourceSpec.order`` of weight packages."""
 
 
 def settings_for(
@@ -58,20 +57,19 @@ def settings_for(
 def packaged_weights(backbone: str, registry: Registry, remedy: str) -> str | None:
     """The checkpoint of an installed weight package; None where no package serves the backbone.
 
-    A source of order 30 is a weight package, and its name is the checkpoint's. Hubs and caches are
-    not asked: what they hold differs between machines, and may be too large to train in minutes.
+    A package's name is the checkpoint's. Hubs and caches are not asked: what they hold differs
+    between machines, and may be too large to train in minutes.
 
     Raises:
         CheckpointError: packages are known, but none is installed.
     """
     reasons = []
-    for source in registry.all(CheckpointSourceSpec):
-        if source.spec.order != PACKAGES or backbone not in source.spec.backbones:
-            continue
-        answer: Checkpoint | CheckpointMiss = source.load()(source.spec.name)
-        if isinstance(answer, Checkpoint):
-            return source.spec.name
-        reasons.append(answer.reason)
+    for format in CheckpointFinder(registry).formats(backbone).values():
+        for package in format.spec.packages:
+            answer = weight_package(package.distribution, format)
+            if isinstance(answer, Checkpoint):
+                return package.distribution
+            reasons.append(answer.reason)
     if not reasons:
         return None
     raise CheckpointError(

@@ -12,8 +12,8 @@ from torch import Tensor
 from mm_core.api.engine import EngineContext
 from mm_core.api.errors import ArtifactError, CheckpointError
 from mm_core.api.nn import Backbone, Topology
+from mm_core.checkpoints.finder import RANDOM, CheckpointFinder
 from mm_core.network.build import build_backbone
-from mm_core.recipe.checkpoints import RANDOM, CheckpointFinder
 from mm_core.recipe.recipe import Recipe
 
 

@@ -12,9 +12,9 @@ from mm_core.api.nn import Adapter, Backbone, BackboneContext, FusionHead, Parts
 from mm_core.api.processors import Processor
 from mm_core.api.specs import AdapterSpec, BackboneSpec, FusionHeadSpec, TaskSpec
 from mm_core.api.tasks import Task
+from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.pipeline import read_config
 from mm_core.plugins.registry import Registry
-from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.recipe import Recipe
 
 
@@ -74,7 +74,9 @@ def build_backbone(
     context = BackboneContext(
         inputs={given: processors[given].info for given in part.inputs},
         task=task.info,
-        checkpoint=finder.of(part) if starts and finder is not None else None,
+        checkpoint=finder.fetch(part.id, part.config.get("checkpoint"))
+        if starts and finder is not None
+        else None,
         architecture=architecture,
     )
     backbone: Backbone = component.load()(

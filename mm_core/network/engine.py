@@ -16,10 +16,10 @@ from mm_core.api.batch import Batch, mapped
 from mm_core.api.engine import Engine, EngineContext, RunSettings
 from mm_core.api.errors import ArtifactError, ConfigError
 from mm_core.api.nn import Topology, tensors
+from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.states import read_state, write_state
 from mm_core.network.bases import BaseRecord, check_bases, check_bases_found, without_bases
 from mm_core.network.build import architectures, build_topology
-from mm_core.recipe.checkpoints import CheckpointFinder
 
 WEIGHTS = "weights.safetensors"
 STATE = "topology"

@@ -34,7 +34,7 @@ _PROBE = (
     "import json, sys; order = json.loads(sys.argv[1]); sys.path[:] = order.pop('path'); "
     "from mm_core.plugins.probe import main; main(order)"
 )
-_SHARED_BY_DESIGN = ("checkpoint_source", "preset")
+_SHARED_BY_DESIGN = ("checkpoint_format", "checkpoint_source", "preset")
 """Kinds that nobody looks up by name, or whose names several plugins are meant to share."""
 
 

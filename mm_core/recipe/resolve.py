@@ -17,11 +17,11 @@ from mm_core.api.specs import (
     ProcessorSpec,
     TaskSpec,
 )
+from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.plugins.registry import Component, Registry
 from mm_core.plugins.slots import USER, Filler, inside
 from mm_core.recipe.backbones import Chosen, check_features, choose_backbones, shared
 from mm_core.recipe.best_epoch import default_validation
-from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.choices import Choices, chosen_by_preset
 from mm_core.recipe.claims import Label
 from mm_core.recipe.inputs import PlannedInput, plan_inputs

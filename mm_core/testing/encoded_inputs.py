@@ -13,7 +13,7 @@ from torch import Tensor
 from mm_core.api.nn import Backbone, BackboneContext, Features
 from mm_core.api.processors import Encoded, Processor
 from mm_core.api.specs import BackboneSpec, ModalitySpec
-from mm_core.recipe.checkpoints import RANDOM, CheckpointFinder
+from mm_core.checkpoints.finder import RANDOM, CheckpointFinder
 from mm_core.testing.columns import columns_of, fields_of, processor_of, settings_of, table_of
 from mm_core.testing.networks import copied
 from mm_core.testing.outcome import expect
@@ -37,13 +37,11 @@ class Setup:
     def build(self, seed: int = 0, like: Backbone | None = None) -> Backbone:
         """The backbone: as at fit, or as it is loaded with the architecture of another."""
         asked = self.subject.trial.settings.get("checkpoint") if like is None else None
-        found = CheckpointFinder(self.subject.registry).find(
-            self.subject.component.id, [asked or RANDOM]
-        )
+        finder = CheckpointFinder(self.subject.registry)
         context = BackboneContext(
             inputs={name: processor.info for name, processor in self.processors.items()},
             task=_TASK,
-            checkpoint=found.checkpoint,
+            checkpoint=finder.fetch(self.subject.component.id, asked or RANDOM),
             architecture=None if like is None else like.architecture,
         )
         with seeded(seed):

@@ -30,6 +30,7 @@ _CHECKS: Mapping[str, tuple[str, ...]] = {
     "loss": ("losses",),
     "metric": ("metrics",),
     "fitter": ("fitters",),
+    "checkpoint_format": ("checkpoint_formats",),
     "checkpoint_source": ("checkpoint_sources",),
     "preset": ("presets",),
     "exporter": ("exporters",),

@@ -11,6 +11,7 @@ from mm_core.api.errors import report_bad
 from mm_core.api.fitting import FitResult
 from mm_core.api.processors import Table
 from mm_core.api.tasks import Task
+from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.encoded import EncodedFrame
 from mm_core.data.split import split_rows
 from mm_core.model import Model
@@ -19,7 +20,6 @@ from mm_core.network.change import grown
 from mm_core.network.engine import NetworkEngine
 from mm_core.pipeline import Pipeline, build_task, check_recipe, fit_processors
 from mm_core.plugins.registry import Registry
-from mm_core.recipe.checkpoints import CheckpointFinder
 from mm_core.recipe.recipe import Recipe
 from mm_core.scoring import Metrics
 from mm_core.training.options import FitOptions

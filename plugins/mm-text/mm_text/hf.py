@@ -19,7 +19,6 @@ from transformers.utils import logging
 
 from mm_core.api import ArtifactError, Checkpoint, CheckpointError
 from mm_core.api.nn import Backbone, BackboneContext, Features
-from mm_text.checkpoints import local_folder
 from mm_text.configs import HFTextConfig
 from mm_text.stages import split_stages
 
@@ -60,7 +59,7 @@ class HFText(Backbone):
         (info,) = context.inputs.values()
         pooling = _first_pooling(info)
         if context.checkpoint is not None:
-            folder = local_folder(context.checkpoint)
+            folder = Path(context.checkpoint.location)
             model = _load(folder, context.checkpoint)
             pooling = _sentence_pooling(folder) or pooling
             self.pretrained = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -119,9 +120,7 @@ class HFTokenizer(Processor):
                 value=self.config.vocab_size,
                 remedy="leave vocab_size out, or set checkpoint=random",
             )
-        from mm_text.checkpoints import local_folder  # fit only: may need the hub's client
-
-        return read_vocabulary(local_folder(self.checkpoint))
+        return read_vocabulary(Path(self.checkpoint.location))
 
     def _longest(self, model_max: int | None) -> int:
         """The most tokens that may come out, before looking at the data."""

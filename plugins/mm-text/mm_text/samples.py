@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mm_core.api import SampleColumn, Samples, Trial
+from mm_core.api import SampleCheckpoint, SampleColumn, Samples, Trial
 
 _CELLS = [
     "The soup was cold, and the waiter did not care at all.",
@@ -28,6 +28,7 @@ SAMPLES = Samples(
         SampleColumn("text", "text", _CELLS, name="review"),
         SampleColumn("text", "text", [*_CELLS[5:], *_CELLS[:5]], name="reply"),
     ),
+    checkpoints=(SampleCheckpoint("hf", {"config.json": b"{}", "model.safetensors": b""}),),
     trials=(
         Trial("processor", "hf_tokenizer", {"max_length": 32, "vocab_size": 300}),
         Trial(

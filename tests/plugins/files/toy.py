@@ -15,6 +15,8 @@ from mm_core.api import (
     AdapterSpec,
     BackboneSpec,
     Checkpoint,
+    CheckpointFormat,
+    CheckpointFormatSpec,
     CheckpointMiss,
     CheckpointSourceSpec,
     Config,
@@ -82,6 +84,7 @@ def mm_backbones():
             target="toy:Linear",
             config="toy:LinearConfig",
             modalities=("points",),
+            formats=("toy",),
             alone={"epochs": 3},
         )
     ]
@@ -142,10 +145,15 @@ def mm_fitters():
 
 
 @hookimpl
+def mm_checkpoint_formats():
+    return [CheckpointFormatSpec(name="toy", summary="A file with a number.", target="toy:Filled")]
+
+
+@hookimpl
 def mm_checkpoints():
     return [
         CheckpointSourceSpec(
-            name="shelf", summary="Two names.", target="toy:find", backbones=("toy:linear",)
+            name="shelf", summary="Two names.", target="toy:find", formats=("toy",)
         )
     ]
 
@@ -309,7 +317,15 @@ class Once(Fitter):
         return FitResult([{"epoch": 1.0, "score": run.score()}], run.score(), "one pass done")
 
 
-def find(name):
+class Filled(CheckpointFormat):
+    def recognise(self, path, name, told):
+        try:
+            return {"value": int(path.read_text())}
+        except (OSError, ValueError):
+            return CheckpointMiss(reason="no number is in it")
+
+
+def find(name, format):
     if name == "ones":
         return Checkpoint(name=name, source="the shelf", format="toy", details={"value": 1})
     return CheckpointMiss(reason="not on the shelf", remedy="write checkpoint=ones")

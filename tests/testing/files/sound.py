@@ -13,6 +13,8 @@ from mm_core.api import (
     AdapterSpec,
     BackboneSpec,
     BadCell,
+    CheckpointFormat,
+    CheckpointFormatSpec,
     CheckpointMiss,
     CheckpointSourceSpec,
     Config,
@@ -36,6 +38,7 @@ from mm_core.api import (
     PresetSpec,
     Processor,
     ProcessorSpec,
+    SampleCheckpoint,
     SampleColumn,
     SampleLabel,
     Samples,
@@ -61,6 +64,7 @@ SAMPLES = Samples(
         SampleLabel("parity", {"even": [i % 3 == 0 for i in range(24)]}),
         SampleLabel("level", {"high": [i % 4 == 0 for i in range(24)]}),
     ),
+    checkpoints=(SampleCheckpoint("sizes", {"sizes.json": b"{}", "values.bin": b"1"}),),
     trials=(Trial("backbone", "mean", {"width": 6}),),
 )
 
@@ -103,6 +107,7 @@ def mm_backbones():
             config="sound:MeanConfig",
             modalities=("beats",),
             provides=("pooled", "tokens"),
+            formats=("sizes",),
         )
     ]
 
@@ -175,10 +180,19 @@ def mm_fitters():
 
 
 @hookimpl
+def mm_checkpoint_formats():
+    return [CheckpointFormatSpec(name="sizes", summary="Two files.", target="sound:Sizes")]
+
+
+@hookimpl
 def mm_checkpoints():
     return [
         CheckpointSourceSpec(
-            name="shelf", summary="Empty.", target="sound:find", backbones=("sound:mean",)
+            name="shelf",
+            summary="Empty.",
+            target="sound:find",
+            fetch="sound:fetch",
+            formats=("sizes",),
         )
     ]
 
@@ -492,7 +506,22 @@ class Adam(Fitter):
         return FitResult([{"epoch": 10.0, "score": run.score()}], run.score(), "all epochs done")
 
 
-def find(name):
+class Sizes(CheckpointFormat):
+    def recognise(self, path, name, told):
+        lost = [part for part in ("sizes.json", "values.bin") if not (path / part).is_file()]
+        return CheckpointMiss(reason=f"it has no {lost[0]}") if lost else {"parts": 2}
+
+    def files(self, name, there):
+        if "sizes.json" not in there:
+            return CheckpointMiss(reason="it has no sizes.json")
+        return ["sizes.json", "*.bin"]
+
+
+def fetch(checkpoint, format):
+    raise NotImplementedError
+
+
+def find(name, format):
     return CheckpointMiss(reason="the shelf is empty")
 
 

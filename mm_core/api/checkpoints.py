@@ -1,0 +1,148 @@
+"""Forms in which weights are stored: the contract of checkpoint formats. No torch."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mm_core.api.specs import Checkpoint, CheckpointFormatSpec, CheckpointMiss
+
+
+class CheckpointFormat(ABC):
+    """Tells weights of one form when it sees them, and what they are called on the hub.
+
+    Where to look (folders, the Hugging Face cache, weight packages, the hub, other sources) is not
+    its concern. Nothing in it may ask a network, download, import torch at the top, or raise:
+    what does not fit is a :class:`CheckpointMiss`.
+
+    Args:
+        spec: its record.
+    """
+
+    def __init__(self, spec: CheckpointFormatSpec) -> None:
+        self.spec = spec
+
+    @property
+    def name(self) -> str:
+        """What ``Checkpoint.format`` says."""
+        return self.spec.name
+
+    @abstractmethod
+    def recognise(
+        self, path: Path, name: str, told: Mapping[str, Any]
+    ) -> dict[str, Any] | CheckpointMiss:
+        """Is this folder or file a complete checkpoint of this form?
+
+        Args:
+            path: absolute, of a folder or file that is there.
+            name: by which it was asked for: a path, a short name, a name on the hub.
+            told: what a weight package says of its files besides (``WeightPackage.told``).
+
+        Returns:
+            What its reader needs besides the path, JSON-able (``Checkpoint.details``); or what the
+            path lacks.
+        """
+
+    def repository(self, name: str) -> str | CheckpointMiss:
+        """The repository on the Hugging Face hub that a name means.
+
+        Unless overridden: the name itself; the hub refuses what cannot be one.
+        """
+        return name
+
+    def files(self, name: str, there: Sequence[str]) -> Sequence[str] | CheckpointMiss:
+        """Which files of a repository on the hub are needed, as names or globs.
+
+        Unless overridden, weights of this form are not looked for on the hub.
+
+        Args:
+            name: by which it was asked for.
+            there: names of all files of the repository.
+        """
+        return CheckpointMiss(reason=f"{self.name} weights are not looked for on the hub")
+
+    def checkpoint(
+        self,
+        path: Path,
+        name: str,
+        source: str,
+        *,
+        told: Mapping[str, Any] | None = None,
+        revision: str | None = None,
+    ) -> Checkpoint | CheckpointMiss:
+        """What a source answers that has a folder or file of this name; not to be overridden.
+
+        Args:
+            path: the folder or file.
+            name: by which it was asked for.
+            source: in words.
+            told: see :meth:`recognise`.
+            revision: commit or version, where it has one.
+        """
+        details = self.recognise(path.absolute(), name, told or {})
+        if isinstance(details, CheckpointMiss):
+            return details
+        return Checkpoint(
+            name=name,
+            source=source,
+            format=self.name,
+            location=str(path.absolute()),
+            revision=revision,
+            details=details,
+        )
+
+
+class HFFolder(CheckpointFormat):
+    """A folder as ``save_pretrained`` writes it: ``config.json``, weights, small files besides.
+
+    safetensors come before PyTorch's own files; weights may be in parts with an index.
+    """
+
+    WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+    SMALL = ("*.json", "*.txt", "*.model")
+    """Globs of configs, vocabularies and the like."""
+
+    def recognise(
+        self, path: Path, name: str, told: Mapping[str, Any]
+    ) -> dict[str, Any] | CheckpointMiss:
+        """A folder with all its parts; there are no details."""
+        if not path.is_dir():
+            return CheckpointMiss(reason=f"{path} is no folder")
+        if (lacks := self._lacks(path)) is not None:
+            return CheckpointMiss(reason=f"the folder {path} has no {lacks}")
+        return {}
+
+    def files(self, name: str, there: Sequence[str]) -> Sequence[str] | CheckpointMiss:
+        """The best weights there are, and all small files."""
+        if "config.json" not in there:
+            return CheckpointMiss(reason="the hub has no config.json of it")
+        for weights in self.WEIGHTS:
+            stem, suffix = weights.rsplit(".", 1)
+            if weights in there:
+                return [*self.SMALL, weights]
+            if f"{weights}.index.json" in there:
+                return [*self.SMALL, f"{stem}-*.{suffix}"]
+        return CheckpointMiss(reason="the hub has no PyTorch weights of it")
+
+    def _lacks(self, folder: Path) -> str | None:
+        if not (folder / "config.json").is_file():
+            return "config.json"
+        if any((folder / file).is_file() for file in self.WEIGHTS):
+            return None
+        for index in (folder / f"{name}.index.json" for name in self.WEIGHTS):
+            if index.is_file():
+                return _missing_part(index)
+        return f"weights ({self.WEIGHTS[0]})"
+
+
+def _missing_part(index: Path) -> str | None:
+    """A file that an index of weights in parts names, and that is not there."""
+    try:
+        parts = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"readable {index.name}"
+    gone = sorted(str(part) for part in parts if not (index.parent / str(part)).is_file())
+    return gone[0] if gone else None
