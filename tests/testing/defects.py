@@ -572,12 +572,6 @@ DEFECTS = (
     ),
     # ---- checkpoint formats
     Defect(
-        "checkpoint_format-sizes-is_read_by_a_backbone",
-        'provides=("pooled", "tokens"),\n            formats=("sizes",),\n',
-        'provides=("pooled", "tokens"),\n',
-        "no backbone names it",
-    ),
-    Defect(
         "checkpoint_format-sizes-recognises_its_own",
         'for part in ("sizes.json", "values.bin")',
         'for part in ("size.json", "values.bin")',

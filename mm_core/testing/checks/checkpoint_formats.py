@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mm_core.api.checkpoints import CheckpointFormat
 from mm_core.api.samples import SampleCheckpoint
-from mm_core.api.specs import BackboneSpec, Checkpoint, CheckpointFormatSpec, CheckpointMiss
+from mm_core.api.specs import Checkpoint, CheckpointFormatSpec, CheckpointMiss
 from mm_core.checkpoints.sources import weight_package
 from mm_core.testing.offline import no_network
 from mm_core.testing.outcome import NotTried, expect
@@ -20,13 +20,6 @@ from mm_core.testing.subject import Subject
 Format = Subject[CheckpointFormatSpec]
 
 _NAMES = ("no-such-checkpoint-0", "some/model", "./no/such/folder", "", "../..", "a b", "a" * 5000)
-
-
-def check_is_read_by_a_backbone(subject: Format) -> None:
-    """Some backbone reads it."""
-    names = {subject.spec.name, subject.component.id}
-    readers = [b for b in subject.registry.all(BackboneSpec) if names & set(b.spec.formats)]
-    expect(readers, "no backbone names it among its formats")
 
 
 def check_recognises_its_own(subject: Format) -> None:

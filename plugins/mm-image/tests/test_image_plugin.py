@@ -15,7 +15,8 @@ HEAVY = ("torch", "torchvision", "timm", "PIL", "numpy", "pandas", "huggingface_
 
 
 def specs() -> list:
-    hooks = (plugin.mm_modalities, plugin.mm_processors, plugin.mm_backbones, plugin.mm_checkpoints)
+    hooks = (plugin.mm_modalities, plugin.mm_processors, plugin.mm_backbones)
+    hooks += (plugin.mm_checkpoint_formats,)
     return [spec for hook in hooks for spec in hook()]
 
 
@@ -23,7 +24,7 @@ def test_plugin_module_is_light() -> None:
     code = (
         "import sys; before = set(sys.modules);"
         "import mm_image.plugin as p, mm_image.detect, mm_image.configs;"
-        "p.mm_modalities(), p.mm_backbones(), p.mm_presets();"
+        "p.mm_modalities(), p.mm_backbones(), p.mm_checkpoint_formats(), p.mm_presets();"
         f"print([m for m in {HEAVY} if m in set(sys.modules) - before])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import timm
 import torch
-from mm_image.checkpoints import from_folder
 from mm_image.configs import TimmImageConfig
 from mm_image.timm_backbone import TimmImage
 from torch import Tensor
 
 from mm_core.api import Checkpoint, CheckpointError
 from mm_core.api.nn import BackboneContext
+from mm_core.checkpoints.finder import CheckpointFinder
+from mm_core.plugins.registry import Registry
 
 FAMILIES = (
     "test_resnet",
@@ -196,7 +197,10 @@ def saved(folder: Any, name: str, **arguments: Any) -> Checkpoint:
     torch.manual_seed(1)
     model = timm.create_model(name, **arguments)
     timm.models.save_for_hf(model, str(folder), safe_serialization=True)
-    return from_folder(str(folder))
+    (format,) = CheckpointFinder(Registry()).formats("image:timm").values()
+    found = format.checkpoint(folder, name, "folder")
+    assert isinstance(found, Checkpoint)
+    return found
 
 
 @pytest.mark.parametrize("name", [*FAMILIES[:5], "mobilenetv3_small_050"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import timm
-from mm_image.checkpoints import _checkpoint, _describe_registered
+from mm_image.formats import _details, _registered
 from mm_image.preprocessing import Preprocessing
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
@@ -95,7 +95,7 @@ def test_the_data_config_in_checkpoints_is_the_one_timm_resolves() -> None:
     for name in MODELS:
         registered = timm.models.get_pretrained_cfg(name).to_dict()
         resolved = resolve_data_config({}, pretrained_cfg=registered)
-        ours = _checkpoint(name, "test", Path("w"), _describe_registered(name)).details
+        ours = _details(Path("w"), _registered(name), ordered=False)
         ours = {k: tuple(v) if isinstance(v, list) else v for k, v in ours["data_config"].items()}
         assert ours == resolved
 

