@@ -36,7 +36,7 @@ from mm_core.api.hookspecs import hookimpl
 from mm_core.api.loss import Criterion, Loss
 from mm_core.api.metrics import Metric
 from mm_core.api.processors import Encoded, Field, InputBatch, Processor, State, Table
-from mm_core.api.samples import SampleCheckpoint, SampleColumn, SampleLabel, Samples, Trial
+from mm_core.api.samples import SampleCheckpoint, SampleColumn, Samples, SampleTask, Trial
 from mm_core.api.slots import Slot, slot
 from mm_core.api.specs import (
     API_VERSION,
@@ -139,7 +139,7 @@ __all__ = [
     "RuntimeSpec",
     "SampleCheckpoint",
     "SampleColumn",
-    "SampleLabel",
+    "SampleTask",
     "Samples",
     "Slot",
     "State",

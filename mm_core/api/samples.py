@@ -17,7 +17,7 @@ class SampleColumn:
     Attributes:
         modality: name of the modality.
         kind: the kind it is to be claimed as.
-        cells: a dozen cells or more; None: missing.
+        cells: None: missing. A dozen or more that are not, all columns of the modality together.
         broken: cells that are there but cannot be read: each must be reported, none may raise.
         files: name -> content of files that cells name; written to the folder of the table.
         name: name of the column, which detectors may read.
@@ -32,18 +32,29 @@ class SampleColumn:
 
 
 @dataclass(frozen=True)
-class SampleLabel:
-    """Labels that one of the plugin's tasks learns.
+class SampleTask:
+    """What one of the plugin's tasks is tried on: what it reads, and what it learns.
 
     Attributes:
         task: name of the task.
-        columns: name of label column -> two dozen labels or more, some of them equal.
-        inputs: how many inputs the task is tried with, 1 or 2 (a match has two sides).
+        label: name of label column -> two dozen labels or more, some of them equal; a label may be
+            a list or a dict. Empty: it is tried without labels.
+        columns: sample columns that it reads, row by row with the labels; role -> those of the role
+            where it has roles. The shortest of columns and labels says how many rows there are.
+            Empty: points that the kit makes up, near one another where labels are equal.
+        inputs: how many inputs of such points, 1 or 2 (a match has two sides).
+        backbone: id of what reads the columns; None: what a user gets who names none.
+        processor: likewise.
+        settings: of the recipe, by dotted key: ``{"training.epochs": 30}``.
     """
 
     task: str
-    columns: Mapping[str, Sequence[Any]]
+    label: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    columns: Sequence[SampleColumn] | Mapping[str, Sequence[SampleColumn]] = ()
     inputs: int = 1
+    backbone: str | None = None
+    processor: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,14 +95,14 @@ class Samples:
 
     Attributes:
         columns: for modalities, processors and backbones.
-        labels: for tasks.
+        tasks: for tasks, and for metrics that read a view of theirs.
         checkpoints: for checkpoint formats.
         trials: settings and known failures.
         xfail: known failures of the plugin as a whole, as in :class:`Trial`.
     """
 
     columns: tuple[SampleColumn, ...] = ()
-    labels: tuple[SampleLabel, ...] = ()
+    tasks: tuple[SampleTask, ...] = ()
     checkpoints: tuple[SampleCheckpoint, ...] = ()
     trials: tuple[Trial, ...] = ()
     xfail: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,6 @@ from torch import Tensor
 from mm_core.api.config import Config
 from mm_core.api.errors import ConfigError
 from mm_core.api.nn import Adapter, Backbone, BackboneContext
-from mm_core.api.samples import Trial
 from mm_core.api.specs import AdapterSpec, BackboneSpec
 from mm_core.testing.encoded_inputs import Inputs, answer, setup
 from mm_core.testing.kit_points import WIDTH, Mixed
@@ -95,14 +94,7 @@ def _all(subject: Subject[AdapterSpec]) -> Iterator[Ground]:
     yield Ground(OF_THE_KIT, subject, _mixed, points)
     for component in subject.registry.all(BackboneSpec):
         if component.plugin == subject.component.plugin:
-            trials = [
-                trial
-                for trial in subject.samples.trials
-                if (trial.kind, trial.name) == (BackboneSpec.kind, component.spec.name)
-            ]
-            trial = trials[0] if trials else Trial(BackboneSpec.kind, component.spec.name)
-            own = Subject(component, trial, subject.samples, subject.registry, subject.files)
-            ready = setup(own)
+            ready = setup(subject.beside(component))
             yield Ground(component.id, subject, ready.build, ready.inputs(ready.rows[:_ROWS]))
 
 

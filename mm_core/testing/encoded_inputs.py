@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +12,14 @@ from mm_core.api.nn import Backbone, BackboneContext, Features
 from mm_core.api.processors import Encoded, Processor
 from mm_core.api.specs import BackboneSpec, ModalitySpec
 from mm_core.checkpoints.finder import RANDOM, CheckpointFinder
-from mm_core.testing.columns import columns_of, fields_of, processor_of, settings_of, table_of
+from mm_core.testing.columns import (
+    Folder,
+    columns_of,
+    fields_of,
+    processor_of,
+    settings_of,
+    table_of,
+)
 from mm_core.testing.networks import copied
 from mm_core.testing.outcome import expect
 from mm_core.testing.subject import Subject
@@ -27,12 +32,21 @@ _TASK = {"output_dim": 3, "classes": ["a", "b", "c"]}
 
 @dataclass(frozen=True)
 class Setup:
-    """A backbone's processors with the encoded sample rows, and what it is built for."""
+    """A backbone's processors with the encoded sample rows, and what it is built for.
+
+    Attributes:
+        subject: the backbone.
+        processors: by input name, fitted.
+        encoded: all sample rows, by input name.
+        rows: positions of those in which every input is present.
+        folder: where the files are that cells name.
+    """
 
     subject: Subject[BackboneSpec]
     processors: dict[str, Processor]
     encoded: dict[str, Encoded]
     rows: list[int]
+    folder: Folder
 
     def build(self, seed: int = 0, like: Backbone | None = None) -> Backbone:
         """The backbone: as at fit, or as it is loaded with the architecture of another."""
@@ -53,6 +67,7 @@ class Setup:
         found: Inputs = {}
         for name, processor in self.processors.items():
             batch = processor.batch(self.encoded[name], np.array(rows, dtype=np.int64))
+            expect(not batch.bad, f"its processor cannot read sample cells: {batch.bad[:1]}")
             found[name] = {
                 key: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
                 for key, value in batch.arrays.items()
@@ -62,24 +77,23 @@ class Setup:
 
 def setup(subject: Subject[BackboneSpec]) -> Setup:
     """Processors fitted on the samples; the rows in which every input is present."""
-    processors, encoded = {}, {}
+    processors, encoded, folder = {}, {}, Folder()
     present: np.ndarray | None = None
     for modality in subject.spec.modalities:
         columns = columns_of(subject, modality)
         component = processor_of(subject, modality)
         config = component.config_class()(**settings_of(subject, component))
-        with tempfile.TemporaryDirectory(prefix="mm-check-") as folder:
-            table = table_of(columns, Path(folder))
-            processor: Processor = component.load()(config, fields_of(columns), None)
-            processor.fit(table)
-            name = subject.registry.get(ModalitySpec, modality).spec.name
-            processors[name], encoded[name] = processor, processor.encode(table)
+        table = table_of(columns, folder.path)
+        processor: Processor = component.load()(config, fields_of(columns), None)
+        processor.fit(table)
+        name = subject.registry.get(ModalitySpec, modality).spec.name
+        processors[name], encoded[name] = processor, processor.encode(table)
         there = encoded[name].present
         present = there if present is None else present & there
     assert present is not None
     rows = np.flatnonzero(present).tolist()
     expect(len(rows) >= 4, "fewer than 4 sample rows have all inputs")
-    return Setup(subject, processors, encoded, rows)
+    return Setup(subject, processors, encoded, rows, folder)
 
 
 def features(backbone: Backbone, inputs: Inputs) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ import pandas as pd
 from mm_core.api.errors import MMWarning
 from mm_core.predictor import MultiModalPredictor
 from mm_core.testing import fresh
+from mm_core.testing.alike import alike, plain
 from mm_core.testing.kit import KIT
 from mm_core.testing.kit_points import WIDTH
 from mm_core.testing.outcome import expect
@@ -49,6 +50,7 @@ class Job:
         rows: ``"module:function"`` of (subject, folder) -> the columns to learn from; a name,
             because the new process calls it again. Files of cells go into the folder.
         column_types: column -> modality and kind, where detection is not the point.
+        roles: role of the task -> its columns.
     """
 
     labels: Mapping[str, Sequence[Any]]
@@ -56,11 +58,12 @@ class Job:
     settings: Mapping[str, Any]
     rows: str
     column_types: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def points(labels: Mapping[str, Sequence[Any]], sides: Sequence[str]) -> pd.DataFrame:
     """Columns of points: each label has a few places of its own, which no untrained model sorts."""
-    rows = list(zip(*labels.values(), strict=True))
+    rows = [repr(row) for row in zip(*labels.values(), strict=True)] or ["none"] * N_ROWS
     places = max(1, _PLACES // len(set(rows)))
     keys = [f"{key} {row // len(set(rows)) % places}" for row, key in enumerate(rows)]
     rng = np.random.default_rng(0)
@@ -74,26 +77,39 @@ def points(labels: Mapping[str, Sequence[Any]], sides: Sequence[str]) -> pd.Data
 
 def repeated(labels: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """The labels over and over, until there are ``N_ROWS`` rows or more."""
-    n = len(next(iter(labels.values())))
+    n = min(map(len, labels.values()), default=1)
     times = -(-N_ROWS // n)
     return {name: list(values) * times for name, values in labels.items()}
 
 
-def learns(subject: Subject[Any], job: Job) -> None:
-    """Fits; scores better on its rows than on mixed-up labels; predicts the same when loaded."""
+def cells(labels: Mapping[str, Sequence[Any]]) -> dict[str, pd.Series]:
+    """The labels as columns; a list or an array is one cell."""
+    return {name: pd.Series(list(values)) for name, values in labels.items()}
+
+
+def learns(subject: Subject[Any], job: Job, metrics: Sequence[str] = ()) -> None:
+    """Fits; scores better on its rows than on mixed-up labels; predicts the same when loaded.
+
+    Args:
+        subject: what is tried.
+        job: the fit.
+        metrics: that are better on the right labels too, beside the one of the fit.
+    """
     with tempfile.TemporaryDirectory(prefix="mm-check-") as name, _quiet():
         rows, predictor = fitted(subject, job, Path(name))
-        frame = rows.assign(**job.labels)
-        right = _score(predictor, frame)
-        wrong = [_score(predictor, _mixed(frame, job, seed)) for seed in range(_MIXED)]
-        metric = predictor.recipe.data.eval_metric
-        sign = 1 if predictor._metrics.higher_is_better(metric) else -1
-        lead = sign * (right - np.mean(wrong))
-        expect(
-            lead > _CLEARLY * np.std(wrong) and lead > 0,
-            f"after a fit {metric} is {right:.4g} on the labels learned and {np.mean(wrong):.4g} "
-            f"(+- {np.std(wrong):.2g}) on mixed ones: nothing was learned",
-        )
+        frame = rows.assign(**cells(job.labels))
+        right = _scores(predictor, frame, metrics)
+        wrong = [_scores(predictor, _mixed(frame, job, seed), metrics) for seed in range(_MIXED)]
+        for metric, score in right.items():
+            others = [scores[metric] for scores in wrong]
+            sign = 1 if predictor._metrics.higher_is_better(metric) else -1
+            lead = sign * (score - np.mean(others))
+            expect(
+                lead > _CLEARLY * np.std(others) and lead > 0,
+                f"after a fit {metric} is {score:.4g} on the labels learned and "
+                f"{np.mean(others):.4g} (+- {np.std(others):.2g}) on mixed ones: nothing was "
+                "learned",
+            )
         _same_when_loaded(subject, predictor, rows, job, Path(name))
 
 
@@ -122,16 +138,23 @@ def fitted(
 ) -> tuple[pd.DataFrame, MultiModalPredictor]:
     """Rows and the predictor fitted on them with their labels, saved as ``folder / "model"``."""
     rows = _rows(subject, job.rows, folder)
+    predictor = predictor_of(subject, job, folder / "model")
+    frame = rows.assign(**cells(job.labels))
+    return rows, predictor.fit(frame, column_types=job.column_types)
+
+
+def predictor_of(subject: Subject[Any], job: Job, path: Path | None = None) -> MultiModalPredictor:
+    """The predictor of a fit, before it."""
     labels = list(job.labels)
-    predictor = MultiModalPredictor(
-        label=labels[0] if len(labels) == 1 else labels,
+    return MultiModalPredictor(
+        label=labels[0] if len(labels) == 1 else labels or None,
         problem_type=job.problem_type,
         hyperparameters={**_BRIEF, **job.settings},
-        path=folder / "model",
+        path=path,
         verbosity=0,
         plugins=[KIT, *subject.files],
+        roles=job.roles,
     )
-    return rows, predictor.fit(rows.assign(**job.labels), column_types=job.column_types)
 
 
 def _mixed(frame: pd.DataFrame, job: Job, seed: int) -> pd.DataFrame:
@@ -146,9 +169,13 @@ def _rows(subject: Subject[Any], target: str, folder: Path) -> pd.DataFrame:
     return rows
 
 
-def _score(predictor: MultiModalPredictor, frame: pd.DataFrame) -> float:
-    (score,) = predictor.evaluate(frame).values()
-    return float(score)
+def _scores(
+    predictor: MultiModalPredictor, frame: pd.DataFrame, more: Sequence[str]
+) -> dict[str, float]:
+    """Metric id -> score, of that of the fit and ``more``."""
+    metrics = dict.fromkeys([predictor.recipe.data.eval_metric, *more])
+    found = predictor.evaluate(frame, metrics=list(metrics))
+    return dict(zip(metrics, map(float, found.values()), strict=True))
 
 
 def _same_when_loaded(
@@ -162,8 +189,9 @@ def _same_when_loaded(
     _same_in_any_order(predictor, rows, wanted)
     given = {"folder": fresh.as_bytes(str(folder)), "rows": fresh.as_bytes(job.rows)}
     found = fresh.run(subject, "mm_core.testing.end_to_end:predict_again", given)
+    again, before = (json.loads(fresh.as_text(one["answer"])) for one in (found, wanted))
     expect(
-        fresh.as_text(found["answer"]) == fresh.as_text(wanted["answer"]),
+        alike(again, before, near=1e-6),
         "saved and loaded in a new process, it predicts something else",
     )
     off = np.abs(found["embedding"] - wanted["embedding"]).max()
@@ -178,7 +206,7 @@ def _same_in_any_order(
     found = _answers(predictor, rows.iloc[order])
     whole = json.loads(fresh.as_text(wanted["answer"]))
     expect(
-        json.loads(fresh.as_text(found["answer"])) == [whole[row] for row in order],
+        alike(json.loads(fresh.as_text(found["answer"])), [whole[row] for row in order]),
         "half of the rows, in another order, get other answers",
     )
     off = np.abs(found["embedding"] - wanted["embedding"][order]).max()
@@ -189,7 +217,7 @@ def _answers(predictor: MultiModalPredictor, frame: pd.DataFrame) -> fresh.Array
     answer = pd.DataFrame(predictor.predict(frame))
     expect(len(answer) == len(frame), f"{len(answer)} answers for {len(frame)} rows")
     return {
-        "answer": fresh.as_bytes(json.dumps(answer.to_numpy().tolist(), default=str)),
+        "answer": fresh.as_bytes(json.dumps(plain(answer.to_numpy()))),
         "embedding": np.asarray(predictor.extract_embedding(frame)),
     }
 

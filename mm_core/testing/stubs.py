@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mm_core.api.batch import mapped
 from mm_core.api.config import Config
 from mm_core.api.features import take
 from mm_core.api.nn import Backbone, BackboneContext, Batch, Features, FusionHead, Parts, Topology
@@ -20,12 +21,11 @@ from mm_core.training.seeding import seeded
 
 NAMES = ("right", "left", "inner")
 _NUMBERS, _WIDTH = 4, 6
+_ROWS = 24
 
 
 class Stub(Backbone):
-    """A layer over its numbers; remembers whether it was shown a number that is not finite."""
-
-    shown_absent = False
+    """A layer over its numbers."""
 
     def __init__(self) -> None:
         super().__init__(Config(), BackboneContext({}, {}))
@@ -37,7 +37,6 @@ class Stub(Backbone):
 
     def forward(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> Features:
         (arrays,) = inputs.values()
-        self.shown_absent |= not bool(torch.isfinite(arrays["numbers"]).all())
         pooled = torch.tanh(self.layer(arrays["numbers"]))
         tokens = pooled[:, None].expand(-1, 2, -1)
         return Features(pooled, tokens, tokens.new_ones(tokens.shape[:2]).bool())
@@ -59,6 +58,7 @@ class Built:
             targets=take(self.batch.targets, index),
             weight=None if self.batch.weight is None else self.batch.weight[index],
             row_ids=index,
+            meta=rows_of(self.batch.meta, index),
         )
 
     def with_gaps(self) -> Built:
@@ -72,15 +72,51 @@ class Built:
     def spoilt(self, value: float) -> Built:
         """``value`` stands in every absent slot."""
         inputs = {
-            name: {
-                "numbers": arrays["numbers"].masked_fill(~self.batch.present[name][:, None], value)
-            }
+            name: _filled(arrays, ~self.batch.present[name], value)
             for name, arrays in self.batch.inputs.items()
         }
         return Built(self.topology, replace(self.batch, inputs=inputs))
 
 
-def build(subject: Subject[TaskSpec], task: Task, targets: Mapping[str, Any], k: int) -> Built:
+def _filled(values: Any, absent: Tensor, filling: float) -> Any:
+    """Numbers of absent rows replaced, in tensors [B, ...] and in lists of B."""
+    if isinstance(values, Mapping):
+        return {name: _filled(value, absent, filling) for name, value in values.items()}
+    if isinstance(values, Tensor):
+        if not values.is_floating_point():
+            return values
+        return values.masked_fill(absent.view(-1, *[1] * (values.dim() - 1)), filling)
+    if isinstance(values, list):
+        return [
+            _filled(one, gone.expand(len(one)), filling) if isinstance(one, Tensor) else one
+            for one, gone in zip(values, absent, strict=True)
+        ]
+    return values
+
+
+def rows_of(values: Any, rows: Tensor) -> Any:
+    """Rows of meta, or of outputs: of arrays and tensors [B, ...], lists of B, mappings of them."""
+    if isinstance(values, np.ndarray):
+        return values[rows.numpy()]
+    if isinstance(values, Mapping):
+        return {name: rows_of(value, rows) for name, value in values.items()}
+    return take(values, rows)
+
+
+def predicted(built: Built) -> dict[str, Any]:
+    """Outputs for ``decode``: numpy, lists."""
+    with torch.no_grad(), seeded(0):
+        found: dict[str, Any] = built.topology.eval().predict(built.batch)
+    return as_numpy(found)
+
+
+def as_numpy(values: dict[str, Any]) -> dict[str, Any]:
+    """Tensors as arrays, wherever they stand."""
+    arrays = mapped(values, lambda value: value.numpy() if isinstance(value, Tensor) else value)
+    return cast("dict[str, Any]", arrays)
+
+
+def over_stubs(subject: Subject[TaskSpec], task: Task, targets: Mapping[str, Any], k: int) -> Built:
     """The task's topology over ``k`` stubs, with the task's own fusion head for several.
 
     Raises:
@@ -93,7 +129,7 @@ def build(subject: Subject[TaskSpec], task: Task, targets: Mapping[str, Any], k:
             backbones, {name: (name,) for name in names}, task, _fusion(subject, backbones, task)
         )
         topology: Topology = subject.component.load("topology")(parts)
-        n = len(next(iter(targets.values())))
+        n = len(next(iter(targets.values()), range(_ROWS)))
         inputs = {name: {"numbers": torch.randn(n, _NUMBERS)} for name in names}
     present = {name: torch.ones(n, dtype=torch.bool) for name in names}
     tensors = {

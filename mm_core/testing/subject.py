@@ -21,6 +21,7 @@ from mm_core.plugins.loading import Plugin
 from mm_core.plugins.registry import Component, Registry
 
 SpecT = TypeVar("SpecT", bound=ComponentSpec)
+OtherT = TypeVar("OtherT", bound=ComponentSpec)
 
 _EXCHANGED = (FusionHeadSpec, LossSpec)
 """Kinds of which the core has several that are built alike."""
@@ -58,6 +59,13 @@ class Subject(Generic[SpecT]):
     def config(self) -> Config:
         """The settings of the trial."""
         return self.component.read(self.trial.settings, where=self.component.id)
+
+    def beside(self, component: Component[OtherT]) -> Subject[OtherT]:
+        """Another component of the same plugin, as its first trial tries it."""
+        kind, name = component.spec.kind, component.spec.name
+        trials = [one for one in self.samples.trials if (one.kind, one.name) == (kind, name)]
+        trial = trials[0] if trials else Trial(kind, name)
+        return Subject(component, trial, self.samples, self.registry, self.files)
 
     def configs(self) -> Iterator[Config]:
         """The trial's settings, then the same with every other choice of every choosable one: of

@@ -150,6 +150,12 @@ DEFECTS = (
         "dims says 7",
     ),
     Defect(
+        "backbone-mean-tells_rows_apart",
+        'self.first(arrays["beats"][:, :, None])',
+        'self.first(torch.ones_like(arrays["beats"])[:, :, None])',
+        "does not see its input",
+    ),
+    Defect(
         "backbone-mean-answers_the_same_twice",
         'tokens = self.last(torch.tanh(self.first(arrays["beats"][:, :, None])))\n',
         'tokens = self.last(torch.tanh(self.first(arrays["beats"][:, :, None])))\n'
@@ -404,8 +410,14 @@ DEFECTS = (
         "task-parity-answers_every_row_in_order",
         'found = outputs["logits"].argmax(axis=1)\n',
         'found = outputs["logits"].argmax(axis=1)\n'
-        "        found = found[::-1] if len(found) == 7 else found\n",
+        "        found = found[::-1] if len(found) == 4 else found\n",
         "among 7",
+    ),
+    Defect(
+        "task-parity-decodes_in_parts_as_in_whole",
+        '{"labels": found},\n            pd.DataFrame(proba',
+        '{"labels": found[::-1] if len(found) == 5 else found},\n            pd.DataFrame(proba',
+        "views['labels'] of rows 2 to 6",
     ),
     Defect(
         "task-parity-keeps_the_labels_dtype",

@@ -76,7 +76,7 @@ def test_samples_that_are_not_there(plugin):
 def test_without_samples_the_checks_say_what_to_give(plugin):
     file = plugin(SOUND.replace(', samples="sound:SAMPLES"', ""))
     assert "give a SampleColumn" in _case(file, "processor-split-keeps_every_row").outcome().message
-    assert "give a SampleLabel" in _case(file, "task-parity-weighs_rows").outcome().message
+    assert "give a SampleTask" in _case(file, "task-parity-weighs_rows").outcome().message
 
 
 def test_an_unknown_plugin():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mm_core.api import SampleLabel, Samples, Trial
+from mm_core.api import Samples, SampleTask, Trial
 
 SAMPLES = Samples(
-    labels=(
-        SampleLabel(
+    tasks=(
+        SampleTask(
             task="hazards",
-            columns={
+            label={
                 "months": (3.0, 8.5, 1.0, 12.0, 6.0, 2.0, 9.0, 4.5) * 4,
                 "died": (1, 0, 1, 1, 0, 1, 1, 1) * 4,
             },

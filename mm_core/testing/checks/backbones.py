@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -14,7 +13,7 @@ from mm_core.api.nn import Backbone
 from mm_core.api.samples import SampleColumn
 from mm_core.api.specs import BackboneSpec, ModalitySpec
 from mm_core.testing import end_to_end
-from mm_core.testing.columns import columns_of, processor_of, settings_of, write_files
+from mm_core.testing.columns import AT_LEAST, columns_of, frame_of, processor_of, settings_of
 from mm_core.testing.encoded_inputs import Inputs, answer, features, setup
 from mm_core.testing.networks import (
     adapt,
@@ -59,6 +58,16 @@ def check_gives_what_it_declares(subject: Network) -> None:
         expect(fits, "tokens come without a mask [B, T]")
         assert mask is not None
         expect(mask.dtype == torch.bool, f"mask is {mask.dtype}, not bool")
+
+
+def check_tells_rows_apart(subject: Network) -> None:
+    """Rows whose cells differ do not all get the same features."""
+    trial = setup(subject)
+    found = _real(answer(trial.build(), trial.inputs(trial.rows)))
+    if "tokens" in found:
+        found["tokens"] = found["tokens"][:, :1]  # their number alone tells rows apart
+    same = [torch.allclose(value, value[:1].expand_as(value)) for value in found.values()]
+    expect(not all(same), "all sample rows get the same features: it does not see its input")
 
 
 def check_answers_the_same_twice(subject: Network) -> None:
@@ -195,6 +204,8 @@ def check_runs_in_bfloat16(subject: Network) -> None:
 def check_runs_end_to_end(subject: Network) -> None:
     """A fit with it runs; saved and loaded in a new process, it predicts the same."""
     registry, spec = subject.registry, subject.spec
+    if "pooled" not in spec.provides:
+        raise NotTried("it gives no 'pooled' to fuse: the tasks that need what it gives try it")
     names = [registry.get(ModalitySpec, modality).spec.name for modality in spec.modalities]
     key = f"backbones.{names[0]}"
     settings = {f"{key}.{name}": value for name, value in subject.trial.settings.items()}
@@ -204,7 +215,7 @@ def check_runs_end_to_end(subject: Network) -> None:
             settings[f"inputs.{name}.processor.{one}"] = value
     if len(names) > 1:
         settings[f"{key}.inputs"] = names
-    n = min(len(column.cells) for column in _columns(subject).values())
+    n = _n_rows(subject)
     labels = {"label": ["yes", "no"] * (n // 2) + ["yes"] * (n % 2)}
     rows = "mm_core.testing.checks.backbones:sample_rows"
     job = end_to_end.Job(labels, "binary", settings, rows, _column_types(subject))
@@ -213,16 +224,11 @@ def check_runs_end_to_end(subject: Network) -> None:
 
 def sample_rows(subject: Network, folder: Path) -> pd.DataFrame:
     """The sample columns of all its modalities, side by side."""
-    found = {}
-    for name, column in _columns(subject).items():
-        found[name] = list(column.cells)
-        write_files([column], folder)
-    n = min(map(len, found.values()))
-    cells = {
-        name: [_placed(cell, _columns(subject)[name], folder) for cell in given[:n]]
-        for name, given in found.items()
-    }
-    return pd.DataFrame(cells)
+    return frame_of(_columns(subject), folder, _n_rows(subject))
+
+
+def _n_rows(subject: Network) -> int:
+    return max(AT_LEAST, *(len(column.cells) for column in _columns(subject).values()))
 
 
 def _columns(subject: Network) -> dict[str, SampleColumn]:
@@ -240,11 +246,6 @@ def _column_types(subject: Network) -> dict[str, str]:
         name: f"{subject.registry.get(ModalitySpec, column.modality).spec.name}:{column.kind}"
         for name, column in _columns(subject).items()
     }
-
-
-def _placed(cell: Any, column: SampleColumn, folder: Path) -> Any:
-    """A cell that names a file names it from anywhere."""
-    return str(folder / cell) if isinstance(cell, str) and cell in column.files else cell
 
 
 def _backward(backbone: Backbone, inputs: Inputs) -> None:

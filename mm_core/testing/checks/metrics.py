@@ -1,4 +1,4 @@
-"""What every metric keeps by itself; its direction is checked with the tasks that name it."""
+"""What every metric keeps by itself, on answers of the kit or of a task that names it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,76 @@ from typing import Any
 
 import numpy as np
 
-from mm_core.api.specs import MetricSpec
+from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.testing.outcome import NotTried, expect
+from mm_core.testing.sampled import each_built
+from mm_core.testing.stubs import Built, as_numpy, predicted
 from mm_core.testing.subject import Subject
 
 Score = Subject[MetricSpec]
 
 _N = 20
+_KNOWN = ("labels", "indicators", "proba", "values")
+"""Views of which the kit makes up truth and answers."""
 
 
 def check_forgets_when_reset(subject: Score) -> None:
     """After reset the score is that of the new rows alone; in parts it is that of the whole."""
-    truth, answer = _views(subject.spec.needs)
+    whole_rows, parts_of_it = _updates(subject)
     metric = subject.component.load()()
-    metric.update(truth, answer)
+    metric.update(*whole_rows)
     whole = float(metric.compute())
     expect(math.isfinite(whole), f"it gives {whole}")
     metric.reset()
-    for half in (slice(0, _N // 2), slice(_N // 2, None)):
-        metric.update(truth[half], answer[half])
+    for part in parts_of_it:
+        metric.update(*part)
     parts = float(metric.compute())
     expect(math.isclose(whole, parts, abs_tol=1e-9), f"{whole} at once is {parts} in two parts")
 
 
 def check_points_the_right_way(subject: Score) -> None:
     """Perfect answers score better than mixed-up ones."""
+    if subject.spec.needs not in _KNOWN:
+        raise NotTried(
+            f"{_tried_through(subject).component.id} gives {subject.spec.needs!r}: its fit end to "
+            "end tries it"
+        )
     truth, _ = _views(subject.spec.needs)
     perfect = _perfect(subject.spec.needs, truth)
     order = np.random.default_rng(1).permutation(_N)
     right, wrong = (_score(subject, truth, answer) for answer in (perfect, perfect[order]))
     better = right > wrong if subject.spec.higher_is_better else right < wrong
     expect(better, f"it is {right:.4g} for perfect answers and {wrong:.4g} for mixed-up ones")
+
+
+def _updates(subject: Score) -> tuple[tuple[Any, Any], list[tuple[Any, Any]]]:
+    """Truth and answers of some rows, and of the same in two parts."""
+    halves = slice(0, _N // 2), slice(_N // 2, None)
+    if subject.spec.needs in _KNOWN:
+        truth, answer = _views(subject.spec.needs)
+        return (truth, answer), [(truth[half], answer[half]) for half in halves]
+    built, _ = next(each_built(_tried_through(subject)))
+    rows = list(range(min(_N, len(built.batch))))
+    return _view(subject, built, rows), [_view(subject, built, rows[half]) for half in halves]
+
+
+def _view(subject: Score, built: Built, rows: list[int]) -> tuple[Any, Any]:
+    """Truth and answers of these rows as the task gives them, whose model has learned nothing."""
+    task, some = built.topology.task, built.rows(rows)
+    views = task.decode(predicted(Built(built.topology, some)), some.meta).views
+    needs = subject.spec.needs
+    expect(needs in views, f"it needs {needs!r}, and the views are {', '.join(views)}")
+    return task.truth(as_numpy(some.targets), needs), views[needs]
+
+
+def _tried_through(subject: Score) -> Subject[TaskSpec]:
+    """A task of its plugin that names it, and gives what it reads."""
+    spec, plugin = subject.spec, subject.component.plugin
+    for task in subject.registry.all(TaskSpec):
+        named = {task.spec.default_metric, *task.spec.metrics}
+        if task.plugin == plugin and {spec.name, subject.component.id} & named:
+            return subject.beside(task)
+    raise NotTried(f"it reads {spec.needs!r}, and no task of its plugin names it")
 
 
 def _score(subject: Score, truth: np.ndarray, answer: np.ndarray) -> float:
@@ -65,4 +104,4 @@ def _views(needs: str) -> tuple[Any, Any]:
     if needs == "values":
         values = 1 + rng.random(_N)
         return values, values + 0.1 * rng.normal(size=_N)
-    raise NotTried(f"it reads {needs!r}; the tasks that name it try it")
+    raise LookupError(needs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import tempfile
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 from mm_core.api.columns import ColumnSample, Detection
 from mm_core.api.specs import BackboneSpec, ModalitySpec, ProcessorSpec
 from mm_core.schema.sample import sample_column
-from mm_core.testing.columns import columns_of, fields_of, table_of
+from mm_core.testing.columns import Folder, columns_of, fields_of, table_of
 from mm_core.testing.outcome import expect
 from mm_core.testing.subject import Subject
 
@@ -73,15 +73,13 @@ def check_names_what_reads_it(subject: Modality) -> None:
         expect(subject.component.id in ids, f"{name} reads {', '.join(reads)} only")
 
 
-def _own(subject: Modality) -> list[tuple[ColumnSample, str]]:
-    columns = columns_of(subject, subject.component.id)
-    with tempfile.TemporaryDirectory(prefix="mm-check-") as name:
-        found = []
-        for column in columns:
-            table = table_of([column], Path(name))
-            (field,) = fields_of([column])
-            found.append(sample_column(table.frame[field.column], field.column, table.folder))
-        return list(zip(found, [column.kind for column in columns], strict=True))
+def _own(subject: Modality) -> Iterator[tuple[ColumnSample, str]]:
+    """Its sample columns and their kinds; files are there until the next is asked for."""
+    for column in columns_of(subject, subject.component.id):
+        folder = Folder()
+        table = table_of([column], folder.path)
+        (field,) = fields_of([column])
+        yield sample_column(table.frame[field.column], field.column, table.folder), column.kind
 
 
 def _detect(subject: Modality, sample: ColumnSample) -> Detection | None:

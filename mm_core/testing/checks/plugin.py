@@ -27,12 +27,12 @@ def check_is_in_order(subject: PluginSubject) -> None:
 
 
 def check_has_samples_for_all(subject: PluginSubject) -> None:
-    """Every modality has a sample column, every task sample labels."""
+    """Every modality has a sample column, every task a sample task."""
     columns = {column.modality.rpartition(":")[2] for column in subject.samples.columns}
-    labels = {label.task for label in subject.samples.labels}
+    tasks = {sample.task for sample in subject.samples.tasks}
     for kind, given, what in (
         (ModalitySpec, columns, "SampleColumn"),
-        (TaskSpec, labels, "SampleLabel"),
+        (TaskSpec, tasks, "SampleTask"),
     ):
         own = [one for one in subject.registry.all(kind) if one.plugin == subject.plugin]
         lost = [one.spec.name for one in own if one.spec.name not in given]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,25 +12,26 @@ import torch
 
 from mm_core.api.errors import LabelError
 from mm_core.api.processors import State
-from mm_core.api.samples import SampleLabel
 from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.api.tasks import Decoded, Task
-from mm_core.pipeline import build_criterion
 from mm_core.scoring import Metrics
 from mm_core.testing import end_to_end
-from mm_core.testing.kit_points import SIDES
+from mm_core.testing.alike import alike, plain
 from mm_core.testing.outcome import CheckError, NotTried, expect
+from mm_core.testing.sampled import each_built, job_of, learned, new_task, sample_of
+from mm_core.testing.stubs import Built, predicted, rows_of
 from mm_core.testing.subject import Subject
 
 Component = Subject[TaskSpec]
 
 LATE_FUSION = TaskSpec.model_fields["topology"].default
 _STEPS = 300
+_ROWS = 7
 
 
 def check_encodes_every_label(subject: Component) -> None:
     """Targets have one entry per row."""
-    task, frame = learned(subject)
+    task, frame = _labelled(subject)
     for name, values in task.encode(frame).items():
         expect(len(values) == len(frame), f"{name} has {len(values)} entries, not {len(frame)}")
 
@@ -48,17 +48,53 @@ def check_decodes_its_best_output(subject: Component) -> None:
 
 def check_answers_every_row_in_order(subject: Component) -> None:
     """One answer per row; rows in another order get their answers in that order."""
-    _need_logits(subject)
-    task, _ = learned(subject)
-    logits = np.random.default_rng(0).normal(size=(7, task.output_dim)).astype(np.float32)
-    whole = task.decode({"logits": logits}, {})
-    order = np.array([3, 0, 6, 1])
-    some = task.decode({"logits": logits[order]}, {})
-    _expect_rows(whole, len(logits))
+    task, outputs, meta = _outputs(subject)
+    order = torch.tensor([3, 0, 6, 1])
+    whole = task.decode(outputs, meta)
+    some = task.decode(rows_of(outputs, order), rows_of(meta, order))
+    _expect_rows(whole, _ROWS)
     _expect_rows(some, len(order))
-    left = some.answer.to_numpy().tolist()
-    right = whole.answer.iloc[order].to_numpy().tolist()
-    expect(left == right, f"rows {order.tolist()} alone are {left}, and {right} among 7")
+    left = plain(some.answer.to_numpy())
+    right = plain(whole.answer.iloc[order.tolist()].to_numpy())
+    expect(
+        alike(left, right),
+        f"rows {order.tolist()} alone are {left}, and {right} among {_ROWS}",
+    )
+
+
+def check_decodes_in_parts_as_in_whole(subject: Component) -> None:
+    """Answers, views and probabilities of a batch do not depend on the rows of other batches."""
+    task, outputs, meta = _outputs(subject)
+    whole = task.decode(outputs, meta)
+    for start, stop in ((0, 2), (2, _ROWS)):
+        rows = torch.arange(start, stop)
+        part = task.decode(rows_of(outputs, rows), rows_of(meta, rows))
+        for name, got, want in _decoded(part, whole):
+            expect(
+                alike(got, want[start:stop]),
+                f"{name} of rows {start} to {stop - 1} are {plain(got)} alone, and "
+                f"{plain(want[start:stop])} among {_ROWS}",
+            )
+
+
+def _decoded(part: Decoded, whole: Decoded) -> Iterator[tuple[str, Any, Any]]:
+    """Name, what stands in the one, what in the other, rows first."""
+    yield "answers", part.answer.to_numpy(), whole.answer.to_numpy()
+    for name, view in whole.views.items():
+        yield f"views[{name!r}]", part.views[name], view
+    if part.proba is not None and whole.proba is not None:
+        yield "proba", part.proba.to_numpy(), whole.proba.to_numpy()
+
+
+def _outputs(subject: Component) -> tuple[Task, dict[str, Any], dict[str, Any]]:
+    """Outputs and meta of some rows, as ``decode`` reads them: made up, or of its topology."""
+    if subject.spec.topology == LATE_FUSION and not sample_of(subject).columns:
+        task, _ = learned(subject)
+        made_up = np.random.default_rng(0).normal(size=(_ROWS, task.output_dim))
+        return task, {"logits": made_up.astype(np.float32)}, {}
+    built, _ = next(each_built(subject))
+    some = built.rows(list(range(_ROWS)))
+    return built.topology.task, predicted(Built(built.topology, some)), some.meta
 
 
 def check_keeps_the_labels_dtype(subject: Component) -> None:
@@ -73,7 +109,7 @@ def check_keeps_the_labels_dtype(subject: Component) -> None:
 
 def check_writes_the_truth_as_its_answers(subject: Component) -> None:
     """What it says the true answers are, is the labels, in their dtype, as its answers are."""
-    task, frame = learned(subject)
+    task, frame = _labelled(subject)
     written = task.true_answer(task.encode(frame))
     if written is None:
         raise NotTried("true_answer is not overridden: the labels are taken as given")
@@ -86,7 +122,7 @@ def check_writes_the_truth_as_its_answers(subject: Component) -> None:
 
 def check_comes_back_from_its_state(subject: Component) -> None:
     """From JSON and arrays alone it encodes as before."""
-    task, frame = learned(subject)
+    task, frame = _labelled(subject)
     state = task.state()
     values = json.loads(json.dumps(state.values))
     again = type(task).from_state(
@@ -95,17 +131,18 @@ def check_comes_back_from_its_state(subject: Component) -> None:
     expect(again.output_dim == task.output_dim, f"output_dim becomes {again.output_dim}")
     for name, want in task.encode(frame).items():
         got = again.encode(frame)[name]
-        same = all(np.array_equal(a, b) for a, b in zip(got, want, strict=True))
-        expect(same, f"target {name!r} differs")
+        expect(alike(got, want), f"target {name!r} differs")
 
 
 def check_refuses_missing_labels(subject: Component) -> None:
     """A missing label is a LabelError that names its column and row."""
+    if subject.spec.label != "required":
+        raise NotTried("its labels may be missing")
     _, frame = learned(subject)
     for column in frame:
         broken = frame.astype({column: object})
         broken.loc[3, column] = None
-        task = _task(subject)
+        task = new_task(subject)
         try:
             task.learn(broken)
         except LabelError as error:
@@ -139,9 +176,8 @@ def check_metrics_point_the_right_way(subject: Component) -> None:
     best = _best_logits(subject)
     mixed = best[np.random.default_rng(0).permutation(len(best))]
     targets = task.encode(frame)
-    for name in dict.fromkeys([subject.spec.default_metric, *subject.spec.metrics]):
-        found = Metrics(subject.registry).resolve(name, subject.component)
-        component = subject.registry.get(MetricSpec, found)
+    for name in _metrics(subject):
+        component = subject.registry.get(MetricSpec, name)
         needs = component.spec.needs
         right, wrong = (
             _score(component.load()(), task, targets, needs, logits) for logits in (best, mixed)
@@ -151,52 +187,32 @@ def check_metrics_point_the_right_way(subject: Component) -> None:
 
 
 def check_learns_end_to_end(subject: Component) -> None:
-    """A fit with it learns; saved and loaded in a new process, it predicts the same."""
-    settings = {f"task.{name}": value for name, value in subject.trial.settings.items()}
-    job = end_to_end.Job(
-        end_to_end.repeated(_labels(subject)),
-        subject.component.id,
-        settings,
-        "mm_core.testing.checks.tasks:sides",
-    )
-    end_to_end.learns(subject, job)
+    """A fit with it learns, by all its metrics; saved and loaded anew it predicts the same."""
+    job = job_of(subject)
+    if job.labels:
+        end_to_end.learns(subject, job, _metrics(subject))
+    else:
+        end_to_end.runs(subject, job)
 
 
-def sides(subject: Component, folder: Path) -> pd.DataFrame:
-    """As many inputs for a fit as the samples ask for."""
-    names = SIDES[: _sample(subject).inputs]
-    return end_to_end.points(end_to_end.repeated(_labels(subject)), names)
+def _metrics(subject: Component) -> list[str]:
+    """Ids of the metrics that it names."""
+    named = dict.fromkeys([subject.spec.default_metric, *subject.spec.metrics])
+    return [Metrics(subject.registry).resolve(name, subject.component) for name in named]
 
 
-def _labels(subject: Component) -> Mapping[str, Any]:
-    return _sample(subject).columns
-
-
-def _sample(subject: Component) -> SampleLabel:
-    for label in subject.samples.labels:
-        if label.task == subject.spec.name:
-            return label
-    raise CheckError(f"the samples have no labels for {subject.spec.name}: give a SampleLabel")
-
-
-def _task(subject: Component) -> Task:
-    task: Task = subject.component.load()(subject.config, list(_labels(subject)))
-    task.criterion = build_criterion(None, subject.component, subject.registry)
-    return task
-
-
-def learned(subject: Component) -> tuple[Task, pd.DataFrame]:
+def _labelled(subject: Component) -> tuple[Task, pd.DataFrame]:
     """The task after learning the sample labels, and these."""
-    frame = pd.DataFrame({name: list(values) for name, values in _labels(subject).items()})
-    task = _task(subject)
-    task.learn(frame)
-    return task, frame
+    if not sample_of(subject).label:
+        raise NotTried("it is tried without labels")
+    return learned(subject)
 
 
 def _need_logits(subject: Component) -> None:
     """Other topologies have outputs of their own, which the kit cannot make up."""
     if subject.spec.topology != LATE_FUSION:
         raise NotTried("its topology has outputs of its own; the fit end to end tries what it can")
+    _labelled(subject)
 
 
 def _best_logits(subject: Component) -> np.ndarray:
@@ -249,4 +265,4 @@ def _expect_labels(answer: pd.Series, labels: pd.Series) -> None:
         expect(off < 0.05, f"answers are off by {off:.3g} standard deviations")
         return
     for row, (got, want) in enumerate(zip(answer, labels, strict=True)):
-        expect(got == want, f"row {row} is {got!r}, labelled {want!r}")
+        expect(alike(got, want), f"row {row} is {got!r}, labelled {want!r}")

@@ -1,45 +1,51 @@
-"""What the topology of every task keeps, over one to three backbones that the kit makes up."""
+"""What the topology of every task keeps, over its sample columns or backbones of the kit."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mm_core.api.errors import RecipeError
+from mm_core.api.nn import Topology
 from mm_core.api.specs import TaskSpec
-from mm_core.testing.checks.tasks import learned
-from mm_core.testing.networks import (
-    copied,
-    expect_finite,
-    expect_finite_gradients,
-    expect_same,
-)
-from mm_core.testing.outcome import expect
-from mm_core.testing.stubs import Built, Stub, build
+from mm_core.testing.alike import plain
+from mm_core.testing.networks import expect_finite, expect_finite_gradients, expect_same
+from mm_core.testing.outcome import NotTried, expect
+from mm_core.testing.sampled import each_built
+from mm_core.testing.stubs import Built, rows_of
 from mm_core.testing.subject import Subject
 from mm_core.training.seeding import seeded
 
 Component = Subject[TaskSpec]
 
+_ROW = 2
+
 
 def check_absent_inputs_change_no_answer(subject: Component) -> None:
     """What stands in an absent input, NaN included, reaches no answer and no backbone."""
-    for built, where in _built(subject):
+    for built, where in each_built(subject):
         gaps = built.with_gaps()
-        wanted = _answer(gaps.spoilt(0.0))
+        wanted = _flat(_answer(gaps.spoilt(0.0)))
         for value in (math.nan, math.inf):
-            expect_same(_answer(gaps.spoilt(value)), wanted, f"{where}, {value} where absent", 1e-6)
-        _expect_unseen(built, where)
+            with _watched(built.topology, value) as shown:
+                found = _flat(_answer(gaps.spoilt(value)))
+            expect_same(found, wanted, f"{where}, {value} where absent", 1e-6)
+            expect(
+                not shown,
+                f"{where}: {', '.join(shown)} was run on rows that lack its input: use "
+                "run_backbones()",
+            )
 
 
 def check_absent_inputs_spoil_no_gradient(subject: Component) -> None:
     """NaN in an absent input reaches no loss and no gradient."""
-    for built, where in _built(subject):
+    for built, where in each_built(subject):
         loss = _backward(built.with_gaps().spoilt(math.nan))
         expect(bool(torch.isfinite(loss)), f"{where}: the loss is {loss.item()}")
         expect_finite_gradients(built.topology, where)
@@ -47,40 +53,43 @@ def check_absent_inputs_spoil_no_gradient(subject: Component) -> None:
 
 def check_rows_do_not_mix(subject: Component) -> None:
     """At prediction a row's answer does not depend on the rows beside it."""
-    for built, where in _built(subject):
+    for built, where in each_built(subject):
         gaps = built.with_gaps().spoilt(0.0)
         together = _answer(gaps)
         for row in (0, 1, 4):
             alone = _answer(Built(gaps.topology, gaps.rows([row])))
-            beside = {name: value[row : row + 1] for name, value in together.items()}
-            expect_same(alone, beside, f"{where}, row {row} alone")
+            beside = rows_of(together, torch.tensor([row]))
+            expect_same(_flat(alone), _flat(beside), f"{where}, row {row} alone")
 
 
 def check_a_row_without_anything_is_answered(subject: Component) -> None:
     """A row whose inputs are all absent gets a finite answer and a finite gradient."""
-    for built, where in _built(subject):
+    for built, where in each_built(subject):
         present = {name: value.clone() for name, value in built.batch.present.items()}
         for value in present.values():
             value[2] = False
         empty = Built(built.topology, replace(built.batch, present=present)).spoilt(math.nan)
-        expect_finite(_answer(empty), f"{where}, nothing in row 2")
+        expect_finite(_flat(_answer(empty)), f"{where}, nothing in row 2")
         _backward(empty)
         expect_finite_gradients(built.topology, f"{where}, nothing in row 2")
 
 
 def check_passes_weights_on(subject: Component) -> None:
-    """The task's loss is given the weights of the rows, in every call."""
-    for built, where in _built(subject):
+    """The task's loss is given the weights in every call, or its own loss weighs the rows."""
+    for built, where in each_built(subject):
         given: list[Tensor | None] = []
         task = built.topology.task
-        task.loss = _noting(task.loss, given)  # type: ignore[method-assign]
+        plain_loss = task.loss
+        task.loss = _noting(plain_loss, given)  # type: ignore[method-assign]
         weight = torch.linspace(0.0, 2.0, len(built.batch))
         _loss(Built(built.topology, replace(built.batch, weight=weight)))
-        expect(given, f"{where}: the loss does not ask the task's")
+        task.loss = plain_loss  # type: ignore[method-assign]
         expect(
             all(one is not None for one in given),
             f"{where}: the task's loss is called without weight: pass batch.weight on",
         )
+        if not given:
+            _expect_weighed(built, where)
 
 
 def _noting(loss: Callable[..., Tensor], given: list[Tensor | None]) -> Callable[..., Tensor]:
@@ -93,9 +102,37 @@ def _noting(loss: Callable[..., Tensor], given: list[Tensor | None]) -> Callable
     return noted
 
 
+def _expect_weighed(built: Built, where: str) -> None:
+    """What the target of a row of weight 0 is, changes nothing in the topology's own loss."""
+    targets = built.batch.targets
+    rows = torch.arange(len(built.batch))
+    rows[_ROW] = _unlike(targets, _ROW)
+    weight = torch.ones(len(built.batch))
+    weight[_ROW] = 0.0
+    losses = [
+        _loss(Built(built.topology, replace(built.batch, weight=weight, targets=one))).item()
+        for one in (targets, rows_of(targets, rows))
+    ]
+    expect(
+        math.isclose(*losses, rel_tol=1e-5, abs_tol=1e-6),
+        f"{where}: the target of a row of weight 0 makes a loss of {losses[0]:.5g} "
+        f"{losses[1]:.5g}: weigh the rows by batch.weight",
+    )
+
+
+def _unlike(targets: Mapping[str, Any], row: int) -> int:
+    """A row with other targets than that row."""
+    n = len(next(iter(targets.values()), ()))
+    given = [plain(rows_of(targets, torch.tensor([place]))) for place in range(n)]
+    for place, one in enumerate(given):
+        if one != given[row]:
+            return place
+    raise NotTried("all rows have the same targets, or none")
+
+
 def check_embeds_every_row(subject: Component) -> None:
     """``embed`` gives one finite vector a row, for every name in ``embeddings``."""
-    for built, where in _built(subject):
+    for built, where in each_built(subject):
         topology = built.topology.eval()
         for name in topology.embeddings:
             with torch.no_grad():
@@ -106,25 +143,24 @@ def check_embeds_every_row(subject: Component) -> None:
             expect_finite({f"embed(of={name!r})": vectors}, where)
 
 
-def _built(subject: Component) -> Iterator[tuple[Built, str]]:
-    """The topology over one, two and three backbones, as many as it takes."""
-    task, frame = learned(subject)
-    targets = task.encode(frame)
-    refused = []
-    for k in (1, 2, 3):
-        try:
-            built = build(subject, task, targets, k)
-        except RecipeError as error:
-            refused.append(str(error))
-            continue
-        yield built, f"{k} backbone(s)"
-    expect(len(refused) < 3, f"it takes neither one, two nor three backbones: {refused[:1]}")
-
-
-def _answer(built: Built) -> dict[str, Tensor]:
+def _answer(built: Built) -> dict[str, Any]:
+    """Outputs at prediction."""
     with torch.no_grad(), seeded(0):
         found: dict[str, Any] = built.topology.eval().predict(built.batch)
-    return copied({k: v for k, v in found.items() if isinstance(v, Tensor)})
+    return found
+
+
+def _flat(outputs: Any, path: str = "") -> dict[str, Tensor]:
+    """All tensors of outputs, wherever they stand, by their path."""
+    if isinstance(outputs, Tensor):
+        return {path: outputs.detach().clone()}
+    if isinstance(outputs, Mapping):
+        named = [(f"{path}.{name}".lstrip("."), value) for name, value in outputs.items()]
+    elif isinstance(outputs, list | tuple):
+        named = [(f"{path}[{place}]", value) for place, value in enumerate(outputs)]
+    else:
+        return {}
+    return {key: value for name, one in named for key, value in _flat(one, name).items()}
 
 
 def _loss(built: Built) -> Tensor:
@@ -139,13 +175,26 @@ def _backward(built: Built) -> Tensor:
     return loss.detach()
 
 
-def _expect_unseen(built: Built, where: str) -> None:
-    shown = [
-        name
-        for name, backbone in built.topology.backbones.items()
-        if isinstance(backbone, Stub) and backbone.shown_absent
+@contextmanager
+def _watched(topology: Topology, value: float) -> Iterator[list[str]]:
+    """Names of backbones that are shown that value meanwhile; the list fills as they are."""
+    shown: list[str] = []
+
+    def look(name: str, module: nn.Module, given: tuple[Any, ...]) -> None:
+        for tensor in _flat(given).values():
+            if tensor.is_floating_point() and _has(tensor, value) and name not in shown:
+                shown.append(name)
+
+    handles = [
+        backbone.register_forward_pre_hook(partial(look, name))
+        for name, backbone in topology.backbones.items()
     ]
-    expect(
-        not shown,
-        f"{where}: {', '.join(shown)} was run on rows that lack its input: use run_backbones()",
-    )
+    try:
+        yield shown
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _has(tensor: Tensor, value: float) -> bool:
+    return bool(tensor.isnan().any() if math.isnan(value) else (tensor == value).any())

@@ -40,8 +40,8 @@ from mm_core.api import (
     ProcessorSpec,
     SampleCheckpoint,
     SampleColumn,
-    SampleLabel,
     Samples,
+    SampleTask,
     State,
     Task,
     TaskSpec,
@@ -60,9 +60,9 @@ SAMPLES = Samples(
             name="pulse",
         ),
     ),
-    labels=(
-        SampleLabel("parity", {"even": [i % 3 == 0 for i in range(24)]}),
-        SampleLabel("level", {"high": [i % 4 == 0 for i in range(24)]}),
+    tasks=(
+        SampleTask("parity", {"even": [i % 3 == 0 for i in range(24)]}),
+        SampleTask("level", {"high": [i % 4 == 0 for i in range(24)]}),
     ),
     checkpoints=(SampleCheckpoint("sizes", {"sizes.json": b"{}", "values.bin": b"1"}),),
     trials=(Trial("backbone", "mean", {"width": 6}),),
