@@ -6,13 +6,14 @@ import tempfile
 import time
 import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 
+from mm_core.api.config import suggest
 from mm_core.api.errors import (
     ConfigError,
     LabelError,
@@ -29,6 +30,7 @@ from mm_core.artifact.unfinished import START, Unfinished
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.align import align, align_labelled, check_complete
 from mm_core.data.rows import Rows, read_rows
+from mm_core.plugins.offered import bound_method, methods_of, read_options
 from mm_core.plugins.registry import found_with, registry_with
 from mm_core.processes import ENDED_BY_SIGTERM, is_first, others_wait
 from mm_core.recipe.continued import continued
@@ -48,8 +50,11 @@ OnError = Literal["raise", "missing"]
 
 @dataclass(frozen=True)
 class _Fitted:
+    """A model; one that has not ``learned`` is built anew by each fit."""
+
     model: Model
     result: FitResult
+    learned: bool = True
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,7 @@ class MultiModalPredictor:
         table = read_rows(data).table
         finder = CheckpointFinder(self._registry)
         recipe = self._recipe_to_follow(None, table, wishes, finder)
-        learned = None if self._fitted is None else self._fitted.model.task
+        learned = None if self._further is None else self._further.model.task
         check_labels(recipe, self._labelled(table, recipe), learned, self._registry)
         return recipe
 
@@ -195,7 +200,7 @@ class MultiModalPredictor:
         Returns:
             The predictor itself.
         """
-        from mm_core.training.fit import Start, fit_model
+        from mm_core.training.fit import Start, fit_model, unfitted_model
         from mm_core.training.options import FitOptions
 
         started = time.monotonic()
@@ -227,11 +232,18 @@ class MultiModalPredictor:
             loggers=_several(loggers),
             verbosity=self.verbosity,
             deadline=None if time_limit is None else started + time_limit,
-            unfinished=self._state_folder(recipe, train, tuning),
+            unfinished=self._state_folder(recipe, train, tuning)
+            if recipe.training.epochs
+            else None,
             resume=self._cut_off is not None,
         )
-        start = Start(self._registry, finder, None if self._fitted is None else self._fitted.model)
-        model, result = fit_model(recipe, train, tuning, start, self._metrics, options)
+        start = Start(
+            self._registry, finder, None if self._further is None else self._further.model
+        )
+        if recipe.training.epochs:
+            model, result = fit_model(recipe, train, tuning, start, self._metrics, options)
+        else:
+            model, result = unfitted_model(recipe, train, start, on_error)
         self._fitted, self._cut_off = _Fitted(model, result), None
         self.label = recipe.data.label
         if self.path is not None:
@@ -245,16 +257,23 @@ class MultiModalPredictor:
     # ---- using the model -----------------------------------------------------------------------
 
     def predict(
-        self, data: Any, as_pandas: bool | None = None, on_error: OnError = "raise"
+        self,
+        data: Any,
+        as_pandas: bool | None = None,
+        on_error: OnError = "raise",
+        **task_options: Any,
     ) -> pd.Series | pd.DataFrame | np.ndarray:
         """One answer per row, in the caller's order and with the caller's index.
+
+        A predictor without a model, of a task that need not be fitted, plans on ``data``.
 
         Args:
             data: rows; see :func:`mm_core.data.rows.read_rows`.
             as_pandas: False for a numpy array; None or True: a Series (several labels: a frame).
             on_error: ``"raise"`` on cells that cannot be read, or treat them as ``"missing"``.
+            task_options: options of the task (``TaskSpec.options``), by name.
         """
-        rows, decoded = self._decode(data, on_error)
+        rows, decoded = self._decode(data, on_error, task_options)
         found = _series_if_one(decoded.answer.set_axis(rows.index, axis=0))
         return found.to_numpy() if as_pandas is False else found
 
@@ -264,13 +283,15 @@ class MultiModalPredictor:
         as_pandas: bool | None = None,
         as_multiclass: bool = True,
         on_error: OnError = "raise",
+        **task_options: Any,
     ) -> pd.DataFrame | pd.Series | np.ndarray:
         """Probability of each class (or label), one row per row of ``data``.
 
         Args:
             as_multiclass: False with two classes: only the positive class, as a Series.
+            task_options: options of the task, by name.
         """
-        rows, decoded = self._decode(data, on_error)
+        rows, decoded = self._decode(data, on_error, task_options)
         if decoded.proba is None:
             raise ConfigError(
                 f"{self.recipe.task.id} gives no probabilities",
@@ -288,6 +309,7 @@ class MultiModalPredictor:
         metrics: Metric | Sequence[Metric] | None = None,
         return_pred: bool = False,
         on_error: OnError = "raise",
+        **task_options: Any,
     ) -> Any:
         """Scores by name; with ``return_pred`` also the predictions.
 
@@ -296,19 +318,21 @@ class MultiModalPredictor:
             metrics: names or callables; None: the eval metric.
             return_pred: also return what :meth:`predict` gives.
             on_error: ``"raise"`` on cells that cannot be read, or treat them as ``"missing"``.
+            task_options: options of the task, by name.
         """
         from mm_core.inference import joined, stream, unreadable
 
-        model = self._model
+        rows = read_rows(data)
+        model = self._answering(rows.table, on_error)
         known = self._metrics.copy()
         task = self._registry.get(TaskSpec, model.recipe.task.id)
+        options = read_options(task, task_options)
         asked = known.asked(metrics, task, default=model.recipe.data.eval_metric)
-        rows = read_rows(data)
         frame = model.pipeline.encode_with_targets(self._labelled(rows.table, model.recipe))
         scorer = known.scorer(asked.values(), model.task, model.recipe.loss_settings)
         _check_choice("on_error", on_error)
         parts, bad = [], []
-        for part in stream(model, frame):
+        for part in stream(model, frame, options=options):
             scorer.update(frame, part.rows, part.decoded)
             bad += part.bad
             if return_pred:
@@ -474,13 +498,33 @@ class MultiModalPredictor:
         """One row per validation: epoch, step, seconds, training loss, validation score."""
         return pd.DataFrame(self._need_fitted().result.history)
 
+    # ---- what the task's models do besides -----------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        """A method of the task (``TaskSpec.methods``)."""
+        if name.startswith("_"):  # asked of copies that are still empty, too
+            raise AttributeError(name)
+        task = self._task_id
+        if task is not None and name in methods_of(task, self._registry):
+            return bound_method(task, name, self._registry, self)
+        near = suggest(name, [one for one in dir(self) if not one.startswith("_")])
+        raise AttributeError(
+            f"MultiModalPredictor has no {name!r}"
+            + (f", and {task} brings none" if task else "")
+            + (f"; did you mean {near!r}?" if near else "")
+        )
+
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *methods_of(self._task_id, self._registry)]
+
+    @property
+    def _task_id(self) -> str | None:
+        """Of the model, or the one that was named."""
+        return self.problem_type if self._fitted is None else self.recipe.task.id
+
     # ---- inside --------------------------------------------------------------------------------
 
     def _request(self, wishes: Wishes) -> Request:
-        if not self.label:
-            raise LabelError(
-                "no label is named", remedy="MultiModalPredictor(label='name of the column')"
-            )
         for problem in self._registry.problems:  # what it would read is planned otherwise
             warnings.warn(f"not used: {problem.error.message}", MMWarning, stacklevel=3)
         arguments = wishes.arguments | {
@@ -512,7 +556,7 @@ class MultiModalPredictor:
                     remedy="leave recipe= out, or fit a new predictor",
                 )
             return self._followed(self._cut_off.fit.recipe, wishes)
-        if given is not None and self._fitted is not None:
+        if given is not None and self._further is not None:
             raise ConfigError(
                 "this predictor has a model, which fit trains further: another recipe would not "
                 "fit it",
@@ -520,7 +564,7 @@ class MultiModalPredictor:
             )
         if given is not None:
             return self._followed(given, wishes)
-        if self._fitted is not None:
+        if self._further is not None:
             return continued(self.recipe, wishes, self._registry, self._metrics)
         return resolve(table, self._request(wishes), self._registry, finder, self._metrics)
 
@@ -531,7 +575,7 @@ class MultiModalPredictor:
         if self._cut_off is not None:
             self._cut_off.fit.check_rows(train, tuning)
         elif is_first():
-            save_start = None if self._fitted is None else self._write
+            save_start = None if self._further is None else self._write
             Unfinished.begin(self.path, recipe, train, tuning, save_start)
         return self.path / UNFINISHED
 
@@ -607,15 +651,41 @@ class MultiModalPredictor:
         known = [*data.label, *filter(None, [data.sample_weight])]
         return align(table, self.recipe.columns, known, self._registry)
 
-    def _decode(self, data: Any, on_error: OnError) -> tuple[Rows, Joined]:
+    def _decode(
+        self, data: Any, on_error: OnError, given: Mapping[str, Any]
+    ) -> tuple[Rows, Joined]:
         from mm_core.inference import predict
 
         _check_choice("on_error", on_error)
-        model = self._model
         rows = read_rows(data)
-        found = predict(model, model.pipeline.encode(self._aligned(rows.table)))
+        model = self._answering(rows.table, on_error)
+        options = read_options(self._registry.get(TaskSpec, model.recipe.task.id), given)
+        frame = model.pipeline.encode(self._aligned(rows.table))
+        found = predict(model, frame, options=options)
         report_bad(found.bad, on_error)
         return rows, found
+
+    def _answering(self, table: Table, on_error: OnError) -> Model:
+        """The model; of a task that need not be fitted it is built for these rows, once."""
+        if self._fitted is None and self._cut_off is None and self._needs_no_fit():
+            from mm_core.training.fit import Start, unfitted_model
+
+            finder = CheckpointFinder(self._registry)
+            request = replace(self._request(Wishes()), learns=False)
+            recipe = resolve(table, request, self._registry, finder, self._metrics)
+            recipe = recipe.with_training({"epochs": 0}, "nothing was to be learned")
+            model, result = unfitted_model(recipe, table, Start(self._registry, finder), on_error)
+            self._fitted = _Fitted(model, result, learned=False)
+        return self._model
+
+    def _needs_no_fit(self) -> bool:
+        named = self.problem_type
+        return named is not None and not self._registry.get(TaskSpec, named).spec.requires_fit
+
+    @property
+    def _further(self) -> _Fitted | None:
+        """The model that :meth:`fit` trains further, if any."""
+        return self._fitted if self._fitted is not None and self._fitted.learned else None
 
     @property
     def _model(self) -> Model:

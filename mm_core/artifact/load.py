@@ -20,6 +20,7 @@ from mm_core.artifact.save import sha256
 from mm_core.data.states import ARRAYS, ASSETS
 from mm_core.model import Model
 from mm_core.pipeline import Pipeline, check_recipe, input_fields, read_config
+from mm_core.plugins.offered import default_options
 from mm_core.plugins.registry import Registry
 
 _UNFIT = (
@@ -109,7 +110,8 @@ def _build(folder: Path, manifest: Manifest, registry: Registry) -> Model:
     runtime: type[Engine] = registry.get(RuntimeSpec, record.id).load()
     context = EngineContext(recipe, processors, task, registry)
     engine = runtime.read(folder / record.folder, record.values, context)
-    pipeline = Pipeline(recipe, processors, task, reads_rows=engine.reads_rows)
+    options = default_options(chosen)
+    pipeline = Pipeline(recipe, processors, task, engine.reads_rows, options)
     return Model(pipeline, engine, record.id)
 
 

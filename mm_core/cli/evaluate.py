@@ -19,6 +19,7 @@ def evaluate(
             metavar="NAME", help="If not given: the eval metric of the model; may be repeated."
         ),
     ] = None,
+    option: opt.Option = None,
     on_error: opt.OnError = "raise",
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
@@ -28,10 +29,11 @@ def evaluate(
 
     Example: mm evaluate model test.csv --metric accuracy --metric f1_macro
     """
+    options = opt.task_options(option)
     from mm_core.predictor import MultiModalPredictor
 
     predictor = MultiModalPredictor.load(model, plugins=plugin or ())
-    scores = predictor.evaluate(data, metric, on_error=on_error)
+    scores = predictor.evaluate(data, metric, on_error=on_error, **options)
     width = max(map(len, scores))
     lines = [f"{name:<{width}}  {score:.6g}" for name, score in scores.items()]
     return Answer({"scores": scores}, "\n".join(lines))

@@ -75,6 +75,15 @@ Role = Annotated[
         help="The part of the task that a column is, such as query=title; may be repeated.",
     ),
 ]
+Option = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="KEY=VALUE",
+        help="An option of the model's task, such as threshold=0.3; VALUE is JSON, or else a "
+        "string; may be repeated.",
+    ),
+]
 EvalMetric = Annotated[
     str | None,
     typer.Option("--eval-metric", metavar="NAME", help="Metric of mm evaluate; by the task."),
@@ -119,14 +128,23 @@ def verbosity(quiet: bool, verbose: bool) -> int:
 
 def settings(given: Sequence[str] | None) -> dict[str, Any]:
     """``["training.epochs=3", "fusion=mean"]`` -> ``{"training.epochs": 3, "fusion": "mean"}``."""
-    pairs = [_pair(text, text.partition("="), "--set") for text in given or ()]
-    return {key: _value(value) for key, value in _unique(pairs, "--set").items()}
+    return _values(given, "--set")
+
+
+def task_options(given: Sequence[str] | None) -> dict[str, Any]:
+    """``["threshold=0.3"]`` -> ``{"threshold": 0.3}``."""
+    return _values(given, "--option")
 
 
 def column_types(given: Sequence[str] | None) -> dict[str, str]:
     """``["age=numerical"]`` -> ``{"age": "numerical"}``; the name may hold ``=`` itself."""
     pairs = [_pair(text, text.rpartition("="), "--column-type") for text in given or ()]
     return _unique(pairs, "--column-type")
+
+
+def _values(given: Sequence[str] | None, option: str) -> dict[str, Any]:
+    pairs = [_pair(text, text.partition("="), option) for text in given or ()]
+    return {key: _value(value) for key, value in _unique(pairs, option).items()}
 
 
 def roles(given: Sequence[str] | None) -> dict[str, list[str]]:
@@ -145,7 +163,12 @@ def _pair(text: str, parts: tuple[str, str, str], option: str) -> tuple[str, str
     return key.strip(), value
 
 
-_FORMS = {"--set": "key=value", "--column-type": "column=kind", "--role": "role=column"}
+_FORMS = {
+    "--set": "key=value",
+    "--option": "key=value",
+    "--column-type": "column=kind",
+    "--role": "role=column",
+}
 
 
 def _unique(pairs: Sequence[tuple[str, str]], option: str) -> dict[str, str]:

@@ -16,10 +16,7 @@ from mm_core.cli.write import write_text
 
 def plan(
     data: opt.Data,
-    label: Annotated[
-        list[str],
-        typer.Option("--label", metavar="COLUMN", help="The label column; may be repeated."),
-    ],
+    label: opt.Label = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write the recipe, for mm fit --recipe."),

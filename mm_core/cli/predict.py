@@ -23,6 +23,7 @@ def predict(
         ),
     ] = None,
     proba: Annotated[bool, typer.Option("--proba", help="Probability of each class.")] = False,
+    option: opt.Option = None,
     on_error: opt.OnError = "raise",
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
@@ -33,13 +34,14 @@ def predict(
     Example: mm predict model test.csv --out pred.csv
     """
     check_ending(out, FRAMES)
+    options = opt.task_options(option)
     import pandas as pd
 
     from mm_core.predictor import MultiModalPredictor
 
     predictor = MultiModalPredictor.load(model, plugins=plugin or ())
     ask = predictor.predict_proba if proba else predictor.predict
-    frame = pd.DataFrame(ask(data, on_error=on_error))
+    frame = pd.DataFrame(ask(data, on_error=on_error, **options))
     if out is not None:
         write_frame(frame, out)
         said = {"out": str(out), "rows": len(frame), "columns": [str(c) for c in frame.columns]}

@@ -39,7 +39,7 @@ class Source:
         chosen = [name for name, value in given.items() if value]
         if len(chosen) > 1:
             raise typer.BadParameter(f"leave out one of {', '.join(chosen)}", param_hint=chosen[0])
-        if not chosen and not label:
+        if not chosen and not label and asked.problem_type is None:
             raise typer.BadParameter(
                 "name the label column, or give a --recipe", param_hint="--label"
             )

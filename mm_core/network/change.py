@@ -49,4 +49,5 @@ def grown(model: Model, recipe: Recipe, task: Task, registry: Registry) -> Model
     with torch.no_grad():
         for name, value in topology.state_dict().items():
             value[tuple(slice(n) for n in old[name].shape)] = old[name]
-    return Model(Pipeline(recipe, model.processors, task), NetworkEngine(topology))
+    pipeline = Pipeline(recipe, model.processors, task, options=model.pipeline.options)
+    return Model(pipeline, NetworkEngine(topology))

@@ -50,12 +50,19 @@ class Component(Generic[SpecT]):
             raise PluginLoadError(
                 f"{self.id} has no {attribute}", plugin=self.id, remedy="use another component"
             )
+        return self.find(target, attribute)
+
+    def find(self, target: str, what: str) -> Any:
+        """Import a target of this component's plugin; ``what`` it is, for the error.
+
+        Raises:
+            PluginLoadError: it cannot be imported.
+        """
         try:
             return self.plugin.find(target)
         except (Exception, SystemExit) as error:  # whatever a stranger's module may raise
             raise PluginLoadError(
-                f"{self.id}: {attribute} {target!r} cannot be imported: "
-                f"{type(error).__name__}: {error}",
+                f"{self.id}: {what} {target!r} cannot be imported: {type(error).__name__}: {error}",
                 plugin=self.id,
                 value=target,
                 remedy=self._remedy(),

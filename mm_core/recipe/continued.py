@@ -28,6 +28,12 @@ def continued(recipe: Recipe, wishes: Wishes, registry: Registry, metrics: Metri
     """
     overrides = with_arguments((wishes.hyperparameters,), wishes.arguments)
     _refuse_fixed(overrides, wishes)
+    if overrides.training.get("epochs") == 0:
+        raise ConfigError(
+            "training.epochs=0 changes nothing of a model",
+            value=0,
+            remedy="training.epochs=1, or more",
+        )
     if "loss" in overrides.training:
         recipe = _with_loss(recipe, overrides.loss, registry, metrics)
     training = {key: value for key, value in overrides.training.items() if key != "loss"}

@@ -26,7 +26,7 @@ from mm_core.schema.schema import Schema
 class DataConfig(Config):
     """Which rows train and how they are scored; section ``data`` of the recipe."""
 
-    label: tuple[str, ...] = Field(min_length=1, description="label columns")
+    label: tuple[str, ...] = Field(description="label columns; none where the task needs none")
     sample_weight: str | None = Field(default=None, description="column of row weights")
     holdout_frac: float | None = Field(
         default=None, gt=0, lt=1, description="share held out; null: by the number of rows"
@@ -68,6 +68,16 @@ class Recipe(BaseModel):
             for key, found in _at({"": self}, place):
                 if found is not None:
                     yield key, kind, found
+
+    def with_training(self, values: dict[str, Any], origin: str) -> Self:
+        """The same with other values in section ``training``, and where they come from."""
+        origins = {f"training.{key}": origin for key in values}
+        return self.model_copy(
+            update={
+                "training": self.training.model_copy(update=values),
+                "origins": self.origins | origins,
+            }
+        )
 
     def to_json(self) -> str:
         """The recipe as indented JSON."""

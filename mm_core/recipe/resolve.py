@@ -31,7 +31,7 @@ from mm_core.recipe.overrides import Overrides, PartOverride
 from mm_core.recipe.presets import TRAINING, Presets, choose_presets, is_of_task
 from mm_core.recipe.recipe import DataConfig, Recipe
 from mm_core.recipe.roles import Roles, assign_roles, without_others
-from mm_core.recipe.tasks import choose_task
+from mm_core.recipe.tasks import check_epochs, check_label, choose_task
 from mm_core.recipe.training import TrainingConfig
 from mm_core.schema.sample import sample_column
 from mm_core.schema.schema import infer_schema
@@ -50,6 +50,7 @@ class Request:
         overrides: the user's settings; metrics may be ``"custom:<name>"`` for a callable.
         column_types: the user's decisions on columns.
         roles: role of the task -> columns that are it.
+        learns: whether the rows are to be learned from; otherwise they need no label.
     """
 
     label: tuple[str, ...]
@@ -57,6 +58,7 @@ class Request:
     overrides: Overrides = field(default_factory=Overrides)
     column_types: Mapping[str, str | None] | None = None
     roles: Roles = field(default_factory=dict)
+    learns: bool = True
 
 
 def resolve(
@@ -74,7 +76,8 @@ def resolve(
     weight = request.overrides.data.get("sample_weight")
     exclude = [*request.label, *([] if weight is None else [str(weight)])]
     for name in exclude:
-        _check_column(name, table, is_label=name in request.label)
+        if request.learns or name not in request.label:
+            _check_column(name, table, is_label=name in request.label)
         if name in (request.column_types or {}):
             raise ColumnError(
                 f"column_types names {name!r}, which is no input but the label or the weight",
@@ -116,8 +119,15 @@ class _Resolver:
         self.filler = Filler(registry, self._preset, self.origins)
 
     def resolve(self, table: Table, exclude: Sequence[str]) -> Recipe:
-        schema = infer_schema(table, exclude, self.registry, self.request.column_types)
         task = self._task(table)
+        schema = infer_schema(
+            table,
+            exclude,
+            self.registry,
+            self.request.column_types,
+            constant=not task.spec.requires_fit,
+            strangers=bool(task.spec.roles),
+        )
         roles = assign_roles(task, self.request.roles, schema)
         if task.spec.roles:
             schema = without_others(schema, roles, task.id)
@@ -170,13 +180,13 @@ class _Resolver:
     # ---- sections ----------------------------------------------------------------------------
 
     def _task(self, table: Table) -> Component[TaskSpec]:
-        columns = tuple(
-            sample_column(table.frame[name], name, table.folder) for name in self.request.label
-        )
-        label = Label(columns, table.frame[list(self.request.label)])
+        there = [name for name in self.request.label if name in table.frame.columns]
+        columns = tuple(sample_column(table.frame[name], name, table.folder) for name in there)
+        label = Label(columns, table.frame[there])
         component, origin = choose_task(label, self.user.task, self.registry)
         if origin is not None:
             self.origins["task.id"] = origin
+        check_label(component, self.request.label)
         return component
 
     def _choices(self, task: Component[TaskSpec]) -> Choices:
@@ -362,6 +372,7 @@ class _Resolver:
         source = f"task {task.id}" if wished is None else origin
         others = [(o, {k: v for k, v in layer.items() if k != "loss"}) for o, layer in layers]
         values = self._layered("training", TrainingConfig, others)
+        check_epochs(values["epochs"], task)
         return {**values, "loss": self._loss(task, wished, source)}
 
     def _loss(

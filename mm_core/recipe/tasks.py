@@ -44,6 +44,42 @@ def choose_task(
     raise _unrecognised(label)
 
 
+def check_label(task: Component[TaskSpec], label: Sequence[str]) -> None:
+    """A label where the task needs one, and none where it reads none.
+
+    Raises:
+        LabelError: one is lacking.
+        ConfigError: one would not be used.
+    """
+    if task.spec.label == "required" and not label:
+        raise LabelError(
+            f"no label is named, which {task.id} learns",
+            remedy="MultiModalPredictor(label='name of the column')",
+        )
+    if task.spec.label == "none" and label:
+        raise ConfigError(
+            f"{task.id} reads no label: {', '.join(label)} would not be used",
+            plugin=task.id,
+            value=list(label),
+            remedy="leave the label out; a column that is no input: column_types={...: 'ignore'}",
+        )
+
+
+def check_epochs(epochs: int, task: Component[TaskSpec]) -> None:
+    """No epochs are for tasks that answer without having learned.
+
+    Raises:
+        ConfigError: this one has to learn.
+    """
+    if not epochs and task.spec.requires_fit:
+        raise ConfigError(
+            f"training.epochs=0: {task.id} has to learn",
+            plugin=task.id,
+            value=0,
+            remedy="training.epochs=1, or more",
+        )
+
+
 def _lacking_settings(
     settings: Iterable[str],
     task: Component[TaskSpec],

@@ -19,7 +19,11 @@ ClassWeights = (
 class TrainingConfig(Config):
     """How to fit; section ``training`` of the recipe."""
 
-    epochs: int = Field(default=10, ge=1, description="passes over the training rows at most")
+    epochs: int = Field(
+        default=10,
+        ge=0,
+        description="passes over the training rows at most; 0, of a task that needs no fit: none",
+    )
     max_steps: int | None = Field(default=None, ge=1, description="optimiser steps at most")
     batch_size: int = Field(default=32, ge=1, description="rows a step sees at once")
     accumulate: int = Field(default=1, ge=1, description="batches per optimiser step")

@@ -60,6 +60,9 @@ def infer_schema(
     exclude: Sequence[str],
     registry: Registry,
     column_types: Mapping[str, str | None] | None = None,
+    *,
+    constant: bool = False,
+    strangers: bool = False,
 ) -> Schema:
     """Ask every detector about every column; the best score wins.
 
@@ -68,6 +71,9 @@ def infer_schema(
         exclude: label, weight and other columns that are not inputs.
         column_types: the user's decisions: column -> modality, kind, ``"modality:kind"``, or
             ``"ignore"``.
+        constant: whether columns of one value are inputs, as where nothing is learned.
+        strangers: whether list cells that no plugin reads are let be, as where a task says which
+            columns it reads.
 
     Raises:
         ColumnError: an unknown column in ``column_types``, or list cells that no plugin reads.
@@ -78,7 +84,13 @@ def infer_schema(
     _check_known(wanted, table.frame.columns)
     names = [name for name in table.frame.columns if name not in exclude]
     plans = [
-        _decide(sample_column(table.frame[name], name, table.folder), registry, wanted)
+        _decide(
+            sample_column(table.frame[name], name, table.folder),
+            registry,
+            wanted,
+            constant,
+            strangers,
+        )
         for name in names
     ]
     if not any(plan.modality for plan in plans):
@@ -104,23 +116,27 @@ def detect(
 
 
 def _decide(
-    sample: ColumnSample, registry: Registry, wanted: Mapping[str, str | None]
+    sample: ColumnSample,
+    registry: Registry,
+    wanted: Mapping[str, str | None],
+    constant: bool,
+    strangers: bool,
 ) -> ColumnPlan:
     if sample.name in wanted:
         return _decided_by_user(sample, wanted[sample.name], registry)
     if sample.n_unique == 0:
         return _ignored(sample, "every cell is missing")
     if any(is_container(value) for value in sample.values):
-        return _claimed(sample, registry)
-    if sample.n_unique == 1 and sample.null_share == 0:
+        return _claimed(sample, registry, strangers)
+    if sample.n_unique == 1 and sample.null_share == 0 and not constant:
         return _ignored(sample, f"constant: every cell is {_short(sample.values[0])}")
     return _claimed(sample, registry)
 
 
-def _claimed(sample: ColumnSample, registry: Registry) -> ColumnPlan:
+def _claimed(sample: ColumnSample, registry: Registry, strangers: bool = False) -> ColumnPlan:
     claims = detect(sample, registry)
     if not claims:
-        return _unclaimed(sample, registry)
+        return _unclaimed(sample, registry, strangers)
     component, best = claims[0]
     others = [other.id for other, claim in claims[1:] if claim.score == best.score]
     tie = f" (equal score: {', '.join(others)})" if others else ""
@@ -211,10 +227,10 @@ def _ignored(sample: ColumnSample, reason: str) -> ColumnPlan:
     )
 
 
-def _unclaimed(sample: ColumnSample, registry: Registry) -> ColumnPlan:
+def _unclaimed(sample: ColumnSample, registry: Registry, strangers: bool) -> ColumnPlan:
     missing = missing_for("modality", {c.spec.name for c in registry.all(ModalitySpec)})
     containers = sum(is_container(value) for value in sample.values)
-    if containers:
+    if containers and not strangers:
         raise ColumnError(
             f"column {sample.name!r} holds lists, dicts or arrays, and no installed plugin claims "
             f"them (first: {_short(sample.values[0])})",

@@ -10,6 +10,7 @@ import numpy as np
 from mm_core.api.errors import report_bad
 from mm_core.api.fitting import FitResult
 from mm_core.api.processors import Table
+from mm_core.api.specs import TaskSpec
 from mm_core.api.tasks import Task
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.encoded import EncodedFrame
@@ -19,8 +20,10 @@ from mm_core.network.build import build_topology
 from mm_core.network.change import grown
 from mm_core.network.engine import NetworkEngine
 from mm_core.pipeline import Pipeline, build_task, check_recipe, fit_processors
+from mm_core.plugins.offered import default_options
 from mm_core.plugins.registry import Registry
 from mm_core.recipe.recipe import Recipe
+from mm_core.recipe.tasks import check_epochs
 from mm_core.scoring import Metrics
 from mm_core.training.options import FitOptions
 from mm_core.training.recipe_fitter import RecipeFitter
@@ -74,6 +77,30 @@ def fit_model(
     return model.ready(), result
 
 
+def unfitted_model(
+    recipe: Recipe, rows: Table, start: Start, on_error: str = "raise"
+) -> tuple[Model, FitResult]:
+    """The model of a task that need not be fitted, as it answers without having learned.
+
+    Args:
+        recipe: the plan.
+        rows: what processors are fitted on; with label columns, or some of them, or none.
+        start: components, and where weights come from.
+        on_error: of cells that cannot be read.
+
+    Raises:
+        ConfigError: the task has to learn.
+    """
+    check_recipe(recipe, start.registry)
+    check_epochs(0, start.registry.get(TaskSpec, recipe.task.id))
+    task = build_task(recipe, start.registry)
+    task.learn(rows.frame[[name for name in task.label if name in rows.frame.columns]])
+    with seeded(recipe.training.seed):
+        model = _untrained(recipe, rows, task, start)
+    report_bad(model.pipeline.encode(rows).bad, on_error)
+    return model.ready(), FitResult([], None, "nothing was to be learned")
+
+
 def _weigh(frame: EncodedFrame, given: np.ndarray | None, model: Model) -> None:
     """Give the rows the weights of the data's column and of their classes."""
     own = given if given is None or frame.positions is None else given[frame.positions]
@@ -112,4 +139,6 @@ def _untrained(recipe: Recipe, train: Table, task: Task, start: Start) -> Model:
         return grown(start.model, recipe, task, start.registry)
     processors = fit_processors(recipe, train, start.registry, start.finder)
     topology = build_topology(recipe, processors, task, start.registry, finder=start.finder)
-    return Model(Pipeline(recipe, processors, task), NetworkEngine(topology))
+    options = default_options(start.registry.get(TaskSpec, recipe.task.id))
+    pipeline = Pipeline(recipe, processors, task, options=options)
+    return Model(pipeline, NetworkEngine(topology))

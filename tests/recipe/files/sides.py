@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import torch
 from pydantic import Field as Setting
 from torch import nn
@@ -10,10 +11,12 @@ from torch import nn
 from mm_core.api import (
     BackboneSpec,
     Config,
+    Decoded,
     Defaults,
     Detection,
     Encoded,
     InputBatch,
+    MethodSpec,
     ModalitySpec,
     PluginInfo,
     PresetSpec,
@@ -21,10 +24,11 @@ from mm_core.api import (
     ProcessorSpec,
     RoleSpec,
     State,
+    Task,
     TaskSpec,
     hookimpl,
 )
-from mm_core.api.nn import Backbone, Features
+from mm_core.api.nn import Backbone, Features, Topology
 from mm_core.builtin.configs import BinaryConfig
 from mm_core.builtin.tasks.binary import Binary
 
@@ -81,6 +85,7 @@ def mm_backbones():
     return [
         BackboneSpec(name="linear", config="sides:LayerConfig", **common),
         BackboneSpec(name="wide", config="sides:LayerConfig", **common),
+        BackboneSpec(name="bare", **{**common, "target": "sides:Bare"}),
         BackboneSpec(name="grid", provides=("spatial",), **common),
         BackboneSpec(
             name="joint", processor={"points": "sides:split", "marks": "sides:other"}, **common
@@ -119,6 +124,31 @@ def mm_tasks():
             summary="By a processor of its own.",
             defaults={"points": Defaults(processor="sides:other")},
             **BINARY,
+        ),
+        TaskSpec(
+            name="near",
+            summary="Whether two points are near, without learning.",
+            target="sides:Near",
+            topology="sides:Distance",
+            roles=(
+                RoleSpec(name="query", summary="one point", modalities=("points",)),
+                RoleSpec(name="response", summary="another", modalities=("points",), like="query"),
+            ),
+            defaults={"points": Defaults(backbone="sides:bare")},
+            options="sides:NearOptions",
+            methods=(
+                MethodSpec(
+                    name="nearest",
+                    summary="The nearest rows.",
+                    target="sides:nearest",
+                    command=True,
+                ),
+            ),
+            requires_fit=False,
+            label="optional",
+            metrics=("accuracy",),
+            default_metric="accuracy",
+            fusion=None,
         ),
         TaskSpec(name="spatial", summary="Maps.", needs=("spatial",), fusion=None, **BINARY),
     ]
@@ -220,3 +250,73 @@ class PairConfig(BinaryConfig):
 
 class Pair(Binary):
     pass
+
+
+class Bare(Backbone):
+    """The numbers themselves; nothing to learn."""
+
+    @property
+    def dims(self):
+        return {"pooled": 2}
+
+    def forward(self, inputs):
+        (arrays,) = inputs.values()
+        return Features(pooled=arrays["numbers"])
+
+
+class NearOptions(Config):
+    within: float = Setting(default=1.0, gt=0, description="distance up to which points are near")
+    scale: float = Setting(default=1.0, gt=0, description="of all distances, in the network")
+
+
+class Distance(Topology):
+    def encode(self, batch):
+        return {name: found.pooled for name, found in self.run_backbones(batch).items()}
+
+    def forward_latents(self, latents, present):
+        one, two = latents.values()
+        return {"distance": (one - two).norm(dim=1)}
+
+    def loss(self, outputs, batch):
+        return outputs["distance"].mean()
+
+    def predict(self, batch, options=None):
+        return {"distance": self.forward(batch)["distance"] * options.scale}
+
+    def embed(self, batch, of="fused"):
+        return self.forward(batch)["distance"][:, None]
+
+
+class Near(Task):
+    def learn(self, targets):
+        pass
+
+    def encode(self, targets):
+        there = [name for name in self.label if name in targets]
+        near = targets[there[0]].to_numpy() if there else np.ones(len(targets), dtype=bool)
+        return {"near": near}  # pairs without a label are near
+
+    @property
+    def output_dim(self):
+        return 1
+
+    def decode(self, outputs, meta, options=None):
+        near = np.asarray(outputs["distance"]) <= options.within
+        name = self.label[0] if self.label else "near"
+        return Decoded(pd.DataFrame({name: near}), views={"labels": near})
+
+    def truth(self, targets, needs):
+        return targets["near"]
+
+    def state(self):
+        return State()
+
+    @classmethod
+    def from_state(cls, config, label, state):
+        return cls(config, label)
+
+
+def nearest(predictor, data, top_k=3, **options):
+    distances = predictor.extract_embedding(data)[:, 0]
+    rows = np.argsort(distances, kind="stable")[:top_k]
+    return pd.DataFrame({"row": rows, "distance": distances[rows]})
