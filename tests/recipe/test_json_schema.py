@@ -62,7 +62,7 @@ def test_a_misspelt_key_is_found_wherever_it_stands(saved, valid, place, key):
 
 def test_wrong_values_and_unknown_components_are_found(saved, valid):
     for place, key, value in (
-        (("training",), "epochs", 0),
+        (("training",), "epochs", -1),
         (("backbones", "tabular"), "width", "wide"),
         (("backbones", "tabular"), "id", "tabular:mlpp"),
         (("task",), "id", None),
