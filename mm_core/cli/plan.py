@@ -10,7 +10,7 @@ import typer
 
 from mm_core.cli import options as opt
 from mm_core.cli.answer import Answer
-from mm_core.cli.settings import Settings
+from mm_core.cli.settings import NO_LABEL, Settings
 from mm_core.cli.write import write_text
 
 
@@ -51,6 +51,8 @@ def plan(
         seed,
         role,
     )
+    if not label and problem_type is None:
+        raise typer.BadParameter(NO_LABEL, param_hint="--label")
     recipe = asked.predictor(label, plugin).plan(data, **asked.planning())
 
     from mm_core.summary import plan_text

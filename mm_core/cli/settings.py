@@ -12,6 +12,8 @@ from mm_core.cli.options import column_types, roles, settings
 if TYPE_CHECKING:
     from mm_core.predictor import MultiModalPredictor
 
+NO_LABEL = "name the label column, or the --problem-type of a task that needs none"
+
 
 @dataclass(frozen=True)
 class Settings:

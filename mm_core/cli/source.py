@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mm_core.cli.options import settings
-from mm_core.cli.settings import Settings
+from mm_core.cli.settings import NO_LABEL, Settings
 
 if TYPE_CHECKING:
     from mm_core.predictor import MultiModalPredictor
@@ -40,9 +40,7 @@ class Source:
         if len(chosen) > 1:
             raise typer.BadParameter(f"leave out one of {', '.join(chosen)}", param_hint=chosen[0])
         if not chosen and not label and asked.problem_type is None:
-            raise typer.BadParameter(
-                "name the label column, or give a --recipe", param_hint="--label"
-            )
+            raise typer.BadParameter(f"{NO_LABEL}, or give a --recipe", param_hint="--label")
         if not chosen:
             return
         allowed = FURTHER if self.further else ()
