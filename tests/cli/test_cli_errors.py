@@ -53,7 +53,7 @@ def test_fit_needs_rows_and_a_label(folder, mm):
     fails(mm("fit", folder / "nope.csv", "--label", "y"), 1, "no file", "-> check the path")
     ran = mm("fit", folder / "train.csv", "--label", "y", "--time-limit", "-1")
     fails(ran, 2, "--time-limit")
-    fails(mm("fit", folder / "train.csv"), 2, "name the label column, or give a --recipe")
+    fails(mm("fit", folder / "train.csv"), 2, "name the label column", "or give a --recipe")
 
 
 def test_a_folder_that_is_no_model_is_refused_before_training(folder, mm):
