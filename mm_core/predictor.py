@@ -23,13 +23,20 @@ from mm_core.api.errors import (
 )
 from mm_core.api.fitting import TERMINATED, ExportReport, FitResult
 from mm_core.api.processors import Table
-from mm_core.api.specs import ExporterSpec, TaskSpec
+from mm_core.api.specs import (
+    ArtifactSavedSpec,
+    ExporterSpec,
+    FitEndSpec,
+    RecipeReadySpec,
+    TaskSpec,
+)
 from mm_core.artifact.folder import check_folder
 from mm_core.artifact.manifest import UNFINISHED
 from mm_core.artifact.unfinished import START, Unfinished
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.align import align, align_labelled, check_complete
 from mm_core.data.rows import Rows, read_rows
+from mm_core.lifecycle import tell
 from mm_core.plugins.offered import bound_method, methods_of, read_options
 from mm_core.plugins.registry import found_with, registry_with
 from mm_core.processes import ENDED_BY_SIGTERM, is_first, others_wait
@@ -152,7 +159,7 @@ class MultiModalPredictor:
         from mm_core.training.labels import check_labels
 
         wishes = Wishes(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
-        table = read_rows(data).table
+        table = read_rows(data, self._registry).table
         finder = CheckpointFinder(self._registry)
         recipe = self._recipe_to_follow(None, table, wishes, finder)
         learned = None if self._further is None else self._further.model.task
@@ -216,8 +223,8 @@ class MultiModalPredictor:
                 remedy="leave one of them out",
             )
         self._check_path()
-        rows = read_rows(train_data)
-        tuning = None if tuning_data is None else read_rows(tuning_data).table
+        rows = read_rows(train_data, self._registry)
+        tuning = None if tuning_data is None else read_rows(tuning_data, self._registry).table
         finder = CheckpointFinder(self._registry)
         wishes = Wishes(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
         recipe = self._recipe_to_follow(recipe, rows.table, wishes, finder)
@@ -237,6 +244,7 @@ class MultiModalPredictor:
             else None,
             resume=self._cut_off is not None,
         )
+        tell(self._registry, RecipeReadySpec, recipe)
         start = Start(
             self._registry, finder, None if self._further is None else self._further.model
         )
@@ -246,9 +254,11 @@ class MultiModalPredictor:
             model, result = unfitted_model(recipe, train, start, on_error)
         self._fitted, self._cut_off = _Fitted(model, result), None
         self.label = recipe.data.label
+        tell(self._registry, FitEndSpec, model, result)
         if self.path is not None:
             with others_wait():
                 self._write(self.path)
+            tell(self._registry, ArtifactSavedSpec, model, self.path)
         print_fit_summary(recipe, result, time.monotonic() - started, self.path, self.verbosity)
         if result.stopped == TERMINATED:
             raise SystemExit(ENDED_BY_SIGTERM)
@@ -322,7 +332,7 @@ class MultiModalPredictor:
         """
         from mm_core.inference import joined, stream, unreadable
 
-        rows = read_rows(data)
+        rows = read_rows(data, self._registry)
         model = self._answering(rows.table, on_error)
         known = self._metrics.copy()
         task = self._registry.get(TaskSpec, model.recipe.task.id)
@@ -351,7 +361,7 @@ class MultiModalPredictor:
         from mm_core.inference import embed
 
         model = self._model
-        rows = read_rows(data)
+        rows = read_rows(data, self._registry)
         vectors, bad = embed(model, model.pipeline.encode(self._aligned(rows.table)))
         report_bad(bad, _check_choice("on_error", on_error))
         return pd.DataFrame(vectors, index=rows.index) if as_pandas else vectors
@@ -380,6 +390,7 @@ class MultiModalPredictor:
             if is_first():
                 check_folder(folder)
                 self._write(folder, standalone)
+        tell(self._registry, ArtifactSavedSpec, self._model, folder)
         return folder
 
     def merge_adapters(self) -> Self:
@@ -472,7 +483,7 @@ class MultiModalPredictor:
                 plugin=component.id,
                 value=reasons,
             )
-        table = None if sample is None else self._aligned(read_rows(sample).table)
+        table = None if sample is None else self._aligned(read_rows(sample, self._registry).table)
         report: ExportReport = exporter.export(self._model, Path(path), table)
         return report
 
@@ -657,7 +668,7 @@ class MultiModalPredictor:
         from mm_core.inference import predict
 
         _check_choice("on_error", on_error)
-        rows = read_rows(data)
+        rows = read_rows(data, self._registry)
         model = self._answering(rows.table, on_error)
         options = read_options(self._registry.get(TaskSpec, model.recipe.task.id), given)
         frame = model.pipeline.encode(self._aligned(rows.table))

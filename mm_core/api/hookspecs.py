@@ -12,10 +12,13 @@ import pluggy
 
 from mm_core.api.specs import (
     AdapterSpec,
+    ArtifactSavedSpec,
     BackboneSpec,
     CheckpointFormatSpec,
     CheckpointSourceSpec,
+    CommandSpec,
     ExporterSpec,
+    FitEndSpec,
     FitterSpec,
     FusionHeadSpec,
     LossSpec,
@@ -24,6 +27,8 @@ from mm_core.api.specs import (
     PluginInfo,
     PresetSpec,
     ProcessorSpec,
+    ReaderSpec,
+    RecipeReadySpec,
     RuntimeSpec,
     TaskSpec,
 )
@@ -108,3 +113,28 @@ def mm_runtimes() -> Sequence[RuntimeSpec]:  # type: ignore[empty-body]
 @hookspec
 def mm_exporters() -> Sequence[ExporterSpec]:  # type: ignore[empty-body]
     """Ways to write a trained model in another form."""
+
+
+@hookspec
+def mm_readers() -> Sequence[ReaderSpec]:  # type: ignore[empty-body]
+    """Data that is no table yet, wherever rows are asked for."""
+
+
+@hookspec
+def mm_commands() -> Sequence[CommandSpec]:  # type: ignore[empty-body]
+    """Commands beside the core's: ``mm <name> ...``."""
+
+
+@hookspec
+def mm_recipe_ready() -> Sequence[RecipeReadySpec]:  # type: ignore[empty-body]
+    """Who is told of the recipe of each fit, before it begins."""
+
+
+@hookspec
+def mm_fit_end() -> Sequence[FitEndSpec]:  # type: ignore[empty-body]
+    """Who is told of each fit that ended, with its model."""
+
+
+@hookspec
+def mm_artifact_saved() -> Sequence[ArtifactSavedSpec]:  # type: ignore[empty-body]
+    """Who is told of each model that was saved."""

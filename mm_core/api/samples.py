@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mm_core.api.batch import Batch
+    from mm_core.api.engine import Engine, EngineContext
 
 
 @dataclass(frozen=True)
@@ -73,13 +78,49 @@ class SampleCheckpoint:
 
 
 @dataclass(frozen=True)
+class SampleData:
+    """Data that one of the plugin's readers claims.
+
+    Attributes:
+        reader: name of the reader.
+        files: name -> content, written to an empty folder; a name may have folders in it.
+        data: (that folder) -> what the reader is given: ``lambda folder: folder / "boxes.json"``.
+        columns: column -> its cells, in the order of the rows: all that is to be read.
+    """
+
+    reader: str
+    files: Mapping[str, bytes]
+    data: Callable[[Path], Any]
+    columns: Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class SampleEngine:
+    """A small engine of one of the plugin's runtimes.
+
+    Attributes:
+        runtime: name of the runtime.
+        engine: () -> an engine as a fit or an export leaves it; each call gives an equal one.
+        batch: () -> a few rows for it, arrays of numpy.
+        context: () -> what it is read back for; None: it needs nothing of its model.
+    """
+
+    runtime: str
+    engine: Callable[[], Engine]
+    batch: Callable[[], Batch]
+    context: Callable[[], EngineContext] | None = None
+
+
+@dataclass(frozen=True)
 class Trial:
     """One component with the settings it is tried with. Without a trial: with its defaults.
 
     Attributes:
         kind: the component's kind: ``"backbone"``, ``"fusion_head"``, ...
         name: its name, without the plugin.
-        settings: small ones; ``{"checkpoint": "random"}`` where a backbone would download.
+        settings: small ones; ``{"checkpoint": "random"}`` where a backbone would download. Of a
+            command: ``{"arguments": ["{model}", ...]}``, what is typed after its name; ``{model}``
+            stands for the folder of a saved model, ``{data}`` for a file of rows for it.
         xfail: check -> why it fails. It is run and shown; that it passes after all is a failure.
     """
 
@@ -97,6 +138,8 @@ class Samples:
         columns: for modalities, processors and backbones.
         tasks: for tasks, and for metrics that read a view of theirs.
         checkpoints: for checkpoint formats.
+        data: for readers.
+        engines: for runtimes.
         trials: settings and known failures.
         xfail: known failures of the plugin as a whole, as in :class:`Trial`.
     """
@@ -104,5 +147,7 @@ class Samples:
     columns: tuple[SampleColumn, ...] = ()
     tasks: tuple[SampleTask, ...] = ()
     checkpoints: tuple[SampleCheckpoint, ...] = ()
+    data: tuple[SampleData, ...] = ()
+    engines: tuple[SampleEngine, ...] = ()
     trials: tuple[Trial, ...] = ()
     xfail: Mapping[str, str] = field(default_factory=dict)

@@ -362,33 +362,45 @@ class RuntimeSpec(ComponentSpec):
 class ReaderSpec(ComponentSpec):
     """Data in a form that is no table yet: a COCO file, a folder of folders (``mm_readers``).
 
-    Readers are asked before the core's own tables, in rising order.
+    Wherever rows are asked for (``fit``, ``predict``, ``mm plan DATA``, ...) the readers are asked
+    first, in rising order; the first that claims the data reads it. What nobody claims is read as
+    the core's own tables.
     """
 
     kind: ClassVar[str] = "reader"
 
     claims: Target = Field(
-        description="light function (data) -> bool: is this path or object for this reader?"
+        description="light function (data) -> bool: is this for this reader? ``data`` is what the "
+        "caller gave, a path (str or Path) or any object; True only where it is sure"
     )
     target: Target = Field(
-        description="function (data) -> mm_core.api.processors.Table of rows in the data's order"
+        description="function (data) -> mm_core.api.Table: the rows in the data's order, and the "
+        "folder that relative paths in cells start at; the frame's index comes back on answers"
     )
     order: int = Field(default=50, description="asked in rising order")
 
 
 class CommandSpec(ComponentSpec):
-    """A command: ``mm <name> ...`` (hook ``mm_commands``)."""
+    """A command: ``mm <name> ...`` (hook ``mm_commands``).
+
+    Where two plugins have a command of the same name, or the core has it, ``mm <plugin>:<name>``
+    is this one.
+    """
 
     kind: ClassVar[str] = "command"
 
     target: Target = Field(
-        description="function with typer's annotations that returns a "
-        "mm_core.api.tools.Answer; imported when typed"
+        description="function with typer's annotations, ``as_json: AsJson`` among them, that "
+        "returns a mm_core.api.commands.Answer; imported when the command is typed"
     )
 
 
 class ListenerSpec(ComponentSpec):
-    """Something that is told of what happens to models; what fails in it is a warning."""
+    """Something that is told of what happens to models.
+
+    It is called in the first process only. What it raises is a warning that names it, and the fit
+    goes on.
+    """
 
     target: Target = Field(description="function, called with what the hook says")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mm_core.api.hookspecs import hookimpl
 from mm_core.api.specs import (
     CheckpointSourceSpec,
+    CommandSpec,
     FitterSpec,
     FusionHeadSpec,
     LossSpec,
@@ -14,6 +15,7 @@ from mm_core.api.specs import (
     RuntimeSpec,
     TaskSpec,
 )
+from mm_core.builtin.commands import COMMANDS
 
 _CLASSIFICATION = "mm_core.builtin.metrics.classification"
 _INDICATORS = "mm_core.builtin.metrics.indicators"
@@ -354,3 +356,11 @@ def _preset(name: str, summary: str, changes: dict[str, object]) -> PresetSpec:
             **changes,
         },
     )
+
+
+@hookimpl
+def mm_commands() -> list[CommandSpec]:
+    return [
+        CommandSpec(name=name, summary=summary, target=target)
+        for name, (target, summary) in COMMANDS.items()
+    ]

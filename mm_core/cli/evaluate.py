@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from mm_core.api.commands import Answer
 from mm_core.cli import options as opt
-from mm_core.cli.answer import Answer
 
 
 def evaluate(

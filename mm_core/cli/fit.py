@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from mm_core.api.commands import Answer
 from mm_core.cli import options as opt
-from mm_core.cli.answer import Answer
 from mm_core.cli.settings import Settings
 from mm_core.cli.source import Source
 
@@ -29,9 +29,9 @@ def fit(
         ),
     ] = None,
     tuning: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE", help="Rows for validation; if not given, some of DATA are held out."
+            metavar="DATA", help="Rows for validation; if not given, some of DATA are held out."
         ),
     ] = None,
     preset: opt.Preset = None,

@@ -6,8 +6,8 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
+from mm_core.api.commands import Answer
 from mm_core.cli import options as opt
-from mm_core.cli.answer import Answer
 
 
 def inspect(model: opt.Model, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -40,15 +40,15 @@ class LazyGroup(TyperGroup):
         """The command that ``args`` begin with; typer asks for it to run or complete it."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and name in self.lazy:
-            command = imported(name, self.lazy[name].target)
+            module, _, function = self.lazy[name].target.partition(":")
+            command = command_of(name, getattr(importlib.import_module(module), function))
         return name, command, rest
 
 
-def imported(name: str, target: str) -> Any:
-    """The typer command of the function that ``target`` names."""
+def command_of(name: str, function: Callable[..., Any], owner: str | None = None) -> Any:
+    """The typer command of a function; ``owner`` is the id of a plugin's command."""
     from mm_core.cli.run import runnable  # mm --help does not pay for the errors' pydantic
 
-    module, _, function = target.partition(":")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(name)(runnable(getattr(importlib.import_module(module), function)))
+    app.command(name)(runnable(function, owner))
     return typer.main.get_command(app)

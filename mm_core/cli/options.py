@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-Data = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DATA",
-        show_default=False,
-        help="A .csv, .tsv, .parquet, .jsonl or .json file. Relative paths in its cells start at "
-        "its folder.",
-    ),
-]
-Model = Annotated[
-    Path,
-    typer.Argument(metavar="MODEL", show_default=False, help="The folder of a saved model."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only notes and errors.")]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Every setting, and tracebacks of errors.")
-]
-Plugins = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--plugin",
-        metavar="FILE",
-        exists=True,
-        dir_okay=False,
-        help="A one-file plugin to load; may be repeated.",
-    ),
-]
+from mm_core.api.commands import AsJson as AsJson
+from mm_core.api.commands import Data as Data
+from mm_core.api.commands import Model as Model
+from mm_core.api.commands import Plugins as Plugins
+from mm_core.api.commands import Quiet as Quiet
+from mm_core.api.commands import Verbose as Verbose
+
 Label = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="COLUMN", help="The label column; may be repeated."),

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mm_core.api.commands import Answer
 from mm_core.cli import options as opt
-from mm_core.cli.answer import Answer
 from mm_core.cli.settings import NO_LABEL, Settings
 from mm_core.cli.write import write_text
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mm_core.api.commands import Answer
 from mm_core.cli import options as opt
-from mm_core.cli.answer import Answer
 from mm_core.cli.plugins import registry_of
 
 

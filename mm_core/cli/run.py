@@ -9,15 +9,17 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Any, Protocol
+from typing import Any
 
 import typer
 
+from mm_core.api.commands import Answer
 from mm_core.api.errors import (
     AmbiguousComponentError,
     ConfigError,
     MMError,
     MMWarning,
+    PluginError,
     UnknownComponentError,
 )
 
@@ -28,36 +30,22 @@ USAGE_ERRORS = (ConfigError, UnknownComponentError, AmbiguousComponentError)
 """Errors in what was typed: a setting or a name. All others are failures."""
 
 
-class Rendered(Protocol):
-    """What a command returns: an :class:`~mm_core.cli.answer.Answer`, or something like it."""
-
-    @property
-    def code(self) -> int:
-        """Exit code when it is printed."""
-
-    def render(self, as_json: bool) -> str:
-        """What goes to standard output."""
-
-
-def runnable(function: Callable[..., Rendered | None]) -> Callable[..., None]:
+def runnable(function: Callable[..., Any], owner: str | None = None) -> Callable[..., None]:
     """The function as a command: it prints its answer, and exits as the errors demand.
 
     While it works, whatever writes to standard output is sent to standard error: there the answer
     stands alone, so that it can be piped. Exit codes: 0 done, 1 failure, 2 usage.
+
+    Args:
+        function: gives an :class:`~mm_core.api.commands.Answer`, or None.
+        owner: id of a plugin's command: whatever it raises is an error that names it.
     """
 
     @functools.wraps(function)
     def run(**options: Any) -> None:
         verbose = bool(options.get("verbose")) or os.environ.get("MM_DEBUG") == "1"
-        with redirect_stdout(sys.stderr), _notes(verbose):
-            try:
-                answer = function(**options)
-            except MMError as error:
-                if verbose:
-                    traceback.print_exc()
-                print(f"error: {error}", file=sys.stderr)
-                code = USAGE if isinstance(error, USAGE_ERRORS) else FAILURE
-                raise typer.Exit(code) from None
+        with redirect_stdout(sys.stderr), _notes(verbose), told(verbose):
+            answer = function(**options) if owner is None else _of_plugin(function, owner, options)
         text = "" if answer is None else answer.render(bool(options.get("as_json")))
         if text:
             print(text)
@@ -65,6 +53,43 @@ def runnable(function: Callable[..., Rendered | None]) -> Callable[..., None]:
             raise typer.Exit(answer.code)
 
     return run
+
+
+@contextmanager
+def told(verbose: bool = False) -> Iterator[None]:
+    """An error of ours is printed, and ends the process with its exit code."""
+    try:
+        yield
+    except MMError as error:
+        if verbose:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(USAGE if isinstance(error, USAGE_ERRORS) else FAILURE) from None
+
+
+def _of_plugin(function: Callable[..., Any], owner: str, options: dict[str, Any]) -> Answer | None:
+    """What a plugin's command gives.
+
+    Raises:
+        PluginError: it raised something that is no error of ours, or gave something else.
+    """
+    try:
+        answer = function(**options)
+    except (MMError, typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:  # whatever a stranger's command may raise
+        raise PluginError(
+            f"the command {owner} failed: {type(error).__name__}: {error}",
+            plugin=owner,
+            remedy="MM_DEBUG=1 shows where; tell its authors",
+        ) from error
+    if answer is None or isinstance(answer, Answer):
+        return answer
+    raise PluginError(
+        f"the command {owner} gave {type(answer).__name__}, not an Answer",
+        plugin=owner,
+        remedy="return a mm_core.api.commands.Answer",
+    )
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from pandas.api import types
 
 from mm_core.api.errors import ColumnError, DataError, EmptyDataError, MMWarning
 from mm_core.api.processors import Table
+from mm_core.api.specs import ReaderSpec
+from mm_core.data.readers import read_claimed
+from mm_core.plugins.registry import Registry
 
 
 def _read_separated(path: Path, separator: str) -> pd.DataFrame:
@@ -33,7 +36,7 @@ def _read_separated(path: Path, separator: str) -> pd.DataFrame:
 CODES_SEEN_IN = 1000
 """Rows of a CSV in which numbers with leading zeros are looked for."""
 
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+FORMATS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": partial(_read_separated, separator=","),
     ".tsv": partial(_read_separated, separator="\t"),
     ".parquet": pd.read_parquet,
@@ -59,18 +62,25 @@ class Rows:
         return len(self.index)
 
 
-def read_rows(data: Any) -> Rows:
-    """Read a DataFrame, a CSV/TSV/Parquet/JSONL/JSON path, a dict, or a list of dicts.
+def read_rows(data: Any, registry: Registry) -> Rows:
+    """Read what a reader of a plugin claims, or else a DataFrame, a CSV/TSV/Parquet/JSONL/JSON
+    path, a dict, or a list of dicts.
 
     The caller's object is never changed. Relative paths in cells start at the data file's folder,
-    or at the working directory for data in memory.
+    or at the working directory for data in memory; or where the reader says.
+
+    Args:
+        data: the caller's.
+        registry: installed readers.
 
     Raises:
         DataError: not a supported kind of data, or an unreadable file.
         EmptyDataError: no rows.
         ColumnError: duplicate column names.
+        PluginError: a reader gives no table.
     """
-    frame, folder = _read(data)
+    claimed = read_claimed(data, registry)
+    frame, folder = _read(data, registry) if claimed is None else (claimed.frame, claimed.folder)
     if len(frame) == 0:
         raise EmptyDataError("the data has no rows", remedy="give at least one row")
     index = frame.index
@@ -78,11 +88,11 @@ def read_rows(data: Any) -> Rows:
     return Rows(Table(_without_infinities(frame), folder), index)
 
 
-def _read(data: Any) -> tuple[pd.DataFrame, Path]:
+def _read(data: Any, registry: Registry) -> tuple[pd.DataFrame, Path]:
     if isinstance(data, pd.DataFrame):
         return data, Path()
     if isinstance(data, (str, Path)):
-        return _read_file(Path(data))
+        return _read_file(Path(data), registry)
     if isinstance(data, Mapping):
         scalar = not any(_is_column(value) for value in data.values())
         return pd.DataFrame([dict(data)]) if scalar else _frame(dict(data)), Path()
@@ -91,7 +101,8 @@ def _read(data: Any) -> tuple[pd.DataFrame, Path]:
     raise DataError(
         f"data of type {type(data).__name__} is not supported",
         value=type(data).__name__,
-        remedy="give a DataFrame, a .csv/.tsv/.parquet/.jsonl path, a dict, or a list of dicts",
+        remedy="give a DataFrame, a .csv/.tsv/.parquet/.jsonl path, a dict, or a list of dicts"
+        + _or_readers(registry),
     )
 
 
@@ -108,18 +119,24 @@ def _frame(columns: dict[str, Any]) -> pd.DataFrame:
         ) from error
 
 
-def _read_file(path: Path) -> tuple[pd.DataFrame, Path]:
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+def _or_readers(registry: Registry) -> str:
+    """What plugins read besides, for messages."""
+    readers = [f"{one.id} ({one.spec.summary})" for one in registry.all(ReaderSpec)]
+    return f"; or what one of these claims: {', '.join(readers)}" if readers else ""
+
+
+def _read_file(path: Path, registry: Registry) -> tuple[pd.DataFrame, Path]:
+    read = FORMATS.get(path.suffix.lower())
+    if read is None:
         raise DataError(
             f"cannot tell how to read {str(path)!r}",
             value=str(path),
-            remedy=f"known endings: {', '.join(READERS)}",
+            remedy=f"known endings: {', '.join(FORMATS)}{_or_readers(registry)}",
         )
     if not path.is_file():
         raise DataError(f"no file {str(path)!r}", value=str(path), remedy="check the path")
     try:
-        return reader(path), path.parent
+        return read(path), path.parent
     except ColumnError:  # also a ValueError
         raise
     except pd.errors.EmptyDataError:

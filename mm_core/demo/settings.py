@@ -41,7 +41,7 @@ def settings_for(
     Raises:
         CheckpointError: see :func:`packaged_weights`.
     """
-    schema = infer_schema(read_rows(frame).table, [label], registry)
+    schema = infer_schema(read_rows(frame, registry).table, [label], registry)
     settings: dict[str, Any] = {}
     for name, plan in plan_inputs(schema, {}, registry, {}).items():
         weights = packaged_weights(plan.modality.spec.backbone, registry, remedy)

@@ -21,6 +21,7 @@ from typing import Any
 from mm_core.api.config import suggest
 from mm_core.api.errors import UnknownComponentError
 from mm_core.api.hookspecs import ENTRY_POINT_GROUP
+from mm_core.builtin.commands import COMMANDS, GROUP
 from mm_core.plugins import discovery
 from mm_core.plugins.discovery import CORE, Source
 from mm_core.plugins.findings import Diagnosis, Finding
@@ -34,7 +35,15 @@ _PROBE = (
     "import json, sys; order = json.loads(sys.argv[1]); sys.path[:] = order.pop('path'); "
     "from mm_core.plugins.probe import main; main(order)"
 )
-_SHARED_BY_DESIGN = ("checkpoint_format", "checkpoint_source", "preset")
+_SHARED_BY_DESIGN = (
+    "checkpoint_format",
+    "checkpoint_source",
+    "preset",
+    "reader",
+    "recipe_ready",
+    "fit_end",
+    "artifact_saved",
+)
 """Kinds that nobody looks up by name, or whose names several plugins are meant to share."""
 
 
@@ -63,6 +72,7 @@ def examine(
             if one.name == problem.name and one.distribution != core_source().distribution:
                 one.findings.insert(0, finding)
     _note_shared_names(found)
+    _note_taken_commands(found)
     for one in found:
         one.findings.sort(key=lambda finding: finding.severity != "wrong")
     return sorted(found, key=lambda one: (one.name, one.origin))
@@ -212,3 +222,18 @@ def _note_shared_names(found: Sequence[Diagnosis]) -> None:
                     severity="advice",
                 )
             )
+
+
+def _note_taken_commands(found: Sequence[Diagnosis]) -> None:
+    """Commands that are called like one of the core's, which comes first."""
+    for one in found:
+        for id_ in one.components.get("command", ()) if one.name != CORE else ():
+            name = id_.partition(":")[2]
+            if name in COMMANDS or name == GROUP:
+                one.findings.append(
+                    Finding(
+                        "command-name",
+                        f"the command {name!r} is the core's: that of this plugin is `mm {id_}`",
+                        f"call it something else than {name!r}",
+                    )
+                )

@@ -14,8 +14,10 @@ from mm_core.plugins.discovery import Source
 from mm_core.plugins.findings import Finding
 from mm_core.plugins.targets import missing_imports, missing_target
 
-LIGHT_TARGETS = ("config", "detector")
+LIGHT_TARGETS = ("config", "detector", "claims")
 """Attributes of specs that name something in a light module, which is imported here."""
+
+_FUNCTIONS = {"detector": "(sample) -> Detection | None", "claims": "(data) -> bool"}
 
 HEAVY_TARGETS = ("target", "topology")
 """Attributes of specs that name something in a heavy module, whose source is read."""
@@ -117,11 +119,11 @@ def _missing(where: str, source: Source) -> Iterator[Finding]:
 
 
 def _light(owner: str, attribute: str, target: str, found: Any) -> Iterator[Finding]:
-    if attribute == "detector" and not callable(found):
+    if attribute in _FUNCTIONS and not callable(found):
         yield Finding(
             "detector",
-            f"{owner}: its detector {target!r} is {found!r}, which cannot be called",
-            "name a function (sample) -> Detection | None",
+            f"{owner}: its {attribute} {target!r} is {found!r}, which cannot be called",
+            f"name a function {_FUNCTIONS[attribute]}",
         )
     if attribute != "config":
         return

@@ -34,6 +34,12 @@ _CHECKS: Mapping[str, tuple[str, ...]] = {
     "checkpoint_source": ("checkpoint_sources",),
     "preset": ("presets",),
     "exporter": ("exporters",),
+    "runtime": ("runtimes",),
+    "reader": ("readers",),
+    "command": ("commands",),
+    "recipe_ready": ("listeners",),
+    "fit_end": ("listeners",),
+    "artifact_saved": ("listeners",),
 }
 """Kind of component -> its modules of checks in ``mm_core.testing.checks``."""
 

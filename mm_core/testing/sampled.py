@@ -111,7 +111,7 @@ def build(subject: Tried) -> Built:
     """The topology that a fit would train, on some of the rows that it would learn from."""
     folder, job, registry = Folder(), job_of(subject), subject.registry
     rows = rows_of(subject, folder.path).assign(**end_to_end.cells(job.labels))
-    table = read_rows(rows.head(_ROWS)).table
+    table = read_rows(rows.head(_ROWS), registry).table
     recipe = end_to_end.predictor_of(subject, job).plan(rows, column_types=job.column_types)
     finder = CheckpointFinder(registry)
     task = build_task(recipe, registry)

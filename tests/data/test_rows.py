@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 
 from mm_core.api import DataError
-from mm_core.data.rows import read_rows
+from mm_core.data import rows as module
+from mm_core.plugins.registry import Registry
+
+
+def read_rows(data):
+    return module.read_rows(data, Registry(entry_points=[]))
 
 
 @pytest.mark.parametrize("text", ["a,b\n0,1.5,2\n1,2.5,3\n", "a,b\n1,2\n1,2,3\n"])

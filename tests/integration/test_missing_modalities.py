@@ -99,5 +99,6 @@ def test_training_rows_may_lack_modalities(fit_table, table_maker, random_weight
 
 def _rows(frame):
     from mm_core.data.rows import read_rows
+    from mm_core.plugins.registry import default_registry
 
-    return read_rows(frame)
+    return read_rows(frame, default_registry())

@@ -104,7 +104,9 @@ def _random_text(predictor, frame):
     from mm_core.schema.schema import infer_schema
 
     try:
-        schema = infer_schema(read_rows(frame).table, ["target"], predictor._registry)
+        schema = infer_schema(
+            read_rows(frame, predictor._registry).table, ["target"], predictor._registry
+        )
     except MMError:
         return {}
     texts = "text:text" in schema.by_modality()

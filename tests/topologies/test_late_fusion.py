@@ -133,7 +133,7 @@ def test_nan_in_absent_slots_changes_nothing(
 def test_backbones_run_on_present_rows_only_and_answers_go_back_in_place() -> None:
     model = build(TWO, "concat_mlp").eval()
     data = batch(("text", "image"))
-    latents = model.pipeline.encode(data)
+    latents = model.encode(data)
     for one, backbone in model.backbones.items():
         present = data.present[one]
         assert backbone.rows == [int(present.sum())]
@@ -149,7 +149,7 @@ def test_a_wholly_absent_input_skips_its_backbone() -> None:
     model = build(TWO, "concat_mlp").eval()
     data = batch(("text", "image"))
     data.present["text"][:] = False
-    latents = model.pipeline.encode(data)
+    latents = model.encode(data)
     assert model.backbones["text"].rows == []
     assert latents["text.pooled"].shape == (N, 4)
     assert (latents["text.pooled"] == 0).all()
@@ -162,7 +162,7 @@ def test_a_backbone_of_two_inputs_runs_where_either_is_present() -> None:
     data = batch(("text", "image", "tabular"))
     either = data.present["text"] | data.present["image"]
     assert int(either.sum()) < N
-    model.pipeline.encode(data)
+    model.encode(data)
     assert model.backbones["clip"].rows == [int(either.sum())]
 
 
@@ -183,7 +183,7 @@ def test_training_with_few_present_rows_does_not_break_batch_norm(n_present: int
 def test_single_backbone_bypasses_fusion() -> None:
     model = build({"text": ("text",)}).eval()
     data = batch(("text",))
-    pooled = model.pipeline.encode(data)["text.pooled"]
+    pooled = model.encode(data)["text.pooled"]
     outputs = model(data)
     assert model.head is not None
     torch.testing.assert_close(outputs["logits"], model.head(pooled))
@@ -231,9 +231,7 @@ def test_latents_reload_and_rows_one_by_one_give_the_same_answer(fusion: str) ->
     model = build(TWO, fusion).eval()
     data = batch(("text", "image"))
     logits = model.predict(data)["logits"]
-    assert torch.equal(
-        model.forward_latents(model.pipeline.encode(data), data.present)["logits"], logits
-    )
+    assert torch.equal(model.forward_latents(model.encode(data), data.present)["logits"], logits)
     fresh = build(TWO, fusion).eval()
     for parameter in fresh.parameters():
         nn.init.zeros_(parameter)
@@ -251,7 +249,7 @@ def test_embed_is_the_fused_vector_or_the_vectors_in_a_row() -> None:
     data = batch(("text", "image"))
     assert build(TWO, "concat_mlp", hidden=6).eval().embed(data).shape == (N, 6)
     model = build(TWO, "logit").eval()
-    latents = model.pipeline.encode(data)
+    latents = model.encode(data)
     expected = torch.cat([latents[f"{one}.pooled"] for one in model.backbones], dim=1)
     assert torch.equal(model.embed(data), expected)
 

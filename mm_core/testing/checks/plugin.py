@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mm_core.api.specs import ModalitySpec, TaskSpec
+from mm_core.api.specs import ModalitySpec, ReaderSpec, RuntimeSpec, TaskSpec
 from mm_core.testing.outcome import expect
 from mm_core.testing.subject import PluginSubject
 
@@ -27,15 +27,23 @@ def check_is_in_order(subject: PluginSubject) -> None:
 
 
 def check_has_samples_for_all(subject: PluginSubject) -> None:
-    """Every modality has a sample column, every task a sample task."""
+    """Every modality, task, reader and runtime (that is no network) has its sample."""
     columns = {column.modality.rpartition(":")[2] for column in subject.samples.columns}
     tasks = {sample.task for sample in subject.samples.tasks}
+    data = {sample.reader for sample in subject.samples.data}
+    engines = {sample.runtime for sample in subject.samples.engines}
     for kind, given, what in (
         (ModalitySpec, columns, "SampleColumn"),
         (TaskSpec, tasks, "SampleTask"),
+        (ReaderSpec, data, "SampleData"),
+        (RuntimeSpec, engines, "SampleEngine"),
     ):
         own = [one for one in subject.registry.all(kind) if one.plugin == subject.plugin]
-        lost = [one.spec.name for one in own if one.spec.name not in given]
+        lost = [
+            one.spec.name
+            for one in own
+            if one.spec.name not in given and not getattr(one.spec, "network", False)
+        ]
         expect(not lost, f"no {what} for {', '.join(lost)}")
 
 
