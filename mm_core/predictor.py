@@ -207,8 +207,9 @@ class MultiModalPredictor:
         Returns:
             The predictor itself.
         """
-        from mm_core.training.fit import Start, fit_model, unfitted_model
-        from mm_core.training.options import FitOptions
+        from mm_core.training.context import FitContext
+        from mm_core.training.fit import fit_model
+        from mm_core.training.start import unfitted_model
 
         started = time.monotonic()
         _check_choice("on_error", on_error)
@@ -233,7 +234,11 @@ class MultiModalPredictor:
         check_complete(rows.table, used)
         train = self._labelled(rows.table, recipe)
         tuning = None if tuning is None else self._labelled(tuning, recipe)
-        options = FitOptions(
+        context = FitContext(
+            registry=self._registry,
+            finder=finder,
+            metrics=self._metrics,
+            model=None if self._further is None else self._further.model,
             on_error=on_error,
             callbacks=_several(callbacks),
             loggers=_several(loggers),
@@ -245,13 +250,10 @@ class MultiModalPredictor:
             resume=self._cut_off is not None,
         )
         tell(self._registry, RecipeReadySpec, recipe)
-        start = Start(
-            self._registry, finder, None if self._further is None else self._further.model
-        )
         if recipe.training.epochs:
-            model, result = fit_model(recipe, train, tuning, start, self._metrics, options)
+            model, result = fit_model(recipe, train, tuning, context)
         else:
-            model, result = unfitted_model(recipe, train, start, on_error)
+            model, result = unfitted_model(recipe, train, context)
         self._fitted, self._cut_off = _Fitted(model, result), None
         self.label = recipe.data.label
         tell(self._registry, FitEndSpec, model, result)
@@ -679,13 +681,15 @@ class MultiModalPredictor:
     def _answering(self, table: Table, on_error: OnError) -> Model:
         """The model; of a task that need not be fitted it is built for these rows, once."""
         if self._fitted is None and self._cut_off is None and self._needs_no_fit():
-            from mm_core.training.fit import Start, unfitted_model
+            from mm_core.training.context import FitContext
+            from mm_core.training.start import unfitted_model
 
             finder = CheckpointFinder(self._registry)
             request = replace(self._request(Wishes()), learns=False)
             recipe = resolve(table, request, self._registry, finder, self._metrics)
             recipe = recipe.with_training({"epochs": 0}, "nothing was to be learned")
-            model, result = unfitted_model(recipe, table, Start(self._registry, finder), on_error)
+            context = FitContext(self._registry, finder, self._metrics, on_error=on_error)
+            model, result = unfitted_model(recipe, table, context)
             self._fitted = _Fitted(model, result, learned=False)
         return self._model
 

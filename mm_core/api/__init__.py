@@ -31,7 +31,16 @@ from mm_core.api.errors import (
     TrainingError,
     UnknownComponentError,
 )
-from mm_core.api.fitting import Batches, Exporter, ExportReport, FitResult, FitRun, Fitter
+from mm_core.api.fitting import (
+    Batches,
+    Exporter,
+    ExportReport,
+    FitJob,
+    FitResult,
+    FitRows,
+    Fitted,
+    Fitter,
+)
 from mm_core.api.hookspecs import hookimpl
 from mm_core.api.loss import Criterion, Loss
 from mm_core.api.metrics import Metric
@@ -122,8 +131,10 @@ __all__ = [
     "ExporterSpec",
     "Field",
     "FitEndSpec",
+    "FitJob",
     "FitResult",
-    "FitRun",
+    "FitRows",
+    "Fitted",
     "Fitter",
     "FitterSpec",
     "FusionHeadSpec",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from mm_core.api.config import Config
 
 if TYPE_CHECKING:
-    from mm_core.api.nn import Topology
+    from mm_core.api.batch import Batch
+    from mm_core.api.engine import Engine
     from mm_core.api.processors import Table
 
 
@@ -53,39 +54,117 @@ class Batches(Protocol):
 
 
 @dataclass(frozen=True)
-class FitRun:
-    """What a fitter is given besides the model.
+class FitRows:
+    """Rows of a fit, encoded and as they came.
 
     Attributes:
-        training: the recipe's ``training`` section.
-        learning_rates: backbone name -> its own learning rate, or None: the section's.
-        score: () -> validation score of the model as it stands; None without validation rows.
-            Raises MetricError where the metric is not defined for that model's answers.
-        metric: name of that score.
-        higher_is_better: its direction.
-        folder: for logs; exists.
-        callbacks: the user's Lightning callbacks.
-        loggers: the user's Lightning loggers.
-        verbosity: 0 silent .. 3 chatty; a progress bar is shown from 2 on.
-        deadline: ``time.monotonic()`` at which to stop, or None.
-        mixable: input name -> names of its arrays whose rows may be blended: mixup.
-        unfinished: folder where the state of the fit is kept until it ends, or None: not kept.
-        resume: take up the state that stands there.
+        encoded: :class:`mm_core.data.encoded.EncodedFrame`: ``inputs`` by name (``Encoded``),
+            ``targets`` by name, ``weight`` float32 [N] or None, ``n_rows``.
+        table: the columns that the recipe reads, and the label's.
     """
 
-    training: Any
-    learning_rates: Mapping[str, float | None]
-    score: Callable[[], float] | None
+    encoded: Any
+    table: Table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model, and what came of fitting it.
+
+    Attributes:
+        model: :class:`mm_core.model.Model`, ready to answer.
+        result: of its fit.
+    """
+
+    model: Any
+    result: FitResult
+
+
+class FitJob(ABC):
+    """What a fitter is given: the model to fit, the rows, and the core's own ways to fit.
+
+    Attributes:
+        model: :class:`mm_core.model.Model`: recipe, fitted processors, learned task; and with
+            ``FitterSpec.reads`` = "network" its ``topology``, to be trained in place.
+        train: training rows.
+        validation: rows that are held out; None: the fitter splits ``train`` itself.
+        metric: name of the validation score.
+        higher_is_better: its direction.
+        folder: for files meanwhile; exists, and is gone afterwards.
+        deadline: ``time.monotonic()`` at which to stop, or None.
+        verbosity: 0 silent .. 3 chatty.
+    """
+
+    model: Any
+    train: FitRows
+    validation: FitRows | None
     metric: str
     higher_is_better: bool
     folder: Path
-    callbacks: Sequence[Any] = ()
-    loggers: Sequence[Any] = ()
-    verbosity: int = 2
-    deadline: float | None = None
-    mixable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    unfinished: Path | None = None
-    resume: bool = False
+    deadline: float | None
+    verbosity: int
+
+    @abstractmethod
+    def batches(self) -> Batches:
+        """The training rows for a network: shuffled, augmented, tensors."""
+
+    @abstractmethod
+    def plain(self, rows: FitRows, batch_size: int | None = None) -> Iterator[Batch]:
+        """Rows in order, without augmentation: numpy arrays, with targets and weights."""
+
+    @abstractmethod
+    def score(
+        self, outputs: Mapping[str, Any] | None = None, meta: Mapping[str, Any] | None = None
+    ) -> float:
+        """The validation score.
+
+        Args:
+            outputs: of all validation rows, in order, as ``Task.decode`` reads them; None: of the
+                model as it stands.
+            meta: as in ``Task.decode``.
+
+        Raises:
+            MetricError: the metric is not defined for these answers.
+        """
+
+    @abstractmethod
+    def train_network(
+        self,
+        network: Any,
+        batches: Batches,
+        *,
+        score: Callable[[], float] | None = None,
+        training: Mapping[str, Any] | None = None,
+    ) -> FitResult:
+        """Train a network with the core's own loop, and leave the best weights in it.
+
+        Args:
+            network: a ``nn.Module`` that is called with a batch and has ``loss(outputs, batch)``:
+                a topology, or a part of one.
+            batches: to train on, such as :meth:`batches`.
+            score: () -> validation score of the network as it stands; None: :meth:`score`, or no
+                validation where there are no validation rows.
+            training: values of the recipe's section ``training`` to be replaced.
+        """
+
+    @abstractmethod
+    def submodel(
+        self,
+        settings: Mapping[str, Any],
+        train: Table | None = None,
+        validation: Table | None = None,
+    ) -> Fitted:
+        """Another complete model of the same columns, label and classes.
+
+        Args:
+            settings: of its recipe, as ``hyperparameters``; the task and the metrics are those of
+                this fit.
+            train: its training rows, such as ``job.train.table.take(rows)``; None: all.
+            validation: its validation rows; None: those of this fit, or else some are held out.
+        """
 
 
 TERMINATED = "SIGTERM after the last step"
@@ -108,6 +187,7 @@ class FitResult:
         calibrated_score: what ``data.eval_metric`` gives for the validation rows after calibration,
             or None; set by the core.
         log: CSV of losses, learning rates and scores by step; empty: none was written.
+        engine: what answers from now on; None: the network that was trained in place.
     """
 
     history: list[dict[str, float]]
@@ -115,17 +195,18 @@ class FitResult:
     stopped: str
     log: str = ""
     calibrated_score: float | None = None
+    engine: Engine | None = None
 
 
 class Fitter(ABC):
-    """A way of fitting. The model is changed in place."""
+    """A way of fitting."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
 
     @abstractmethod
-    def fit(self, model: Topology, train: Batches, run: FitRun) -> FitResult:
-        """Fit ``model`` and leave the best weights in it."""
+    def fit(self, job: FitJob) -> FitResult:
+        """Fit the job's model: train its network in place, or give the engine that answers."""
 
 
 @dataclass(frozen=True)

@@ -338,6 +338,9 @@ class FitterSpec(ConfigurableSpec):
     modalities: tuple[ModalityName, ...] = Field(
         default=(), description="modalities it can read; empty: all"
     )
+    runtime: ComponentId = Field(
+        default="core:network", description="what answers for the models it fits"
+    )
     holds_out: bool = Field(
         default=True, description="False: it does its own splits, and is given all rows"
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from mm_core.api.errors import ConfigError
 from mm_core.api.specs import BackboneSpec, Defaults
+from mm_core.plugins.registry import Component
 from mm_core.recipe.inputs import PlannedInput
 
 
@@ -26,17 +27,17 @@ class Choices:
         found = self._first(plan, "backbone")
         return found or (plan.modality.spec.backbone, f"modality {plan.modality.id}")
 
-    def processor(self, plan: PlannedInput, reader: str, spec: BackboneSpec) -> tuple[str, str]:
-        """Id of the processor of an input that a backbone reads, and who says so."""
+    def processor(
+        self, plan: PlannedInput, reader: Component[BackboneSpec] | None
+    ) -> tuple[str, str]:
+        """Id of the processor of an input, which a backbone may read, and who says so."""
         found = self._first(plan, "processor")
-        own = spec.processor_of(*plan.names)
         if found is not None:
             return found
-        return (
-            (own, f"backbone {reader}")
-            if own is not None
-            else (plan.modality.spec.processor, f"modality {plan.modality.id}")
-        )
+        own = None if reader is None else reader.spec.processor_of(*plan.names)
+        if reader is not None and own is not None:
+            return own, f"backbone {reader.id}"
+        return plan.modality.spec.processor, f"modality {plan.modality.id}"
 
     def _first(self, plan: PlannedInput, what: str) -> tuple[str, str] | None:
         for who, layer in self.layers:

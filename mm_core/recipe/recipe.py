@@ -43,8 +43,8 @@ class Recipe(BaseModel):
     format: Literal[1] = 1
     schema_: Schema = Field(alias="schema", description="columns, with reasons")
     data: DataConfig
-    inputs: dict[PartName, InputPart] = Field(min_length=1)
-    backbones: dict[PartName, BackbonePart] = Field(min_length=1)
+    inputs: dict[PartName, InputPart] = Field(description="none: the fitter reads cells")
+    backbones: dict[PartName, BackbonePart] = Field(description="none: the model is no network")
     fusion: Part | None
     task: Part
     fit: Part
@@ -115,7 +115,7 @@ class Recipe(BaseModel):
             if strange or len(set(part.columns)) < len(part.columns):
                 raise ValueError(f"inputs.{name}: unknown, unused or repeated columns {strange}")
         read = [name for part in self.backbones.values() for name in part.inputs]
-        if set(read) != set(self.inputs):
+        if self.backbones and set(read) != set(self.inputs):
             raise ValueError(f"backbones read {sorted(read)}, inputs are {sorted(self.inputs)}")
         for name, backbone in self.backbones.items():
             if backbone.share_with is not None:

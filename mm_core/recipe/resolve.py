@@ -24,6 +24,7 @@ from mm_core.recipe.backbones import Chosen, check_features, choose_backbones, s
 from mm_core.recipe.best_epoch import default_validation
 from mm_core.recipe.choices import Choices, chosen_by_preset
 from mm_core.recipe.claims import Label
+from mm_core.recipe.fitters import readable, refuse_unread
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
 from mm_core.recipe.losses import choose_loss, refuse_settings
 from mm_core.recipe.mixing import check_mixing
@@ -131,19 +132,25 @@ class _Resolver:
         roles = assign_roles(task, self.request.roles, schema)
         if task.spec.roles:
             schema = without_others(schema, roles, task.id)
-        planned = plan_inputs(schema, self.user.inputs, self.registry, roles)
-        choices = self._choices(task)
-        backbones = self._backbones(planned, task, choices)
+        fitter = self.registry.get(FitterSpec, self.user.fit.id or DEFAULT_FITTER)
+        schema = readable(schema, fitter)
+        refuse_unread(self.user, fitter)
+        planned: dict[str, PlannedInput] = {}
+        if fitter.spec.reads != "rows":
+            planned = plan_inputs(schema, self.user.inputs, self.registry, roles)
+        choices = self._choices(task, fitter)
+        network = fitter.spec.reads == "network"
+        backbones = self._backbones(planned, task, choices) if network else {}
         inputs = {n: self._input(n, plan, backbones, choices) for n, plan in planned.items()}
         training = self._training(task, backbones)
         resolved = {
             "schema": schema,
             "inputs": self._shared_inputs(inputs, backbones),
             "backbones": self._settled(backbones),
-            "fusion": self._fusion(backbones, planned, task),
+            "fusion": self._fusion(backbones, planned, task) if network else None,
             "task": self._component("task", task, self.user.task),
-            "fit": self._fit(),
-            "topology": self._topology(task),
+            "fit": self._component("fit", fitter, self.user.fit),
+            "topology": self._topology(task) if network else {},
             "training": training,
             "data": self._data(task, training["loss"]),
         }
@@ -189,10 +196,9 @@ class _Resolver:
         check_label(component, self.request.label)
         return component
 
-    def _choices(self, task: Component[TaskSpec]) -> Choices:
+    def _choices(self, task: Component[TaskSpec], fitter: Component[FitterSpec]) -> Choices:
         """Who chooses components of modalities: the preset, the fitter, the task."""
         preset, origin = self.presets.values(task.id, decided=self.user.task.own)
-        fitter = self.registry.get(FitterSpec, self.user.fit.id or DEFAULT_FITTER)
         return Choices(
             (
                 (origin, chosen_by_preset(preset, origin)),
@@ -223,14 +229,14 @@ class _Resolver:
         self, name: str, plan: PlannedInput, backbones: Mapping[str, Chosen], choices: Choices
     ) -> dict[str, Any]:
         reader = next((part for part in backbones.values() if name in part.inputs), None)
-        if reader is None:
+        if reader is None and backbones:
             raise RecipeError(
                 f"no backbone reads the input {name!r}",
                 value=name,
                 remedy=f"add it to the inputs of a backbone, or set backbones.{name}.id",
             )
         self.origins[f"inputs.{name}.columns"] = plan.origin
-        processor, origin = choices.processor(plan, reader.component.id, reader.component.spec)
+        processor, origin = choices.processor(plan, None if reader is None else reader.component)
         section = f"inputs.{name}.processor"
         self.origins[f"{section}.id"] = origin
         component = self.registry.get(ProcessorSpec, plan.processor.id or processor)
@@ -341,10 +347,6 @@ class _Resolver:
                 check_features(backbones, planned, task, inner, self.registry)
         return settled
 
-    def _fit(self) -> dict[str, Any]:
-        fitter = self.registry.get(FitterSpec, self.user.fit.id or DEFAULT_FITTER)
-        return self._component("fit", fitter, self.user.fit)
-
     def _topology(self, task: Component[TaskSpec]) -> dict[str, Any]:
         config = task.config_class("topology_config")
         given = [(USER, self.user.topology)]
@@ -446,7 +448,7 @@ def _alone(wishes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Several new networks need their many epochs together too: the most epochs and patience of any,
     and of the rest what they agree on.
     """
-    if not all(wishes):
+    if not wishes or not all(wishes):
         return {}
     shared = {
         key: value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mm_core.api.config import suggest
 from mm_core.api.errors import ColumnError, ConfigError, MMWarning
@@ -47,25 +47,22 @@ def assign_roles(task: Component[TaskSpec], given: Roles, schema: Schema) -> dic
 
 def without_others(schema: Schema, assigned: Mapping[str, str], task: str) -> Schema:
     """The schema in which columns of no role are not used, which is said."""
-    idle = [
-        plan.name
-        for plan in schema.columns
-        if plan.modality is not None and plan.name not in assigned
-    ]
-    if not idle:
+    idle = [plan.name for plan in schema.columns if plan.name not in assigned]
+    return without(schema, idle, f"task {task}", f"no role of {task} reads it")
+
+
+def without(schema: Schema, idle: Collection[str], origin: str, reason: str) -> Schema:
+    """The schema in which some columns are not used, with one warning of those that were."""
+    told = [plan.name for plan in schema.columns if plan.modality and plan.name in idle]
+    if not told:
         return schema
     warnings.warn(
-        f"columns not used: {', '.join(map(repr, idle))} (no role of {task})",
-        MMWarning,
-        stacklevel=2,
+        f"columns not used: {', '.join(map(repr, told))} ({reason})", MMWarning, stacklevel=2
     )
-    unused = {"modality": None, "kind": None, "score": 0.0, "origin": f"task {task}"}
+    unused = {"modality": None, "kind": None, "score": 0.0, "origin": origin, "reason": reason}
     return Schema(
         columns=tuple(
-            plan.model_copy(update={**unused, "reason": f"no role of {task} reads it"})
-            if plan.name in idle
-            else plan
-            for plan in schema.columns
+            plan.model_copy(update=unused) if plan.name in told else plan for plan in schema.columns
         )
     )
 

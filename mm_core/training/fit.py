@@ -1,104 +1,148 @@
-"""Recipe + rows -> trained model: the order of the steps of a fit."""
+"""Recipe + rows -> fitted model: the order of the steps of a fit."""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mm_core.api.errors import report_bad
-from mm_core.api.fitting import FitResult
+from mm_core.api.errors import PluginError, report_bad
+from mm_core.api.fitting import FitResult, FitRows, Fitted, Fitter
 from mm_core.api.processors import Table
-from mm_core.api.specs import TaskSpec
+from mm_core.api.specs import FitterSpec
 from mm_core.api.tasks import Task
-from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.encoded import EncodedFrame
 from mm_core.data.split import split_rows
 from mm_core.model import Model
-from mm_core.network.build import build_topology
-from mm_core.network.change import grown
-from mm_core.network.engine import NetworkEngine
-from mm_core.pipeline import Pipeline, build_task, check_recipe, fit_processors
-from mm_core.plugins.offered import default_options
-from mm_core.plugins.registry import Registry
+from mm_core.pipeline import build_task, check_recipe, read_config
 from mm_core.recipe.recipe import Recipe
-from mm_core.recipe.tasks import check_epochs
-from mm_core.scoring import Metrics
-from mm_core.training.options import FitOptions
-from mm_core.training.recipe_fitter import RecipeFitter
+from mm_core.recipe.submodel import plan_submodel
+from mm_core.training.context import FitContext
+from mm_core.training.held_out import HeldOut
+from mm_core.training.job import Job
 from mm_core.training.row_weights import check_some_count, row_weights, weight_column
 from mm_core.training.seeding import seeded
+from mm_core.training.start import NoEngine, starting_model
 
-
-@dataclass(frozen=True)
-class Start:
-    """What a fit starts from.
-
-    Attributes:
-        registry: installed components.
-        finder: where checkpoints come from.
-        model: a trained model to go on with; None: the checkpoints. It stays as it is.
-    """
-
-    registry: Registry
-    finder: CheckpointFinder
-    model: Model | None = None
+CALIBRATION_SHARE = 0.05
+"""Of the time that a fit is given, what calibration may take on top: training leaves it none."""
 
 
 def fit_model(
-    recipe: Recipe,
-    train: Table,
-    tuning: Table | None,
-    start: Start,
-    metrics: Metrics,
-    options: FitOptions,
+    recipe: Recipe, train: Table, tuning: Table | None, context: FitContext
 ) -> tuple[Model, FitResult]:
-    """Train the model that a recipe describes.
+    """Fit the model that a recipe describes.
 
     Args:
         recipe: the plan.
         train: training rows with label (and weight) columns.
-        tuning: validation rows; None: some training rows are held out.
-        start: components and weights to start from.
-        metrics: to score the validation rows.
-        options: callbacks, loggers, limits.
+        tuning: validation rows; None: some training rows are held out, unless the fitter does so.
+        context: components and weights to start from, callbacks, loggers, limits.
     """
-    check_recipe(recipe, start.registry)
+    started = time.monotonic()
+    check_recipe(recipe, context.registry)
+    component = context.registry.get(FitterSpec, recipe.fit.id)
+    fitter: Fitter = component.load()(read_config(component, recipe.fit, "fit"))
     weight = weight_column(train, recipe.data.sample_weight)
-    task, kept, held = _learned(recipe, train, tuning, start)
-    with seeded(recipe.training.seed):
-        model = _untrained(recipe, kept, task, start)
-        frame, validation = (model.pipeline.encode_with_targets(table) for table in (kept, held))
-        report_bad([*frame.bad, *validation.bad], options.on_error)
-        _weigh(frame, weight, model)
-        fitter = RecipeFitter(start.registry, metrics, options)
-        result = fitter.fit(model, frame, validation)
+    split = _learned(recipe, train, tuning, component.spec, context)
+    with seeded(recipe.training.seed), tempfile.TemporaryDirectory(prefix="mm-fit-") as folder:
+        model = starting_model(recipe, split.train, split.task, component.spec, context)
+        job = _job(model, split, weight, context, Path(folder))
+        result = fitter.fit(job)
+        report_bad(job.unreadable, context.on_error)
+        _take_engine(model, result, component.id)
+        if job.held_out is not None:
+            deadline = _calibrated_by(started, context.deadline)
+            result = replace(result, calibrated_score=job.held_out.calibrate(deadline))
     return model.ready(), result
 
 
-def unfitted_model(
-    recipe: Recipe, rows: Table, start: Start, on_error: str = "raise"
-) -> tuple[Model, FitResult]:
-    """The model of a task that need not be fitted, as it answers without having learned.
+@dataclass(frozen=True)
+class _Split:
+    """The task with what it learned of the labels; training and validation rows."""
 
-    Args:
-        recipe: the plan.
-        rows: what processors are fitted on; with label columns, or some of them, or none.
-        start: components, and where weights come from.
-        on_error: of cells that cannot be read.
+    task: Task
+    train: Table
+    validation: Table | None
 
-    Raises:
-        ConfigError: the task has to learn.
-    """
-    check_recipe(recipe, start.registry)
-    check_epochs(0, start.registry.get(TaskSpec, recipe.task.id))
-    task = build_task(recipe, start.registry)
-    task.learn(rows.frame[[name for name in task.label if name in rows.frame.columns]])
-    with seeded(recipe.training.seed):
-        model = _untrained(recipe, rows, task, start)
-    report_bad(model.pipeline.encode(rows).bad, on_error)
-    return model.ready(), FitResult([], None, "nothing was to be learned")
+
+def _learned(
+    recipe: Recipe, train: Table, tuning: Table | None, fitter: FitterSpec, context: FitContext
+) -> _Split:
+    fresh = build_task(recipe, context.registry)
+    known = context.task if context.model is None else context.model.task
+    if known is None:
+        task, learn = fresh, fresh.learn
+    else:
+        task = copy.deepcopy(known)
+        task.criterion, learn = fresh.criterion, task.extend
+    label = list(task.label)
+    learn(train.frame[label])
+    if tuning is not None or not fitter.holds_out:
+        return _Split(task, train, tuning)
+    targets = task.encode(train.frame[label])
+    strata, essential = task.strata(targets), task.essential(targets)
+    seed = recipe.training.seed
+    kept, held = split_rows(len(train), recipe.data.holdout_frac, strata, seed, essential)
+    kept_rows = train.take(kept)
+    learn(kept_rows.frame[label])  # every class has a row there; scales see no held-out row
+    return _Split(task, kept_rows, train.take(held))
+
+
+def _job(
+    model: Model, split: _Split, weight: np.ndarray | None, context: FitContext, folder: Path
+) -> Job:
+    train = model.pipeline.encode_with_targets(split.train)
+    held = split.validation
+    validation = None if held is None else model.pipeline.encode_with_targets(held)
+    bad = [*train.bad, *(validation.bad if validation is not None else ())]
+    report_bad(bad, context.on_error)
+    _weigh(train, weight, model)
+    held_out = None
+    if validation is not None:
+        held_out = HeldOut(model, validation, context.metrics, context.on_error == "raise")
+        held_out.check_metric()
+
+    def submodel(settings: Mapping[str, Any], rows: Table, held: Table | None) -> Fitted:
+        recipe = plan_submodel(
+            model.recipe, settings, rows, context.registry, context.finder, context.metrics
+        )
+        inner = replace(
+            context,
+            model=None,
+            task=model.task,
+            verbosity=min(1, context.verbosity),
+            unfinished=None,
+            resume=False,
+        )
+        return Fitted(*fit_model(recipe, rows, held, inner))
+
+    return Job(
+        model=model,
+        train=FitRows(train, split.train),
+        validation=None if held is None else FitRows(validation, held),
+        held_out=held_out,
+        context=context,
+        folder=folder,
+        fit_submodel=submodel,
+    )
+
+
+def _take_engine(model: Model, result: FitResult, fitter: str) -> None:
+    if result.engine is not None:
+        model.engine = result.engine
+    elif isinstance(model.engine, NoEngine):
+        raise PluginError(
+            f"{fitter} gave no engine",
+            plugin=fitter,
+            remedy="report this to the plugin: FitResult(engine=...)",
+        )
 
 
 def _weigh(frame: EncodedFrame, given: np.ndarray | None, model: Model) -> None:
@@ -110,35 +154,8 @@ def _weigh(frame: EncodedFrame, given: np.ndarray | None, model: Model) -> None:
     frame.weight = row_weights(own, scheme, model.task, frame.targets)
 
 
-def _learned(
-    recipe: Recipe, train: Table, tuning: Table | None, start: Start
-) -> tuple[Task, Table, Table]:
-    """The task with what it learned of the labels; training and validation rows."""
-    fresh = build_task(recipe, start.registry)
-    if start.model is None:
-        task, learn = fresh, fresh.learn
-    else:
-        task = copy.deepcopy(start.model.task)
-        task.criterion, learn = fresh.criterion, task.extend
-    label = list(task.label)
-    learn(train.frame[label])
-    if tuning is not None:
-        return task, train, tuning
-    targets = task.encode(train.frame[label])
-    strata, essential = task.strata(targets), task.essential(targets)
-    seed = recipe.training.seed
-    kept, held = split_rows(len(train), recipe.data.holdout_frac, strata, seed, essential)
-    kept_rows = train.take(kept)
-    learn(kept_rows.frame[label])  # every class has a row there; scales see no held-out row
-    return task, kept_rows, train.take(held)
-
-
-def _untrained(recipe: Recipe, train: Table, task: Task, start: Start) -> Model:
-    """The model with the weights that the fit starts from."""
-    if start.model is not None:
-        return grown(start.model, recipe, task, start.registry)
-    processors = fit_processors(recipe, train, start.registry, start.finder)
-    topology = build_topology(recipe, processors, task, start.registry, finder=start.finder)
-    options = default_options(start.registry.get(TaskSpec, recipe.task.id))
-    pipeline = Pipeline(recipe, processors, task, options=options)
-    return Model(pipeline, NetworkEngine(topology))
+def _calibrated_by(started: float, deadline: float | None) -> float | None:
+    """``time.monotonic()`` at which calibration is to be done."""
+    if deadline is None:
+        return None
+    return deadline + CALIBRATION_SHARE * max(0.0, deadline - started)

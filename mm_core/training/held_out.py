@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mm_core import inference
 from mm_core.api.errors import BadCellError, MetricError, MMWarning
 from mm_core.api.tasks import Decoded, Task
 from mm_core.data.encoded import EncodedFrame
-from mm_core.model import Model
+from mm_core.model import NETWORK, Model
 from mm_core.processes import is_first
 from mm_core.scoring import Metrics, Scorer, short_name
 from mm_core.training.interrupt import interruptible
@@ -66,6 +66,8 @@ class HeldOut:
         self.metrics.check_at_hand(data.validation_metric)
         if _calibrates(self.model.task):
             self.metrics.check_at_hand(data.eval_metric)
+        if self.model.runtime != NETWORK:  # it answers when it is fitted
+            return
         if not self._defined_for_alike_answers():
             try:
                 self.score()
@@ -95,6 +97,10 @@ class HeldOut:
         if calibrates:
             self._remember(score, *inference.whole(seen))
         return score
+
+    def score_of(self, outputs: Mapping[str, Any], meta: Mapping[str, Any] | None) -> float:
+        """The validation metric of these outputs of all rows, in order."""
+        return self._scored(self.model.pipeline.decode(dict(outputs), dict(meta or {})))
 
     def calibrate(self, deadline: float | None = None) -> float | None:
         """Let the task calibrate itself, by the metric that evaluation shows.
@@ -144,14 +150,14 @@ class HeldOut:
     def _outputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Of all rows: those of the best validation, where its weights are the final ones."""
         best = self._best
-        if best is not None and torch.equal(best.fingerprint, _fingerprint(self.model.topology)):
+        if best is not None and torch.equal(best.fingerprint, _fingerprint(self.model)):
             return best.outputs, best.meta
         return inference.outputs(self.model, self.rows)
 
     def _remember(self, score: float, outputs: dict[str, Any], meta: dict[str, Any]) -> None:
         sign = self._sign(self.model.recipe.data.validation_metric)
         if self._best is None or sign * score >= sign * self._best.score:
-            self._best = _Seen(_fingerprint(self.model.topology), score, outputs, meta)
+            self._best = _Seen(_fingerprint(self.model), score, outputs, meta)
 
     def _scored(self, decoded: Decoded) -> float:
         return self._scored_by(self.model.recipe.data.validation_metric, decoded)
@@ -179,8 +185,10 @@ def _calibrates(task: Task) -> bool:
     return type(task).calibrate is not Task.calibrate
 
 
-def _fingerprint(network: nn.Module) -> Tensor:
+def _fingerprint(model: Model) -> Tensor:
     """float64 [tensors], the norm of each that training changes: no two steps leave them alike."""
-    values = [value for value in changing(network).values() if value.is_floating_point()]
+    if model.runtime != NETWORK:
+        return torch.zeros(0)  # an engine is fitted once
+    values = [value for value in changing(model.topology).values() if value.is_floating_point()]
     norms = torch._foreach_norm(values, dtype=torch.float64)
     return torch.stack([norm.cpu() for norm in norms])

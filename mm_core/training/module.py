@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 
-from mm_core.api.fitting import Batches, FitRun
+from mm_core.api.fitting import Batches
 from mm_core.api.nn import Batch, Topology
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.mixing import Mixer
 from mm_core.training.optimizer import parameter_groups
+from mm_core.training.run import FitRun
 from mm_core.training.schedule import learning_rate_factor
 from mm_core.training.sharding import shard
 from mm_core.training.shares import shares_of_steps

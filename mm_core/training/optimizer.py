@@ -32,7 +32,7 @@ def parameter_groups(
     head = training.head_learning_rate
     by_rate: dict[float, list[tuple[bool, nn.Parameter]]] = {}
     seen: set[int] = set()
-    for name, backbone in topology.backbones.items():
+    for name, backbone in getattr(topology, "backbones", {}).items():
         assert isinstance(backbone, Backbone)
         if name in topology.shared:  # as its other name says
             continue

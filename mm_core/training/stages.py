@@ -13,7 +13,9 @@ def called_stages(topology: Topology) -> list[nn.Module]:
     """The stages of all backbones; of one that only holds modules, those that are called."""
     return [
         part
-        for backbone in dict.fromkeys(topology.backbones.values())  # shared ones once
+        for backbone in dict.fromkeys(
+            getattr(topology, "backbones", {}).values()
+        )  # shared ones once
         if isinstance(backbone, Backbone)
         for stage in backbone.stages()
         for part in _called(stage)

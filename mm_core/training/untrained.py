@@ -21,7 +21,7 @@ def warn_of_untrained(topology: Topology, optimizer: Optimizer) -> None:
     """
     if not optimizer.state:
         return
-    for name, module in topology.backbones.items():
+    for name, module in getattr(topology, "backbones", {}).items():
         backbone = cast("Backbone", module)
         if backbone.adapter is None or name in topology.shared:
             continue

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from mm_core.api.errors import MetricError, MMWarning, TrainingError
-from mm_core.api.fitting import FitResult, FitRun
+from mm_core.api.fitting import FitResult
 from mm_core.api.nn import Topology
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.logs import log
+from mm_core.training.run import FitRun
 from mm_core.training.sharding import whole
 from mm_core.training.weights import Keeper, keeper
 

@@ -27,14 +27,16 @@ def rows():
 def passes(monkeypatch):
     """How many rows each pass of inference went over."""
     seen = []
-    run = inference._run
+    windows = inference.windows
 
     def counted(*arguments, **named):
-        outputs, meta, bad = run(*arguments, **named)
-        seen.append(len(outputs["logits"]))
-        return outputs, meta, bad
+        rows = 0
+        for window in windows(*arguments, **named):
+            rows += len(window.rows)
+            yield window
+        seen.append(rows)
 
-    monkeypatch.setattr(inference, "_run", counted)
+    monkeypatch.setattr(inference, "windows", counted)
     return seen
 
 
@@ -59,7 +61,7 @@ def test_the_task_is_calibrated_by_the_final_weights(rows, average):
     predictor = _fit(train, tuning, **settings)  # a soup of early weights is worse than the best
     model = copy.deepcopy(predictor._fitted.model)
     targets = model.task.encode(tuning[["kind"]])
-    outputs, meta, _ = inference.outputs(model, model.pipeline.encode(Table(tuning, None)))
+    outputs, meta = inference.outputs(model, model.pipeline.encode(Table(tuning, None)))
     model.task.calibrate(outputs, meta, targets, lambda decoded: 0.0)
     assert (
         model.task.calibration.temperature == predictor._fitted.model.task.calibration.temperature

@@ -14,12 +14,13 @@ from torch import nn
 from torch.nn import functional
 
 from mm_core import MultiModalPredictor
-from mm_core.api import FitRun, RecipeError
+from mm_core.api import RecipeError
 from mm_core.api.nn import Batch
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.mixing import Mixer
 from mm_core.training.module import NetworkModule
+from mm_core.training.run import FitRun
 
 B = 6
 MIXABLE = {"image": ("pixels",)}

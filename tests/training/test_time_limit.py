@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import mm_core.predictor
+import mm_core.training.fit
 import mm_core.training.limited
-import mm_core.training.recipe_fitter
 import mm_core.training.validation
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, MMWarning
@@ -46,7 +46,7 @@ def clock(monkeypatch):
     for module in (
         mm_core.predictor,
         mm_core.training.limited,
-        mm_core.training.recipe_fitter,
+        mm_core.training.fit,
         mm_core.training.validation,
     ):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=found.monotonic))

@@ -307,14 +307,15 @@ class Agreement:
 
 
 class Once(Fitter):
-    def fit(self, model, train, run):
+    def fit(self, job):
+        model, train = job.model.topology.train(), job.batches()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         train.set_epoch(0)
         for batch in train:
             optimizer.zero_grad()
             model.loss(model(batch), batch).backward()
             optimizer.step()
-        return FitResult([{"epoch": 1.0, "score": run.score()}], run.score(), "one pass done")
+        return FitResult([{"epoch": 1.0, "score": job.score()}], job.score(), "one pass done")
 
 
 class Filled(CheckpointFormat):

@@ -495,7 +495,8 @@ class Hits:
 
 
 class Adam(Fitter):
-    def fit(self, model, train, run):
+    def fit(self, job):
+        model, train = job.model.topology.train(), job.batches()
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         for epoch in range(10):
             train.set_epoch(epoch)
@@ -503,7 +504,7 @@ class Adam(Fitter):
                 optimizer.zero_grad()
                 model.loss(model(batch), batch).backward()
                 optimizer.step()
-        return FitResult([{"epoch": 10.0, "score": run.score()}], run.score(), "all epochs done")
+        return FitResult([{"epoch": 10.0, "score": job.score()}], job.score(), "all epochs done")
 
 
 class Sizes(CheckpointFormat):

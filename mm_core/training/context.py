@@ -1,4 +1,4 @@
-"""What steers a fit without being part of what is learned."""
+"""What a fit stands on, and what steers it without being part of what is learned."""
 
 from __future__ import annotations
 
@@ -7,12 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mm_core.api.tasks import Task
+from mm_core.checkpoints.finder import CheckpointFinder
+from mm_core.model import Model
+from mm_core.plugins.registry import Registry
+from mm_core.scoring import Metrics
+
 
 @dataclass(frozen=True)
-class FitOptions:
-    """What steers a fit without being part of what is learned.
+class FitContext:
+    """Where a fit takes place.
 
     Attributes:
+        registry: installed components.
+        finder: where checkpoints come from.
+        metrics: to score the validation rows.
+        model: a trained model to go on with; None: the checkpoints. It stays as it is.
+        task: that has learned the labels already; None: it learns them.
         on_error: ``"raise"`` on cells that cannot be read, or treat them as ``"missing"``.
         callbacks: Lightning callbacks.
         loggers: Lightning loggers.
@@ -22,6 +33,11 @@ class FitOptions:
         resume: take up the state that stands there.
     """
 
+    registry: Registry
+    finder: CheckpointFinder
+    metrics: Metrics
+    model: Model | None = None
+    task: Task | None = None
     on_error: str = "raise"
     callbacks: Sequence[Any] = ()
     loggers: Sequence[Any] = ()

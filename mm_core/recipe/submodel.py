@@ -1,0 +1,57 @@
+"""The recipe of a model inside a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mm_core.api.processors import Table
+from mm_core.checkpoints.finder import CheckpointFinder
+from mm_core.plugins.registry import Registry
+from mm_core.recipe.overrides import with_arguments
+from mm_core.recipe.recipe import Recipe
+from mm_core.recipe.resolve import Request, resolve
+from mm_core.schema.schema import IGNORE
+from mm_core.scoring import Metrics
+
+
+def plan_submodel(
+    outer: Recipe,
+    settings: Mapping[str, Any],
+    rows: Table,
+    registry: Registry,
+    finder: CheckpointFinder,
+    metrics: Metrics,
+) -> Recipe:
+    """The plan for another model of the same columns, label, task and metrics.
+
+    Args:
+        outer: the recipe of the model that it is to stand in.
+        settings: of the new one, as ``hyperparameters``.
+        rows: its training rows.
+        registry: installed components.
+        finder: where checkpoints come from.
+        metrics: to look names up.
+
+    Raises:
+        ConfigError: a setting that is not its own to choose, or is wrong.
+    """
+    task = {f"task.{key}": value for key, value in outer.task.config.items()}
+    data = outer.data
+    fixed = {
+        "task.id": outer.task.id,
+        "data.eval_metric": data.eval_metric,
+        "data.validation_metric": data.validation_metric,
+        "data.sample_weight": data.sample_weight,
+    }
+    kinds = {
+        plan.name: IGNORE if plan.modality is None else f"{plan.modality.split(':')[1]}:{plan.kind}"
+        for plan in outer.columns.columns
+        if plan.name in rows.frame.columns
+    }
+    request = Request(
+        label=data.label,
+        overrides=with_arguments((task, settings), fixed),
+        column_types=kinds,
+    )
+    return resolve(rows, request, registry, finder, metrics)

@@ -1,0 +1,146 @@
+"""The job that a fitter is given: rows, scores, the core's loop, and models inside the model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mm_core.api.batch import Batch
+from mm_core.api.errors import ConfigError, report_bad
+from mm_core.api.fitting import Batches, FitJob, FitResult, FitRows, Fitted
+from mm_core.api.processors import Table
+from mm_core.api.specs import FitterSpec, ProcessorSpec
+from mm_core.data.batches import BatchMaker
+from mm_core.model import Model
+from mm_core.recipe.training import TrainingConfig
+from mm_core.scoring import short_name
+from mm_core.training.context import FitContext
+from mm_core.training.held_out import HeldOut
+
+Submodel = Callable[[Mapping[str, Any], Table, Table | None], Fitted]
+
+
+@dataclass
+class Job(FitJob):
+    """A fit of one model; see :class:`mm_core.api.fitting.FitJob`.
+
+    Args:
+        model: to fit.
+        train: training rows.
+        held_out: the validation rows, ready to score the model; None: there are none.
+        context: where the fit takes place.
+        folder: for files meanwhile.
+        fit_submodel: (settings, training rows, validation rows) -> another fitted model.
+    """
+
+    model: Model
+    train: FitRows
+    validation: FitRows | None
+    held_out: HeldOut | None
+    context: FitContext
+    folder: Path
+    fit_submodel: Submodel
+    _made: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        metric = self.model.recipe.data.validation_metric
+        self.metric = short_name(metric)
+        self.higher_is_better = self.context.metrics.higher_is_better(metric)
+        self.deadline = self.context.deadline
+        self.verbosity = self.context.verbosity
+
+    def batches(self) -> Batches:
+        from mm_core.training.batches import TrainBatches
+        from mm_core.training.workers import with_workers
+
+        training = self.model.recipe.training
+        batches = TrainBatches(
+            self.model.processors,
+            self.train.encoded,
+            training.batch_size,
+            training.seed,
+            training.augment,
+        )
+        batches = with_workers(batches, training)
+        if self.context.on_error != "raise":
+            batches.mask_bad()
+        self._made.append(batches)
+        return batches
+
+    def plain(self, rows: FitRows, batch_size: int | None = None) -> Iterator[Batch]:
+        size = batch_size or self.model.recipe.training.batch_size
+        maker = BatchMaker(self.model.processors, rows.encoded)
+        for start in range(0, len(rows), size):
+            yield maker.make(np.arange(start, min(start + size, len(rows))))
+        report_bad(maker.bad, self.context.on_error)
+
+    def score(
+        self, outputs: Mapping[str, Any] | None = None, meta: Mapping[str, Any] | None = None
+    ) -> float:
+        if self.held_out is None:
+            raise ConfigError(
+                "this fit has no validation rows to score",
+                plugin=self.model.recipe.fit.id,
+                remedy="FitterSpec(holds_out=True), or split job.train",
+            )
+        return self.held_out.score() if outputs is None else self.held_out.score_of(outputs, meta)
+
+    def train_network(
+        self,
+        network: Any,
+        batches: Batches,
+        *,
+        score: Callable[[], float] | None = None,
+        training: Mapping[str, Any] | None = None,
+    ) -> FitResult:
+        from mm_core.training.loop import train_network
+        from mm_core.training.run import FitRun
+
+        recipe, context = self.model.recipe, self.context
+        wished = recipe.training.model_dump() | dict(training or {})
+        own = self.score if self.held_out is not None else None
+        run = FitRun(
+            training=TrainingConfig.read(wished, where="training") if training else recipe.training,
+            learning_rates={n: part.learning_rate for n, part in recipe.backbones.items()},
+            score=own if score is None else score,
+            metric=self.metric,
+            higher_is_better=self.higher_is_better,
+            folder=Path(tempfile.mkdtemp(dir=self.folder)),
+            callbacks=context.callbacks,
+            loggers=context.loggers,
+            verbosity=context.verbosity,
+            deadline=context.deadline,
+            mixable={
+                name: context.registry.get(ProcessorSpec, part.processor.id).spec.mixable
+                for name, part in recipe.inputs.items()
+            },
+            unfinished=context.unfinished,
+            resume=context.resume,
+        )
+        network.train()
+        return train_network(network, batches, run)
+
+    def submodel(
+        self,
+        settings: Mapping[str, Any],
+        train: Table | None = None,
+        validation: Table | None = None,
+    ) -> Fitted:
+        given = None if self.validation is None else self.validation.table
+        rows = self.train.table if train is None else train
+        return self.fit_submodel(settings, rows, given if validation is None else validation)
+
+    @property
+    def unreadable(self) -> Sequence[Any]:
+        """Cells found unreadable in training, each once."""
+        return list(dict.fromkeys(cell for batches in self._made for cell in batches.bad))
+
+
+def fitter_spec(model: Model, context: FitContext) -> FitterSpec:
+    """What the recipe's fitter says of itself."""
+    return context.registry.get(FitterSpec, model.recipe.fit.id).spec

@@ -1,0 +1,175 @@
+"""The loop that trains a network, with Lightning; early stopping on the validation score."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from mm_core.api.errors import TrainingError
+from mm_core.api.fitting import TERMINATED, Batches, FitResult
+from mm_core.processes import ENDED_BY_SIGTERM, is_first
+from mm_core.recipe.training import TrainingConfig
+from mm_core.training.callbacks import check_callbacks
+from mm_core.training.devices import (
+    accelerator,
+    check_processes,
+    devices,
+    precision,
+    process_count,
+)
+from mm_core.training.interrupt import interruptible
+from mm_core.training.logs import FitLog, LogSteps
+from mm_core.training.memory import within_memory
+from mm_core.training.module import Loader, NetworkModule
+from mm_core.training.progress import BAR_FROM_VERBOSITY, ProgressReport
+from mm_core.training.recompute import recomputing
+from mm_core.training.run import FitRun, Trainable
+from mm_core.training.sharding import gather
+from mm_core.training.strategy import strategy
+from mm_core.training.unfinished import KeepUnfinished, unfinished_state
+from mm_core.training.validation import Validation
+
+LOG_EVERY_STEPS = 50
+"""Lightning's default; shorter epochs are logged once each."""
+
+
+def train_network(network: Trainable, train: Batches, run: FitRun) -> FitResult:
+    """Train all trainable weights with Lightning, and leave the best validated ones in the network.
+
+    A user's loggers receive ``loss`` and ``learning_rate`` (of the head) every 50 steps, or every
+    epoch where that is shorter, and the validation score under the metric's name, such as
+    ``roc_auc``, after each validation.
+
+    A user's callbacks find the last validation in ``trainer.callback_metrics``: its score, and
+    ``loss``, the mean since the one before. Validation is the product's own, not Lightning's loop:
+    ``on_validation_*`` hooks are never called. What Lightning does at the end of a training epoch,
+    its default for both, works: ``EarlyStopping("roc_auc", mode="max")``,
+    ``ModelCheckpoint("folder", monitor="roc_auc", mode="max")``. A checkpoint holds
+    the network's weights under ``topology.``. A progress bar of Lightning takes the place of the
+    product's.
+
+    Ctrl-C stops after the batch at hand: the best weights so far are kept and the fit returns. A
+    second Ctrl-C is a KeyboardInterrupt.
+
+    Raises:
+        ConfigError: what the settings need of the machine is not there, or a callback works
+            against the fit.
+        TrainingError: the loss is no longer finite, or the GPU's memory is full after all.
+    """
+    model: Any = network
+    training: TrainingConfig = run.training
+    check_callbacks(run)
+    check_processes(training)
+    train = train.shard(0, process_count(training))
+    train, accumulate = within_memory(model, train, training)
+    validation = Validation(model, run, len(train))
+    steps = _total_steps(training, -(-len(train) // accumulate))
+    module = NetworkModule(model, run, steps, train.sizes, accumulate)
+    fit_log = FitLog(run.folder / "log")
+    keep = _keep_unfinished(run, fit_log)
+    recomputed = recomputing(model) if training.gradient_checkpointing else nullcontext()
+    unshared = copy.deepcopy(model) if training.strategy == "fsdp" else None
+    with _quiet(), recomputed:
+        trainer = _trainer(validation, keep, run, steps, accumulate, fit_log)
+        try:
+            with interruptible(validation.interrupt):
+                trainer.fit(
+                    module,
+                    train_dataloaders=Loader(train, module),
+                    ckpt_path=unfinished_state(run.unfinished) if run.resume else None,
+                    weights_only=True,
+                )
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"the memory of the GPU is full at step {trainer.global_step}",
+                value=training.batch_size,
+                remedy="set a smaller training.batch_size and training.accumulate=2 or more, "
+                "or training.gradient_checkpointing=true",
+            ) from error
+        except SIGTERMException as error:
+            raise SystemExit(ENDED_BY_SIGTERM) from error
+        except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
+            raise KeyboardInterrupt from error
+    if unshared is not None:
+        gather(model, unshared)
+    result = replace(validation.result(), log=fit_log.text)
+    told_to_end = keep is not None and keep.ending
+    return replace(result, stopped=TERMINATED) if told_to_end else result
+
+
+def _keep_unfinished(run: FitRun, fit_log: FitLog) -> KeepUnfinished | None:
+    training: TrainingConfig = run.training
+    if run.unfinished is None or training.strategy == "fsdp":
+        return None
+    return KeepUnfinished(run.unfinished, training.save_every, fit_log)
+
+
+def _trainer(
+    validation: Validation,
+    keep: KeepUnfinished | None,
+    run: FitRun,
+    steps: int,
+    accumulate: int,
+    fit_log: FitLog,
+) -> pl.Trainer:
+    training: TrainingConfig = run.training
+    log_every = min(LOG_EVERY_STEPS, -(-steps // training.epochs))
+    own: list[pl.Callback] = [validation, LogSteps(log_every)]
+    if keep is not None:
+        own.append(keep)
+    if run.verbosity >= BAR_FROM_VERBOSITY and is_first() and not _has(run, ProgressBar):
+        own.append(ProgressReport(validation, run.metric, steps))
+    return pl.Trainer(
+        accelerator=accelerator(),
+        devices=devices(training),
+        strategy=strategy(training),
+        num_nodes=training.num_nodes,
+        precision=precision(training),
+        max_epochs=training.epochs,
+        max_steps=-1 if training.max_steps is None else training.max_steps,
+        accumulate_grad_batches=accumulate,
+        gradient_clip_val=training.clip_norm,
+        callbacks=[*own, *run.callbacks],
+        logger=[fit_log, *run.loggers],
+        log_every_n_steps=log_every,
+        default_root_dir=run.folder,
+        enable_checkpointing=_has(run, Checkpoint),
+        enable_model_summary=False,
+        enable_progress_bar=_has(run, ProgressBar),
+        use_distributed_sampler=False,
+    )
+
+
+def _total_steps(training: TrainingConfig, per_epoch: int) -> int:
+    steps = per_epoch * training.epochs
+    return steps if training.max_steps is None else min(steps, training.max_steps)
+
+
+def _has(run: FitRun, kind: type[pl.Callback]) -> bool:
+    return any(isinstance(callback, kind) for callback in run.callbacks)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's banners and advice stay out of the user's terminal during a fit."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,58 @@
+"""One run of the loop that trains a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from mm_core.api.batch import Batch
+from mm_core.recipe.training import TrainingConfig
+
+
+class Trainable(Protocol):
+    """A ``nn.Module`` that can be trained: a topology, or a part of one."""
+
+    def __call__(self, batch: Batch) -> Any: ...
+
+    def loss(self, outputs: Any, batch: Batch) -> Tensor:
+        """Scalar."""
+
+
+@dataclass(frozen=True)
+class FitRun:
+    """What the loop is given besides a network and its batches.
+
+    Attributes:
+        training: the recipe's ``training`` section.
+        learning_rates: backbone name -> its own learning rate, or None: the section's.
+        score: () -> validation score of the model as it stands; None without validation rows.
+            Raises MetricError where the metric is not defined for that model's answers.
+        metric: name of that score.
+        higher_is_better: its direction.
+        folder: for logs; exists.
+        callbacks: the user's Lightning callbacks.
+        loggers: the user's Lightning loggers.
+        verbosity: 0 silent .. 3 chatty; a progress bar is shown from 2 on.
+        deadline: ``time.monotonic()`` at which to stop, or None.
+        mixable: input name -> names of its arrays whose rows may be blended: mixup.
+        unfinished: folder where the state of the fit is kept until it ends, or None: not kept.
+        resume: take up the state that stands there.
+    """
+
+    training: TrainingConfig
+    learning_rates: Mapping[str, float | None]
+    score: Callable[[], float] | None
+    metric: str
+    higher_is_better: bool
+    folder: Path
+    callbacks: Sequence[Any] = ()
+    loggers: Sequence[Any] = ()
+    verbosity: int = 2
+    deadline: float | None = None
+    mixable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unfinished: Path | None = None
+    resume: bool = False
