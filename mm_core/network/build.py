@@ -70,13 +70,13 @@ def build_backbone(
     """A backbone of the recipe with its adapter applied; see :func:`build_topology`."""
     part = recipe.backbones[name]
     component = registry.get(BackboneSpec, part.id)
-    starts = architecture is None and finder is not None
+    checkpoint = None
+    if finder is not None and architecture is None:
+        checkpoint = finder.fetch(part.id, part.config.get("checkpoint"))
     context = BackboneContext(
         inputs={given: processors[given].info for given in part.inputs},
         task=task.info,
-        checkpoint=finder.fetch(part.id, part.config.get("checkpoint"))
-        if starts and finder is not None
-        else None,
+        checkpoint=checkpoint,
         architecture=architecture,
     )
     backbone: Backbone = component.load()(
