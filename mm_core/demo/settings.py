@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from mm_core.api.checkpoints import Checkpoint
 from mm_core.api.errors import CheckpointError
-from mm_core.api.specs import Checkpoint
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.checkpoints.sources import weight_package
 from mm_core.data.rows import read_rows

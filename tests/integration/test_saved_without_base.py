@@ -132,3 +132,26 @@ def test_weights_that_the_model_does_not_take_from_there_may_be_any(fit, checkpo
     weights["encoder.layer.0.output.dense.bias"] += 1.0
     safetensors.torch.save_file(weights, file, {"format": "pt"})
     _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
+
+
+def _as_format_1(folder: Path) -> None:
+    """Rewrite a model as it was saved before engines were named: all of the network beside it."""
+    file = folder / "mm_model.json"
+    manifest = json.loads(file.read_text())
+    engine = manifest.pop("engine")
+    manifest |= {"format": 1} | {key: engine["values"][key] for key in ("architectures", "bases")}
+    place = Path(engine["folder"], "weights.safetensors").as_posix()
+    (folder / place).rename(folder / "weights.safetensors")
+    manifest["files"]["weights.safetensors"] = manifest["files"].pop(place)
+    file.write_text(json.dumps(manifest))
+
+
+def test_a_base_of_a_model_of_format_1_is_found(fit, checkpoint, tmp_path):
+    predictor = fit(**{"backbones.text.adapter": "bitfit"})
+    predictor.save(tmp_path / "model", standalone=False)
+    _as_format_1(tmp_path / "model")
+    assert json.loads((tmp_path / "model" / "mm_model.json").read_text())["bases"]["text"]
+    _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
+    shutil.rmtree(checkpoint)
+    with pytest.raises(ArtifactError, match="cannot be had"):
+        MultiModalPredictor.load(tmp_path / "model")

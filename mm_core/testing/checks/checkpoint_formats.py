@@ -9,9 +9,13 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from mm_core.api.checkpoints import CheckpointFormat
+from mm_core.api.checkpoints import (
+    Checkpoint,
+    CheckpointFormat,
+    CheckpointFormatSpec,
+    CheckpointMiss,
+)
 from mm_core.api.samples import SampleCheckpoint
-from mm_core.api.specs import Checkpoint, CheckpointFormatSpec, CheckpointMiss
 from mm_core.checkpoints.sources import weight_package
 from mm_core.testing.offline import no_network
 from mm_core.testing.outcome import NotTried, expect

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from mm_core.api.checkpoints import CheckpointFormat, HFFolder
-from mm_core.api.specs import CheckpointFormatSpec, CheckpointMiss, CheckpointSourceSpec
+from mm_core.api.checkpoints import (
+    CheckpointFormat,
+    CheckpointFormatSpec,
+    CheckpointMiss,
+    CheckpointSourceSpec,
+    HFFolder,
+)
 from mm_core.testing.offline import no_network
 from mm_core.testing.outcome import NotTried, expect
 from mm_core.testing.subject import Subject
