@@ -20,9 +20,9 @@ from mm_core.data.batches import BatchMaker, prediction_order
 from mm_core.data.encoded import EncodedFrame, encode_inputs
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.losses import choose_loss
-from mm_core.recipe.mixing import check_mixing
 from mm_core.recipe.parts import InputPart, Part
 from mm_core.recipe.recipe import Recipe
+from mm_core.recipe.training import check_mixing
 
 GATES = "gates."
 

@@ -6,7 +6,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -41,10 +41,9 @@ from mm_core.plugins.offered import bound_method, methods_of, read_options
 from mm_core.plugins.registry import found_with, registry_with
 from mm_core.processes import ENDED_BY_SIGTERM, is_first, others_wait
 from mm_core.recipe.continued import continued
-from mm_core.recipe.overrides import with_arguments
 from mm_core.recipe.recipe import Recipe
-from mm_core.recipe.resolve import Request, resolve
-from mm_core.recipe.wishes import Wishes
+from mm_core.recipe.request import Request
+from mm_core.recipe.resolve import resolve
 from mm_core.scoring import Metric, Metrics
 from mm_core.summary import print_fit_summary, print_plan
 
@@ -158,10 +157,10 @@ class MultiModalPredictor:
         """
         from mm_core.training.labels import check_labels
 
-        wishes = Wishes(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
+        request = _call(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
         table = read_rows(data, self._registry).table
         finder = CheckpointFinder(self._registry)
-        recipe = self._recipe_to_follow(None, table, wishes, finder)
+        recipe = self._recipe_to_follow(None, table, request, finder)
         learned = None if self._further is None else self._further.model.task
         check_labels(recipe, self._labelled(table, recipe), learned, self._registry)
         return recipe
@@ -227,8 +226,8 @@ class MultiModalPredictor:
         rows = read_rows(train_data, self._registry)
         tuning = None if tuning_data is None else read_rows(tuning_data, self._registry).table
         finder = CheckpointFinder(self._registry)
-        wishes = Wishes(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
-        recipe = self._recipe_to_follow(recipe, rows.table, wishes, finder)
+        request = _call(presets, hyperparameters, column_types, holdout_frac, sample_weight, seed)
+        recipe = self._recipe_to_follow(recipe, rows.table, request, finder)
         print_plan(recipe, self.verbosity)
         used = [column for part in recipe.inputs.values() for column in part.columns]
         check_complete(rows.table, used)
@@ -537,28 +536,31 @@ class MultiModalPredictor:
 
     # ---- inside --------------------------------------------------------------------------------
 
-    def _request(self, wishes: Wishes) -> Request:
-        for problem in self._registry.problems:  # what it would read is planned otherwise
-            warnings.warn(f"not used: {problem.error.message}", MMWarning, stacklevel=3)
-        arguments = wishes.arguments | {
-            "task.id": self.problem_type,
-            "task.match_label": self.match_label,
-            "data.eval_metric": self._eval_metric,
-            "data.validation_metric": self._validation_metric,
-        }
+    @property
+    def _request(self) -> Request:
+        """What the predictor was made with."""
         return Request(
             label=self.label,
-            presets=wishes.presets if wishes.presets is not None else self.presets,
-            overrides=with_arguments((self.hyperparameters, wishes.hyperparameters), arguments),
-            column_types=wishes.column_types,
             roles=self.roles,
+            problem_type=self.problem_type,
+            match_label=self.match_label,
+            presets=self.presets,
+            hyperparameters=(self.hyperparameters,),
+            eval_metric=self._eval_metric,
+            validation_metric=self._validation_metric,
         )
+
+    def _planned(self, table: Table, request: Request, finder: CheckpointFinder) -> Recipe:
+        for problem in self._registry.problems:  # what it would read is planned otherwise
+            warnings.warn(f"not used: {problem.error.message}", MMWarning, stacklevel=3)
+        asked = request.over(self._request)
+        return resolve(table, asked, self._registry, finder, self._metrics)
 
     def _recipe_to_follow(
         self,
         given: Recipe | str | Path | None,
         table: Table,
-        wishes: Wishes,
+        request: Request,
         finder: CheckpointFinder,
     ) -> Recipe:
         """That of the fit to be taken up, the one given, the model's own, or a new plan."""
@@ -568,7 +570,7 @@ class MultiModalPredictor:
                     "a fit that was cut off has its recipe: another one would not be used",
                     remedy="leave recipe= out, or fit a new predictor",
                 )
-            return self._followed(self._cut_off.fit.recipe, wishes)
+            return self._followed(self._cut_off.fit.recipe, request)
         if given is not None and self._further is not None:
             raise ConfigError(
                 "this predictor has a model, which fit trains further: another recipe would not "
@@ -576,10 +578,10 @@ class MultiModalPredictor:
                 remedy="leave recipe= out, or fit a new MultiModalPredictor",
             )
         if given is not None:
-            return self._followed(given, wishes)
+            return self._followed(given, request)
         if self._further is not None:
-            return continued(self.recipe, wishes, self._registry, self._metrics)
-        return resolve(table, self._request(wishes), self._registry, finder, self._metrics)
+            return continued(self.recipe, request, self._registry, self._metrics)
+        return self._planned(table, request, finder)
 
     def _state_folder(self, recipe: Recipe, train: Table, tuning: Table | None) -> Path | None:
         """Where the fit keeps its state; None: nowhere, there is no path."""
@@ -617,9 +619,8 @@ class MultiModalPredictor:
         if is_first():
             save(fitted.model, fitted.result, self._registry, folder, standalone=standalone)
 
-    def _followed(self, recipe: Recipe | str | Path, wishes: Wishes) -> Recipe:
-        own = (self.problem_type, self.presets, self.hyperparameters, self.roles)
-        if wishes.given or any(own) or self.match_label is not None:
+    def _followed(self, recipe: Recipe | str | Path, request: Request) -> Recipe:
+        if set(request.over(self._request).given) - {"label", "eval_metric", "validation_metric"}:
             raise ConfigError(
                 "a recipe is complete: other settings beside it would not be used",
                 remedy="leave them out, or change the recipe and leave recipe= out",
@@ -685,8 +686,7 @@ class MultiModalPredictor:
             from mm_core.training.start import unfitted_model
 
             finder = CheckpointFinder(self._registry)
-            request = replace(self._request(Wishes()), learns=False)
-            recipe = resolve(table, request, self._registry, finder, self._metrics)
+            recipe = self._planned(table, Request(learns=False), finder)
             recipe = recipe.with_training({"epochs": 0}, "nothing was to be learned")
             context = FitContext(self._registry, finder, self._metrics, on_error=on_error)
             model, result = unfitted_model(recipe, table, context)
@@ -741,6 +741,25 @@ def _roles(given: Mapping[str, Any], **sides: Any) -> dict[str, tuple[str, ...]]
         )
     found = {**given, **{name: one for name, one in sides.items() if one is not None}}
     return {str(role): _names(columns) for role, columns in found.items()}
+
+
+def _call(
+    presets: str | Sequence[str] | None,
+    hyperparameters: Mapping[str, Any] | None,
+    column_types: Mapping[str, str | None] | None,
+    holdout_frac: float | None,
+    sample_weight: Hashable | None,
+    seed: int | None,
+) -> Request:
+    """What a call of ``plan`` or ``fit`` asks for."""
+    return Request(
+        presets=presets,
+        hyperparameters=(hyperparameters or {},),
+        column_types=column_types,
+        holdout_frac=holdout_frac,
+        sample_weight=sample_weight,
+        seed=seed,
+    )
 
 
 def _check_choice(name: str, value: str) -> str:

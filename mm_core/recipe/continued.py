@@ -6,13 +6,12 @@ from mm_core.api.errors import ConfigError
 from mm_core.api.specs import TaskSpec
 from mm_core.plugins.registry import Registry
 from mm_core.plugins.slots import USER, Filler
-from mm_core.recipe.best_epoch import default_validation
-from mm_core.recipe.losses import choose_loss, refuse_settings
-from mm_core.recipe.overrides import Overrides, PartOverride, with_arguments
+from mm_core.recipe.losses import choose_loss, default_validation, refuse_settings
+from mm_core.recipe.overrides import PartOverride
 from mm_core.recipe.parts import Part
 from mm_core.recipe.recipe import DataConfig, Recipe
+from mm_core.recipe.request import Request
 from mm_core.recipe.training import TrainingConfig
-from mm_core.recipe.wishes import Wishes
 from mm_core.scoring import Metrics
 
 DATA_KEYS = ("holdout_frac", "sample_weight", "validation_metric")
@@ -20,14 +19,20 @@ DATA_KEYS = ("holdout_frac", "sample_weight", "validation_metric")
 that nobody asked for goes with the loss."""
 
 
-def continued(recipe: Recipe, wishes: Wishes, registry: Registry, metrics: Metrics) -> Recipe:
+def continued(recipe: Recipe, request: Request, registry: Registry, metrics: Metrics) -> Recipe:
     """``recipe`` with other values for training; see :meth:`mm_core.MultiModalPredictor.fit`.
+
+    Args:
+        recipe: of the model.
+        request: of the call of ``fit`` alone.
+        registry: installed components.
+        metrics: to look names up.
 
     Raises:
         ConfigError: a setting that a trained model cannot change, or a loss that does not fit.
     """
-    overrides = with_arguments((wishes.hyperparameters,), wishes.arguments)
-    _refuse_fixed(overrides, wishes)
+    overrides = request.overrides
+    _refuse_fixed(request)
     if overrides.training.get("epochs") == 0:
         raise ConfigError(
             "training.epochs=0 changes nothing of a model",
@@ -54,10 +59,11 @@ def continued(recipe: Recipe, wishes: Wishes, registry: Registry, metrics: Metri
     )
 
 
-def _refuse_fixed(overrides: Overrides, wishes: Wishes) -> None:
+def _refuse_fixed(request: Request) -> None:
+    overrides = request.overrides
     fixed = [name for name in overrides.model_fields_set if name not in ("training", "data")]
     fixed += [f"data.{name}" for name in overrides.data if name not in DATA_KEYS]
-    fixed += [name for name in wishes.given if name in ("presets", "column_types")]
+    fixed += [name for name in request.given if name in ("presets", "column_types")]
     if fixed:
         raise ConfigError(
             f"this predictor has a model, which fit trains further: {', '.join(sorted(fixed))} "

@@ -1,4 +1,4 @@
-"""Which losses fit a task."""
+"""Which losses fit a task, and which metric goes with them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mm_core.api.errors import ConfigError
 from mm_core.api.specs import LossSpec, TaskSpec
 from mm_core.plugins import lookup
 from mm_core.plugins.registry import Component, Registry
+from mm_core.scoring import Metrics
 
 
 def fitting_losses(task: Component[TaskSpec], registry: Registry) -> list[Component[LossSpec]]:
@@ -57,6 +58,30 @@ def choose_loss(
         value=name,
         remedy=f"choose from {', '.join(loss.spec.name for loss in fitting)}",
     )
+
+
+def default_validation(
+    task: Component[TaskSpec], loss: Component[LossSpec] | None, shown: str, metrics: Metrics
+) -> tuple[str, str]:
+    """Id and origin of the metric that chooses the best epoch, unless the user names one.
+
+    The loss's comes first: it knows what the answers aim at, be it the task's default or not.
+
+    Args:
+        task: the task.
+        loss: that it is trained with; None: the task's own.
+        shown: id of the metric of evaluation, taken where neither names one.
+        metrics: to look names up.
+
+    Raises:
+        UnknownComponentError: no such metric.
+        ConfigError: it is not defined for the task.
+    """
+    if loss is not None and loss.spec.validation_metric is not None:
+        return metrics.resolve(loss.spec.validation_metric, task, loss), f"loss {loss.id}"
+    if task.spec.validation_metric is not None:
+        return metrics.resolve(task.spec.validation_metric, task), f"task {task.id}"
+    return shown, "data.eval_metric"
 
 
 def refuse_settings(settings: Mapping[str, Any], task: Component[TaskSpec]) -> None:

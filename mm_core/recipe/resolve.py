@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from mm_core.api.config import suggest
@@ -21,45 +20,23 @@ from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.plugins.registry import Component, Registry
 from mm_core.plugins.slots import USER, Filler, inside
 from mm_core.recipe.backbones import Chosen, check_features, choose_backbones, shared
-from mm_core.recipe.best_epoch import default_validation
 from mm_core.recipe.choices import Choices, chosen_by_preset
 from mm_core.recipe.claims import Label
 from mm_core.recipe.fitters import readable, refuse_unread
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
-from mm_core.recipe.losses import choose_loss, refuse_settings
-from mm_core.recipe.mixing import check_mixing
-from mm_core.recipe.overrides import Overrides, PartOverride
+from mm_core.recipe.losses import choose_loss, default_validation, refuse_settings
+from mm_core.recipe.overrides import PartOverride
 from mm_core.recipe.presets import TRAINING, Presets, choose_presets, is_of_task
 from mm_core.recipe.recipe import DataConfig, Recipe
-from mm_core.recipe.roles import Roles, assign_roles, without_others
+from mm_core.recipe.request import Request
+from mm_core.recipe.roles import assign_roles, without_others
 from mm_core.recipe.tasks import check_epochs, check_label, choose_task
-from mm_core.recipe.training import TrainingConfig
+from mm_core.recipe.training import TrainingConfig, check_mixing
 from mm_core.schema.sample import sample_column
 from mm_core.schema.schema import infer_schema
 from mm_core.scoring import Metrics
 
 DEFAULT_FITTER = "core:finetune"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for, before anything is looked at.
-
-    Attributes:
-        label: label columns.
-        presets: names of presets.
-        overrides: the user's settings; metrics may be ``"custom:<name>"`` for a callable.
-        column_types: the user's decisions on columns.
-        roles: role of the task -> columns that are it.
-        learns: whether the rows are to be learned from; otherwise they need no label.
-    """
-
-    label: tuple[str, ...]
-    presets: str | Sequence[str] | None = None
-    overrides: Overrides = field(default_factory=Overrides)
-    column_types: Mapping[str, str | None] | None = None
-    roles: Roles = field(default_factory=dict)
-    learns: bool = True
 
 
 def resolve(

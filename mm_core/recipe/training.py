@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, field_validator
 
 from mm_core.api.config import Config
+from mm_core.api.errors import RecipeError
+from mm_core.api.specs import ProcessorSpec
+from mm_core.plugins.registry import Registry
 from mm_core.recipe.parts import Part
+
+if TYPE_CHECKING:
+    from mm_core.recipe.recipe import Recipe
 
 ClassWeights = (
     Literal["balanced", "effective_number"]
@@ -140,3 +146,26 @@ class TrainingConfig(Config):
         if devices == 0 or devices == () or (isinstance(devices, int) and devices < 0):
             raise ValueError("give 1 or more, the indices of some, or 'auto'")
         return devices
+
+
+def check_mixing(recipe: Recipe, registry: Registry) -> None:
+    """Refuse mixup and CutMix of inputs that cannot be blended.
+
+    Raises:
+        RecipeError: names the inputs.
+    """
+    training = recipe.training
+    asked = [name for name in ("mixup", "cutmix") if getattr(training, name) > 0]
+    stiff = [
+        name
+        for name, part in recipe.inputs.items()
+        if not registry.get(ProcessorSpec, part.processor.id).spec.mixable
+    ]
+    if asked and stiff:
+        raise RecipeError(
+            f"training.{asked[0]} blends all inputs of a row, and of these rows {', '.join(stiff)} "
+            "cannot be blended",
+            value=stiff,
+            remedy=f"leave training.{asked[0]} out, or leave those columns out: "
+            "column_types={column: 'ignore'}",
+        )
