@@ -23,10 +23,10 @@ def stand_ins(files: Files) -> dict[str, TyperCommand]:
     plugin has the name too.
     """
     components = _of_plugins(files)
+    lines = {_typed(component, components): component.spec.summary for component in components}
     return {
-        name: TyperCommand(name, help=component.spec.summary)
-        for component in components
-        for name in [_typed(component, components)]
+        name: TyperCommand(name, help=summary)
+        for name, summary in {**_methods(files), **lines}.items()
     }
 
 
@@ -44,10 +44,14 @@ def plugged(name: str, files: Files) -> Any:
     registry = _registry(files)
     components = _of_plugins(files)
     found = [one for one in components if name in (one.id, one.spec.name)]
+    if not found and name in (methods := _methods(files)):
+        from mm_core.cli.method import method_command
+
+        return command_of(name, method_command(name, methods[name], registry))
     if not found:
         for problem in registry.problems:  # what is missing may be a broken plugin's
             print(f"note: not used: {problem.error.message}", file=sys.stderr)
-        near = suggest(name, [_typed(one, components) for one in components])
+        near = suggest(name, [*methods, *(_typed(one, components) for one in components)])
         if near:
             print(f"note: did you mean {near!r}?", file=sys.stderr)
         return None
@@ -70,6 +74,18 @@ def _of_plugins(files: Files) -> list[Component[CommandSpec]]:
 
     found = _registry(files).all(CommandSpec)
     return [component for component in found if component.plugin.name != CORE]
+
+
+def _methods(files: Files) -> dict[str, str]:
+    """Methods of tasks that are commands too -> their lines; the core's own commands go before."""
+    from mm_core.api.specs import TaskSpec
+
+    return {
+        method.name: method.summary
+        for task in _registry(files).all(TaskSpec)
+        for method in task.spec.methods
+        if method.command and method.name not in COMMANDS and method.name != GROUP
+    }
 
 
 def _typed(component: Component[CommandSpec], all_: Sequence[Component[CommandSpec]]) -> str:

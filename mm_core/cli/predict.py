@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from mm_core.api.commands import Answer
 from mm_core.cli import options as opt
-from mm_core.cli.write import FRAMES, as_csv, check_ending, with_index, write_frame
+from mm_core.cli.write import FRAMES, answered, check_ending
 
 
 def predict(
@@ -42,13 +41,4 @@ def predict(
     predictor = MultiModalPredictor.load(model, plugins=plugin or ())
     ask = predictor.predict_proba if proba else predictor.predict
     frame = pd.DataFrame(ask(data, on_error=on_error, **options))
-    if out is not None:
-        write_frame(frame, out)
-        said = {"out": str(out), "rows": len(frame), "columns": [str(c) for c in frame.columns]}
-        return Answer(said, f"{len(frame)} rows written to {out}")
-    if as_json:
-        table = with_index(frame)
-        return Answer(
-            {"predictions": json.loads(table.to_json(orient="records", double_precision=15))}
-        )
-    return Answer(None, as_csv(frame).rstrip("\n"))
+    return answered(frame, out, as_json, "predictions")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mm_core.api.commands import Answer
 from mm_core.api.errors import DataError, MMWarning
 
 if TYPE_CHECKING:
@@ -32,6 +33,28 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
         DataError: the file cannot be written.
     """
     _write(path, lambda: FRAMES[path.suffix.lower()](frame, path))
+
+
+def answered(frame: pd.DataFrame, out: Path | None, as_json: bool, name: str) -> Answer:
+    """A table as the answer of a command: written to ``out``, or printed as CSV or JSON.
+
+    Args:
+        frame: the table.
+        out: file to write; None: it is printed.
+        as_json: whether JSON is asked for.
+        name: key of the rows in it.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    if out is not None:
+        write_frame(frame, out)
+        said = {"out": str(out), "rows": len(frame), "columns": [str(c) for c in frame.columns]}
+        return Answer(said, f"{len(frame)} rows written to {out}")
+    if as_json:
+        text = with_index(frame).to_json(orient="records", double_precision=15)
+        return Answer({name: json.loads(text)})
+    return Answer(None, as_csv(frame).rstrip("\n"))
 
 
 def write_vectors(vectors: pd.DataFrame, path: Path) -> None:

@@ -122,7 +122,7 @@ def test_on_the_command_line(rows, tmp_path):
     script = Path(sys.executable).with_name("mm")
 
     def mm(*command: str) -> Any:
-        command = (*command, "--plugin", str(SIDES), "--json")
+        command = ("--plugin", str(SIDES), *command, "--json")
         done = subprocess.run([script, *command], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -131,3 +131,23 @@ def test_on_the_command_line(rows, tmp_path):
     mm(*built, "--role", "query=a", "--role", "response=b", "--out", "model")
     found = mm("predict", "model", "rows.csv", "--option", "within=2.5")
     assert [one["near"] for one in found["predictions"]] == [True, True, True, False]
+    scored = mm("evaluate", "model", "rows.csv", "--option", "within=2.5")
+    assert scored["scores"] == {"accuracy": 0.75}
+    found = mm("nearest", "model", "rows.csv", "--option", "top_k=2")
+    assert [one["row"] for one in found["nearest"]] == [2, 0]
+
+
+def test_a_method_is_a_command_of_models_of_its_task(small_table, fit_table, tmp_path):
+    fit_table(small_table).save(tmp_path / "model")
+    small_table.to_csv(tmp_path / "rows.csv", index=False)
+    script = Path(sys.executable).with_name("mm")
+
+    def mm(*command: str) -> subprocess.CompletedProcess[str]:
+        given = [script, "--plugin", SIDES, *command]
+        return subprocess.run(given, cwd=tmp_path, capture_output=True, text=True)
+
+    assert "nearest" in mm("--help").stdout
+    assert "The nearest rows." in mm("nearest", "--help").stdout
+    ran = mm("nearest", "model", "rows.csv")
+    assert ran.returncode == 2
+    assert "mm nearest is for other models: this one is core:binary" in ran.stderr

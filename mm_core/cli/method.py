@@ -1,0 +1,59 @@
+"""Methods of tasks as commands: ``mm <name> MODEL DATA --option k=v``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mm_core.api.commands import Answer
+from mm_core.api.errors import ConfigError
+from mm_core.cli import options as opt
+from mm_core.cli.write import FRAMES, answered, check_ending
+from mm_core.plugins.offered import methods_of
+
+if TYPE_CHECKING:
+    from mm_core.plugins.registry import Registry
+
+
+def method_command(name: str, summary: str, registry: Registry) -> Callable[..., Answer]:
+    """A command that asks a model for what its task calls ``name``."""
+
+    def ask(
+        model: opt.Model,
+        data: opt.Data,
+        out: Annotated[
+            Path | None,
+            typer.Option(
+                metavar="FILE",
+                help="A .csv, .parquet or .jsonl file; if not given, CSV is printed.",
+            ),
+        ] = None,
+        option: opt.Option = None,
+        plugin: opt.Plugins = None,
+        as_json: opt.AsJson = False,
+        verbose: opt.Verbose = False,
+    ) -> Answer:
+        check_ending(out, FRAMES)
+        options = opt.task_options(option)
+        import pandas as pd
+
+        from mm_core.predictor import MultiModalPredictor
+
+        predictor = MultiModalPredictor.load(model, plugins=plugin or ())
+        task = predictor.recipe.task.id
+        method = methods_of(task, registry).get(name)
+        if method is None or not method.command:
+            raise ConfigError(
+                f"mm {name} is for other models: this one is {task}",
+                plugin=task,
+                value=name,
+                remedy="mm inspect shows what the model is",
+            )
+        found: Any = getattr(predictor, name)(data, **options)
+        return answered(pd.DataFrame(found), out, as_json, name)
+
+    ask.__doc__ = f"{summary}\n\nExample: mm {name} model rows.csv"
+    return ask
