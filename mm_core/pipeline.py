@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mm_core.api.batch import Batch
 from mm_core.api.config import Config
@@ -18,6 +19,7 @@ from mm_core.api.tasks import Decoded, Task
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.batches import BatchMaker, prediction_order
 from mm_core.data.encoded import EncodedFrame, encode_inputs
+from mm_core.data.shared import SharedProcessor
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.losses import choose_loss
 from mm_core.recipe.parts import InputPart, Part
@@ -124,18 +126,61 @@ def check_recipe(recipe: Recipe, registry: Registry) -> None:
 def fit_processors(
     recipe: Recipe, table: Table, registry: Registry, finder: CheckpointFinder
 ) -> dict[str, Processor]:
-    """Processors fitted on training rows."""
+    """Processors fitted on training rows; one that is shared on the rows of all its inputs."""
+    needs = registry.get(TaskSpec, recipe.task.id).spec.needs
     fitted: dict[str, Processor] = {}
     for name, part in recipe.inputs.items():
+        if name in shared_inputs(recipe):
+            continue
         component = registry.get(ProcessorSpec, part.processor.id)
         processor: Processor = component.load()(
             read_config(component, part.processor, f"inputs.{name}.processor"),
             input_fields(recipe, part),
             _checkpoint_of_reader(name, recipe, finder),
         )
-        processor.fit(Table(table.frame[list(part.columns)], table.folder))
+        processor.needs = needs
+        processor.fit(_rows_of(name, recipe, table))
         fitted[name] = processor
-    return fitted
+    return with_shared(fitted, recipe)
+
+
+def shared_inputs(recipe: Recipe) -> dict[str, str]:
+    """Input -> the other input whose processor reads it: those of backbones that are one."""
+    return {
+        own: known
+        for part in recipe.backbones.values()
+        if part.share_with is not None
+        for own, known in zip(part.inputs, recipe.backbones[part.share_with].inputs, strict=True)
+        if own != known
+    }
+
+
+def with_shared(processors: Mapping[str, Processor], recipe: Recipe) -> dict[str, Processor]:
+    """The processors of all inputs, in the recipe's order.
+
+    Args:
+        processors: fitted, of the inputs that have one of their own.
+        recipe: says which others they read.
+    """
+    shared = shared_inputs(recipe)
+    return {
+        name: SharedProcessor(processors[shared[name]], input_fields(recipe, part))
+        if name in shared
+        else processors[name]
+        for name, part in recipe.inputs.items()
+    }
+
+
+def _rows_of(name: str, recipe: Recipe, table: Table) -> Table:
+    """The training rows of an input; below them those of the inputs that share its processor."""
+    columns = list(recipe.inputs[name].columns)
+    frames = [table.frame[columns]] + [
+        table.frame[list(recipe.inputs[own].columns)].set_axis(columns, axis=1)
+        for own, known in shared_inputs(recipe).items()
+        if known == name
+    ]
+    whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    return Table(whole, table.folder)
 
 
 def build_task(recipe: Recipe, registry: Registry) -> Task:

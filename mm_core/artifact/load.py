@@ -19,7 +19,14 @@ from mm_core.artifact.needs import check_needs
 from mm_core.artifact.save import sha256
 from mm_core.data.states import ARRAYS, ASSETS
 from mm_core.model import Model
-from mm_core.pipeline import Pipeline, check_recipe, input_fields, read_config
+from mm_core.pipeline import (
+    Pipeline,
+    check_recipe,
+    input_fields,
+    read_config,
+    shared_inputs,
+    with_shared,
+)
 from mm_core.plugins.offered import default_options
 from mm_core.plugins.registry import Registry
 
@@ -94,13 +101,17 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
 def _build(folder: Path, manifest: Manifest, registry: Registry) -> Model:
     recipe = manifest.recipe
     check_recipe(recipe, registry)
-    processors = {}
+    chosen = registry.get(TaskSpec, recipe.task.id)
+    fitted = {}
     for name, part in recipe.inputs.items():
+        if name in shared_inputs(recipe):
+            continue
         component = registry.get(ProcessorSpec, part.processor.id)
         config = read_config(component, part.processor, f"inputs.{name}.processor")
         state = _read_state(folder, f"inputs/{name}", manifest.processors[name], manifest)
-        processors[name] = component.load().from_state(config, input_fields(recipe, part), state)
-    chosen = registry.get(TaskSpec, recipe.task.id)
+        fitted[name] = component.load().from_state(config, input_fields(recipe, part), state)
+        fitted[name].needs = chosen.spec.needs
+    processors = with_shared(fitted, recipe)
     task = chosen.load().from_state(
         read_config(chosen, recipe.task, "task"),
         recipe.data.label,

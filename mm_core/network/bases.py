@@ -45,12 +45,17 @@ def without_bases(
     Raises:
         CheckpointError: a checkpoint can no longer be had.
     """
-    state = {name: value.cpu() for name, value in topology.state_dict().items()}
+    again = tuple(f"backbones.{name}." for name in topology.shared)
+    state = {
+        name: value.cpu()
+        for name, value in topology.state_dict().items()
+        if not name.startswith(again)
+    }
     finder = CheckpointFinder(context.registry)
     records = {}
     for name, part in context.recipe.backbones.items():
         checkpoint = part.config.get("checkpoint", RANDOM)
-        if checkpoint == RANDOM:
+        if checkpoint == RANDOM or name in topology.shared:
             continue
         same = _unchanged(name, context, finder, state)
         if same:

@@ -39,20 +39,25 @@ def build_topology(
             that, without its checkpoint.
     """
     _check_names(recipe)
-    backbones = {
+    shared = shared_backbones(recipe)
+    built = {
         name: build_backbone(
             name, recipe, processors, task, registry, finder, (architectures or {}).get(name)
         )
         for name in recipe.backbones
+        if name not in shared
     }
     chosen = registry.get(TaskSpec, recipe.task.id)
+    backbones = {name: built[shared.get(name, name)] for name in recipe.backbones}
     parts = Parts(
         backbones=backbones,
         backbone_inputs={name: part.inputs for name, part in recipe.backbones.items()},
         task=task,
         fusion=_fusion(recipe, backbones, task, registry),
         config=chosen.read(recipe.topology, where="topology", attribute="topology_config"),
+        roles=_roles(recipe),
         infos={name: processor.info for name, processor in processors.items()},
+        shared=shared,
     )
     topology: Topology = chosen.load("topology")(parts)
     return topology
@@ -89,7 +94,18 @@ def build_backbone(
         )
         adapter.apply(backbone)
         backbone.adapter = adapter
+        for module in backbone.new:  # random weights: frozen ones would be noise
+            module.requires_grad_(True)
     return backbone
+
+
+def shared_backbones(recipe: Recipe) -> dict[str, str]:
+    """Name of a backbone -> the other name of the same module."""
+    return {
+        name: part.share_with
+        for name, part in recipe.backbones.items()
+        if part.share_with is not None
+    }
 
 
 def backbones_of(topology: Topology) -> dict[str, Backbone]:
@@ -98,8 +114,20 @@ def backbones_of(topology: Topology) -> dict[str, Backbone]:
 
 
 def architectures(topology: Topology) -> dict[str, dict[str, Any]]:
-    """Backbone name -> what is needed to build it again without its checkpoint."""
-    return {name: backbone.architecture for name, backbone in backbones_of(topology).items()}
+    """Backbone name -> what is needed to build it again without checkpoint; shared ones once."""
+    return {
+        name: backbone.architecture
+        for name, backbone in backbones_of(topology).items()
+        if name not in topology.shared
+    }
+
+
+def _roles(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    roles: dict[str, tuple[str, ...]] = {}
+    for name, part in recipe.inputs.items():
+        if part.role is not None:
+            roles[part.role] = (*roles.get(part.role, ()), name)
+    return roles
 
 
 def _check_names(recipe: Recipe) -> None:

@@ -19,12 +19,13 @@ def merge_adapters(model: Model) -> None:
     """
     origins = dict(model.recipe.origins)
     for name, backbone in backbones_of(model.topology).items():
-        if backbone.adapter is None:
+        if backbone.adapter is not None:  # of a shared one under its first name
+            backbone.adapter.merge(backbone)
+            backbone.adapter = None
+            backbone.still = ()
+            backbone.requires_grad_(True)
+        if model.recipe.backbones[name].adapter is None:
             continue
-        backbone.adapter.merge(backbone)
-        backbone.adapter = None
-        backbone.still = ()
-        backbone.requires_grad_(True)
         section = f"backbones.{name}.adapter"
         origins = {key: said for key, said in origins.items() if not key.startswith(f"{section}.")}
         origins[section] = "merged"

@@ -19,7 +19,7 @@ from mm_core.api.nn import Topology, tensors
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.states import read_state, write_state
 from mm_core.network.bases import BaseRecord, check_bases, check_bases_found, without_bases
-from mm_core.network.build import architectures, build_topology
+from mm_core.network.build import architectures, build_topology, shared_backbones
 
 WEIGHTS = "weights.safetensors"
 STATE = "topology"
@@ -115,6 +115,7 @@ class NetworkEngine(Engine):
             ArtifactError: the weights do not fit, or checkpoints cannot be had.
         """
         bases = {name: BaseRecord(**base) for name, base in values["bases"].items()}
+        shared = shared_backbones(context.recipe)
         finder = CheckpointFinder(context.registry)
         check_bases_found(bases, context.recipe, finder)
         topology = build_topology(
@@ -126,10 +127,12 @@ class NetworkEngine(Engine):
             architectures={
                 name: values["architectures"][name]
                 for name in context.recipe.backbones
-                if name not in bases
+                if name not in bases and name not in shared
             },
         )
         missing, unexpected = _fill(topology, folder / WEIGHTS)
+        again = tuple(f"backbones.{name}." for name in shared)
+        missing = {name for name in missing if not name.startswith(again)}
         prefixes = tuple(f"backbones.{name}." for name in bases)
         from_base = {name for name in missing if name.startswith(prefixes)}
         _refuse_gaps(missing - from_base, unexpected)

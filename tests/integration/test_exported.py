@@ -43,7 +43,9 @@ def network(model, fusion):
 def given(fused, rows, absent=()):
     """The first rows of the table; of an input named in ``absent`` those at its places are out."""
     model = fused.predictor._model
-    encoded = model.encode(Table(fused.test.head(rows).reset_index(drop=True), fused.folder))
+    encoded = model.pipeline.encode(
+        Table(fused.test.head(rows).reset_index(drop=True), fused.folder)
+    )
     inputs, present = {}, {}
     for name, processor in model.processors.items():
         made = processor.batch(encoded.inputs[name], np.arange(rows))

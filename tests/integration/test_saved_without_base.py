@@ -155,3 +155,30 @@ def test_a_base_of_a_model_of_format_1_is_found(fit, checkpoint, tmp_path):
     shutil.rmtree(checkpoint)
     with pytest.raises(ArtifactError, match="cannot be had"):
         MultiModalPredictor.load(tmp_path / "model")
+
+
+def test_a_base_under_two_names_is_named_and_left_out_once(checkpoint, tmp_path):
+    pairs = Path(__file__).parents[1] / "network" / "files" / "pairs.py"
+    frame = FRAME.assign(heard=FRAME["said"].to_numpy()[::-1])
+    given = {
+        "backbones.query_text.checkpoint": str(checkpoint),
+        "backbones.query_text.adapter": "lora",
+        "training.epochs": 1,
+    }
+    predictor = MultiModalPredictor(
+        "y",
+        problem_type="pairs:pair",
+        roles={"query": "said", "response": "heard"},
+        hyperparameters=given,
+        plugins=[pairs],
+        verbosity=0,
+    ).fit(frame)
+    predictor.save(tmp_path / "model", standalone=False)
+    manifest = json.loads((tmp_path / "model" / "mm_model.json").read_text())
+    assert list(manifest["engine"]["values"]["bases"]) == ["query_text"]
+    kept = safetensors.torch.load_file(tmp_path / "model" / "engine/weights.safetensors")
+    assert not any(name.startswith("backbones.response_text") for name in kept)
+    assert all(".lora_" in name for name in kept if name.startswith("backbones"))
+    again = MultiModalPredictor.load(tmp_path / "model", plugins=[pairs])
+    wanted, found = (one.predict_proba(frame).to_numpy() for one in (predictor, again))
+    np.testing.assert_array_equal(found, wanted)
