@@ -22,7 +22,7 @@ from mm_core.version import __version__
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "plugins" / "stability.md").read_text(encoding="utf-8")
-MODULES = ("mm_core.api", "mm_core.api.commands", "mm_core.api.nn")
+MODULES = ("mm_core.api", "mm_core.api.commands", "mm_core.api.nn", "mm_core.api.tools")
 
 
 def on_page(title):
