@@ -8,9 +8,9 @@ from typing import Any
 from mm_core.api.processors import Table
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.plugins.registry import Registry
-from mm_core.recipe.overrides import with_arguments
 from mm_core.recipe.recipe import Recipe
-from mm_core.recipe.resolve import Request, resolve
+from mm_core.recipe.request import Request
+from mm_core.recipe.resolve import resolve
 from mm_core.schema.schema import IGNORE
 from mm_core.scoring import Metrics
 
@@ -38,12 +38,6 @@ def plan_submodel(
     """
     task = {f"task.{key}": value for key, value in outer.task.config.items()}
     data = outer.data
-    fixed = {
-        "task.id": outer.task.id,
-        "data.eval_metric": data.eval_metric,
-        "data.validation_metric": data.validation_metric,
-        "data.sample_weight": data.sample_weight,
-    }
     kinds = {
         plan.name: IGNORE if plan.modality is None else f"{plan.modality.split(':')[1]}:{plan.kind}"
         for plan in outer.columns.columns
@@ -51,7 +45,11 @@ def plan_submodel(
     }
     request = Request(
         label=data.label,
-        overrides=with_arguments((task, settings), fixed),
+        problem_type=outer.task.id,
+        hyperparameters=(task, settings),
         column_types=kinds,
+        eval_metric=data.eval_metric,
+        validation_metric=data.validation_metric,
+        sample_weight=data.sample_weight,
     )
     return resolve(rows, request, registry, finder, metrics)
