@@ -48,6 +48,13 @@ class Slot(Generic[SpecT]):  # no dataclass: pydantic would read its fields inst
     def __hash__(self) -> int:
         return hash((self.kind, self.id))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Slot[SpecT]:
+        return self  # nothing of it changes, and what the core found is no copy's own
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets the settings; what is built there was built before."""
+        return Slot, (self.kind, self.id, self.config)
+
     def __repr__(self) -> str:
         return f"Slot({self.id}, {self.config!r})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import textwrap
 from collections.abc import Iterator
@@ -156,7 +157,8 @@ def _type(annotation: Any) -> str:
         return " | ".join(map(repr, get_args(annotation)))
     if isinstance(annotation, type) and not get_args(annotation):
         return annotation.__name__
-    return str(annotation).replace("typing.", "")
+    said = str(annotation).replace("typing.", "")
+    return re.sub(r"mm_core\.api\.slots\.Slot\[[\w.]*?(\w+)\]", r"Slot[\1]", said)
 
 
 def _unknown(registry: Registry, name: str) -> UnknownComponentError:

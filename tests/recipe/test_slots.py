@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from mm_core import MultiModalPredictor
 from mm_core.api import (
@@ -23,6 +26,7 @@ from mm_core.api import (
     slot,
 )
 from mm_core.artifact.manifest import FILE
+from mm_core.cli.app import app
 from mm_core.plugins import Registry
 from mm_core.recipe.json_schema import json_schema
 from mm_core.recipe.overrides import read_overrides
@@ -335,6 +339,20 @@ def test_the_kit_tries_a_wrapper_around_each_of_the_cores_heads(wrap: Path) -> N
     outcome = next(case for case in cases("wrap", [wrap]) if case.id == rule).outcome()
     assert not outcome.good
     assert "dim" in outcome.message
+
+
+def test_a_config_with_slots_is_copied_and_goes_to_other_processes(wrap: Path) -> None:
+    component = Registry(local=[wrap]).get(FusionHeadSpec, "wrap:drop")
+    config = component.read({"head": "mean", "rate": 0.5}, where="fusion")
+    copied = copy.deepcopy(config)
+    assert copied == config
+    assert copied.head.build({"a": {"pooled": 3}}, 2).dim == 128
+    assert pickle.loads(pickle.dumps(config.head)) == config.head  # noqa: S301
+
+
+def test_the_catalogue_says_what_a_slot_holds(wrap: Path) -> None:
+    result = CliRunner().invoke(app, ["plugins", "show", "wrap", "--plugin", str(wrap)])
+    assert "(Slot[FusionHeadSpec])" in result.output
 
 
 # ---- the schema --------------------------------------------------------------------------------
