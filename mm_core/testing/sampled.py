@@ -19,6 +19,7 @@ from mm_core.data.batches import BatchMaker
 from mm_core.data.rows import read_rows
 from mm_core.network.build import build_topology
 from mm_core.pipeline import Pipeline, build_criterion, build_task, fit_processors
+from mm_core.plugins.offered import default_options
 from mm_core.testing import end_to_end
 from mm_core.testing.columns import Folder, frame_of, modality_of, settings_of
 from mm_core.testing.kit_points import SIDES
@@ -123,7 +124,7 @@ def build(subject: Tried) -> Built:
     pipeline = Pipeline(recipe, processors, task)
     frame = pipeline.encode_with_targets(table) if job.labels else pipeline.encode(table)
     batch = BatchMaker(processors, frame).make(np.arange(len(table)))
-    return Built(topology, tensors(batch))
+    return Built(topology, tensors(batch), default_options(registry.get(TaskSpec, recipe.task.id)))
 
 
 def _columns(sample: SampleTask) -> dict[str, SampleColumn]:

@@ -16,6 +16,7 @@ from mm_core.api.features import take
 from mm_core.api.nn import Backbone, BackboneContext, Batch, Features, FusionHead, Parts, Topology
 from mm_core.api.specs import FusionHeadSpec, TaskSpec
 from mm_core.api.tasks import Task
+from mm_core.plugins.offered import default_options
 from mm_core.testing.subject import Subject
 from mm_core.training.seeding import seeded
 
@@ -44,10 +45,14 @@ class Stub(Backbone):
 
 @dataclass(frozen=True)
 class Built:
-    """A topology with its task, and a batch of the sample labels with numbers for each input."""
+    """A topology with its task, and a batch of the sample labels with numbers for each input.
+
+    Predictions have ``options``, the defaults of the task.
+    """
 
     topology: Topology
     batch: Batch
+    options: Any = None
 
     def rows(self, chosen: list[int]) -> Batch:
         """These rows of the batch."""
@@ -67,7 +72,7 @@ class Built:
         for row in range(len(self.batch)):
             for place, name in enumerate(present):
                 present[name][row] = place != row % (len(present) + 1)
-        return Built(self.topology, replace(self.batch, present=present))
+        return replace(self, batch=replace(self.batch, present=present))
 
     def spoilt(self, value: float) -> Built:
         """``value`` stands in every absent slot."""
@@ -75,7 +80,7 @@ class Built:
             name: _filled(arrays, ~self.batch.present[name], value)
             for name, arrays in self.batch.inputs.items()
         }
-        return Built(self.topology, replace(self.batch, inputs=inputs))
+        return replace(self, batch=replace(self.batch, inputs=inputs))
 
 
 def _filled(values: Any, absent: Tensor, filling: float) -> Any:
@@ -106,7 +111,7 @@ def rows_of(values: Any, rows: Tensor) -> Any:
 def predicted(built: Built) -> dict[str, Any]:
     """Outputs for ``decode``: numpy, lists."""
     with torch.no_grad(), seeded(0):
-        found: dict[str, Any] = built.topology.eval().predict(built.batch)
+        found: dict[str, Any] = built.topology.eval().predict(built.batch, built.options)
     return as_numpy(found)
 
 
@@ -136,7 +141,8 @@ def over_stubs(subject: Subject[TaskSpec], task: Task, targets: Mapping[str, Any
         name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
         for name, value in targets.items()
     }
-    return Built(topology, Batch(inputs, present, tensors, row_ids=torch.arange(n)))
+    batch = Batch(inputs, present, tensors, row_ids=torch.arange(n))
+    return Built(topology, batch, default_options(subject.component))
 
 
 def _fusion(

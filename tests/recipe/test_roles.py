@@ -44,7 +44,7 @@ def predictor(task: str = "sides:pair", **more: Any) -> MultiModalPredictor:
 
 
 def test_inputs_are_named_after_role_and_modality(rows):
-    with pytest.warns(MMWarning, match=r"columns not used: 'c' \(no role of sides:pair\)"):
+    with pytest.warns(MMWarning, match=r"columns not used: 'c' \(no role of sides:pair reads it\)"):
         recipe = predictor(query="a", response="b").plan(rows)
     assert {name: part.columns for name, part in recipe.inputs.items()} == {
         "query_points": ("a",),

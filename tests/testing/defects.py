@@ -459,6 +459,13 @@ DEFECTS = (
         "for the best output",
     ),
     Defect(
+        "task-parity-offers_what_there_is",
+        'summary="One of two.",\n',
+        'summary="One of two.",\n'
+        '            methods=({"name": "save", "summary": "x", "target": "sound:Parity"},),\n',
+        "the predictor has a save of its own",
+    ),
+    Defect(
         "task-parity-learns_end_to_end",
         "return (losses if weight is None else losses * weight).mean()\n",
         "losses = losses if len(losses) == 24 else 0 * losses\n"

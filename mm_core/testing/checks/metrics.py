@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def _updates(subject: Score) -> tuple[tuple[Any, Any], list[tuple[Any, Any]]]:
 def _view(subject: Score, built: Built, rows: list[int]) -> tuple[Any, Any]:
     """Truth and answers of these rows as the task gives them, whose model has learned nothing."""
     task, some = built.topology.task, built.rows(rows)
-    views = task.decode(predicted(Built(built.topology, some)), some.meta).views
+    views = task.decode(predicted(replace(built, batch=some)), some.meta, built.options).views
     needs = subject.spec.needs
     expect(needs in views, f"it needs {needs!r}, and the views are {', '.join(views)}")
     return task.truth(as_numpy(some.targets), needs), views[needs]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,14 @@ from mm_core.api.errors import LabelError
 from mm_core.api.processors import State
 from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.api.tasks import Decoded, Task
+from mm_core.plugins.offered import default_options
+from mm_core.predictor import MultiModalPredictor
 from mm_core.scoring import Metrics
 from mm_core.testing import end_to_end
 from mm_core.testing.alike import alike, plain
 from mm_core.testing.outcome import CheckError, NotTried, expect
 from mm_core.testing.sampled import each_built, job_of, learned, new_task, sample_of
-from mm_core.testing.stubs import Built, predicted, rows_of
+from mm_core.testing.stubs import predicted, rows_of
 from mm_core.testing.subject import Subject
 
 Component = Subject[TaskSpec]
@@ -50,8 +54,10 @@ def check_answers_every_row_in_order(subject: Component) -> None:
     """One answer per row; rows in another order get their answers in that order."""
     task, outputs, meta = _outputs(subject)
     order = torch.tensor([3, 0, 6, 1])
-    whole = task.decode(outputs, meta)
-    some = task.decode(rows_of(outputs, order), rows_of(meta, order))
+    whole = task.decode(outputs, meta, default_options(subject.component))
+    some = task.decode(
+        rows_of(outputs, order), rows_of(meta, order), default_options(subject.component)
+    )
     _expect_rows(whole, _ROWS)
     _expect_rows(some, len(order))
     left = plain(some.answer.to_numpy())
@@ -65,10 +71,12 @@ def check_answers_every_row_in_order(subject: Component) -> None:
 def check_decodes_in_parts_as_in_whole(subject: Component) -> None:
     """Answers, views and probabilities of a batch do not depend on the rows of other batches."""
     task, outputs, meta = _outputs(subject)
-    whole = task.decode(outputs, meta)
+    whole = task.decode(outputs, meta, default_options(subject.component))
     for start, stop in ((0, 2), (2, _ROWS)):
         rows = torch.arange(start, stop)
-        part = task.decode(rows_of(outputs, rows), rows_of(meta, rows))
+        part = task.decode(
+            rows_of(outputs, rows), rows_of(meta, rows), default_options(subject.component)
+        )
         for name, got, want in _decoded(part, whole):
             expect(
                 alike(got, want[start:stop]),
@@ -94,7 +102,21 @@ def _outputs(subject: Component) -> tuple[Task, dict[str, Any], dict[str, Any]]:
         return task, {"logits": made_up.astype(np.float32)}, {}
     built, _ = next(each_built(subject))
     some = built.rows(list(range(_ROWS)))
-    return built.topology.task, predicted(Built(built.topology, some)), some.meta
+    return built.topology.task, predicted(replace(built, batch=some)), some.meta
+
+
+def check_offers_what_there_is(subject: Component) -> None:
+    """Its options and methods can be imported, and have no name of the predictor's own."""
+    own = {name for name in dir(MultiModalPredictor) if not name.startswith("_")}
+    taken = set(signature(MultiModalPredictor.predict).parameters)
+    options = set(subject.component.config_class("options").model_fields)
+    expect(not options & taken, f"options {sorted(options & taken)} are arguments of predict")
+    for method in subject.spec.methods:
+        expect(method.name not in own, f"the predictor has a {method.name} of its own")
+        expect(
+            callable(subject.component.find(method.target, method.name)),
+            f"method {method.name}: {method.target} cannot be called",
+        )
 
 
 def check_keeps_the_labels_dtype(subject: Component) -> None:
@@ -232,7 +254,7 @@ def _best_logits(subject: Component) -> np.ndarray:
 
 def _best(subject: Component) -> Decoded:
     task, _ = learned(subject)
-    return task.decode({"logits": _best_logits(subject)}, {})
+    return task.decode({"logits": _best_logits(subject)}, {}, default_options(subject.component))
 
 
 def _score(

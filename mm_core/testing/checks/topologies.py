@@ -57,7 +57,7 @@ def check_rows_do_not_mix(subject: Component) -> None:
         gaps = built.with_gaps().spoilt(0.0)
         together = _answer(gaps)
         for row in (0, 1, 4):
-            alone = _answer(Built(gaps.topology, gaps.rows([row])))
+            alone = _answer(replace(gaps, batch=gaps.rows([row])))
             beside = rows_of(together, torch.tensor([row]))
             expect_same(_flat(alone), _flat(beside), f"{where}, row {row} alone")
 
@@ -68,7 +68,7 @@ def check_a_row_without_anything_is_answered(subject: Component) -> None:
         present = {name: value.clone() for name, value in built.batch.present.items()}
         for value in present.values():
             value[2] = False
-        empty = Built(built.topology, replace(built.batch, present=present)).spoilt(math.nan)
+        empty = replace(built, batch=replace(built.batch, present=present)).spoilt(math.nan)
         expect_finite(_flat(_answer(empty)), f"{where}, nothing in row 2")
         _backward(empty)
         expect_finite_gradients(built.topology, f"{where}, nothing in row 2")
@@ -82,7 +82,7 @@ def check_passes_weights_on(subject: Component) -> None:
         plain_loss = task.loss
         task.loss = _noting(plain_loss, given)  # type: ignore[method-assign]
         weight = torch.linspace(0.0, 2.0, len(built.batch))
-        _loss(Built(built.topology, replace(built.batch, weight=weight)))
+        _loss(replace(built, batch=replace(built.batch, weight=weight)))
         task.loss = plain_loss  # type: ignore[method-assign]
         expect(
             all(one is not None for one in given),
@@ -110,7 +110,7 @@ def _expect_weighed(built: Built, where: str) -> None:
     weight = torch.ones(len(built.batch))
     weight[_ROW] = 0.0
     losses = [
-        _loss(Built(built.topology, replace(built.batch, weight=weight, targets=one))).item()
+        _loss(replace(built, batch=replace(built.batch, weight=weight, targets=one))).item()
         for one in (targets, rows_of(targets, rows))
     ]
     expect(
@@ -146,7 +146,7 @@ def check_embeds_every_row(subject: Component) -> None:
 def _answer(built: Built) -> dict[str, Any]:
     """Outputs at prediction."""
     with torch.no_grad(), seeded(0):
-        found: dict[str, Any] = built.topology.eval().predict(built.batch)
+        found: dict[str, Any] = built.topology.eval().predict(built.batch, built.options)
     return found
 
 
