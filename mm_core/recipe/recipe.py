@@ -58,6 +58,15 @@ class Recipe(BaseModel):
         return self.schema_
 
     @property
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        """Role -> its columns; none where the task has no roles."""
+        found: dict[str, tuple[str, ...]] = {}
+        for part in self.inputs.values():
+            if part.role is not None:
+                found[part.role] = (*found.get(part.role, ()), *part.columns)
+        return found
+
+    @property
     def loss_settings(self) -> dict[str, Any]:
         """The settings of ``training.loss``; none where the task has a loss of its own."""
         return {} if self.training.loss is None else self.training.loss.config

@@ -48,6 +48,7 @@ def plan_submodel(
         problem_type=outer.task.id,
         hyperparameters=(task, settings),
         column_types=kinds,
+        roles=outer.roles,
         eval_metric=data.eval_metric,
         validation_metric=data.validation_metric,
         sample_weight=data.sample_weight,

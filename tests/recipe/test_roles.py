@@ -14,7 +14,12 @@ import pytest
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ColumnError, ConfigError, MMWarning, RecipeError
+from mm_core.checkpoints.finder import CheckpointFinder
+from mm_core.data.rows import read_rows
+from mm_core.plugins.registry import registry_with
 from mm_core.recipe.recipe import Recipe
+from mm_core.recipe.submodel import plan_submodel
+from mm_core.scoring import Metrics
 
 SIDES = Path(__file__).parent / "files" / "sides.py"
 
@@ -65,6 +70,18 @@ def test_a_model_with_roles_answers_saved_and_loaded(rows, tmp_path):
     loaded = MultiModalPredictor.load(tmp_path / "model", plugins=[SIDES], verbosity=0)
     pd.testing.assert_series_equal(loaded.predict(rows), trained.predict(rows))
     Recipe.from_json(trained.recipe.to_json())
+
+
+def test_a_model_inside_a_model_has_its_roles(rows):
+    both = rows[["a", "b", "kind"]]
+    outer = predictor(query="a", response="b").plan(both)
+    assert outer.roles == {"query": ("a",), "response": ("b",)}
+    registry = registry_with([SIDES])
+    finder = CheckpointFinder(registry)
+    inner = plan_submodel(
+        outer, {}, read_rows(both, registry).table, registry, finder, Metrics(registry)
+    )
+    assert inner.roles == outer.roles
 
 
 def test_a_role_finds_its_only_column(rows):
