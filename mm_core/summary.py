@@ -52,9 +52,16 @@ def print_fit_summary(
     if verbosity < SUMMARY_FROM_VERBOSITY:
         return
     saved = "not saved: predictor.save(folder) does it" if path is None else f"saved in {path}"
-    parts = ", ".join(f"{name} ({part.id})" for name, part in recipe.backbones.items())
     ended = f"{result.stopped}{_best(recipe, result)}"
-    _say(f"{recipe.task.id} from {parts}: {seconds:.0f} s, {ended}\n{saved}")
+    _say(f"{recipe.task.id} {_made_of(recipe)}: {seconds:.0f} s, {ended}\n{saved}")
+
+
+def _made_of(recipe: Recipe) -> str:
+    """The backbones; where there are none, the inputs, if any, and the fitter."""
+    if recipe.backbones:
+        return "from " + ", ".join(f"{name} ({part.id})" for name, part in recipe.backbones.items())
+    inputs = f"from {', '.join(recipe.inputs)} " if recipe.inputs else ""
+    return f"{inputs}by {recipe.fit.id}"
 
 
 def _best(recipe: Recipe, result: FitResult) -> str:

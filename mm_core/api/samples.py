@@ -41,7 +41,8 @@ class SampleTask:
     """What one of the plugin's tasks is tried on: what it reads, and what it learns.
 
     Attributes:
-        task: name of the task.
+        task: name of the task; of another plugin's its id, where a fitter that reads some
+            modalities only is to be tried on these columns.
         label: name of label column -> two dozen labels or more, some of them equal; a label may be
             a list or a dict. Empty: it is tried without labels.
         columns: sample columns that it reads, row by row with the labels; role -> those of the role
@@ -136,7 +137,8 @@ class Samples:
 
     Attributes:
         columns: for modalities, processors and backbones.
-        tasks: for tasks, and for metrics that read a view of theirs.
+        tasks: for tasks, for metrics that read a view of theirs, and for fitters that cannot read
+            what the kit makes up.
         checkpoints: for checkpoint formats.
         data: for readers.
         engines: for runtimes.

@@ -93,6 +93,8 @@ def _size(path: Path) -> int | None:
 
 
 def _head(data: dict[str, Any]) -> list[str]:
+    from mm_core.model import NETWORK
+
     score = data["best_score"]
     metric = data["validation_metric"].split(":")[-1]
     best = "no validation" if score is None else f"best validation {metric} {score:.4f}"
@@ -103,6 +105,8 @@ def _head(data: dict[str, Any]) -> list[str]:
     if data["learned"]:
         said = ", ".join(f"{name} {value:.4g}" for name, value in data["learned"].items())
         lines.append(f"learned  {said}")
+    if data["runtime"] != NETWORK:
+        lines.append(f"runtime  {data['runtime']}")
     for name, base in data["bases"].items():
         lines.append(f"base     backbones.{name} needs the weights of {base['checkpoint']!r}")
     for record in data["plugins"]:

@@ -9,7 +9,7 @@ from mm_core.recipe.overrides import Overrides
 from mm_core.recipe.roles import without
 from mm_core.schema.schema import Schema
 
-_UNREAD = {
+UNREAD = {
     "network": (),
     "inputs": ("backbones", "fusion", "topology"),
     "rows": ("backbones", "fusion", "topology", "inputs"),
@@ -46,7 +46,7 @@ def refuse_unread(user: Overrides, fitter: Component[FitterSpec]) -> None:
     Raises:
         ConfigError: names the section.
     """
-    for section in _UNREAD[fitter.spec.reads]:
+    for section in UNREAD[fitter.spec.reads]:
         if section in user.model_fields_set:
             raise ConfigError(
                 f"{section}.* is set, and models of {fitter.id} have no {section}",

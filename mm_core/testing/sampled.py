@@ -40,7 +40,7 @@ def sample_of(subject: Tried) -> SampleTask:
         CheckError: there is none.
     """
     for sample in subject.samples.tasks:
-        if sample.task == subject.spec.name:
+        if sample.task in (subject.spec.name, subject.component.id):
             return sample
     raise CheckError(f"the samples do not try {subject.spec.name}: give a SampleTask")
 

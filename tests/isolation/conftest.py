@@ -8,9 +8,9 @@ import subprocess
 import sys
 import tomllib
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import Distribution, distribution, distributions
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +135,24 @@ def holding(environment: Environment, wheel: Callable[[str], Path]) -> Callable[
 
     def make(*plugins: str) -> Environment:
         venv.create(environment.folder, symlinks=True)
-        environment.install(*(wheel(name) for name in dict.fromkeys((CORE, *plugins))))
-        for needed in requirements(environment.site):
-            link(needed, environment.site)
+        environment.install(*(wheel(name) for name in dict.fromkeys((CORE, *_needed(plugins)))))
+        link_requirements(environment.site)
         return environment
 
     return make
+
+
+def _needed(plugins: Sequence[str]) -> Iterator[str]:
+    """These plugins, and those of this repository that they say they need."""
+    for plugin in plugins:
+        project = tomllib.loads((sources()[plugin] / "pyproject.toml").read_text("utf-8"))[
+            "project"
+        ]
+        yield plugin
+        for text in project["dependencies"]:
+            name = Requirement(text).name.removeprefix("mm-")
+            if name in sources() and name != CORE:
+                yield name
 
 
 @pytest.fixture
@@ -172,6 +184,19 @@ def requirements(site: Path) -> list[Distribution]:
     return list(found.values())
 
 
+def link_requirements(site: Path) -> None:
+    """Let ``site`` hold what the distributions in it require.
+
+    A test whose example requires what is not installed here is skipped.
+    """
+    try:
+        found = requirements(site)
+    except PackageNotFoundError as error:
+        pytest.skip(f"{error.name} is not installed")
+    for needed in found:
+        link(needed, site)
+
+
 def link(needed: Distribution, site: Path) -> None:
     """Let ``site`` hold the modules and the metadata of an installed distribution."""
     for top in {file.parts[0] for file in needed.files or ()} - {"..", "__pycache__"}:
@@ -183,3 +208,9 @@ def link(needed: Distribution, site: Path) -> None:
 def link_tool() -> Callable[[Distribution, Path], None]:
     """:func:`link`."""
     return link
+
+
+@pytest.fixture
+def linked() -> Callable[[Path], None]:
+    """:func:`link_requirements`, for what was installed later."""
+    return link_requirements

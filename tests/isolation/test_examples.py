@@ -33,10 +33,11 @@ def _core(environment) -> str:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_a_package_beside_an_untouched_core(example, holding, wheel, link_tool):
+def test_a_package_beside_an_untouched_core(example, holding, wheel, link_tool, linked):
     environment = holding(*_tested_beside(example))
     before = _core(environment)
     environment.install(wheel(example.name.removeprefix("mm-")))
+    linked(environment.site)
     for tool in TOOLS:
         link_tool(distribution(tool), environment.site)
     done = environment.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", example)

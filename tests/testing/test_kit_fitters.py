@@ -1,0 +1,49 @@
+"""Fitters that read some modalities only are tried on the columns that their samples give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mm_core.testing.kit import cases
+
+MEANS = Path(__file__).with_name("files").joinpath("means.py").read_text()
+END_TO_END = "fitter-means-learns_end_to_end"
+
+
+@pytest.fixture
+def outcome(tmp_path):
+    """``outcome(text, case)``: what a check says of the plugin of this text."""
+
+    def run(text: str, case: str):
+        file = tmp_path / "means.py"
+        file.write_text(text)
+        return next(one for one in cases("means", [file]) if one.id == case).outcome()
+
+    return run
+
+
+def test_a_model_without_a_network_keeps_every_rule(tmp_path):
+    file = tmp_path / "means.py"
+    file.write_text(MEANS)
+    found = {case.id: case.outcome() for case in cases("means", [file])}
+    assert END_TO_END in found
+    assert {name: one.message for name, one in found.items() if not one.good} == {}
+
+
+def test_without_a_sample_task_it_says_what_to_give(outcome):
+    found = outcome(
+        MEANS.replace("    tasks=(\n", "    trials=(),\n    tasks=() and (\n"), END_TO_END
+    )
+    assert "give a SampleTask(task='core:binary'" in found.message
+
+
+def test_means_of_other_classes_are_found(outcome):
+    swapped = MEANS.replace("engine=Nearest(means)", "engine=Nearest(means[::-1])")
+    assert "nothing was learned" in outcome(swapped, END_TO_END).message
+
+
+def test_a_fitter_that_gives_no_engine_is_found(outcome):
+    bare = MEANS.replace(", engine=Nearest(means)", "")
+    assert "means:means gave no engine" in outcome(bare, END_TO_END).message
