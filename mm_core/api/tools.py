@@ -173,7 +173,7 @@ def result_of(predictor: MultiModalPredictor) -> FitResult:
     Raises:
         NotFittedError: it has none yet.
     """
-    return predictor._need_fitted().result
+    return predictor._session.need_held().result
 
 
 def registry_of(predictor: MultiModalPredictor) -> Registry:

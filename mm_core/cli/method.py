@@ -11,7 +11,7 @@ import typer
 from mm_core.api.commands import Answer
 from mm_core.api.errors import ConfigError
 from mm_core.cli import options as opt
-from mm_core.cli.write import FRAMES, answered, check_ending
+from mm_core.cli.write import ANSWERS, answered, check_ending
 from mm_core.plugins.offered import methods_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def method_command(name: str, summary: str, registry: Registry) -> Callable[...,
         as_json: opt.AsJson = False,
         verbose: opt.Verbose = False,
     ) -> Answer:
-        check_ending(out, FRAMES)
+        check_ending(out, ANSWERS)
         options = opt.task_options(option)
         import pandas as pd
 

@@ -9,7 +9,7 @@ import typer
 
 from mm_core.api.commands import Answer
 from mm_core.cli import options as opt
-from mm_core.cli.write import FRAMES, answered, check_ending
+from mm_core.cli.write import ANSWERS, answered, check_ending, written
 
 
 def predict(
@@ -32,7 +32,7 @@ def predict(
 
     Example: mm predict model test.csv --out pred.csv
     """
-    check_ending(out, FRAMES)
+    check_ending(out, ANSWERS)
     options = opt.task_options(option)
     import pandas as pd
 
@@ -40,5 +40,7 @@ def predict(
 
     predictor = MultiModalPredictor.load(model, plugins=plugin or ())
     ask = predictor.predict_proba if proba else predictor.predict
+    if out is not None:
+        return written(ask(data, on_error=on_error, out=out, **options))
     frame = pd.DataFrame(ask(data, on_error=on_error, **options))
     return answered(frame, out, as_json, "predictions")

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from mm_core.api.commands import Answer
-from mm_core.api.errors import DataError, MMWarning
+from mm_core.api.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mm_core.data.write import Written
 
-def check_ending(path: Path | None, known: Mapping[str, Any]) -> None:
+ANSWERS = (".csv", ".parquet", ".jsonl")
+"""Endings of files of answers."""
+
+
+def check_ending(path: Path | None, known: Collection[str]) -> None:
     """Refuse an ending that cannot be written, before any work is done."""
     if path is not None and path.suffix.lower() not in known:
         raise typer.BadParameter(
             f"cannot tell how to write {str(path)!r}; known endings: {', '.join(known)}",
             param_hint="--out",
         )
-
-
-def write_frame(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table. An index that is more than the row number is kept: as columns, or as it is.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    _write(path, lambda: FRAMES[path.suffix.lower()](frame, path))
 
 
 def answered(frame: pd.DataFrame, out: Path | None, as_json: bool, name: str) -> Answer:
@@ -47,14 +42,22 @@ def answered(frame: pd.DataFrame, out: Path | None, as_json: bool, name: str) ->
     Raises:
         DataError: the file cannot be written.
     """
+    from mm_core.data.write import Written, as_csv, sink, with_index
+
     if out is not None:
-        write_frame(frame, out)
-        said = {"out": str(out), "rows": len(frame), "columns": [str(c) for c in frame.columns]}
-        return Answer(said, f"{len(frame)} rows written to {out}")
+        with sink(out) as file:
+            file.write(frame)
+        return written(Written(out, len(frame), tuple(map(str, frame.columns))))
     if as_json:
         text = with_index(frame).to_json(orient="records", double_precision=15)
         return Answer({name: json.loads(text)})
     return Answer(None, as_csv(frame).rstrip("\n"))
+
+
+def written(file: Written) -> Answer:
+    """What is said of a file of answers."""
+    said = {"out": str(file.path), "rows": file.rows, "columns": list(file.columns)}
+    return Answer(said, f"{file.rows} rows written to {file.path}")
 
 
 def write_vectors(vectors: pd.DataFrame, path: Path) -> None:
@@ -75,25 +78,6 @@ def write_text(text: str, path: Path) -> None:
     _write(path, lambda: path.write_text(text, encoding="utf-8"))
 
 
-def with_index(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with its index as leading columns, unless that only counts the rows."""
-    import pandas as pd
-
-    counts = frame.index.equals(pd.RangeIndex(len(frame))) and frame.index.name is None
-    if counts:
-        return frame
-    names = [
-        name if name is not None else "index" if frame.index.nlevels == 1 else f"index_{level}"
-        for level, name in enumerate(frame.index.names)
-    ]
-    free = [f"{name}_index" if name in frame.columns else name for name in names]
-    if free != names:
-        warnings.warn(
-            f"the index is written as {', '.join(map(str, free))}", MMWarning, stacklevel=2
-        )
-    return frame.reset_index(names=free)
-
-
 def _write(path: Path, write: Callable[[], object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,31 +88,8 @@ def _write(path: Path, write: Callable[[], object]) -> None:
         ) from error
 
 
-def as_csv(frame: pd.DataFrame) -> str:
-    """The table as CSV; cells that are lists are JSON, as label columns of a CSV are read."""
-    table = with_index(frame)
-    lists = {
-        name: [_json_of_list(cell) for cell in table[name].tolist()]
-        for name in table.select_dtypes(object).columns
-    }
-    return table.assign(**lists).to_csv(index=False)
-
-
-def _json_of_list(cell: Any) -> Any:
-    return json.dumps(cell, ensure_ascii=False) if isinstance(cell, list | dict) else cell
-
-
-def _csv(frame: pd.DataFrame, path: Path) -> None:
-    path.write_text(as_csv(frame), encoding="utf-8", newline="")
-
-
 def _parquet(frame: pd.DataFrame, path: Path) -> None:
     frame.rename(columns=str).to_parquet(path)
-
-
-def _jsonl(frame: pd.DataFrame, path: Path) -> None:
-    table = with_index(frame)
-    table.to_json(path, orient="records", lines=True, double_precision=15, force_ascii=False)
 
 
 def _npy(vectors: pd.DataFrame, path: Path) -> None:
@@ -137,9 +98,4 @@ def _npy(vectors: pd.DataFrame, path: Path) -> None:
     np.save(path, vectors.to_numpy())
 
 
-FRAMES: dict[str, Callable[[pd.DataFrame, Path], None]] = {
-    ".csv": _csv,
-    ".parquet": _parquet,
-    ".jsonl": _jsonl,
-}
 VECTORS: dict[str, Callable[[pd.DataFrame, Path], None]] = {".npy": _npy, ".parquet": _parquet}

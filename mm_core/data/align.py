@@ -49,7 +49,7 @@ def align(table: Table, schema: Schema, known: Sequence[str], registry: Registry
             stacklevel=2,
         )
         frame = frame.assign(**dict.fromkeys(names))
-    return Table(frame[[plan.name for plan in used]], table.folder)
+    return Table(frame[[plan.name for plan in used]], table.folder, table.positions)
 
 
 def align_labelled(
@@ -70,7 +70,7 @@ def align_labelled(
     extra = [*label, *filter(None, [weight])]
     inputs = align(table, schema, extra, registry).frame
     there = [name for name in extra if name in table.frame.columns]
-    return Table(pd.concat([inputs, table.frame[there]], axis=1), table.folder)
+    return Table(pd.concat([inputs, table.frame[there]], axis=1), table.folder, table.positions)
 
 
 def check_complete(table: Table, columns: Sequence[str]) -> None:

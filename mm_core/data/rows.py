@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,21 @@ from mm_core.plugins.registry import Registry
 
 def _read_separated(path: Path, separator: str) -> pd.DataFrame:
     """A CSV whose rows fit its header, with codes such as 0123 kept as they are."""
+    known: dict[str, Any] = {}
+    return next(separated(path, separator, known, None))
+
+
+def separated(
+    path: Path, separator: str, dtypes: Mapping[str, Any], rows: int | None
+) -> Iterator[pd.DataFrame]:
+    """The rows of a CSV, ``rows`` at a time, or all at once.
+
+    Args:
+        path: of the file.
+        separator: between its fields.
+        dtypes: of columns, where they are known.
+        rows: of a part; None: all.
+    """
     header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str).iloc[0]
     _string_names(header.dropna())  # pandas renames the second "x" to "x.1"
     with warnings.catch_warnings():
@@ -30,7 +46,24 @@ def _read_separated(path: Path, separator: str) -> pd.DataFrame:
         warnings.simplefilter("error", pd.errors.ParserWarning)
         first = pd.read_csv(path, sep=separator, dtype=str, index_col=False, nrows=CODES_SEEN_IN)
         codes = [name for name in first if first[name].str.fullmatch(r"0\d+").any()]
-        return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(codes, str), index_col=False)
+        known: dict[Any, Any] = {**dtypes, **dict.fromkeys(codes, str)}
+        if rows is None:
+            yield pd.read_csv(path, sep=separator, dtype=known, index_col=False)
+            return
+        parts = pd.read_csv(path, sep=separator, dtype=known, index_col=False, chunksize=rows)
+    with parts:
+        yield from _strict(parts)
+
+
+def _strict(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The parts; rows that are longer than the header are an error."""
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part
 
 
 CODES_SEEN_IN = 1000
@@ -83,6 +116,11 @@ def read_rows(data: Any, registry: Registry) -> Rows:
     frame, folder = _read(data, registry) if claimed is None else (claimed.frame, claimed.folder)
     if len(frame) == 0:
         raise EmptyDataError("the data has no rows", remedy="give at least one row")
+    return rows_of(frame, folder)
+
+
+def rows_of(frame: pd.DataFrame, folder: Path) -> Rows:
+    """A frame, checked; relative paths in its cells start at ``folder``."""
     index = frame.index
     frame = frame.set_axis(_string_names(frame.columns), axis=1).reset_index(drop=True)
     return Rows(Table(_without_infinities(frame), folder), index)
@@ -135,9 +173,20 @@ def _read_file(path: Path, registry: Registry) -> tuple[pd.DataFrame, Path]:
         )
     if not path.is_file():
         raise DataError(f"no file {str(path)!r}", value=str(path), remedy="check the path")
-    try:
+    with unreadable_file(path):
         return read(path), path.parent
-    except ColumnError:  # also a ValueError
+
+
+@contextmanager
+def unreadable_file(path: Path) -> Iterator[None]:
+    """What reading a file raises, as an error that names it.
+
+    Raises:
+        DataError, EmptyDataError.
+    """
+    try:
+        yield
+    except (ColumnError, DataError):  # the former is also a ValueError
         raise
     except pd.errors.EmptyDataError:
         raise EmptyDataError(

@@ -61,3 +61,28 @@ def bound_method(task: str, name: str, registry: Registry, predictor: Any) -> Ca
     component = registry.get(TaskSpec, task)
     target: Callable[..., Any] = component.find(methods_of(task, registry)[name].target, name)
     return partial(target, predictor)
+
+
+def method_of(
+    task: str | None, name: str, registry: Registry, predictor: Any, known: list[str]
+) -> Callable[..., Any]:
+    """A method of a predictor that its task brings.
+
+    Args:
+        task: id of the task; None: not known yet.
+        name: what was asked for.
+        registry: installed components.
+        predictor: that was asked.
+        known: names that it has.
+
+    Raises:
+        AttributeError: neither the predictor nor the task has it; says what is near.
+    """
+    if task is not None and name in methods_of(task, registry):
+        return bound_method(task, name, registry, predictor)
+    near = suggest(name, known)
+    raise AttributeError(
+        f"MultiModalPredictor has no {name!r}"
+        + (f", and {task} brings none" if task else "")
+        + (f"; did you mean {near!r}?" if near else "")
+    )

@@ -50,6 +50,14 @@ class Schema(BaseModel):
                 found.setdefault(plan.modality, []).append(plan)
         return dict(sorted(found.items()))
 
+    @property
+    def types(self) -> dict[str, str | None]:
+        """Column -> ``"modality:kind"``, or None where it is not used."""
+        return {
+            plan.name: plan.modality and f"{plan.modality.split(':')[1]}:{plan.kind}"
+            for plan in self.columns
+        }
+
     def plan(self, name: str) -> ColumnPlan | None:
         """The plan of one column."""
         return next((plan for plan in self.columns if plan.name == name), None)

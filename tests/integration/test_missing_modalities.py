@@ -54,7 +54,7 @@ def test_nan_in_absent_slots_changes_no_output(fused):
     """NaN is planted into every array of an input where rows say it is absent."""
     model = fused.predictor._model
     rows = fused.test.head(8).copy()
-    table = fused.predictor._aligned(_rows(rows).table)
+    table = fused.predictor._session.aligned(_rows(rows).table, fused.predictor.recipe)
     frame = model.pipeline.encode(table)
     absent = np.array([True, False] * 4)
     for name in frame.inputs:
@@ -75,7 +75,9 @@ def test_nan_in_absent_slots_changes_no_output(fused):
 
 def test_nan_in_absent_latents_changes_no_output(fused):
     model = fused.predictor._model
-    frame = model.pipeline.encode(fused.predictor._aligned(_rows(fused.test.head(4)).table))
+    frame = model.pipeline.encode(
+        fused.predictor._session.aligned(_rows(fused.test.head(4)).table, fused.predictor.recipe)
+    )
     batch = tensors(BatchMaker(model.processors, frame).make(np.arange(4)))
     with torch.inference_mode():
         latents = model.topology.encode(batch)

@@ -27,7 +27,9 @@ def transformed(table_maker, tmp_path_factory):
 
 def _topology_and_batch(predictor, frame):
     model = predictor._model
-    table = predictor._labelled(read_rows(frame, predictor._registry).table, predictor.recipe)
+    table = predictor._session.labelled(
+        read_rows(frame, predictor._registry).table, predictor.recipe
+    )
     maker = BatchMaker(model.processors, model.pipeline.encode_with_targets(table))
     return copy.deepcopy(model.topology).train(), tensors(maker.make(np.arange(12)))
 

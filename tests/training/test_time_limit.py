@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import mm_core.predictor
+import mm_core.session.fitting
 import mm_core.training.fit
 import mm_core.training.limited
 import mm_core.training.validation
@@ -44,7 +44,7 @@ class _Clock(pl.Callback):
 def clock(monkeypatch):
     found = _Clock()
     for module in (
-        mm_core.predictor,
+        mm_core.session.fitting,
         mm_core.training.limited,
         mm_core.training.fit,
         mm_core.training.validation,

@@ -1,0 +1,119 @@
+"""Files that need not fit into memory: rows a part at a time, of the types of the whole file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from mm_core.api.errors import EmptyDataError
+from mm_core.api.processors import Table
+from mm_core.data.readers import read_claimed
+from mm_core.data.rows import Rows, read_rows, rows_of, separated, unreadable_file
+from mm_core.plugins.registry import Registry
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+ROWS = 20_000
+"""Rows of a part."""
+
+_PARQUET = (".parquet", ".pq")
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+
+def read_chunks(data: Any, registry: Registry, rows: int = ROWS) -> Iterator[Rows]:
+    """The rows of a Parquet, CSV or TSV file a part at a time; of anything else all at once.
+
+    Cells are what :func:`read_rows` gives of the whole file: a column is of one type in all parts.
+
+    Args:
+        data: the caller's.
+        registry: installed readers.
+        rows: of a part.
+
+    Raises:
+        what :func:`read_rows` raises.
+    """
+    path = Path(data) if isinstance(data, (str, Path)) else None
+    ending = "" if path is None else path.suffix.lower()
+    known = ending in _PARQUET or ending in _SEPARATORS
+    if path is None or not known or not path.is_file() or read_claimed(data, registry) is not None:
+        yield read_rows(data, registry)
+        return
+    with unreadable_file(path):
+        frames = (
+            _parquet_parts(path, rows)
+            if ending in _PARQUET
+            else _separated_parts(path, _SEPARATORS[ending], rows)
+        )
+        start = 0
+        for frame in frames:
+            if len(frame):
+                yield _numbered(rows_of(frame, path.parent), start)
+            start += len(frame)
+    if start == 0:
+        raise EmptyDataError("the data has no rows", remedy="give at least one row")
+
+
+def _numbered(rows: Rows, start: int) -> Rows:
+    """The part with the positions, and where the caller's index counts rows the index, of its rows
+    in the file.
+    """
+    stood = np.arange(start, start + len(rows))
+    index = rows.index
+    if isinstance(index, pd.RangeIndex) and index.name is None and index.start == 0:
+        index = pd.RangeIndex(start, start + len(rows))
+    return Rows(Table(rows.table.frame, rows.table.folder, stood), index)
+
+
+def _parquet_parts(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, buffer_size=2**20, pre_buffer=False) as file:
+        holed = _holed(file)
+        for batch in file.iter_batches(batch_size=rows):
+            frame = batch.to_pandas()
+            whole = [n for n in frame if n in holed and _is_numpy_integer(frame[n].dtype)]
+            # In the whole file an integer that is missing somewhere makes the column floats.
+            yield frame.astype(dict.fromkeys(whole, "float64"))
+
+
+def _is_numpy_integer(dtype: Any) -> bool:
+    """Those of pandas can be missing and stay integers."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "iu"
+
+
+def _holed(file: pq.ParquetFile) -> set[str]:
+    """Columns with missing cells, as far as the file tells; those that it does not tell of too."""
+    found = set()
+    for group in range(file.metadata.num_row_groups):
+        for column in range(file.metadata.num_columns):
+            facts = file.metadata.row_group(group).column(column)
+            statistics = facts.statistics
+            if statistics is None or not statistics.has_null_count or statistics.null_count:
+                found.add(facts.path_in_schema)
+    return found
+
+
+def _separated_parts(path: Path, separator: str, rows: int) -> Iterator[pd.DataFrame]:
+    """The file is read twice: for the types of its columns, then for its rows."""
+    seen: dict[str, set[Any]] = {}
+    for part in separated(path, separator, {}, rows):
+        for name, column in part.items():
+            if column.notna().any():
+                seen.setdefault(str(name), set()).add(column.dtype)
+    yield from separated(path, separator, _common(seen), rows)
+
+
+def _common(seen: Mapping[str, set[Any]]) -> dict[str, Any]:
+    """Column -> the type that holds what its parts hold; only where they differ."""
+    return {
+        name: "float64" if all(map(types.is_any_real_numeric_dtype, kinds)) else str
+        for name, kinds in seen.items()
+        if len(kinds) > 1
+    }

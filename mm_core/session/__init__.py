@@ -1,0 +1,1 @@
+"""What a predictor does, by what it does: follow a recipe, keep a folder, answer rows."""

@@ -1,0 +1,175 @@
+"""A model at work on a user's data, which may be larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from mm_core.api.engine import RunSettings
+from mm_core.api.errors import BadCell, ConfigError, report_bad
+from mm_core.api.processors import Table
+from mm_core.api.specs import TaskSpec
+from mm_core.checkpoints.finder import CheckpointFinder
+from mm_core.data.chunks import read_chunks
+from mm_core.data.rows import Rows, read_rows
+from mm_core.data.write import Written, sink
+from mm_core.plugins.offered import read_options
+from mm_core.recipe.request import Request
+from mm_core.session.arguments import check_on_error
+from mm_core.session.following import planned
+from mm_core.session.session import Held, Session
+
+if TYPE_CHECKING:
+    from mm_core.inference import Joined
+    from mm_core.model import Model
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How rows are to be answered.
+
+    Attributes:
+        on_error: what is done about cells that cannot be read.
+        options: of the task, as given.
+        settings: batch size, device, precision.
+        own: what the predictor was made with, for tasks that need not be fitted.
+    """
+
+    on_error: str = "raise"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    settings: RunSettings = field(default_factory=RunSettings)
+    own: Request = field(default_factory=Request)
+
+    @classmethod
+    def of(cls, on_error: str, given: Mapping[str, Any], own: Request) -> Self:
+        """From a call's arguments: those of :class:`RunSettings`, and options of the task."""
+        run = {one.name: given.get(one.name) for one in fields(RunSettings)}
+        options = {name: value for name, value in given.items() if name not in run}
+        return cls(check_on_error(on_error), options, RunSettings(**run), own)
+
+
+def answer(session: Session, data: Any, asked: Asked) -> tuple[Rows, Joined]:
+    """One answer per row of all of the data, in order."""
+    rows = read_rows(data, session.registry)
+    return rows, _joined(session, rows, asked)
+
+
+def write_answers(session: Session, data: Any, out: Path, asked: Asked, *, proba: bool) -> Written:
+    """Answers, or probabilities, of a table larger than memory, written as they come."""
+    n_rows, columns = 0, tuple[str, ...]()
+    with sink(out) as file:
+        for rows in read_chunks(data, session.registry):
+            found = _joined(session, rows, asked)
+            frame = probabilities(session, found) if proba else found.answer
+            file.write(frame.set_axis(rows.index, axis=0))
+            n_rows, columns = n_rows + len(frame), tuple(map(str, frame.columns))
+    return Written(out, n_rows, columns)
+
+
+def probabilities(session: Session, found: Joined) -> pd.DataFrame:
+    """Of each class or label.
+
+    Raises:
+        ConfigError: the task gives none.
+    """
+    if found.proba is None:
+        task = session.need_held().model.recipe.task.id
+        raise ConfigError(f"{task} gives no probabilities", plugin=task, remedy="use predict()")
+    return found.proba
+
+
+def evaluate(
+    session: Session, data: Any, metrics: Any, asked: Asked, *, return_pred: bool
+) -> tuple[dict[str, float], pd.DataFrame | None]:
+    """Scores by name, and the answers where they are wanted; rows a part at a time."""
+    scorer = None
+    answers: list[pd.DataFrame] = []
+    for rows in read_chunks(data, session.registry):
+        model = answering(session, rows.table, asked)
+        if scorer is None:
+            known = session.metrics.copy()
+            task = session.registry.get(TaskSpec, model.recipe.task.id)
+            named = known.asked(metrics, task, default=model.recipe.data.eval_metric)
+            scorer = known.scorer(named.values(), model.task, model.recipe.loss_settings)
+        labelled = session.labelled(rows.table, model.recipe)
+        frame = model.pipeline.encode_with_targets(labelled)
+        parts, bad = [], []
+        for part in _stream(session, model, frame, asked):
+            scorer.update(frame, part.rows, part.decoded)
+            bad += part.bad
+            if return_pred:
+                parts.append(part)
+        _report(frame, bad, asked)
+        if return_pred:
+            answers.append(_together(parts, frame).set_axis(rows.index, axis=0))
+    assert scorer is not None  # there is at least one part, or reading it has raised
+    found = scorer.compute()
+    scores = {name: found[metric] for name, metric in named.items()}
+    return scores, pd.concat(answers) if answers else None
+
+
+def embed(session: Session, data: Any, of: str | None, asked: Asked) -> tuple[np.ndarray, Rows]:
+    """float32 [N, D], the vectors of that name, and the rows."""
+    from mm_core.inference import embed
+
+    rows = read_rows(data, session.registry)
+    model = answering(session, rows.table, asked)
+    frame = model.pipeline.encode(session.aligned(rows.table, model.recipe))
+    vectors, bad = embed(model, frame, of, asked.settings)
+    report_bad(bad, asked.on_error)
+    return vectors, rows
+
+
+def answering(session: Session, table: Table, asked: Asked) -> Model:
+    """The model; of a task that need not be fitted it is built for these rows, once."""
+    if session.held is None and session.cut_off is None and _needs_no_fit(session, asked.own):
+        from mm_core.training.context import FitContext
+        from mm_core.training.start import unfitted_model
+
+        finder = CheckpointFinder(session.registry)
+        recipe = planned(session, table, Request(learns=False).over(asked.own), finder)
+        recipe = recipe.with_training({"epochs": 0}, "nothing was to be learned")
+        context = FitContext(session.registry, finder, session.metrics, on_error=asked.on_error)
+        model, result = unfitted_model(recipe, table, context)
+        session.held = Held(model, result, learned=False)
+    return session.need_held().model
+
+
+def _needs_no_fit(session: Session, own: Request) -> bool:
+    named = own.problem_type
+    return named is not None and not session.registry.get(TaskSpec, named).spec.requires_fit
+
+
+def _joined(session: Session, rows: Rows, asked: Asked) -> Joined:
+    from mm_core.inference import joined
+
+    model = answering(session, rows.table, asked)
+    frame = model.pipeline.encode(session.aligned(rows.table, model.recipe))
+    found = joined(list(_stream(session, model, frame, asked)), frame)
+    report_bad(found.bad, asked.on_error)
+    return found
+
+
+def _stream(session: Session, model: Model, frame: Any, asked: Asked) -> Iterator[Any]:
+    from mm_core.inference import stream
+
+    task = session.registry.get(TaskSpec, model.recipe.task.id)
+    options = read_options(task, asked.options)
+    return stream(model, frame, options=options, settings=asked.settings)
+
+
+def _report(frame: Any, bad: list[BadCell], asked: Asked) -> None:
+    from mm_core.inference import unreadable
+
+    report_bad(unreadable(frame, bad), asked.on_error)
+
+
+def _together(parts: list[Any], frame: Any) -> pd.DataFrame:
+    from mm_core.inference import joined
+
+    return joined(parts, frame).answer
