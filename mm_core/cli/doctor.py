@@ -10,7 +10,7 @@ from mm_core.api.commands import Answer
 from mm_core.cli import options as opt
 
 if TYPE_CHECKING:
-    from mm_core.plugins.findings import Diagnosis
+    from mm_core.testing.authoring.findings import Diagnosis
 
 Name = Annotated[
     str | None, typer.Argument(metavar="[NAME]", show_default=False, help="A plugin; all of them.")
@@ -31,7 +31,7 @@ def doctor(
 
     Exit code 1 where anything is wrong. Example: mm plugins doctor tabular
     """
-    from mm_core.plugins.doctor import examine
+    from mm_core.testing.authoring.doctor import examine
 
     found = examine(name, plugin or (), time_limit)
     wrong = sum(one.wrong for one in found)

@@ -43,7 +43,7 @@ def new(
 
     Example: mm plugins new modality geo-points
     """
-    from mm_core.plugins.scaffold import Package, write
+    from mm_core.testing.authoring.scaffold import Package, write
 
     package = Package(kind, name, author)
     folder = Path(package.distribution) if out is None else out

@@ -15,10 +15,10 @@ from mm_core.api.samples import Samples, Trial
 from mm_core.api.slots import Slot, slot_fields
 from mm_core.api.specs import ComponentSpec, ConfigurableSpec, FusionHeadSpec, LossSpec
 from mm_core.plugins.discovery import CORE
-from mm_core.plugins.doctor import examine
-from mm_core.plugins.findings import Diagnosis
 from mm_core.plugins.loading import Plugin
 from mm_core.plugins.registry import Component, Registry
+from mm_core.testing.authoring.doctor import examine
+from mm_core.testing.authoring.findings import Diagnosis
 
 SpecT = TypeVar("SpecT", bound=ComponentSpec)
 OtherT = TypeVar("OtherT", bound=ComponentSpec)

@@ -11,7 +11,7 @@ import pytest
 
 from mm_core.api import ConfigError, tools
 from mm_core.api.specs import TaskSpec
-from mm_core.plugins.heavy import HEAVY
+from mm_core.testing.authoring.heavy import HEAVY
 
 
 @pytest.fixture(scope="module")

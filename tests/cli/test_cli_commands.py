@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from mm_core.cli.app import Commands, PluginCommands
-from mm_core.plugins.heavy import HEAVY
+from mm_core.testing.authoring.heavy import HEAVY
 
 ENTRIES = {
     **{name: entry for name, entry in Commands.lazy.items() if name != "demo"},  # tested apart

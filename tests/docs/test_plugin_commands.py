@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mm_core.cli.app import app
-from mm_core.plugins.heavy import HEAVY
-from mm_core.plugins.scaffold import KINDS
+from mm_core.testing.authoring.heavy import HEAVY
+from mm_core.testing.authoring.scaffold import KINDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "plugins" / "commands.md").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mm_core.api import UnknownComponentError
-from mm_core.plugins.doctor import examine
-from mm_core.plugins.findings import Diagnosis
-from mm_core.plugins.targets import find_module, missing_imports, missing_target
+from mm_core.testing.authoring.doctor import examine
+from mm_core.testing.authoring.findings import Diagnosis
+from mm_core.testing.authoring.targets import find_module, missing_imports, missing_target
 
 Install = Callable[..., str]
 
@@ -224,7 +224,7 @@ def test_shipped_plugins_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_doctor_itself_stays_light(site: Path, install: Install) -> None:
     install("heavy", "import numpy\n" + head())
     code = (
-        "import sys\nfrom mm_core.plugins.doctor import examine\n"
+        "import sys\nfrom mm_core.testing.authoring.doctor import examine\n"
         f"sys.path.insert(0, {str(site)!r})\n"
         "found = examine('heavy')\n"
         "import json\n"

@@ -14,8 +14,8 @@ from mm_core import MultiModalPredictor
 from mm_core.api import Batch, DataError, Engine, MMWarning, PluginError, RunSettings, RuntimeSpec
 from mm_core.cli.app import app
 from mm_core.data.rows import read_rows
-from mm_core.plugins.doctor import examine
 from mm_core.plugins.registry import Registry, default_registry
+from mm_core.testing.authoring.doctor import examine
 
 BESIDE = Path(__file__).parent / "files" / "beside.py"
 QUICK = {"training.epochs": 1, "backbones.tabular.width": 8}

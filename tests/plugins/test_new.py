@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from mm_core.api import ConfigError, PluginError
-from mm_core.plugins.scaffold import KINDS, LONGEST_NAME, Package, templates, write
+from mm_core.testing.authoring.scaffold import KINDS, LONGEST_NAME, Package, templates, write
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -195,7 +195,9 @@ def test_the_cores_wheel_carries_the_templates(tmp_path):
         carried = {name for name in wheel.namelist() if "/templates/" in name}
     for kind in KINDS:
         for path, _ in templates(kind):
-            folder = {f"mm_core/plugins/templates/{one}/{path}" for one in ("common", kind)}
+            folder = {
+                f"mm_core/testing/authoring/templates/{one}/{path}" for one in ("common", kind)
+            }
             assert folder & carried, path
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from mm_core.api.config import Config, suggest
 from mm_core.api.specs import ComponentSpec, PresetSpec
 from mm_core.plugins.discovery import Source
-from mm_core.plugins.findings import Finding
-from mm_core.plugins.targets import missing_imports, missing_target
+from mm_core.testing.authoring.findings import Finding
+from mm_core.testing.authoring.targets import missing_imports, missing_target
 
 LIGHT_TARGETS = ("config", "detector", "claims")
 """Attributes of specs that name something in a light module, which is imported here."""

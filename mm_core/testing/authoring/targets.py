@@ -14,7 +14,7 @@ from importlib.abc import InspectLoader
 from importlib.machinery import ModuleSpec
 
 from mm_core.api.config import suggest
-from mm_core.plugins.heavy import ImportWatch
+from mm_core.testing.authoring.heavy import ImportWatch
 
 
 def find_module(name: str) -> ModuleSpec | None:

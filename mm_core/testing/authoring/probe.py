@@ -19,10 +19,10 @@ from mm_core.api.config import suggest
 from mm_core.api.errors import IncompatiblePluginError, PluginLoadError
 from mm_core.api.specs import ComponentSpec
 from mm_core.plugins.discovery import Source
-from mm_core.plugins.findings import Finding
-from mm_core.plugins.heavy import HeavyImport, heavy_imports
-from mm_core.plugins.inspection import Inspection
 from mm_core.plugins.loading import component_hooks, import_light, load
+from mm_core.testing.authoring.findings import Finding
+from mm_core.testing.authoring.heavy import HeavyImport, heavy_imports
+from mm_core.testing.authoring.inspection import Inspection
 
 MOST_CPU_MS = 50.0
 """A light module that takes more processor time to import is slow."""
@@ -30,7 +30,7 @@ MOST_CPU_MS = 50.0
 MOST_WAIT_MS = 1000.0
 """A light module that takes longer by the clock is slow too: it waits for something."""
 
-_CORE = str(Path(__file__).parents[1])
+_CORE = str(Path(__file__).parents[2])
 
 _MARK = "mm_core_impl"
 """What ``@hookimpl`` leaves on a function."""
@@ -47,7 +47,7 @@ class Report:
         self._write({"stage": text})
 
     def fact(self, **facts: Any) -> None:
-        """Fields of the :class:`~mm_core.plugins.findings.Diagnosis`."""
+        """Fields of the :class:`~mm_core.testing.authoring.findings.Diagnosis`."""
         self._write({"fact": facts})
 
     def finding(self, finding: Finding) -> None:
@@ -64,7 +64,7 @@ class Report:
 
 
 def main(order: dict[str, Any]) -> None:
-    """Examine the plugin that ``order`` describes (see :func:`mm_core.plugins.doctor.examine`)."""
+    """Examine the plugin that ``order`` describes, see :func:`.doctor.examine`."""
     faulthandler.enable()
     faulthandler.dump_traceback_later(order["seconds"])  # says where it hangs
     file = order["source"].pop("file")

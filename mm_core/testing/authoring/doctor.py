@@ -24,16 +24,16 @@ from mm_core.api.hookspecs import ENTRY_POINT_GROUP
 from mm_core.builtin.commands import COMMANDS, GROUP
 from mm_core.plugins import discovery
 from mm_core.plugins.discovery import CORE, Source
-from mm_core.plugins.findings import Diagnosis, Finding
 from mm_core.plugins.known import install_line
 from mm_core.plugins.registry import core_source
+from mm_core.testing.authoring.findings import Diagnosis, Finding
 
 TIME_LIMIT = 30.0
 """Seconds that one plugin may take."""
 
 _PROBE = (
     "import json, sys; order = json.loads(sys.argv[1]); sys.path[:] = order.pop('path'); "
-    "from mm_core.plugins.probe import main; main(order)"
+    "from mm_core.testing.authoring.probe import main; main(order)"
 )
 _SHARED_BY_DESIGN = (
     "checkpoint_format",

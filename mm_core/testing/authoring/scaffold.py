@@ -136,7 +136,7 @@ def write(package: Package, folder: Path) -> list[Path]:
 
 def templates(kind: str) -> Iterator[tuple[str, Traversable]]:
     """(path, file) of every template of a kind; the path has ``/`` and ``$name`` in it."""
-    root = files("mm_core.plugins").joinpath("templates")
+    root = files("mm_core.testing.authoring").joinpath("templates")
     for folder in ("common", kind):
         yield from _walk(root.joinpath(folder), "")
 
