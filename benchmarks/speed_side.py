@@ -37,7 +37,7 @@ BARE_PARTS = {
 OURS = (
     "mm_core",
     "mm_core.training.fit",
-    "mm_core.training.loop",
+    "mm_core.training.loop.train",
     "mm_core.inference",
     "mm_core.artifact.save",
     "sklearn.metrics",

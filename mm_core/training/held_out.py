@@ -20,7 +20,7 @@ from mm_core.processes import is_first
 from mm_core.scoring import Metrics, Scorer, short_name
 from mm_core.training.interrupt import interruptible
 from mm_core.training.limited import EndedError, Limited
-from mm_core.training.weights import changing
+from mm_core.training.loop.weights import changing
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,8 @@ class Job(FitJob):
         score: Callable[[], float] | None = None,
         training: Mapping[str, Any] | None = None,
     ) -> FitResult:
-        from mm_core.training.loop import train_network
-        from mm_core.training.run import FitRun
+        from mm_core.training.loop.run import FitRun
+        from mm_core.training.loop.train import train_network
 
         recipe, context = self.model.recipe, self.context
         wished = recipe.training.model_dump() | dict(training or {})

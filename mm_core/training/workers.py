@@ -7,7 +7,7 @@ import time
 
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.batches import TrainBatches
-from mm_core.training.devices import accelerator, device_count
+from mm_core.training.loop.devices import accelerator, device_count
 
 UNNOTICED = 0.02
 """Seconds for a batch that a GPU's step hides, or that handing it over would take as well."""

@@ -14,8 +14,8 @@ from mm_core.api import BadCellError
 from mm_core.api.processors import Table
 from mm_core.inference import embed
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.optimizer import parameter_groups
-from mm_core.training.weights import changing
+from mm_core.training.loop.optimizer import parameter_groups
+from mm_core.training.loop.weights import changing
 
 PAIRS = Path(__file__).parent / "files" / "pairs.py"
 SIDES = {"query": ["said", "size", "price"], "response": ["heard", "form", "cost"]}

@@ -11,7 +11,7 @@ from mm_core.data.encoded import EncodedFrame
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training import workers
 from mm_core.training.batches import TrainBatches
-from mm_core.training.strategy import strategy
+from mm_core.training.loop.strategy import strategy
 from mm_core.training.workers import enough, with_workers
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from mm_core.api import MMWarning, TrainingError
 from mm_core.api.nn import Batch
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.memory import halved_until_it_fits
+from mm_core.training.loop.memory import halved_until_it_fits
 
 
 class _Network(nn.Module):

@@ -18,9 +18,9 @@ from mm_core.api import RecipeError
 from mm_core.api.nn import Batch
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.mixing import Mixer
-from mm_core.training.module import NetworkModule
-from mm_core.training.run import FitRun
+from mm_core.training.loop.mixing import Mixer
+from mm_core.training.loop.module import NetworkModule
+from mm_core.training.loop.run import FitRun
 
 B = 6
 MIXABLE = {"image": ("pixels",)}

@@ -8,7 +8,7 @@ import torch
 from mm_core.api.nn import Adapter, Backbone, BackboneContext, Parts
 from mm_core.recipe.training import TrainingConfig
 from mm_core.topologies.late_fusion import LateFusion
-from mm_core.training.optimizer import parameter_groups
+from mm_core.training.loop.optimizer import parameter_groups
 
 
 def _rates(topology, training, rates=None):

@@ -13,7 +13,7 @@ from mm_core import MultiModalPredictor
 from mm_core.api.nn import tensors
 from mm_core.data.batches import BatchMaker
 from mm_core.data.rows import read_rows
-from mm_core.training.recompute import recomputing
+from mm_core.training.loop.recompute import recomputing
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.schedule import learning_rate_factor
+from mm_core.training.loop.schedule import learning_rate_factor
 
 
 def _factors(steps, **settings):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mm_core import MultiModalPredictor
-from mm_core.training.shares import shares_of_steps
+from mm_core.training.loop.shares import shares_of_steps
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 import mm_core.session.fitting
 import mm_core.training.fit
 import mm_core.training.limited
-import mm_core.training.validation
+import mm_core.training.loop.validation
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, MMWarning
 
@@ -47,7 +47,7 @@ def clock(monkeypatch):
         mm_core.session.fitting,
         mm_core.training.limited,
         mm_core.training.fit,
-        mm_core.training.validation,
+        mm_core.training.loop.validation,
     ):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=found.monotonic))
     return found

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training import weights
-from mm_core.training.weights import RAMP_UP, keeper
+from mm_core.training.loop import weights
+from mm_core.training.loop.weights import RAMP_UP, keeper
 
 AVERAGES = ["best", "uniform_soup", "greedy_soup", "ema"]
 

@@ -13,14 +13,14 @@ from torch.distributed.fsdp import FSDPModule
 from mm_core.api.fitting import Batches
 from mm_core.api.nn import Batch, Topology
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.mixing import Mixer
-from mm_core.training.optimizer import parameter_groups
-from mm_core.training.run import FitRun
-from mm_core.training.schedule import learning_rate_factor
-from mm_core.training.sharding import shard
-from mm_core.training.shares import shares_of_steps
-from mm_core.training.together import read_together
-from mm_core.training.untrained import warn_of_untrained
+from mm_core.training.loop.mixing import Mixer
+from mm_core.training.loop.optimizer import parameter_groups
+from mm_core.training.loop.run import FitRun
+from mm_core.training.loop.schedule import learning_rate_factor
+from mm_core.training.loop.sharding import shard
+from mm_core.training.loop.shares import shares_of_steps
+from mm_core.training.loop.together import read_together
+from mm_core.training.loop.untrained import warn_of_untrained
 
 
 class NetworkModule(pl.LightningModule):

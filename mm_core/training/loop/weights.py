@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.sharding import own_share
+from mm_core.training.loop.sharding import own_share
 
 Weights = dict[str, Tensor]
 Score = Callable[[], float]

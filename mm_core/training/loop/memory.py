@@ -10,7 +10,7 @@ from mm_core.api.errors import MMWarning, TrainingError
 from mm_core.api.fitting import Batches
 from mm_core.api.nn import Batch, Topology
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.devices import precision, process_count
+from mm_core.training.loop.devices import precision, process_count
 
 
 def within_memory(model: Topology, train: Batches, training: TrainingConfig) -> tuple[Batches, int]:

@@ -19,10 +19,10 @@ from mm_core.api.errors import MetricError, MMWarning, TrainingError
 from mm_core.api.fitting import FitResult
 from mm_core.api.nn import Topology
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.logs import log
-from mm_core.training.run import FitRun
-from mm_core.training.sharding import whole
-from mm_core.training.weights import Keeper, keeper
+from mm_core.training.loop.logs import log
+from mm_core.training.loop.run import FitRun
+from mm_core.training.loop.sharding import whole
+from mm_core.training.loop.weights import Keeper, keeper
 
 GPU_LOOKS_EVERY = 16
 """Batches between two looks at the loss on a GPU, where each look waits for the device."""

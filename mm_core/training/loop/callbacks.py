@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import Logger
 
 from mm_core.api.errors import ConfigError
-from mm_core.training.run import FitRun
+from mm_core.training.loop.run import FitRun
 
 _INSTEAD = {
     # They put their average in the place of the weights that validation chose.

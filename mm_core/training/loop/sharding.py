@@ -12,7 +12,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from mm_core.api.nn import Topology
-from mm_core.training.stages import called_stages
+from mm_core.training.loop.stages import called_stages
 
 
 def shard(topology: Topology, mesh: DeviceMesh) -> None:

@@ -16,9 +16,9 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mm_core.api.errors import ArtifactError, MMWarning
-from mm_core.training.interrupt import at_sigterm
-from mm_core.training.logs import FitLog
-from mm_core.training.weights import changing
+from mm_core.training.loop.logs import FitLog
+from mm_core.training.loop.sigterm import at_sigterm
+from mm_core.training.loop.weights import changing
 
 STATE = "state.ckpt"
 """Lightning's checkpoint. It holds tensors and plain values, and is read as nothing else."""

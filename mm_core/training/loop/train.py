@@ -19,25 +19,25 @@ from mm_core.api.errors import TrainingError
 from mm_core.api.fitting import TERMINATED, Batches, FitResult
 from mm_core.processes import ENDED_BY_SIGTERM, is_first
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.callbacks import check_callbacks
-from mm_core.training.devices import (
+from mm_core.training.interrupt import interruptible
+from mm_core.training.loop.callbacks import check_callbacks
+from mm_core.training.loop.devices import (
     accelerator,
     check_processes,
     devices,
     precision,
     process_count,
 )
-from mm_core.training.interrupt import interruptible
-from mm_core.training.logs import FitLog, LogSteps
-from mm_core.training.memory import within_memory
-from mm_core.training.module import Loader, NetworkModule
-from mm_core.training.progress import BAR_FROM_VERBOSITY, ProgressReport
-from mm_core.training.recompute import recomputing
-from mm_core.training.run import FitRun, Trainable
-from mm_core.training.sharding import gather
-from mm_core.training.strategy import strategy
-from mm_core.training.unfinished import KeepUnfinished, unfinished_state
-from mm_core.training.validation import Validation
+from mm_core.training.loop.logs import FitLog, LogSteps
+from mm_core.training.loop.memory import within_memory
+from mm_core.training.loop.module import Loader, NetworkModule
+from mm_core.training.loop.progress import BAR_FROM_VERBOSITY, ProgressReport
+from mm_core.training.loop.recompute import recomputing
+from mm_core.training.loop.run import FitRun, Trainable
+from mm_core.training.loop.sharding import gather
+from mm_core.training.loop.strategy import strategy
+from mm_core.training.loop.unfinished import KeepUnfinished, unfinished_state
+from mm_core.training.loop.validation import Validation
 
 LOG_EVERY_STEPS = 50
 """Lightning's default; shorter epochs are logged once each."""

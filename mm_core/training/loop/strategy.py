@@ -9,7 +9,7 @@ from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 
 from mm_core.api.errors import ConfigError
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.devices import process_count
+from mm_core.training.loop.devices import process_count
 
 
 def strategy(training: TrainingConfig) -> Strategy | str:

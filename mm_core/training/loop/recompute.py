@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from mm_core.api.nn import Topology
-from mm_core.training.stages import called_stages
+from mm_core.training.loop.stages import called_stages
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mm_core.training.validation import Validation
+from mm_core.training.loop.validation import Validation
 
 BAR_FROM_VERBOSITY = 2
 
