@@ -97,7 +97,7 @@ class Rows:
 
 def read_rows(data: Any, registry: Registry) -> Rows:
     """Read what a reader of a plugin claims, or else a DataFrame, a CSV/TSV/Parquet/JSONL/JSON
-    path, a dict, or a list of dicts.
+    path, a dict, a list of dicts, or a table of the API.
 
     The caller's object is never changed. Relative paths in cells start at the data file's folder,
     or at the working directory for data in memory; or where the reader says.
@@ -127,6 +127,8 @@ def rows_of(frame: pd.DataFrame, folder: Path) -> Rows:
 
 
 def _read(data: Any, registry: Registry) -> tuple[pd.DataFrame, Path]:
+    if isinstance(data, Table):
+        return data.frame, data.folder
     if isinstance(data, pd.DataFrame):
         return data, Path()
     if isinstance(data, (str, Path)):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mm_core.api import DataError
+from mm_core.api import DataError, Table
 from mm_core.data import rows as module
 from mm_core.plugins.registry import Registry
 
@@ -65,3 +65,11 @@ def test_every_file_format(tmp_path, ending):
     rows = read_rows(path)
     assert rows.table.folder == tmp_path
     pd.testing.assert_frame_equal(rows.table.frame, frame, check_dtype=False)
+
+
+def test_a_table_keeps_the_folder_that_its_cells_start_at(tmp_path):
+    (tmp_path / "rows.csv").write_text("a\nx.png\ny.png\n")
+    table = read_rows(tmp_path / "rows.csv").table
+    changed = read_rows(Table(table.frame.assign(b=None), table.folder)).table
+    assert changed.folder == tmp_path
+    assert changed.frame["a"].tolist() == ["x.png", "y.png"]
