@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mm_core.api.commands import Answer
+from mm_core.api.config import suggest
 from mm_core.api.errors import ConfigError
 from mm_core.cli import options as opt
 from mm_core.cli.write import ANSWERS, answered, check_ending
@@ -52,8 +54,33 @@ def method_command(name: str, summary: str, registry: Registry) -> Callable[...,
                 value=name,
                 remedy="mm inspect shows what the model is",
             )
-        found: Any = getattr(predictor, name)(data, **options)
+        bound = getattr(predictor, name)
+        _check_arguments(bound, name, task, options)
+        found: Any = bound(data, **options)
         return answered(pd.DataFrame(found), out, as_json, name)
 
     ask.__doc__ = f"{summary}\n\nExample: mm {name} model rows.csv"
     return ask
+
+
+def _check_arguments(
+    bound: Callable[..., Any], name: str, task: str, given: Mapping[str, Any]
+) -> None:
+    """Refuse options that the method does not take, before it begins.
+
+    Raises:
+        ConfigError: says which it takes.
+    """
+    signature = inspect.signature(bound)
+    try:
+        signature.bind(None, **given)
+    except TypeError as error:
+        known = list(signature.parameters)[1:]
+        strange = next((one for one in given if one not in known), None)
+        near = None if strange is None else suggest(strange, known)
+        raise ConfigError(
+            f"mm {name}: {error}",
+            plugin=task,
+            value=strange,
+            remedy=f"did you mean {near!r}?" if near else f"options: {', '.join(known) or 'none'}",
+        ) from error

@@ -135,6 +135,10 @@ def test_on_the_command_line(rows, tmp_path):
     assert scored["scores"] == {"accuracy": 0.75}
     found = mm("nearest", "model", "rows.csv", "--option", "top_k=2")
     assert [one["row"] for one in found["nearest"]] == [2, 0]
+    wrong = [script, "--plugin", SIDES, "nearest", "model", "rows.csv", "--option", "topk=2"]
+    refused = subprocess.run(wrong, cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "did you mean 'top_k'?" in refused.stderr
 
 
 def test_a_method_is_a_command_of_models_of_its_task(small_table, fit_table, tmp_path):

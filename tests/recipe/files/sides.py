@@ -316,7 +316,7 @@ class Near(Task):
         return cls(config, label)
 
 
-def nearest(predictor, data, top_k=3, **options):
+def nearest(predictor, data, top_k=3):
     distances = predictor.extract_embedding(data)[:, 0]
     rows = np.argsort(distances, kind="stable")[:top_k]
     return pd.DataFrame({"row": rows, "distance": distances[rows]})
