@@ -16,10 +16,10 @@ Target = Annotated[
     str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="'package.module:Name'")
 ]
 Name = Annotated[
-    str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="lower case, without the plugin")
+    str, Field(pattern=r"^[a-z0-9][a-z0-9_.@-]*$", description="lower case, without the plugin")
 ]
 ComponentId = Annotated[
-    str, Field(pattern=r"^[a-z0-9_-]+:[a-z0-9][a-z0-9_.-]*$", description="'plugin:name'")
+    str, Field(pattern=r"^[a-z0-9_-]+:[a-z0-9][a-z0-9_.@-]*$", description="'plugin:name'")
 ]
 
 
