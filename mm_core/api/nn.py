@@ -87,12 +87,14 @@ class BackboneContext:
         checkpoint: pretrained weights to start from; None: random weights were asked for, or the
             weights come later from an artifact.
         architecture: what :attr:`Backbone.architecture` gave when the model was saved; None at fit.
+        modalities: input name -> id of its modality, for a backbone that reads several.
     """
 
     inputs: Mapping[str, Mapping[str, Any]]
     task: Mapping[str, Any]
     checkpoint: Checkpoint | None = None
     architecture: Mapping[str, Any] | None = None
+    modalities: Mapping[str, str] = field(default_factory=dict)
 
 
 class Backbone(nn.Module, ABC):

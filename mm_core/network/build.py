@@ -83,6 +83,7 @@ def build_backbone(
         task=task.info,
         checkpoint=checkpoint,
         architecture=architecture,
+        modalities={given: _modality(recipe, given) for given in part.inputs},
     )
     backbone: Backbone = component.load()(
         read_config(component, part, f"backbones.{name}"), context
@@ -120,6 +121,14 @@ def architectures(topology: Topology) -> dict[str, dict[str, Any]]:
         for name, backbone in backbones_of(topology).items()
         if name not in topology.shared
     }
+
+
+def _modality(recipe: Recipe, name: str) -> str:
+    """Id of the modality of an input: its columns have one."""
+    plan = recipe.columns.plan(recipe.inputs[name].columns[0])
+    assert plan is not None
+    assert plan.modality is not None
+    return plan.modality
 
 
 def _roles(recipe: Recipe) -> dict[str, tuple[str, ...]]:

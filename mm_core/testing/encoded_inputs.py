@@ -40,6 +40,7 @@ class Setup:
         encoded: all sample rows, by input name.
         rows: positions of those in which every input is present.
         folder: where the files are that cells name.
+        modalities: id of each, by input name.
     """
 
     subject: Subject[BackboneSpec]
@@ -47,6 +48,7 @@ class Setup:
     encoded: dict[str, Encoded]
     rows: list[int]
     folder: Folder
+    modalities: dict[str, str]
 
     def build(self, seed: int = 0, like: Backbone | None = None) -> Backbone:
         """The backbone: as at fit, or as it is loaded with the architecture of another."""
@@ -57,6 +59,7 @@ class Setup:
             task=_TASK,
             checkpoint=finder.fetch(self.subject.component.id, asked or RANDOM),
             architecture=None if like is None else like.architecture,
+            modalities=self.modalities,
         )
         with seeded(seed):
             backbone: Backbone = self.subject.component.load()(self.subject.config, context)
@@ -77,7 +80,7 @@ class Setup:
 
 def setup(subject: Subject[BackboneSpec]) -> Setup:
     """Processors fitted on the samples; the rows in which every input is present."""
-    processors, encoded, folder = {}, {}, Folder()
+    processors, encoded, modalities, folder = {}, {}, {}, Folder()
     present: np.ndarray | None = None
     for modality in subject.spec.modalities:
         columns = columns_of(subject, modality)
@@ -86,14 +89,15 @@ def setup(subject: Subject[BackboneSpec]) -> Setup:
         table = table_of(columns, folder.path)
         processor: Processor = component.load()(config, fields_of(columns), None)
         processor.fit(table)
-        name = subject.registry.get(ModalitySpec, modality).spec.name
+        known = subject.registry.get(ModalitySpec, modality)
+        name, modalities[known.spec.name] = known.spec.name, known.id
         processors[name], encoded[name] = processor, processor.encode(table)
         there = encoded[name].present
         present = there if present is None else present & there
     assert present is not None
     rows = np.flatnonzero(present).tolist()
     expect(len(rows) >= 4, "fewer than 4 sample rows have all inputs")
-    return Setup(subject, processors, encoded, rows, folder)
+    return Setup(subject, processors, encoded, rows, folder, modalities)
 
 
 def features(backbone: Backbone, inputs: Inputs) -> dict[str, Tensor]:

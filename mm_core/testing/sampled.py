@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mm_core.data.rows import read_rows
 from mm_core.network.build import build_topology
 from mm_core.pipeline import Pipeline, build_criterion, build_task, fit_processors
 from mm_core.plugins.offered import default_options
+from mm_core.plugins.registry import Component
 from mm_core.testing import end_to_end
 from mm_core.testing.columns import Folder, frame_of, modality_of, settings_of
 from mm_core.testing.kit_points import SIDES
@@ -167,23 +169,12 @@ def _repeated(subject: Tried, values: Mapping[str, Sequence[Any]]) -> dict[str, 
 
 def _settings(subject: Tried) -> dict[str, Any]:
     """Of the recipe: of the trial, of what reads the columns, and the sample's own."""
-    sample, registry = sample_of(subject), subject.registry
+    sample = sample_of(subject)
     found = {f"task.{name}": value for name, value in subject.trial.settings.items()}
-    for name, modality in _inputs(subject).items():
-        known = modality_of(registry, modality).spec
-        default = subject.spec.defaults.get(modality) or subject.spec.defaults.get(known.name)
-        backbone = registry.get(
-            BackboneSpec, sample.backbone or (default and default.backbone) or known.backbone
-        )
-        processor = registry.get(
-            ProcessorSpec,
-            sample.processor
-            or (default and default.processor)
-            or backbone.spec.processor_of(modality, known.name)
-            or known.processor,
-        )
+    readers = {name: _readers(subject, one) for name, one in _inputs(subject).items()}
+    for name, (backbone, processor) in readers.items():
         for key, part, named in (
-            (f"backbones.{name}", backbone, sample.backbone),
+            (f"backbones.{_backbone_name(name, readers)}", backbone, sample.backbone),
             (f"inputs.{name}.processor", processor, sample.processor),
         ):
             if named is not None:
@@ -191,6 +182,36 @@ def _settings(subject: Tried) -> dict[str, Any]:
             for setting, value in settings_of(subject, part).items():
                 found[f"{key}.{setting}"] = value
     return {**found, **sample.settings}
+
+
+_Readers = tuple[Component[BackboneSpec], Component[ProcessorSpec]]
+
+
+def _readers(subject: Tried, modality: str) -> _Readers:
+    """What reads an input of this modality, an id."""
+    sample, registry = sample_of(subject), subject.registry
+    known = modality_of(registry, modality).spec
+    default = subject.spec.defaults.get(modality) or subject.spec.defaults.get(known.name)
+    backbone = registry.get(
+        BackboneSpec, sample.backbone or (default and default.backbone) or known.backbone
+    )
+    processor = registry.get(
+        ProcessorSpec,
+        sample.processor
+        or (default and default.processor)
+        or backbone.spec.processor_of(modality, known.name)
+        or known.processor,
+    )
+    return backbone, processor
+
+
+def _backbone_name(name: str, readers: Mapping[str, _Readers]) -> str:
+    """The backbone of an input is named after it, or after the component that reads several."""
+    spec = readers[name][0].spec
+    together = [one for one, (backbone, _) in readers.items() if backbone.spec == spec]
+    if isinstance(spec.processor, dict) and len(together) > 1:
+        return re.sub(r"\W", "_", spec.name)
+    return name
 
 
 def _inputs(subject: Tried) -> dict[str, str]:

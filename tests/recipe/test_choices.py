@@ -11,6 +11,7 @@ import pytest
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, RecipeError
+from mm_core.api.tools import model_of
 
 SIDES = Path(__file__).parent / "files" / "sides.py"
 QUICK = {"training.epochs": 1}
@@ -46,6 +47,15 @@ def test_one_backbone_that_reads_two_modalities_is_the_default_of_both(rows):
     assert recipe.inputs["points"].processor.id == "sides:split"
     assert recipe.inputs["marks"].processor.id == "sides:other"
     assert len(trained.predict(rows)) == len(rows)
+
+
+def test_a_backbone_is_told_which_input_is_which(rows, tmp_path):
+    trained = predictor("sides:together").fit(rows)
+    trained.save(tmp_path / "model")
+    loaded = MultiModalPredictor.load(tmp_path / "model", plugins=[SIDES], verbosity=0)
+    for one in (trained, loaded):
+        joint = model_of(one).engine.topology.backbones["joint"]
+        assert joint.reads == {"points": "sides:points", "marks": "sides:marks"}
 
 
 def test_with_one_of_its_modalities_it_reads_that_one(rows):

@@ -233,6 +233,7 @@ class Layer(Backbone):
     def __init__(self, config, context):
         super().__init__(config, context)
         self.width = getattr(config, "width", 8)
+        self.reads = dict(context.modalities)
         self.layer = nn.Linear(sum(info["width"] for info in context.inputs.values()), self.width)
 
     @property
