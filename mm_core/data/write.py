@@ -112,13 +112,16 @@ def with_index(frame: pd.DataFrame, start: int = 0) -> pd.DataFrame:
 
 def as_csv(frame: pd.DataFrame, start: int = 0, *, header: bool = True) -> str:
     """The table as CSV; cells that are lists are JSON, as label columns of a CSV are read."""
-    table = with_index(frame, start)
+    return _lists_as_json(with_index(frame, start)).to_csv(index=False, header=header)
+
+
+def _lists_as_json(table: pd.DataFrame) -> pd.DataFrame:
     lists = {
         name: [_json_of_list(cell) for cell in table[name].tolist()]
         for name in table.columns
         if table[name].dtype == object
     }
-    return table.assign(**lists).to_csv(index=False, header=header)
+    return table.assign(**lists)
 
 
 def _json_of_list(cell: Any) -> Any:
@@ -158,7 +161,11 @@ class _JSONLines(_Lines):
 
 
 class _Parquet:
-    """Later parts are of the types of the first."""
+    """Later parts are of the types of the first.
+
+    So lists are JSON here too: those of a first part may all be empty, and of what they are then
+    is not known; for a list of numbers and names there is no type at all.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -168,7 +175,7 @@ class _Parquet:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        named = frame.rename(columns=str)
+        named = _lists_as_json(frame.rename(columns=str))
         if self._writer is None:
             table = pa.Table.from_pandas(named)
             self._writer = pq.ParquetWriter(self._path, table.schema)
