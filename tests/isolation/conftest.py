@@ -21,7 +21,12 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 CORE = "core"
-HEAVY = {"image": ["timm", "torchvision"], "peft": ["transformers"], "text": ["transformers"]}
+HEAVY = {
+    "boxes": ["timm", "torchvision"],
+    "image": ["timm", "torchvision"],
+    "peft": ["transformers"],
+    "text": ["transformers"],
+}
 READS_CELLS = ("image", "tabular", "text")
 
 
@@ -44,8 +49,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
+def with_needed(plugin_name: str) -> list[str]:
+    """The plugin, and those of this repository that it declares."""
+    return sorted({plugin_name, *_needed([plugin_name])})
+
+
+@pytest.fixture
 def heavy(plugin_name: str) -> list[str]:
-    """The large packages that only this plugin may bring."""
+    """The large packages that this plugin may bring, and few others."""
     return HEAVY.get(plugin_name, [])
 
 

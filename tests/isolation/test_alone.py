@@ -8,18 +8,18 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 
-def test_plugin_alone(plugin_name, alone, heavy, reads_cells, tmp_path):
+def test_plugin_alone(plugin_name, with_needed, alone, heavy, reads_cells, tmp_path):
     environment = alone(plugin_name)
     there = environment.facts()
-    assert there["distributions"] == ["mm-core", f"mm-{plugin_name}"]
-    assert there["entry_points"] == [plugin_name]
-    assert there["plugins"] == sorted(["core", plugin_name])
+    assert there["distributions"] == sorted(["mm-core", *(f"mm-{one}" for one in with_needed)])
+    assert sorted(there["entry_points"]) == with_needed
+    assert there["plugins"] == sorted(["core", *with_needed])
     assert there["problems"] == []
     assert there["heavy"] == heavy
     assert Path(there["core"]).is_relative_to(environment.site)
 
     listed = environment.mm("plugins", "list")
-    assert {plugin["name"] for plugin in listed["plugins"]} == {"core", plugin_name}
+    assert {plugin["name"] for plugin in listed["plugins"]} == {"core", *with_needed}
     shown = environment.mm("plugins", "show", plugin_name)
     assert shown["components"]
     assert not [part for part in shown["components"] if part.get("problem")]
