@@ -19,4 +19,4 @@ def test_cells_of_any_form_are_written(tmp_path, ending):
         for start, part in zip((0, 2), parts, strict=True):
             column = pd.Series(part, dtype=object, index=range(start, start + 2))
             file.write(pd.DataFrame({"boxes": column}))
-    assert [json.loads(cell) for cell in READ[ending](path)["boxes"]] == sum(parts, [])
+    assert [json.loads(cell) for cell in READ[ending](path)["boxes"]] == [*parts[0], *parts[1]]
