@@ -1,0 +1,52 @@
+"""Tags of tokens to spans of characters. numpy only.
+
+Tag 0 is outside of all entities; ``1 + 2 * group`` begins one, ``2 + 2 * group`` goes on with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+OUTSIDE = 0
+
+
+def n_tags(groups: int) -> int:
+    """Tags of that many groups; those of a further group come after all others."""
+    return 1 + 2 * groups
+
+
+def spans_of(tags: Array, scores: Array, offsets: Array, threshold: float = 0.0) -> Array:
+    """int64 [S, 3]: first character, the one after the last, group; in the order of the text.
+
+    A tag that goes on with nothing begins. A piece of a word, which touches the piece before it,
+    begins no entity of the same group: half a word is none.
+
+    Args:
+        tags: int [T].
+        scores: float [T], probability of each tag.
+        offsets: int [T, 2], characters of each token; empty ones are those of special tokens.
+        threshold: spans whose mean score is less are left out.
+    """
+    found: list[list[int]] = []
+    sure: list[list[float]] = []
+    last = -1  # the token before, without special ones
+    for place in np.flatnonzero(offsets[:, 0] < offsets[:, 1]).tolist():
+        start, end = offsets[place].tolist()
+        before, last = last, place
+        if tags[place] == OUTSIDE:
+            continue
+        group, inside = divmod(int(tags[place]) - 1, 2)
+        after = before >= 0 and tags[before] != OUTSIDE and found[-1][2] == group
+        if after and (inside or found[-1][1] == start):
+            found[-1][1] = end
+            sure[-1].append(float(scores[place]))
+        else:
+            found.append([start, end, group])
+            sure.append([float(scores[place])])
+    kept = [span for span, one in zip(found, sure, strict=True) if np.mean(one) >= threshold]
+    return np.array(kept, dtype=np.int64).reshape(-1, 3)

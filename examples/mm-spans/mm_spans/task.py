@@ -1,0 +1,176 @@
+"""``tagging``: entities in a text. numpy only; the loss is the topology's, which has the tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from mm_core.api import Decoded, LabelError, MetricError, State, Task
+
+from mm_spans.configs import TaggingOptions
+from mm_spans.labels import Entity, read_entities, write_entities
+from mm_spans.tags import n_tags, spans_of
+
+Array = npt.NDArray[Any]
+
+
+class Tagging(Task):
+    """Target ``spans``: a list of N arrays int64 [S, 3], first character, end, code of the group.
+
+    What tokens they fall on is not known here: labels come without their texts.
+    """
+
+    def __init__(self, config: Any, label: Sequence[str]) -> None:
+        super().__init__(config, label)
+        if len(label) != 1:
+            raise LabelError(
+                f"entities stand in one label column, not in {len(label)}",
+                remedy="name one column of lists of {entity_group, start, end}",
+            )
+        self.groups: list[str] = []
+        self.as_text = True
+        self.dtype = "object"
+
+    def learn(self, targets: pd.DataFrame) -> None:
+        """The groups, and how cells are written."""
+        cells = targets[self.label[0]] if self.label[0] in targets else pd.Series()
+        self.groups = self._groups(targets)
+        if not self.groups:
+            raise LabelError(
+                f"label {self.label[0]!r} has no entity in any row",
+                column=self.label[0],
+                remedy="give rows with entities",
+            )
+        self.as_text = isinstance(cells.iloc[0], str)
+        self.dtype = str(cells.dtype) if isinstance(cells.dtype, pd.StringDtype) else "object"
+
+    def extend(self, targets: pd.DataFrame) -> None:
+        """New groups come after the old ones."""
+        self.groups += [one for one in self._groups(targets) if one not in self.groups]
+
+    def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
+        """``spans``, as the class says."""
+        rows = self._read(targets)
+        unseen = [
+            (row, one[2])
+            for row, entities in enumerate(rows)
+            for one in entities
+            if one[2] not in self.groups
+        ]
+        if unseen:
+            raise LabelError(
+                f"label {self.label[0]!r} has a group {unseen[0][1]!r} that was not learned",
+                column=self.label[0],
+                rows=sorted({row for row, _ in unseen}),
+                value=unseen[0][1],
+                remedy=f"groups are: {', '.join(self.groups)}",
+            )
+        code = {group: place for place, group in enumerate(self.groups)}
+        coded = ([(a, b, code[group]) for a, b, group in entities] for entities in rows)
+        return {"spans": [np.array(one, dtype=np.int64).reshape(-1, 3) for one in coded]}
+
+    @property
+    def output_dim(self) -> int:
+        """Tags of a token."""
+        return n_tags(len(self.groups))
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """The groups."""
+        return {"output_dim": self.output_dim, "groups": self.groups}
+
+    def decode(
+        self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None
+    ) -> Decoded:
+        """Entities in characters of the cell, written as the labels are; of a text that is missing
+        none.
+
+        Reads ``tags`` and ``scores``, lists of N arrays [T], and the input's ``offsets``, a list of
+        N arrays [T, 2]. View: ``spans``, as the target.
+        """
+        options = options or TaggingOptions()
+        (offsets,) = (one["offsets"] for one in meta.values())
+        spans = [
+            spans_of(tags, scores, places[: len(tags)], options.threshold)
+            for tags, scores, places in zip(
+                outputs["tags"], outputs["scores"], offsets, strict=True
+            )
+        ]
+        return Decoded(self._frame(spans), views={"spans": spans})
+
+    def truth(self, targets: Mapping[str, Any], needs: str) -> Any:
+        """The spans."""
+        if needs != "spans":
+            raise MetricError(
+                f"the metric reads {needs!r}, which entities do not have",
+                value=needs,
+                remedy="take overall_f1",
+            )
+        return targets["spans"]
+
+    def true_answer(self, targets: Mapping[str, Any]) -> pd.DataFrame:
+        """The labels, entities in the order of the text."""
+        return self._frame(targets["spans"])
+
+    def essential(self, targets: Mapping[str, Any]) -> Array:
+        """The first row of each group: held out, it might be the only one."""
+        groups = [np.unique(spans[:, 2]) for spans in targets["spans"]]
+        rows = np.repeat(np.arange(len(groups)), [len(one) for one in groups])
+        _, first = np.unique(np.concatenate(groups), return_index=True)
+        return np.isin(np.arange(len(groups)), rows[first])
+
+    def state(self) -> State:
+        """Groups, and how cells are written."""
+        return State({"groups": self.groups, "as_text": self.as_text, "dtype": self.dtype})
+
+    @classmethod
+    def from_state(cls, config: Any, label: Sequence[str], state: State) -> Self:
+        """The task as it was after ``learn``."""
+        task = cls(config, label)
+        task.groups = list(state.values["groups"])
+        task.as_text, task.dtype = state.values["as_text"], state.values["dtype"]
+        return task
+
+    def _groups(self, targets: pd.DataFrame) -> list[str]:
+        return sorted({group for entities in self._read(targets) for _, _, group in entities})
+
+    def _read(self, targets: pd.DataFrame) -> list[list[Entity]]:
+        """Entities of each row.
+
+        Raises:
+            LabelError: a cell is missing, is no list of entities, or has some that overlap.
+        """
+        column = self.complete(targets)[self.label[0]]
+        rows = [read_entities(cell) for cell in column]
+        self._refuse(column, [one is None for one in rows], "is no list of entities")
+        known = [one or [] for one in rows]
+        self._refuse(column, [_overlap(one) for one in known], "has entities that overlap")
+        return known
+
+    def _refuse(self, column: pd.Series, wrong: list[bool], what: str) -> None:
+        rows = np.flatnonzero(wrong).tolist()
+        if rows:
+            raise LabelError(
+                f"label {column.name!r} {what} in {len(rows)} row(s)",
+                column=self.label[0],
+                rows=rows,
+                value=column.iloc[rows[0]],
+                remedy='a cell is [{"entity_group": "Dish", "start": 0, "end": 4}, ...], or JSON '
+                "of it; each character belongs to one entity at most",
+            )
+
+    def _frame(self, spans: Sequence[Array]) -> pd.DataFrame:
+        cells = [
+            write_entities([(a, b, self.groups[code]) for a, b, code in one.tolist()], self.as_text)
+            for one in spans
+        ]
+        return pd.DataFrame({self.label[0]: pd.Series(cells, dtype=self.dtype)})
+
+
+def _overlap(entities: Sequence[Entity]) -> bool:
+    """Whether any begins before the one in front of it has ended; they are in order."""
+    return any(after[0] < before[1] for before, after in pairwise(entities))
