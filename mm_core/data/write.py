@@ -85,7 +85,8 @@ def sink(path: Path) -> Iterator[Sink]:
             f"cannot write {str(path)!r}: {error}", value=str(path), remedy="choose another --out"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it was never there, or cannot be reached
+            part.unlink()
 
 
 def with_index(frame: pd.DataFrame, start: int = 0) -> pd.DataFrame:

@@ -165,8 +165,13 @@ def test_looking_around_imports_nothing_heavy(arguments):
     assert _imported(arguments, ["torch", "pandas", "numpy", "transformers", "lightning"]) == []
 
 
-def test_help_does_not_even_read_the_plugins():
-    assert _imported(["--help"], ["mm_core.plugins", "mm_core.api"]) == []
+def test_help_imports_nothing_heavy_though_it_lists_what_plugins_bring():
+    heavy = ["torch", "pandas", "numpy", "transformers", "lightning", "timm", "pyarrow"]
+    assert _imported(["--help"], heavy) == []
+
+
+def test_the_version_does_not_even_read_the_plugins():
+    assert _imported(["--version"], ["mm_core.plugins", "mm_core.api"]) == []
 
 
 def test_inspect_imports_no_torch(model):

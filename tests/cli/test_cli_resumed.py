@@ -42,7 +42,8 @@ def _kill_after_states(states, monkeypatch, command):
 
 
 def _files(folder):
-    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_a_further_fit_that_was_killed_goes_on(folder, model, mm, tmp_path, monkeypatch):

@@ -95,7 +95,7 @@ def test_remedy_says_what_to_type(install: Callable[..., str]) -> None:
     ("api", "remedy"),
     [
         ((2, 99), "pip install --upgrade mm-core"),
-        ((2, 0), "pip install --upgrade mm-core"),
+        ((3, 0), "pip install --upgrade mm-core"),
         ((0, 9), "pip install --upgrade --force-reinstall mm-other"),
     ],
 )
