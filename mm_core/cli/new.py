@@ -14,7 +14,9 @@ from mm_core.cli import options as opt
 Kind = Annotated[
     str,
     typer.Argument(
-        metavar="KIND", show_default=False, help="modality, backbone, fusion, task or exporter."
+        metavar="KIND",
+        show_default=False,
+        help="modality, backbone, fusion, task, exporter, runtime, command, reader or listener.",
     ),
 ]
 Name = Annotated[

@@ -16,7 +16,7 @@ from mm_core.testing.authoring.scaffold import KINDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "plugins" / "commands.md").read_text(encoding="utf-8")
-PLUGINS = ROOT / "mm_core" / "plugins"
+AUTHORING = ROOT / "mm_core" / "testing" / "authoring"
 
 
 def _commands() -> list[str]:
@@ -51,7 +51,7 @@ def test_every_kind_of_package_is_described():
 
 
 def test_every_finding_is_described():
-    source = "".join(path.read_text(encoding="utf-8") for path in PLUGINS.glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in AUTHORING.glob("*.py"))
     codes = set(re.findall(r"[Ff]inding\(\s*\"([a-z-]+)\"", source))
     table = PAGE.partition("| finding |")[2].partition("\n\n")[0]
     heads = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]

@@ -30,6 +30,7 @@ COMPONENT = {
     "fusion": "gated",
     "task": "ordinal",
     "exporter": "program",
+    "runtime": "means",
 }
 FITS: dict[str, dict[str, Any]] = {
     "modality": {"label": "y", "problem_type": None, "hyperparameters": {}},
@@ -44,8 +45,13 @@ FITS: dict[str, dict[str, Any]] = {
         "hyperparameters": {"fusion": "made_fusion:gated"},
     },
     "task": {"label": "stars", "problem_type": "made_task:ordinal", "hyperparameters": {}},
+    "runtime": {
+        "label": "y",
+        "problem_type": None,
+        "hyperparameters": {"fit": "made_runtime:means"},
+    },
 }
-"""How a fit uses each; an exporter's own tests fit and export."""
+"""How a fit uses each; the others' own tests export, type, read and listen."""
 
 FIT = """
 import json, sys
@@ -130,7 +136,8 @@ def test_libraries_of_the_core_are_bounded_as_in_the_core(kind, tmp_path):
         return {one for one in project["dependencies"] if not one.startswith("mm-")}
 
     write(Package(kind, "made"), tmp_path / "made")
-    assert required(tmp_path / "made")
+    named = [one for one in KINDS[kind].dependencies if not one.startswith("mm-")]
+    assert len(required(tmp_path / "made")) == len(named)
     assert required(tmp_path / "made") <= required(ROOT)
 
 

@@ -57,6 +57,10 @@ KINDS = {
     "fusion": Kind("A gated fusion head for mm.", ("torch",)),
     "task": Kind("Ordinal regression for mm.", ("numpy", "pandas", "torch")),
     "exporter": Kind("Models of mm as torch.export programs.", test_dependencies=(_TABULAR,)),
+    "runtime": Kind("Nearest means for mm.", (_TABULAR, "numpy", "safetensors"), ("pandas",)),
+    "command": Kind("Mistakes of a model, the surest first.", ("numpy", "typer"), (_TABULAR,)),
+    "reader": Kind("SQLite files as data for mm.", ("pandas",), (_TABULAR,)),
+    "listener": Kind("Cards and a journal for models of mm.", (), (_TABULAR,)),
 }
 """What can be written, by the name of its folder of templates."""
 
