@@ -161,8 +161,9 @@ def _needed(plugins: Sequence[str]) -> Iterator[str]:
         ]
         yield plugin
         for text in project["dependencies"]:
-            name = Requirement(text).name.removeprefix("mm-")
-            if name in sources() and name != CORE:
+            wanted = Requirement(text).name  # mm-lightgbm needs lightgbm, which is no plugin
+            name = wanted.removeprefix("mm-")
+            if name != wanted and name in sources() and name != CORE:
                 yield name
 
 

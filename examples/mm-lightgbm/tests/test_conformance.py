@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+
 
 @pytest.mark.mm_plugin("lightgbm")
 def test_conformance(conformance_check: Callable[[], None]) -> None:

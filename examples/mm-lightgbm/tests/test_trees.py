@@ -14,6 +14,8 @@ import pytest
 from mm_core import MultiModalPredictor
 from mm_core.api import ArtifactError, ConfigError
 
+pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+
 SMALL = {"fit": "lightgbm:trees", "fit.threads": 1, "fit.rounds": 200, "fit.patience": 20}
 
 
