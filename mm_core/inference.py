@@ -96,7 +96,8 @@ def windows(
     gathered = _Gathered()
     with model.engine.running(settings):
         for batch, bad in batches:
-            gathered.add(batch, model.engine.run(batch, options, settings), bad)
+            found = model.engine.run(batch, options, settings)
+            gathered.add(batch, found, [*bad, *batch.bad])
             if gathered.bytes >= WINDOW_BYTES:
                 yield gathered.window()
                 gathered = _Gathered()

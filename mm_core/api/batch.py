@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mm_core.api.errors import BadCell
     from mm_core.api.processors import Table
 
 
@@ -26,6 +27,8 @@ class Batch:
         meta: input name -> key -> what decoding needs of these rows (original sizes, offsets): an
             array [B, ...] or a list of B.
         table: the rows as they came, for engines that read cells (``FitterSpec.reads`` = "rows").
+        bad: cells that such an engine could not read: it adds them, with the rows that encoding
+            ``table`` tells.
     """
 
     inputs: dict[str, dict[str, Any]]
@@ -35,6 +38,7 @@ class Batch:
     row_ids: Any = None
     meta: dict[str, dict[str, Any]] = field(default_factory=dict)
     table: Table | None = None
+    bad: list[BadCell] = field(default_factory=list)
 
     def __len__(self) -> int:
         if self.table is not None:

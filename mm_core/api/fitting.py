@@ -117,7 +117,10 @@ class FitJob(ABC):
 
     @abstractmethod
     def score(
-        self, outputs: Mapping[str, Any] | None = None, meta: Mapping[str, Any] | None = None
+        self,
+        outputs: Mapping[str, Any] | None = None,
+        meta: Mapping[str, Any] | None = None,
+        rows: FitRows | None = None,
     ) -> float:
         """The validation score.
 
@@ -125,6 +128,8 @@ class FitJob(ABC):
             outputs: of all validation rows, in order, as ``Task.decode`` reads them; None: of the
                 model as it stands.
             meta: as in ``Task.decode``.
+            rows: what the outputs are of instead, such as ``job.train`` for outputs of models that
+                did not learn from these rows.
 
         Raises:
             MetricError: the metric is not defined for these answers.
@@ -151,19 +156,32 @@ class FitJob(ABC):
         """
 
     @abstractmethod
+    def plan(self, settings: Mapping[str, Any]) -> Any:
+        """The recipe of :meth:`submodel`, without fitting: wrong settings are told at once.
+
+        Args:
+            settings: as there.
+
+        Raises:
+            ConfigError: a setting is wrong, or not the submodel's own to choose.
+        """
+
+    @abstractmethod
     def submodel(
         self,
         settings: Mapping[str, Any],
         train: Table | None = None,
         validation: Table | None = None,
+        deadline: float | None = None,
     ) -> Fitted:
         """Another complete model of the same columns, label and classes.
 
         Args:
-            settings: of its recipe, as ``hyperparameters``; the task and the metrics are those of
-                this fit.
+            settings: of its recipe, as ``hyperparameters``, over what the user set in this fit's
+                section ``training``; the task and the metrics are those of this fit.
             train: its training rows, such as ``job.train.table.take(rows)``; None: all.
             validation: its validation rows; None: those of this fit, or else some are held out.
+            deadline: ``time.monotonic()`` at which it is to stop; None: that of this fit.
         """
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mm_core.api.batch import Batch
     from mm_core.api.commands import Answer
     from mm_core.api.engine import RunSettings
+    from mm_core.api.errors import BadCell
     from mm_core.api.fitting import FitResult
     from mm_core.api.processors import Table
     from mm_core.checkpoints.finder import CheckpointFinder
@@ -48,6 +49,7 @@ __all__ = [
     "load_model",
     "metrics",
     "model_of",
+    "outputs",
     "read_rows",
     "registry_of",
     "result_of",
@@ -218,6 +220,27 @@ def batches(model: Model, data: Any, registry: Registry, batch_size: int = 256) 
     table = aligned(model, read_rows(data, registry).table, registry)
     for batch, _ in model.pipeline.arrays(model.pipeline.encode(table), batch_size):
         yield batch
+
+
+def outputs(
+    model: Model, table: Table, settings: RunSettings | None = None
+) -> tuple[dict[str, Any], dict[str, Any], list[BadCell]]:
+    """What a model's engine gives for rows, all at once and in order: for models inside models.
+
+    Args:
+        model: runs.
+        table: with the columns that it reads, such as ``Batch.table`` of the model around it.
+        settings: batch size, device and precision; None: as the engine finds best.
+
+    Returns:
+        Outputs and meta as ``model.pipeline.decode`` reads them, and cells that could not be read.
+    """
+    from mm_core.inference import AS_FOUND, unreadable, whole, windows
+
+    frame = model.pipeline.encode(table)
+    parts = list(windows(model, frame, settings=settings or AS_FOUND))
+    bad = unreadable(frame, [cell for part in parts for cell in part.bad])
+    return *whole(parts), bad
 
 
 def stream(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from mm_core.artifact.manifest import (
     LOG,
     EngineRecord,
     Manifest,
+    PluginRecord,
 )
 from mm_core.data.states import write_state
 from mm_core.model import Model
@@ -109,7 +110,7 @@ def _write(
         (folder / LOG).write_text(result.log, encoding="utf-8")
     manifest = Manifest(
         mm_core=__version__,
-        plugins=tuple(plugin_records(model, registry)),
+        plugins=_with_inner(plugin_records(model, registry), folder / ENGINE),
         recipe=model.recipe,
         processors={name: state.values for name, state in states.items()},
         task=task.values,
@@ -123,6 +124,18 @@ def _write(
         },
     )
     (folder / FILE).write_text(manifest.model_dump_json(indent=2, by_alias=True), encoding="utf-8")
+
+
+def _with_inner(own: Sequence[PluginRecord], engine: Path) -> tuple[PluginRecord, ...]:
+    """The plugins of the model, and of the models that its engine wrote into its folder.
+
+    So loading names all that is missing at once, and not the first of the members.
+    """
+    found = {record.name: record for record in own}
+    for manifest in sorted(engine.rglob(FILE)):
+        inner = Manifest.read(manifest.parent).plugins
+        found |= {record.name: record for record in inner if record.name not in found}
+    return tuple(found[name] for name in sorted(found))
 
 
 def sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from mm_core.api.processors import Table
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.plugins.registry import Registry
+from mm_core.plugins.slots import USER
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.request import Request
 from mm_core.recipe.resolve import resolve
@@ -37,6 +38,11 @@ def plan_submodel(
         ConfigError: a setting that is not its own to choose, or is wrong.
     """
     task = {f"task.{key}": value for key, value in outer.task.config.items()}
+    training = {
+        key: value
+        for key, value in outer.flat().items()
+        if key.startswith("training.") and outer.origin(key) == USER
+    }
     data = outer.data
     kinds = {
         plan.name: IGNORE if plan.modality is None else f"{plan.modality.split(':')[1]}:{plan.kind}"
@@ -46,7 +52,7 @@ def plan_submodel(
     request = Request(
         label=data.label,
         problem_type=outer.task.id,
-        hyperparameters=(task, settings),
+        hyperparameters=(task, training, settings),
         column_types=kinds,
         roles=outer.roles,
         eval_metric=data.eval_metric,

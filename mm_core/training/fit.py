@@ -53,7 +53,8 @@ def fit_model(
     split = _learned(recipe, train, tuning, component.spec, context)
     with seeded(recipe.training.seed), tempfile.TemporaryDirectory(prefix="mm-fit-") as folder:
         model = starting_model(recipe, split.train, split.task, component.spec, context)
-        job = _job(model, split, weight, context, Path(folder))
+        kept = weight if weight is None or split.kept is None else weight[split.kept]
+        job = _job(model, split, kept, context, Path(folder))
         result = fitter.fit(job)
         report_bad(job.unreadable, context.on_error)
         _take_engine(model, result, component.id)
@@ -65,11 +66,15 @@ def fit_model(
 
 @dataclass(frozen=True)
 class _Split:
-    """The task with what it learned of the labels; training and validation rows."""
+    """The task with what it learned of the labels; training and validation rows.
+
+    ``kept``: positions of the training rows among those given; None: all of them.
+    """
 
     task: Task
     train: Table
     validation: Table | None
+    kept: np.ndarray | None = None
 
 
 def _learned(
@@ -92,7 +97,7 @@ def _learned(
     kept, held = split_rows(len(train), recipe.data.holdout_frac, strata, seed, essential)
     kept_rows = train.take(kept)
     learn(kept_rows.frame[label])  # every class has a row there; scales see no held-out row
-    return _Split(task, kept_rows, train.take(held))
+    return _Split(task, kept_rows, train.take(held), kept)
 
 
 def _job(
@@ -109,10 +114,14 @@ def _job(
         held_out = HeldOut(model, validation, context.metrics, context.on_error == "raise")
         held_out.check_metric()
 
-    def submodel(settings: Mapping[str, Any], rows: Table, held: Table | None) -> Fitted:
-        recipe = plan_submodel(
+    def plan(settings: Mapping[str, Any], rows: Table = split.train) -> Recipe:
+        return plan_submodel(
             model.recipe, settings, rows, context.registry, context.finder, context.metrics
         )
+
+    def submodel(
+        settings: Mapping[str, Any], rows: Table, held: Table | None, deadline: float | None
+    ) -> Fitted:
         inner = replace(
             context,
             model=None,
@@ -120,8 +129,9 @@ def _job(
             verbosity=min(1, context.verbosity),
             unfinished=None,
             resume=False,
+            deadline=context.deadline if deadline is None else deadline,
         )
-        return Fitted(*fit_model(recipe, rows, held, inner))
+        return Fitted(*fit_model(plan(settings, rows), rows, held, inner))
 
     return Job(
         model=model,
@@ -130,6 +140,7 @@ def _job(
         held_out=held_out,
         context=context,
         folder=folder,
+        plan_submodel=plan,
         fit_submodel=submodel,
     )
 
@@ -145,9 +156,8 @@ def _take_engine(model: Model, result: FitResult, fitter: str) -> None:
         )
 
 
-def _weigh(frame: EncodedFrame, given: np.ndarray | None, model: Model) -> None:
+def _weigh(frame: EncodedFrame, own: np.ndarray | None, model: Model) -> None:
     """Give the rows the weights of the data's column and of their classes."""
-    own = given if given is None or frame.positions is None else given[frame.positions]
     if own is not None:
         check_some_count(own, model.recipe.data.sample_weight)
     scheme = model.recipe.training.class_weights

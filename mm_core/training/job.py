@@ -17,12 +17,14 @@ from mm_core.api.processors import Table
 from mm_core.api.specs import FitterSpec, ProcessorSpec
 from mm_core.data.batches import BatchMaker
 from mm_core.model import Model
+from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.training import TrainingConfig
 from mm_core.scoring import short_name
 from mm_core.training.context import FitContext
 from mm_core.training.held_out import HeldOut
 
-Submodel = Callable[[Mapping[str, Any], Table, Table | None], Fitted]
+Submodel = Callable[[Mapping[str, Any], Table, Table | None, float | None], Fitted]
+Plan = Callable[[Mapping[str, Any]], Recipe]
 
 
 @dataclass
@@ -35,7 +37,8 @@ class Job(FitJob):
         held_out: the validation rows, ready to score the model; None: there are none.
         context: where the fit takes place.
         folder: for files meanwhile.
-        fit_submodel: (settings, training rows, validation rows) -> another fitted model.
+        plan_submodel: settings -> recipe of another model.
+        fit_submodel: (settings, training rows, validation rows, deadline) -> that model, fitted.
     """
 
     model: Model
@@ -44,6 +47,7 @@ class Job(FitJob):
     held_out: HeldOut | None
     context: FitContext
     folder: Path
+    plan_submodel: Plan
     fit_submodel: Submodel
     _made: list[Any] = field(default_factory=list)
 
@@ -80,13 +84,19 @@ class Job(FitJob):
         report_bad(maker.bad, self.context.on_error)
 
     def score(
-        self, outputs: Mapping[str, Any] | None = None, meta: Mapping[str, Any] | None = None
+        self,
+        outputs: Mapping[str, Any] | None = None,
+        meta: Mapping[str, Any] | None = None,
+        rows: FitRows | None = None,
     ) -> float:
+        if rows is not None and outputs is not None:
+            metrics = self.context.metrics
+            return HeldOut(self.model, rows.encoded, metrics, False).score_of(outputs, meta)
         if self.held_out is None:
             raise ConfigError(
                 "this fit has no validation rows to score",
                 plugin=self.model.recipe.fit.id,
-                remedy="FitterSpec(holds_out=True), or split job.train",
+                remedy="FitterSpec(holds_out=True), or job.score(outputs, rows=...)",
             )
         return self.held_out.score() if outputs is None else self.held_out.score_of(outputs, meta)
 
@@ -125,15 +135,20 @@ class Job(FitJob):
         network.train()
         return train_network(network, batches, run)
 
+    def plan(self, settings: Mapping[str, Any]) -> Recipe:
+        return self.plan_submodel(settings)
+
     def submodel(
         self,
         settings: Mapping[str, Any],
         train: Table | None = None,
         validation: Table | None = None,
+        deadline: float | None = None,
     ) -> Fitted:
         given = None if self.validation is None else self.validation.table
         rows = self.train.table if train is None else train
-        return self.fit_submodel(settings, rows, given if validation is None else validation)
+        held = given if validation is None else validation
+        return self.fit_submodel(settings, rows, held, deadline)
 
     @property
     def unreadable(self) -> Sequence[Any]:
