@@ -189,7 +189,8 @@ def registry_of(predictor: MultiModalPredictor) -> Registry:
 def read_rows(data: Any, registry: Registry) -> Rows:
     """Rows of whatever a user calls data: what a reader claims, a file, a frame, a dict.
 
-    ``rows.table`` is for :func:`stream`; ``rows.index`` is the caller's, for answers.
+    ``rows.table``, or some rows of it (``table.take(rows)``), is data as well, for :func:`stream`
+    and for a predictor; ``rows.index`` is the caller's, for answers.
 
     Raises:
         DataError: not a supported kind of data, or an unreadable file.
