@@ -13,7 +13,7 @@ from tests.docs.page import blocks, follow
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.stem: page for page in sorted((ROOT / "docs" / "plugins").glob("*.md"))}
-LOOKED_UP = {"README", "commands", "hooks", "stability"}
+LOOKED_UP = {"README", "commands", "direct", "hooks", "stability"}
 """Pages that are not followed from top to bottom."""
 
 GUIDES = [name for name in PAGES if name not in LOOKED_UP]
@@ -62,6 +62,15 @@ def test_the_kit_tries_the_example_of_each_guide(name):
 def test_every_page_is_in_the_index():
     index = PAGES["README"].read_text(encoding="utf-8")
     assert {name for name in PAGES if f"]({name}.md)" not in index} == {"README"}
+
+
+def test_direct_models_are_shown_as_the_example_has_them():
+    """Its pieces are no program; each stands in a file of the example."""
+    package = ROOT / "examples" / "mm-boxes" / "mm_boxes"
+    code = "".join(file.read_text(encoding="utf-8") for file in package.glob("*.py"))
+    shown = re.findall(r"^```\w+\n(.*?)^```", PAGES["direct"].read_text("utf-8"), re.M | re.S)
+    assert len(shown) == 5
+    assert [piece for piece in shown if piece not in code] == []
 
 
 def test_blocks_that_are_not_run_say_why():
