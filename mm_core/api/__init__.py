@@ -42,6 +42,7 @@ from mm_core.api.errors import (
 from mm_core.api.fitting import (
     Batches,
     Exporter,
+    ExportJob,
     ExportReport,
     FitJob,
     FitResult,
@@ -129,6 +130,7 @@ __all__ = [
     "Engine",
     "EngineContext",
     "ExperimentalWarning",
+    "ExportJob",
     "ExportReport",
     "Exporter",
     "ExporterSpec",

@@ -228,6 +228,25 @@ class Fitter(ABC):
 
 
 @dataclass(frozen=True)
+class ExportJob:
+    """What an exporter is given.
+
+    Attributes:
+        model: :class:`mm_core.model.Model`, ready to answer; not to be changed.
+        path: what to write.
+        sample: rows to try it on, the columns that the recipe reads; None: there are none.
+        result: of the model's fit, for :func:`mm_core.api.tools.save_model`.
+        registry: what is installed, with the predictor's one-file plugins.
+    """
+
+    model: Any
+    path: Path
+    sample: Table | None
+    result: FitResult
+    registry: Any
+
+
+@dataclass(frozen=True)
 class ExportReport:
     """What an exporter wrote and how near it is to the original.
 
@@ -255,5 +274,5 @@ class Exporter(ABC):
         """Reasons why this model cannot be exported; empty: it can."""
 
     @abstractmethod
-    def export(self, model: Any, path: Path, sample: Table | None) -> ExportReport:
-        """Write ``model`` (a :class:`mm_core.model.Model`) to ``path``."""
+    def export(self, job: ExportJob) -> ExportReport:
+        """Write ``job.model`` to ``job.path``."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mm_core.api.errors import ConfigError
-from mm_core.api.fitting import ExportReport
+from mm_core.api.fitting import ExportJob, ExportReport
 from mm_core.api.specs import ExporterSpec
 from mm_core.data.rows import read_rows
 from mm_core.session.session import Session
@@ -21,7 +21,8 @@ def export(
     Raises:
         ConfigError: the exporter cannot write this model.
     """
-    model = session.need_held().model
+    held = session.need_held()
+    model = held.model
     component = session.registry.get(ExporterSpec, format)
     exporter = component.load()(component.read(settings, where=component.id))
     reasons = exporter.check(model)
@@ -33,5 +34,6 @@ def export(
         )
     rows = None if sample is None else read_rows(sample, session.registry).table
     table = None if rows is None else session.aligned(rows, model.recipe)
-    report: ExportReport = exporter.export(model, path, table)
+    job = ExportJob(model, path, table, held.result, session.registry)
+    report: ExportReport = exporter.export(job)
     return report

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import safetensors.torch
@@ -336,7 +335,7 @@ class Archive(Exporter):
     def check(self, model):
         return [] if model.topology.fusion is None else ["several inputs"]
 
-    def export(self, model, path: Path, sample):
+    def export(self, job):
         start = time.monotonic()
-        safetensors.torch.save_file(model.topology.head.state_dict(), str(path))
-        return ExportReport(path, None, None, time.monotonic() - start)
+        safetensors.torch.save_file(job.model.topology.head.state_dict(), str(job.path))
+        return ExportReport(job.path, None, None, time.monotonic() - start)

@@ -530,8 +530,9 @@ class Graph(Exporter):
     def check(self, model):
         return [] if model.topology.fusion is None else ["several inputs"]
 
-    def export(self, model, path, sample):
+    def export(self, job):
         start = time.monotonic()
-        state = model.topology.state_dict()
+        state = job.model.topology.state_dict()
+        path = job.path
         path.write_text("".join(hashlib.sha256(v.numpy()).hexdigest() for v in state.values()))
         return ExportReport(path, 0.0, 1.0, time.monotonic() - start)
