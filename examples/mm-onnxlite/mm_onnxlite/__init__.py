@@ -1,0 +1,1 @@
+"""Models of mm as ONNX graphs, which answer without torch."""

@@ -1,0 +1,108 @@
+"""A graph that answers. Imports onnxruntime and numpy, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import onnxruntime as ort
+from mm_core.api import ArtifactError, Batch, ConfigError, Engine, EngineContext, RunSettings
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+)
+
+FILE = "graph.onnx"
+PRESENT = "present"
+VECTORS = "embed."
+"""What the names of outputs begin with that are vectors of rows."""
+
+
+def flat(batch: Batch) -> dict[str, Any]:
+    """``"<input>/<array>"`` and ``"<input>/present"``: the names that a graph reads."""
+    arrays = {
+        f"{name}/{key}": value
+        for name, given in batch.inputs.items()
+        for key, value in given.items()
+    }
+    return arrays | {f"{name}/{PRESENT}": value for name, value in batch.present.items()}
+
+
+class GraphEngine(Engine):
+    """Outputs and vectors of an ONNX graph.
+
+    Args:
+        graph: the file's content; all weights are in it.
+
+    Raises:
+        ArtifactError: it is no graph.
+    """
+
+    def __init__(self, graph: bytes) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(graph, options, ["CPUExecutionProvider"])
+        except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
+            raise ArtifactError(f"{FILE} is no ONNX graph: {error}", value=FILE) from error
+        self._graph = graph
+        self._inputs = [one.name for one in self._session.get_inputs()]
+        self._outputs = [one.name for one in self._session.get_outputs()]
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """Those of the network that the graph was made of."""
+        found = (name for name in self._outputs if name.startswith(VECTORS))
+        return tuple(name.removeprefix(VECTORS) for name in found)
+
+    def batch_size(self, trained: int, settings: RunSettings) -> int:
+        """As in training: on a CPU more rows at once are no faster."""
+        return settings.batch_size or trained
+
+    def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
+        """What the network would predict."""
+        names = [name for name in self._outputs if not name.startswith(VECTORS)]
+        return self._answers(names, batch, settings)
+
+    def embed(self, batch: Batch, of: str, settings: RunSettings) -> Any:
+        """float32 [B, D]."""
+        return self._answers([f"{VECTORS}{of}"], batch, settings)[f"{VECTORS}{of}"]
+
+    def write(self, folder: Path, context: EngineContext, standalone: bool) -> dict[str, Any]:
+        """The graph, weights and all."""
+        (folder / FILE).write_bytes(self._graph)
+        return {"inputs": self._inputs, "outputs": self._outputs}
+
+    @classmethod
+    def read(cls, folder: Path, values: Mapping[str, Any], context: EngineContext) -> Self:
+        """From the graph.
+
+        Raises:
+            ArtifactError: it is none, or another than was saved.
+        """
+        engine = cls((folder / FILE).read_bytes())
+        if [engine._inputs, engine._outputs] != [values["inputs"], values["outputs"]]:
+            raise ArtifactError(
+                f"{FILE} reads {engine._inputs} and gives {engine._outputs}, not what was saved",
+                value=FILE,
+            )
+        return engine
+
+    def _answers(
+        self, names: list[str], batch: Batch, settings: RunSettings
+    ) -> dict[str, np.ndarray]:
+        if settings.device not in (None, "cpu") or settings.precision not in (None, "32"):
+            raise ConfigError(
+                f"an ONNX graph of this plugin answers on the CPU in 32 bits, not on "
+                f"{settings.device or 'cpu'} in {settings.precision or '32'}",
+                plugin="onnxlite:onnx",
+                value=settings.device or settings.precision,
+                remedy="leave device and precision out",
+            )
+        given = flat(batch)
+        found = self._session.run(names, {name: given[name] for name in self._inputs})
+        return dict(zip(names, found, strict=True))
