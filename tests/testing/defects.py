@@ -1,4 +1,4 @@
-"""Defects of the sound plugin: each breaks exactly one rule."""
+"""Defects of the sound plugins: each breaks exactly one rule."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ class Defect:
         old: what stands in the sound plugin, once.
         new: what takes its place.
         says: part of the message.
+        plugin: which sound plugin it is a defect of.
     """
 
     check: str
     old: str
     new: str
     says: str
+    plugin: str = "sound"
+
+
+def _beside(check: str, old: str, new: str, says: str) -> Defect:
+    """Of the plugin of what stands beside the network."""
+    return Defect(check, old, new, says, plugin="beside")
 
 
 DEFECTS = (
@@ -640,5 +647,123 @@ DEFECTS = (
         "off = 0.5 if 'again' in path.name else 0.0\n"
         "        return ExportReport(path, off, 1.0, time.monotonic() - start)\n",
         "outputs differ by 0.5",
+    ),
+    # ---- commands
+    _beside(
+        "command-hello-has_help_and_json",
+        "    as_json: AsJson = False,\n",
+        '    as_json: Annotated[bool, typer.Option("--json", hidden=True)] = False,\n',
+        "it has no --json",
+    ),
+    _beside(
+        "command-hello-answers_as_text_and_as_json",
+        '"\\n".join([f"hello, {task}"] * times))',
+        '"\\n".join([f"hello, {task}"] * times), 3)',
+        "exit code 3",
+    ),
+    _beside(
+        "command-hello-a_missing_model_is_an_error",
+        "    from mm_core import MultiModalPredictor\n",
+        "    from mm_core import MultiModalPredictor\n\n    next(model.iterdir())\n",
+        "it is no error of mm_core.api",
+    ),
+    # ---- readers
+    _beside(
+        "reader-lines-claims_its_samples",
+        'isinstance(data, str | Path) and str(data).endswith(".lines")',
+        'isinstance(data, Path) and str(data).endswith(".lines")',
+        "it does not claim '",
+    ),
+    _beside(
+        "reader-lines-claims_nothing_else",
+        'str(data).endswith(".lines")',
+        'str(data).endswith((".lines", ".jsonl"))',
+        "rows.jsonl",
+    ),
+    _beside(
+        "reader-lines-reads_every_row_in_order",
+        "pd.DataFrame(rows, columns=names)",
+        "pd.DataFrame(rows[::-1], columns=names)",
+        "row 0 of column 'a' is 2, not 1",
+    ),
+    _beside(
+        "reader-lines-its_rows_reach_the_core",
+        'if "id" in frame else frame,',
+        'if "id" in frame else frame.set_axis([0] * len(frame)),',
+        "an entry twice",
+    ),
+    _beside(
+        "reader-lines-leaves_its_files_alone",
+        "    try:\n        names, *rows =",
+        '    Path(data).with_suffix(".read").touch()\n    try:\n        names, *rows =',
+        "files changed",
+    ),
+    _beside(
+        "reader-lines-damaged_data_is_an_error_of_ours",
+        "    except ValueError as error:\n",
+        "    except KeyError as error:\n",
+        "JSONDecodeError",
+    ),
+    # ---- runtimes
+    _beside(
+        "runtime-table-answers_each_row",
+        'self.scores[batch.inputs["x"]["code"]]}',
+        'self.scores[batch.inputs["x"]["code"]][:2]}',
+        "2 for 3 rows",
+    ),
+    _beside(
+        "runtime-table-writes_no_pickle",
+        'return {"rows": len(self.scores)}',
+        'return {"rows": (len(self.scores),)}',
+        "the values are others",
+    ),
+    _beside(
+        "runtime-table-reads_back_the_same",
+        'return cls(json.loads((folder / "scores.json").read_text()))',
+        'return cls(json.loads((folder / "scores.json").read_text())[::-1])',
+        "read back, it gives other outputs",
+    ),
+    _beside(
+        "runtime-table-does_not_need_more_than_its_files",
+        'return {"rows": len(self.scores)}',
+        '(folder / "more.json").write_text("{}")\n        return {"rows": len(self.scores)}',
+        "more.json is gone",
+    ),
+    # ---- listeners
+    _beside(
+        "recipe_ready-note-takes_what_it_is_told",
+        "def note_recipe(recipe):\n",
+        "def note_recipe():\n    recipe = None\n",
+        "it is called with (recipe)",
+    ),
+    _beside(
+        "recipe_ready-note-hears_a_fit",
+        '"recipe", recipe.task.id',
+        '"recipe", recipe.tasks',
+        "failed when it was told of recipe ready",
+    ),
+    _beside(
+        "fit_end-note-takes_what_it_is_told",
+        "def note_fit(model, result):\n",
+        "def note_fit(model, result, folder):\n",
+        "it is called with (model, result)",
+    ),
+    _beside(
+        "fit_end-note-hears_a_fit",
+        "len(result.history)",
+        "len(result.epochs)",
+        "failed when it was told of fit end",
+    ),
+    _beside(
+        "artifact_saved-note-takes_what_it_is_told",
+        "def note_folder(model, folder):\n",
+        "def note_folder(folder):\n    model = None\n",
+        "it is called with (model, folder)",
+    ),
+    _beside(
+        "artifact_saved-note-hears_a_fit",
+        'sorted(path.name for path in folder.glob("*.json"))',
+        "model.engine.topology.head.bias.data.fill_(99.0)",
+        "answers otherwise",
     ),
 )

@@ -1,4 +1,4 @@
-"""The kit itself: a sound plugin passes, and each defect fails exactly one check, by its name."""
+"""The kit itself: sound plugins pass, and each defect fails exactly one check, by its name."""
 
 from __future__ import annotations
 
@@ -11,8 +11,20 @@ from mm_core.testing.kit import cases
 from mm_core.testing.outcome import Case
 
 FILES = Path(__file__).with_name("files")
-SOUND = (FILES / "sound.py").read_text()
-NEW_PROCESSES = ("end_to_end", "after_saving", "new_process", "comes_back_from_its_state")
+SOUND = {
+    "sound": FILES / "sound.py",
+    "beside": FILES.parents[1] / "plugins" / "files" / "beside.py",
+}
+"""Plugins that keep every rule: of networks, and of what stands beside them."""
+
+FITS = ("end_to_end", "hears_a_fit")
+NEW_PROCESSES = (
+    "after_saving",
+    "new_process",
+    "comes_back_from_its_state",
+    "reads_back_the_same",
+    "answers_as_text_and_as_json",
+)
 
 
 def _defects():
@@ -29,19 +41,24 @@ DEFECTS = _defects()
 IDS = [defect.check for defect in DEFECTS]
 
 
-def _cases(text: str, folder: Path) -> list[Case]:
-    file = folder / "sound.py"
+def _cases(name: str, text: str, folder: Path) -> list[Case]:
+    file = folder / f"{name}.py"
     file.write_text(text)
-    return cases("sound", [file])
+    return cases(name, [file])
 
 
 def _broken(defect, folder: Path) -> list[Case]:
-    assert SOUND.count(defect.old) == 1, defect.old
-    return _cases(SOUND.replace(defect.old, defect.new), folder)
+    sound = SOUND[defect.plugin].read_text()
+    assert sound.count(defect.old) == 1, defect.old
+    return _cases(defect.plugin, sound.replace(defect.old, defect.new), folder)
 
 
 def _slow(case: Case) -> bool:
-    return any(part in case.id for part in NEW_PROCESSES)
+    return any(part in case.id for part in (*FITS, *NEW_PROCESSES))
+
+
+def _fits(case: Case) -> bool:
+    return any(part in case.id for part in FITS)
 
 
 def _expect_only(defect, chosen: list[Case]) -> None:
@@ -51,8 +68,13 @@ def _expect_only(defect, chosen: list[Case]) -> None:
     assert defect.says in failed[defect.check]
 
 
-@pytest.mark.mm_plugin(str(FILES / "sound.py"))
+@pytest.mark.mm_plugin(str(SOUND["sound"]))
 def test_a_sound_plugin(conformance_check):
+    conformance_check()
+
+
+@pytest.mark.mm_plugin(str(SOUND["beside"]))
+def test_a_sound_plugin_beside_the_network(conformance_check):
     conformance_check()
 
 
@@ -68,15 +90,19 @@ def test_a_defect_fails_its_own_check_only(defect, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("defect", DEFECTS, ids=IDS)
 def test_a_defect_fails_no_other_check_anywhere(defect, tmp_path):
-    """But for the fits end to end, which many a defect makes impossible."""
+    """But for the fits, which many a defect makes impossible."""
     found = _broken(defect, tmp_path)
-    single = [case for case in found if "end_to_end" not in case.id or case.id == defect.check]
+    single = [case for case in found if not _fits(case) or case.id == defect.check]
     _expect_only(defect, single)
 
 
 def test_every_check_is_proved_by_a_defect(tmp_path):
     shared = ("settings_go_through_json", "settings_are_described", "unknown_settings_are_refused")
     proved = {(one.split("-")[0], one.rsplit("-", 1)[1]) for one in IDS}
-    tried = {(case.group.split()[0], case.check.name) for case in _cases(SOUND, tmp_path)}
+    tried = {
+        (case.group.split()[0], case.check.name)
+        for name, file in SOUND.items()
+        for case in _cases(name, file.read_text(), tmp_path)
+    }
     assert {one for one in tried - proved if one[1] not in shared} == set()
     assert all(any(name in one for one in IDS) for name in shared)
