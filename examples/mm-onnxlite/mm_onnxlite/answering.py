@@ -11,16 +11,13 @@ from pathlib import Path
 
 import mm_core.cli.app  # noqa: F401  # `mm predict` is to work there as well
 import pandas as pd
+import sklearn.metrics  # noqa: F401  # which metrics import when rows are scored
 from mm_core.api import tools
 
 
 def main(folder: Path, rows: Path, plugins: list[str]) -> None:
     """Write the names of the top-level modules beside the rows."""
-    model = tools.load(folder, plugins)
-    frame = pd.read_parquet(rows)
-    model.predict(frame)
-    if set(model.recipe.data.label) <= set(frame):
-        model.evaluate(frame)
+    tools.load(folder, plugins).predict(pd.read_parquet(rows))
     names = sorted({name.partition(".")[0] for name in sys.modules})
     rows.with_suffix(".json").write_text(json.dumps(names), encoding="utf-8")
 
