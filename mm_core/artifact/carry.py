@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mm_core.api.errors import ArtifactError, MMWarning
-from mm_core.artifact.manifest import FILE, UNFINISHED
+from mm_core.artifact.manifest import ENGINE, FILE, UNFINISHED
 
 
 def carry(old: Path, folder: Path) -> None:
@@ -57,12 +57,20 @@ def _move(old: Path, folder: Path, own: Collection[str], root: Path) -> None:
         if name in own:
             continue
         target = folder / entry.name
+        if name == ENGINE and _has_others(entry, own, root):
+            target = _free(target)  # an engine reads its folder: nothing else may lie there
         shared = target.is_dir() or any(one.startswith(f"{name}/") for one in own)
         if shared and entry.is_dir() and not entry.is_symlink():
             _move(entry, target, own, root)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             entry.rename(_free(target))
+
+
+def _has_others(place: Path, own: Collection[str], root: Path) -> bool:
+    """Whether something in a folder is not the model's."""
+    files = (path for path in place.rglob("*") if not path.is_dir() or path.is_symlink())
+    return any(path.relative_to(root).as_posix() not in own for path in files)
 
 
 def _free(target: Path) -> Path:

@@ -37,13 +37,15 @@ def plugged(name: str, files: Files) -> Any:
     errors of commands do.
     """
     from mm_core.api.config import suggest
+    from mm_core.api.specs import CommandSpec
     from mm_core.cli.lazy import command_of
     from mm_core.cli.run import told
     from mm_core.plugins.lookup import ambiguous
 
     registry = _registry(files)
     components = _of_plugins(files)
-    found = [one for one in components if name in (one.id, one.spec.name)]
+    found = [one for one in components if name == one.spec.name]
+    found = found or [one for one in registry.all(CommandSpec) if name == one.id]
     if not found and name in (methods := _methods(files)):
         from mm_core.cli.method import method_command
 

@@ -124,7 +124,7 @@ def test_files_of_the_old_model_do_not_pile_up(model, table_maker, random_weight
 def test_a_model_whose_manifest_is_damaged_is_replaced_and_nothing_lost(model, small_table):
     folder, other = model
     (folder / "mm_model.json").write_text("{")
-    with pytest.warns(MMWarning, match=r"weights\.safetensors\.old'"):
+    with pytest.warns(MMWarning, match=r"engine\.old'"):
         other.save(folder)
     _check_all_there(folder)
     _check_loads(folder, other, small_table)

@@ -133,7 +133,7 @@ def test_a_link_to_a_heading_that_is_gone_is_noticed(tmp_path):
 def test_commands_in_the_documentation_exist(page):
     known = {
         "fit", "evaluate", "predict", "plan", "inspect", "embed", "presets", "plugins", "demo",
-        "hello", "weigh",  # of plugins, on the pages that write them
+        "hello", "weigh", "slices",  # of plugins, on the pages that write them
     }  # fmt: skip
     blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     used = {

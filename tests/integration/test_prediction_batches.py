@@ -31,7 +31,7 @@ def _batches_seen(predictor: MultiModalPredictor, rows: pd.DataFrame) -> list[in
 
 
 def test_batches_are_those_of_training(fitted: MultiModalPredictor) -> None:
-    if fitted._model.device.type != "cpu":
+    if fitted._model.engine.device.type != "cpu":
         pytest.skip("a GPU is given more rows at once")
     assert _batches_seen(fitted, _rows(100)) == [40, 40, 20]
 

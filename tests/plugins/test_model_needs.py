@@ -108,7 +108,7 @@ def test_plugin_older_than_the_saved_one_is_refused(model, install):
 def test_core_older_than_the_saved_one_is_refused(model):
     alter(model, mm_core="99.1")
     error = refused(model)
-    assert (error.plugin, error.value) == ("core", ["core:binary"])
+    assert (error.plugin, error.value) == ("core", ["core:network", "core:binary"])
     assert error.remedy == "pip install 'mm-core>=99.1'"
 
 
@@ -202,7 +202,7 @@ def test_everything_at_once_with_one_line_for_pip(model, install):
     error = refused(model)
     assert error.plugin == "core"
     assert error.value == [
-        "core",
+        "core:network",
         "geo:point",
         "my_cells:reader",
         "survival:cox",
