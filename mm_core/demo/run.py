@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mm_core.api.commands import Answer, AsJson
 
 if TYPE_CHECKING:
     from mm_core.demo.tasks import DemoTask
@@ -18,15 +21,18 @@ def demo(
         Path, typer.Option(metavar="FOLDER", help="Where report, scores and models go.")
     ] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of rows, weights, batches.")] = 0,
-) -> None:
+    as_json: AsJson = False,
+) -> Answer:
     """Train on real data and write a report.
 
     Two tasks, image + text and text + table, each learned from all columns and from one kind of
     column alone: some five minutes on two cores. Data and weights come with the extra 'demo'.
     """
+    from mm_core.demo.report import SCORES
     from mm_core.demo.tasks import TASKS
 
     run_demo(TASKS, out, seed)
+    return Answer(json.loads((out / SCORES).read_text(encoding="utf-8")))
 
 
 def run_demo(tasks: Sequence[DemoTask], out: Path, seed: int = 0) -> str:

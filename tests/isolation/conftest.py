@@ -24,6 +24,7 @@ CORE = "core"
 HEAVY = {
     "boxes": ["timm", "torchvision"],
     "image": ["timm", "torchvision"],
+    "pairs": ["transformers"],
     "peft": ["transformers"],
     "text": ["transformers"],
 }
