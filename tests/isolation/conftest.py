@@ -24,8 +24,9 @@ CORE = "core"
 HEAVY = {
     "boxes": ["timm", "torchvision"],
     "image": ["timm", "torchvision"],
-    "pairs": ["transformers"],
+    "pairs": ["timm", "torchvision", "transformers"],
     "peft": ["transformers"],
+    "spans": ["transformers"],
     "text": ["transformers"],
 }
 READS_CELLS = ("image", "tabular", "text")

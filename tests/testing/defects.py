@@ -533,7 +533,7 @@ DEFECTS = (
         "return torch.cat(list(self.encode(batch).values()), dim=1)\n",
         "vectors = torch.cat(list(self.encode(batch).values()), dim=1)\n"
         "        return vectors[:, None] if vectors.shape[1] == 12 else vectors\n",
-        "embed gives [24, 1, 12]",
+        "embed(of='fused') gives [24, 1, 12]",
     ),
     # ---- the others
     Defect(

@@ -89,9 +89,14 @@ def _decoded(part: Decoded, whole: Decoded) -> Iterator[tuple[str, Any, Any]]:
     """Name, what stands in the one, what in the other, rows first."""
     yield "answers", part.answer.to_numpy(), whole.answer.to_numpy()
     for name, view in whole.views.items():
-        yield f"views[{name!r}]", part.views[name], view
+        yield f"views[{name!r}]", _rows_first(part.views[name]), _rows_first(view)
     if part.proba is not None and whole.proba is not None:
         yield "proba", part.proba.to_numpy(), whole.proba.to_numpy()
+
+
+def _rows_first(view: Any) -> Any:
+    """A frame as its values: its index tells of positions."""
+    return view.to_numpy() if isinstance(view, pd.DataFrame) else view
 
 
 def _outputs(subject: Component) -> tuple[Task, dict[str, Any], dict[str, Any]]:
