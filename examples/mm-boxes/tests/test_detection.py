@@ -175,7 +175,7 @@ def test_without_a_picture_there_is_no_plan() -> None:
     """The role is required; what else the table holds is of no use."""
     boxes = [[[0, 0, 1, 1 + row, "a"]] for row in range(20)]
     rows = pd.DataFrame({"width": range(20), "boxes": boxes})
-    with pytest.raises(MMError, match="picture|no column can be used"):
+    with pytest.raises(MMError, match=r"picture|no column can be used"):
         MultiModalPredictor("boxes", verbosity=0).plan(rows)
 
 
