@@ -118,18 +118,6 @@ def stream(
         yield Answers(window.rows, decoded, window.bad)
 
 
-def predict(
-    model: Model,
-    frame: EncodedFrame,
-    *,
-    options: Any = None,
-    settings: RunSettings = AS_FOUND,
-) -> Joined:
-    """One answer per row, in order."""
-    parts = list(stream(model, frame, options=options, settings=settings))
-    return joined(parts, frame)
-
-
 def joined(parts: Sequence[Answers], frame: EncodedFrame) -> Joined:
     """The parts of a stream as one, rows in the order of the frame."""
     first = parts[0].decoded

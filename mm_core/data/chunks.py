@@ -12,7 +12,7 @@ from pandas.api import types
 
 from mm_core.api.errors import EmptyDataError
 from mm_core.api.processors import Table
-from mm_core.data.readers import read_claimed
+from mm_core.data.readers import claimant
 from mm_core.data.rows import Rows, read_rows, rows_of, separated, unreadable_file
 from mm_core.plugins.registry import Registry
 
@@ -42,7 +42,7 @@ def read_chunks(data: Any, registry: Registry, rows: int = ROWS) -> Iterator[Row
     path = Path(data) if isinstance(data, (str, Path)) else None
     ending = "" if path is None else path.suffix.lower()
     known = ending in _PARQUET or ending in _SEPARATORS
-    if path is None or not known or not path.is_file() or read_claimed(data, registry) is not None:
+    if path is None or not known or not path.is_file() or claimant(data, registry) is not None:
         yield read_rows(data, registry)
         return
     with unreadable_file(path):

@@ -24,10 +24,14 @@ def read_claimed(data: Any, registry: Registry) -> Table | None:
         DataError: the reader fails.
         PluginError: it gives no table.
     """
-    for component in sorted(registry.all(ReaderSpec), key=lambda one: (one.spec.order, one.id)):
-        if _claims(component, data):
-            return _read(component, data)
-    return None
+    reader = claimant(data, registry)
+    return None if reader is None else _read(reader, data)
+
+
+def claimant(data: Any, registry: Registry) -> Component[ReaderSpec] | None:
+    """The first reader that claims ``data``, which is not read; None: nobody claims it."""
+    readers = sorted(registry.all(ReaderSpec), key=lambda one: (one.spec.order, one.id))
+    return next((one for one in readers if _claims(one, data)), None)
 
 
 def _claims(reader: Component[ReaderSpec], data: Any) -> bool:

@@ -14,7 +14,7 @@ from mm_core.api.batch import Batch
 from mm_core.api.errors import ConfigError, report_bad
 from mm_core.api.fitting import Batches, FitJob, FitResult, FitRows, Fitted
 from mm_core.api.processors import Table
-from mm_core.api.specs import FitterSpec, ProcessorSpec
+from mm_core.api.specs import ProcessorSpec
 from mm_core.data.batches import BatchMaker
 from mm_core.model import Model
 from mm_core.recipe.recipe import Recipe
@@ -154,8 +154,3 @@ class Job(FitJob):
     def unreadable(self) -> Sequence[Any]:
         """Cells found unreadable in training, each once."""
         return list(dict.fromkeys(cell for batches in self._made for cell in batches.bad))
-
-
-def fitter_spec(model: Model, context: FitContext) -> FitterSpec:
-    """What the recipe's fitter says of itself."""
-    return context.registry.get(FitterSpec, model.recipe.fit.id).spec
