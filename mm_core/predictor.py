@@ -42,7 +42,7 @@ class MultiModalPredictor:
         hyperparameters: settings of the recipe, nested or dotted.
         path: folder that :meth:`fit` saves to, and keeps its state in meanwhile, so that a fit
             that is cut off can be resumed; None: nothing is saved until :meth:`save`.
-        verbosity: 0 silent, 1 summary, 2 plan and progress, 3 all.
+        verbosity: of :meth:`fit`: 0 silent, 1 summary, 2 plan and progress, 3 all.
         plugins: one-file plugins to load besides the installed ones.
         roles: role of the task -> column, or columns, that are it: ``{"query": "a"}``; one that
             says what it may hold finds its column itself.
@@ -130,6 +130,7 @@ class MultiModalPredictor:
         loggers: Any = None,
         recipe: Recipe | str | Path | None = None,
         on_error: OnError = "raise",
+        verbosity: int | None = None,
     ) -> Self:
         """Plan, then train; a predictor that has a model trains it further.
 
@@ -143,7 +144,8 @@ class MultiModalPredictor:
             hyperparameters: added to the constructor's.
             column_types: column -> modality, kind or ``"ignore"``, where the detectors are wrong.
             holdout_frac: share of rows to hold out; None: 20% of small data, 10% of large data.
-            time_limit: seconds of training after which the best weights so far are taken.
+            time_limit: seconds until the model is trained. Where not all epochs fit into them, the
+                learning rate goes through its schedule in what does.
             sample_weight: column of row weights (>= 0).
             seed: of the split, new weights and batches; None: ``training.seed``, 0 unless set. The
                 global generators are left alone.
@@ -152,11 +154,12 @@ class MultiModalPredictor:
             recipe: a recipe, or a file of one; replaces planning and all settings above but
                 ``tuning_data`` and ``time_limit``.
             on_error: ``"raise"`` on cells that cannot be read, or train with them as ``"missing"``.
+            verbosity: 0 silent .. 3 all; None: the predictor's.
 
         Returns:
             The predictor itself.
         """
-        arguments.check_fit(on_error, time_limit, tuning_data, holdout_frac)
+        arguments.check_fit(on_error, time_limit, tuning_data, holdout_frac, verbosity)
         wanted = fitting.Wanted(
             own=self._request,
             call=arguments.call(
@@ -168,7 +171,7 @@ class MultiModalPredictor:
             callbacks=arguments.several(callbacks),
             loggers=arguments.several(loggers),
             on_error=on_error,
-            verbosity=self.verbosity,
+            verbosity=self.verbosity if verbosity is None else verbosity,
         )
         result = fitting.fit(self._session, train_data, tuning_data, wanted)
         self.label = self.recipe.data.label

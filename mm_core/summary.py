@@ -12,13 +12,17 @@ from typing import Any
 from rich.console import Console
 
 from mm_core.api.fitting import FitResult
-from mm_core.processes import is_first
+from mm_core.api.specs import BackboneSpec
+from mm_core.plugins.registry import Registry
 from mm_core.recipe.recipe import Recipe
 from mm_core.schema.schema import ColumnPlan
-
-PLAN_FROM_VERBOSITY = 2
-SUMMARY_FROM_VERBOSITY = 1
-ALL_FROM_VERBOSITY = 3
+from mm_core.telling import (
+    ALL_FROM_VERBOSITY,
+    PROGRESS_FROM_VERBOSITY,
+    SUMMARY_FROM_VERBOSITY,
+    logged,
+    tell_user,
+)
 
 SHOWN_COLUMNS = 30
 SHOWN_ITEMS = 6
@@ -39,21 +43,37 @@ def plan_text(recipe: Recipe, *, full: bool, width: int | None = None) -> str:
     return "\n".join([*_columns(recipe, full, width), "", *_settings(recipe, full, width)])
 
 
-def print_plan(recipe: Recipe, verbosity: int) -> None:
-    """Print the plan to standard error."""
-    if verbosity >= PLAN_FROM_VERBOSITY:
-        _say(plan_text(recipe, full=verbosity >= ALL_FROM_VERBOSITY))
+def size_text(recipe: Recipe, rows: int, registry: Registry) -> str:
+    """How much there is to do: rows, and the parameters of checkpoints that have a card.
+
+    Those of other networks are told when they are built, and the device with them.
+    """
+    told = [f"rows  {rows:,}"]
+    for name, part in recipe.backbones.items():
+        spec = registry.get(BackboneSpec, part.id).spec
+        wanted = part.model_dump().get("checkpoint")
+        card = next((one for one in spec.cards if one.name == wanted), None)
+        if card is not None and card.parameters is not None:
+            told.append(f"{name}  {card.parameters:,} parameters ({card.name})")
+    return "    ".join(told)
+
+
+def print_plan(recipe: Recipe, rows: int, registry: Registry, verbosity: int) -> None:
+    """Tell the plan."""
+    shown = verbosity >= PROGRESS_FROM_VERBOSITY
+    if shown or logged("plan"):
+        text = plan_text(recipe, full=verbosity >= ALL_FROM_VERBOSITY)
+        tell_user(f"{size_text(recipe, rows, registry)}\n\n{text}", "plan", shown=shown)
 
 
 def print_fit_summary(
     recipe: Recipe, result: FitResult, seconds: float, path: Path | None, verbosity: int
 ) -> None:
     """Say what was trained, how long, how good, and where it lies."""
-    if verbosity < SUMMARY_FROM_VERBOSITY:
-        return
     saved = "not saved: predictor.save(folder) does it" if path is None else f"saved in {path}"
     ended = f"{result.stopped}{_best(recipe, result)}"
-    _say(f"{recipe.task.id} {_made_of(recipe)}: {seconds:.0f} s, {ended}\n{saved}")
+    told = f"{recipe.task.id} {_made_of(recipe)}: {seconds:.0f} s, {ended}\n{saved}"
+    tell_user(told, "fit", shown=verbosity >= SUMMARY_FROM_VERBOSITY)
 
 
 def _made_of(recipe: Recipe) -> str:
@@ -77,12 +97,6 @@ def _best(recipe: Recipe, result: FitResult) -> str:
 
 def _scored(metric: str, score: float) -> str:
     return f"{metric.split(':')[-1]} {score:.4f}"
-
-
-def _say(text: str) -> None:
-    if not is_first():
-        return
-    Console(stderr=True).print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 # ---- columns -----------------------------------------------------------------------------------

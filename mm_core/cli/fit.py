@@ -45,7 +45,9 @@ def fit(
     time_limit: Annotated[
         float | None,
         typer.Option(
-            min=0, metavar="SECONDS", help="Of training; then the best weights so far are taken."
+            min=0,
+            metavar="SECONDS",
+            help="Until the model is trained; the schedule is laid into it.",
         ),
     ] = None,
     seed: opt.Seed = None,
@@ -74,12 +76,13 @@ def fit(
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
+    verbosity: opt.Verbosity = None,
 ) -> Answer:
     """Train a model on a table and save it.
 
     Example: mm fit train.csv --label y --out model
     """
-    verbosity = opt.verbosity(quiet, verbose)
+    shown = opt.verbosity(quiet, verbose, verbosity)
     asked = Settings(
         problem_type,
         preset,
@@ -96,7 +99,7 @@ def fit(
     source.check(asked, label, out)
     folder = _free(DEFAULT_OUT) if out is None else out
     started = time.monotonic()
-    predictor = source.predictor(asked, label, folder, plugin, verbosity)
+    predictor = source.predictor(asked, label, folder, plugin, shown)
 
     from mm_core.cli.inspect import describe
 

@@ -95,13 +95,24 @@ OnError = Annotated[
     Literal["raise", "missing"],
     typer.Option("--on-error", help="Cells that cannot be read: stop, or take them as missing."),
 ]
+Verbosity = Annotated[
+    int | None,
+    typer.Option(
+        "--verbosity",
+        min=0,
+        max=3,
+        metavar="0..3",
+        help="0: as --quiet; 1: what came of it; 2, if not given: plan and progress; 3: as "
+        "--verbose.",
+    ),
+]
 
 
-def verbosity(quiet: bool, verbose: bool) -> int:
+def verbosity(quiet: bool, verbose: bool, wanted: int | None = None) -> int:
     """The predictor's verbosity: 0 quiet, 2 plan and progress, 3 every setting."""
-    if quiet and verbose:
-        raise typer.BadParameter("--quiet and --verbose exclude each other")
-    return 0 if quiet else 3 if verbose else 2
+    if quiet + verbose + (wanted is not None) > 1:
+        raise typer.BadParameter("--quiet, --verbose and --verbosity exclude each other")
+    return 0 if quiet else 3 if verbose else 2 if wanted is None else wanted
 
 
 def settings(given: Sequence[str] | None) -> dict[str, Any]:

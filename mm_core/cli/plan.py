@@ -53,11 +53,15 @@ def plan(
     )
     if not label and problem_type is None:
         raise typer.BadParameter(NO_LABEL, param_hint="--label")
-    recipe = asked.predictor(label, plugin).plan(data, **asked.planning())
+    predictor = asked.predictor(label, plugin)
+    recipe = predictor.plan(data, **asked.planning())
 
-    from mm_core.summary import plan_text
+    from mm_core.summary import plan_text, size_text
+
+    session = predictor._session
+    size = size_text(recipe, session.planned_rows, session.registry)
 
     text = recipe.to_json()
     if out is not None:
         write_text(text + "\n", out)
-    return Answer(json.loads(text), plan_text(recipe, full=verbose))
+    return Answer(json.loads(text), f"{size}\n\n{plan_text(recipe, full=verbose)}")

@@ -80,7 +80,9 @@ def check_on_error(value: str) -> str:
     return value
 
 
-def check_fit(on_error: str, time_limit: Any, tuning_data: Any, holdout_frac: Any) -> None:
+def check_fit(
+    on_error: str, time_limit: Any, tuning_data: Any, holdout_frac: Any, verbosity: Any = None
+) -> None:
     """Refuse arguments of a fit that do not go together.
 
     Raises:
@@ -90,6 +92,12 @@ def check_fit(on_error: str, time_limit: Any, tuning_data: Any, holdout_frac: An
     if time_limit is not None and not _is_above_0(time_limit):
         raise ConfigError(
             f"time_limit={time_limit!r}", value=time_limit, remedy="give seconds above 0"
+        )
+    if verbosity is not None and verbosity not in (0, 1, 2, 3):
+        raise ConfigError(
+            f"verbosity={verbosity!r}",
+            value=verbosity,
+            remedy="give 0 (silent), 1 (summary), 2 (plan and progress) or 3 (all)",
         )
     if tuning_data is not None and holdout_frac is not None:
         raise ConfigError(

@@ -56,6 +56,7 @@ def plan(session: Session, data: Any, own: Request, call: Request) -> Recipe:
     table = read_rows(data, session.registry).table
     finder = CheckpointFinder(session.registry)
     recipe = recipe_to_follow(session, None, table, own, call, finder)
+    session.planned_rows = len(table)
     learned = None if session.further is None else session.further.model.task
     check_labels(recipe, session.labelled(table, recipe), learned, session.registry)
     return recipe
@@ -74,7 +75,7 @@ def fit(session: Session, data: Any, tuning_data: Any, wanted: Wanted) -> FitRes
     tuning = None if tuning_data is None else read_rows(tuning_data, registry).table
     finder = CheckpointFinder(registry)
     recipe = recipe_to_follow(session, wanted.recipe, rows, wanted.own, wanted.call, finder)
-    print_plan(recipe, wanted.verbosity)
+    print_plan(recipe, len(rows), registry, wanted.verbosity)
     check_complete(rows, [column for part in recipe.inputs.values() for column in part.columns])
     train = session.labelled(rows, recipe)
     tuning = None if tuning is None else session.labelled(tuning, recipe)

@@ -45,12 +45,14 @@ class Session:
         metrics: with the user's functions among them.
         held: the model, once there is one.
         cut_off: the fit to be taken up, if any.
+        planned_rows: of the table that was planned on last.
     """
 
     registry: Registry
     metrics: Metrics = field(init=False)
     held: Held | None = None
     cut_off: CutOff | None = None
+    planned_rows: int = 0
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(self.registry)

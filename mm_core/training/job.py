@@ -118,6 +118,7 @@ class Job(FitJob):
             training=TrainingConfig.read(wished, where="training") if training else recipe.training,
             learning_rates={n: part.learning_rate for n, part in recipe.backbones.items()},
             score=own if score is None else score,
+            held_out=0 if self.validation is None else len(self.validation),
             metric=self.metric,
             higher_is_better=self.higher_is_better,
             folder=Path(tempfile.mkdtemp(dir=self.folder)),

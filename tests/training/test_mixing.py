@@ -20,6 +20,7 @@ from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.loop.mixing import Mixer
 from mm_core.training.loop.module import NetworkModule
+from mm_core.training.loop.pace import Course
 from mm_core.training.loop.run import FitRun
 
 B = 6
@@ -69,7 +70,7 @@ def _run(tmp_path, **settings):
 @pytest.mark.parametrize("settings", [{"mixup": 0.8}, {"cutmix": 1.0}])
 def test_the_loss_is_that_of_both_rows_by_their_shares(tmp_path, settings):
     network, batch = _Linear(), _batch()
-    module = NetworkModule(network, _run(tmp_path, **settings), steps=1, sizes=[B], accumulate=1)
+    module = NetworkModule(network, _run(tmp_path, **settings), Course(1), sizes=[B], accumulate=1)
     torch.manual_seed(5)
     loss = module._loss(batch)  # before the share of the batch in its step
     torch.manual_seed(5)

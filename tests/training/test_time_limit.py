@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import warnings
 from types import SimpleNamespace
 
@@ -9,6 +11,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import mm_core.session.fitting
 import mm_core.training.fit
@@ -16,6 +19,9 @@ import mm_core.training.limited
 import mm_core.training.loop.validation
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, MMWarning
+from tests.killed import KillAfter, killed
+
+HEAD_RATE = 1e-3
 
 
 class _Clock(pl.Callback):
@@ -24,12 +30,14 @@ class _Clock(pl.Callback):
     def __init__(self):
         self.now = 1000.0
         self.ended = 0.0
+        self.slow = 0
 
     def monotonic(self):
         return self.now
 
     def on_train_batch_start(self, trainer, module, batch, index):
-        self.now += 1
+        self.now += 10 if self.slow else 1
+        self.slow = max(0, self.slow - 1)
 
     def on_train_end(self, trainer, module):
         self.ended = self.now
@@ -53,13 +61,28 @@ def clock(monkeypatch):
     return found
 
 
-def _fit(clock, frame, limit, **settings):
+class _EveryRate(pl.Callback):
+    """The head's learning rate at each optimiser step."""
+
+    def __init__(self):
+        self.rates = []
+
+    def on_before_optimizer_step(self, trainer, module, optimizer):
+        self.rates.append(optimizer.param_groups[-1]["lr"])
+
+
+def slow_accuracy_of(clock):
     def slow_accuracy(true, predicted):
         return clock.accuracy(true, predicted)
 
+    return slow_accuracy
+
+
+def _fit(clock, frame, limit, callbacks=(), path=None, **settings):
     predictor = MultiModalPredictor(
         "kind",
-        eval_metric=slow_accuracy,
+        eval_metric=slow_accuracy_of(clock),
+        path=path,
         hyperparameters={
             "training.epochs": 1000,
             "training.patience": 1000,
@@ -69,7 +92,7 @@ def _fit(clock, frame, limit, **settings):
         },
         verbosity=0,
     )
-    return predictor.fit(frame, time_limit=limit, callbacks=[clock])
+    return predictor.fit(frame, time_limit=limit, callbacks=[clock, *callbacks])
 
 
 @pytest.mark.parametrize("average", ["best", "ema", "uniform_soup", "greedy_soup"])
@@ -103,7 +126,9 @@ def test_the_best_weights_stand(clock, small_table):
 
 def test_a_limit_shorter_than_an_epoch_still_gives_a_model(clock, small_table):
     predictor = _fit(clock, small_table, 5.5)
-    assert clock.ended - 1000 == 3 + 3 + 3  # the metric is tried, three batches, a validation
+    # The metric is tried, two batches (a third would leave no time for the held-out rows, as the
+    # second shows how fast rows go), a validation.
+    assert clock.ended - 1000 == 3 + 2 + 3
     assert len(predictor.history) == 1
     assert predictor.predict(small_table).notna().all()
 
@@ -168,6 +193,76 @@ def test_the_threshold_is_searched_for_while_there_is_time(clock, rare, seconds,
     assert all("time_limit reached" in one and "slow_f1" in one for one in told)
     assert (predictor._fitted.model.task.calibration.threshold == 0.5) == ends
     assert predictor._fitted.model.task.calibration.temperature != 1.0
+
+
+@pytest.mark.parametrize(("limit", "accumulate"), [(25.0, 1), (60.0, 3), (150.0, 1)])
+def test_the_schedule_is_laid_into_the_time(clock, small_table, limit, accumulate):
+    settings = {
+        "training.schedule": "linear",
+        "training.warmup": 0.1,
+        "training.epochs": 40,
+        "training.accumulate": accumulate,
+        "training.head_learning_rate": HEAD_RATE,
+    }
+    monitored = _EveryRate()
+    predictor = _fit(clock, small_table, limit, callbacks=(monitored,), **settings)
+    assert "time_limit" in predictor._fitted.result.stopped
+    assert limit - 0.15 * limit - 4 <= clock.ended - 1000 <= limit + 1
+    rates = np.array(monitored.rates) / HEAD_RATE
+    assert rates.max() > 0.8  # warmed up in the time that there is
+    assert rates[-1] < 0.2
+    assert (np.diff(rates)[rates.argmax() :] <= 1e-9).all()
+
+
+def test_a_limit_that_is_long_enough_changes_nothing(clock, small_table):
+    settings = {"training.epochs": 3, "training.schedule": "cosine"}
+    limited = _fit(clock, small_table, 1e4, **settings)
+    free = _fit(clock, small_table, None, **settings)
+    assert limited._fitted.result.stopped == free._fitted.result.stopped == "all epochs done"
+    answers = [one.predict_proba(small_table).to_numpy() for one in (limited, free)]
+    np.testing.assert_array_equal(*answers)
+
+
+def test_time_that_comes_back_is_used(clock, small_table):
+    """The first batches are ten times slower than the rest: all epochs fit after all."""
+    clock.slow = 10
+    settings = {"training.epochs": 6, "training.schedule": "linear"}
+    monitored = _EveryRate()
+    predictor = _fit(clock, small_table, 200, callbacks=(monitored,), **settings)
+    assert predictor._fitted.result.stopped == "all epochs done"
+    assert len(monitored.rates) == 6 * 8
+    assert monitored.rates[-1] < 0.1 * max(monitored.rates)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "fork") or torch.cuda.is_available(), reason="forks, which a GPU survives not"
+)
+def test_a_resumed_fit_goes_on_in_the_schedule_it_was_in(clock, small_table, tmp_path):
+    settings = {
+        "training.schedule": "linear",
+        "training.warmup": 0.0,
+        "training.epochs": 40,
+        "training.save_every": 0.0,
+        "data.validation_metric": "core:log_loss",
+    }
+    whole, resumed = _EveryRate(), _EveryRate()
+    _fit(clock, small_table, 60, callbacks=(whole,), **settings)
+    clock.now = 1000.0
+    killed(
+        lambda: _fit(
+            clock, small_table, 60, callbacks=(KillAfter(21),), path=tmp_path / "m", **settings
+        )
+    )
+    for limit in (None, 30):
+        shutil.copytree(tmp_path / "m", tmp_path / f"of {limit}")
+        predictor = MultiModalPredictor.load(
+            tmp_path / f"of {limit}", resume=True, eval_metric=slow_accuracy_of(clock)
+        )
+        resumed.rates.clear()
+        predictor.fit(small_table, time_limit=limit, callbacks=[clock, resumed], verbosity=0)
+        assert resumed.rates[0] == pytest.approx(whole.rates[20], rel=0.05)
+        assert resumed.rates[-1] < 0.05 * whole.rates[0]
+        assert (np.diff(resumed.rates) <= 0).all()
 
 
 @pytest.mark.parametrize("limit", [0, -1.0, True, "60"])

@@ -15,6 +15,7 @@ from mm_core.api.nn import Batch, Topology
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.loop.mixing import Mixer
 from mm_core.training.loop.optimizer import parameter_groups
+from mm_core.training.loop.pace import Course
 from mm_core.training.loop.run import FitRun
 from mm_core.training.loop.schedule import learning_rate_factor
 from mm_core.training.loop.sharding import shard
@@ -29,7 +30,7 @@ class NetworkModule(pl.LightningModule):
     Args:
         topology: the network.
         run: settings and rates.
-        steps: optimiser steps of the whole fit.
+        course: of the optimiser steps through the schedule.
         sizes: rows of each batch of an epoch, the shares of all processes together.
         accumulate: batches of an optimiser step.
     """
@@ -38,7 +39,7 @@ class NetworkModule(pl.LightningModule):
         self,
         topology: Topology,
         run: FitRun,
-        steps: int,
+        course: Course,
         sizes: Sequence[int],
         accumulate: int,
     ) -> None:
@@ -47,7 +48,7 @@ class NetworkModule(pl.LightningModule):
         self.topology = topology
         self._run = run
         self._training: TrainingConfig = run.training
-        self._steps = steps
+        self._course = course
         self._sizes = sizes
         self._shares = shares_of_steps(sizes, accumulate)
         mixes = self._training.mixup > 0 or self._training.cutmix > 0
@@ -100,8 +101,10 @@ class NetworkModule(pl.LightningModule):
         # One kernel for all parameters: several times faster, on CPUs too. The gradient scaler of
         # 16-mixed has to see the gradients before such an optimiser does.
         optimizer = torch.optim.AdamW(groups, fused=self._training.precision != "16-mixed")
-        factor = learning_rate_factor(self._training, self._steps)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        factor, course = learning_rate_factor(self._training, self._course.steps), self._course
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: factor(course.place(step))
+        )
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 
 

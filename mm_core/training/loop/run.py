@@ -31,12 +31,13 @@ class FitRun:
         learning_rates: backbone name -> its own learning rate, or None: the section's.
         score: () -> validation score of the model as it stands; None without validation rows.
             Raises MetricError where the metric is not defined for that model's answers.
+        held_out: validation rows.
         metric: name of that score.
         higher_is_better: its direction.
         folder: for logs; exists.
         callbacks: the user's Lightning callbacks.
         loggers: the user's Lightning loggers.
-        verbosity: 0 silent .. 3 chatty; a progress bar is shown from 2 on.
+        verbosity: 0 silent .. 3 chatty; a progress is shown from 2 on.
         deadline: ``time.monotonic()`` at which to stop, or None.
         mixable: input name -> names of its arrays whose rows may be blended: mixup.
         unfinished: folder where the state of the fit is kept until it ends, or None: not kept.
@@ -49,6 +50,7 @@ class FitRun:
     metric: str
     higher_is_better: bool
     folder: Path
+    held_out: int = 0
     callbacks: Sequence[Any] = ()
     loggers: Sequence[Any] = ()
     verbosity: int = 2

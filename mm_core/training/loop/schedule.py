@@ -41,11 +41,14 @@ SHAPES: dict[str, Shape] = {
 }
 
 
-def learning_rate_factor(training: TrainingConfig, total_steps: int) -> Callable[[int], float]:
-    """Step -> factor: a linear warm-up, then the schedule over the steps that are left."""
+def learning_rate_factor(training: TrainingConfig, total_steps: int) -> Callable[[float], float]:
+    """Step -> factor: a linear warm-up, then the schedule over the steps that are left.
+
+    Steps need not be whole: those of a fit that is short of time stand further apart.
+    """
     warmup = round(training.warmup * total_steps)
 
-    def factor(step: int) -> float:
+    def factor(step: float) -> float:
         if step < warmup:
             return (step + 1) / (warmup + 1)
         done = min(1.0, (step - warmup) / max(1, total_steps - warmup))

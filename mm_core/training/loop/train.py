@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from mm_core.api.errors import TrainingError
 from mm_core.api.fitting import TERMINATED, Batches, FitResult
 from mm_core.processes import ENDED_BY_SIGTERM, is_first
 from mm_core.recipe.training import TrainingConfig
+from mm_core.telling import PROGRESS_FROM_VERBOSITY
 from mm_core.training.interrupt import interruptible
 from mm_core.training.loop.callbacks import check_callbacks
 from mm_core.training.loop.devices import (
@@ -31,13 +32,14 @@ from mm_core.training.loop.devices import (
 from mm_core.training.loop.logs import FitLog, LogSteps
 from mm_core.training.loop.memory import within_memory
 from mm_core.training.loop.module import Loader, NetworkModule
-from mm_core.training.loop.progress import BAR_FROM_VERBOSITY, ProgressReport
+from mm_core.training.loop.pace import Course, Pace
+from mm_core.training.loop.progress import ProgressReport, reports
 from mm_core.training.loop.recompute import recomputing
 from mm_core.training.loop.run import FitRun, Trainable
 from mm_core.training.loop.sharding import gather
 from mm_core.training.loop.strategy import strategy
 from mm_core.training.loop.unfinished import KeepUnfinished, unfinished_state
-from mm_core.training.loop.validation import Validation
+from mm_core.training.loop.validation import Validation, validation_points
 
 LOG_EVERY_STEPS = 50
 """Lightning's default; shorter epochs are logged once each."""
@@ -72,15 +74,19 @@ def train_network(network: Trainable, train: Batches, run: FitRun) -> FitResult:
     check_processes(training)
     train = train.shard(0, process_count(training))
     train, accumulate = within_memory(model, train, training)
-    validation = Validation(model, run, len(train))
-    steps = _total_steps(training, -(-len(train) // accumulate))
-    module = NetworkModule(model, run, steps, train.sizes, accumulate)
+    per_epoch = -(-len(train) // accumulate)
+    course = Course(_total_steps(training, per_epoch))
+    pace = _pace(run, train, per_epoch)
+    validation = Validation(model, run, len(train), course, pace)
+    module = NetworkModule(model, run, course, train.sizes, accumulate)
     fit_log = FitLog(run.folder / "log")
     keep = _keep_unfinished(run, fit_log)
     recomputed = recomputing(model) if training.gradient_checkpointing else nullcontext()
     unshared = copy.deepcopy(model) if training.strategy == "fsdp" else None
+    report = _report(validation, pace, course, train.sizes, run)
     with _quiet(), recomputed:
-        trainer = _trainer(validation, keep, run, steps, accumulate, fit_log)
+        beside = [one for one in (keep, report) if one is not None]
+        trainer = _trainer(validation, beside, run, course.steps, accumulate, fit_log)
         try:
             with interruptible(validation.interrupt):
                 trainer.fit(
@@ -114,9 +120,35 @@ def _keep_unfinished(run: FitRun, fit_log: FitLog) -> KeepUnfinished | None:
     return KeepUnfinished(run.unfinished, training.save_every, fit_log)
 
 
+def _pace(run: FitRun, train: Batches, per_epoch: int) -> Pace:
+    points = len(validation_points(run.training.val_every, len(train)))
+    held_out = run.held_out if run.score is not None else 0
+    batches, rows = len(train), sum(train.sizes)
+    return Pace(rows, batches, per_epoch / batches, batches / points, held_out)
+
+
+def _report(
+    validation: Validation, pace: Pace, course: Course, sizes: Sequence[int], run: FitRun
+) -> ProgressReport | None:
+    """What tells how the fit goes, if anybody listens."""
+    shown = run.verbosity >= PROGRESS_FROM_VERBOSITY and not _has(run, ProgressBar)
+    if not is_first() or not reports(shown=shown):
+        return None
+    return ProgressReport(
+        validation,
+        pace,
+        course,
+        run.metric,
+        run.training,
+        sizes,
+        run.held_out,
+        shown=shown,
+    )
+
+
 def _trainer(
     validation: Validation,
-    keep: KeepUnfinished | None,
+    beside: Sequence[pl.Callback],
     run: FitRun,
     steps: int,
     accumulate: int,
@@ -124,11 +156,6 @@ def _trainer(
 ) -> pl.Trainer:
     training: TrainingConfig = run.training
     log_every = min(LOG_EVERY_STEPS, -(-steps // training.epochs))
-    own: list[pl.Callback] = [validation, LogSteps(log_every)]
-    if keep is not None:
-        own.append(keep)
-    if run.verbosity >= BAR_FROM_VERBOSITY and is_first() and not _has(run, ProgressBar):
-        own.append(ProgressReport(validation, run.metric, steps))
     return pl.Trainer(
         accelerator=accelerator(),
         devices=devices(training),
@@ -139,7 +166,7 @@ def _trainer(
         max_steps=-1 if training.max_steps is None else training.max_steps,
         accumulate_grad_batches=accumulate,
         gradient_clip_val=training.clip_norm,
-        callbacks=[*own, *run.callbacks],
+        callbacks=[validation, LogSteps(log_every), *beside, *run.callbacks],
         logger=[fit_log, *run.loggers],
         log_every_n_steps=log_every,
         default_root_dir=run.folder,

@@ -20,6 +20,7 @@ from mm_core.api.fitting import FitResult
 from mm_core.api.nn import Topology
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.loop.logs import log
+from mm_core.training.loop.pace import Course, Pace, next_look
 from mm_core.training.loop.run import FitRun
 from mm_core.training.loop.sharding import whole
 from mm_core.training.loop.weights import Keeper, keeper
@@ -67,17 +68,21 @@ class Validation(pl.Callback):
     score counts: ranks and curves are those of the whole validation set.
     """
 
-    def __init__(self, topology: Topology, run: FitRun, batches: int) -> None:
+    def __init__(
+        self, topology: Topology, run: FitRun, batches: int, course: Course, pace: Pace
+    ) -> None:
         self._topology = topology
         self._run = run
         self._training: TrainingConfig = run.training
         self._batches = batches
         self._validate_after = validation_points(self._training.val_every, batches)
+        self._course = course
+        self._pace = pace
+        self._look_at = 0
         self._keeper: Keeper
         self._restored: dict[str, Any] | None = None
         self._so_far = _Progress()
         self._start = time.monotonic()
-        self._validation_seconds = 0.0
         self._interrupted = False
         self.stopped = ""
 
@@ -99,10 +104,15 @@ class Validation(pl.Callback):
             self._keeper.restore(self._restored)
             self._restored = None
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self._run.deadline is None:  # a resumed fit may have had a limit that it has no more
+            self._course.bend(trainer.global_step, self._course.steps)
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         so_far = self._so_far
+        self._pace.batch_done(time.monotonic())
         so_far.loss = so_far.loss + outputs["mean_loss"]
         so_far.losses += 1
         so_far.seen += 1
@@ -114,6 +124,7 @@ class Validation(pl.Callback):
         so_far.due |= index + 1 in self._validate_after
         if so_far.due and self._changed:
             self._validate(trainer)
+        self._lay_into_time(trainer, index + 1)
         self._stop_in_time(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -136,11 +147,13 @@ class Validation(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         """What a resumed fit needs of this one."""
         seconds = time.monotonic() - self._start
-        return {"keeper": self._keeper.state(), "seconds": seconds} | vars(self._so_far)
+        course = {"keeper": self._keeper.state(), "course": self._course.state()}
+        return {**course, "seconds": seconds, **vars(self._so_far)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         state = dict(state_dict)
         self._restored = state.pop("keeper")
+        self._course.restore(state.pop("course"))
         self._start = time.monotonic() - state.pop("seconds")
         self._so_far = _Progress(**state)
 
@@ -218,7 +231,8 @@ class Validation(pl.Callback):
             if not math.isnan(score):
                 record[self._run.metric] = self._sign * score
             self._compare(trainer, score)
-        self._validation_seconds = time.monotonic() - started
+        now = time.monotonic()
+        self._pace.validated(now - started, now)
         self._publish(trainer, record)
 
     def _mean_loss(self, trainer: pl.Trainer) -> float:
@@ -295,6 +309,45 @@ class Validation(pl.Callback):
             reason = f"no better {self._run.metric} in {self._training.patience} validations"
             self._stop(trainer, reason)
 
+    @property
+    def laid(self) -> bool:
+        """Whether the fit has a time limit, and the course was laid into it."""
+        return self._look_at > 0
+
+    def left(self, trainer: pl.Trainer, batch: int) -> float:
+        """Seconds until the last validation is done, by the pace so far.
+
+        Args:
+            trainer: of the fit.
+            batch: of the epoch, counted from 1, that was done last.
+        """
+        steps = self._course.end - trainer.global_step
+        return self._pace.seconds_for(steps, self._to_validation(batch))
+
+    def _to_validation(self, batch: int) -> int:
+        """Batches from one of an epoch until that after which a validation comes."""
+        after = (point for point in self._validate_after if point > batch)
+        return min(after, default=self._batches + min(self._validate_after)) - batch
+
+    def _lay_into_time(self, trainer: pl.Trainer, batch: int) -> None:
+        """Bend the course so that the schedule ends with the time; again as the pace changes.
+
+        On a GPU only where the loss was looked at, which waits for the device: what was timed
+        before is how fast batches are handed to it. All processes take the first one's word.
+        """
+        step, deadline = trainer.global_step, self._run.deadline
+        seen = self._so_far.losses == 0 or self._so_far.seen % GPU_LOOKS_EVERY == 0
+        if deadline is None or not self._pace.known or step < self._look_at:
+            return
+        if self._so_far.loss.is_cuda and not seen:
+            return
+        fit = self._pace.steps_within(deadline - time.monotonic(), self._to_validation(batch))
+        end = step + fit
+        if trainer.world_size > 1:
+            end = trainer.strategy.broadcast(end)
+        self._course.bend(step, end)
+        self._look_at = next_look(step, self._course.end)
+
     def _stop_in_time(self, trainer: pl.Trainer) -> None:
         """Stop where there is a reason, but not before the first step: it would be for nothing."""
         reason = self._reason_to_end(trainer)
@@ -303,9 +356,9 @@ class Validation(pl.Callback):
 
     def _reason_to_end(self, trainer: pl.Trainer) -> str:
         """Ctrl-C, or that the next validation would end after the deadline; empty: none."""
-        late = (
-            self._run.deadline is not None
-            and time.monotonic() + self._validation_seconds >= self._run.deadline
+        late = self._run.deadline is not None and (
+            self._so_far.stepped >= self._course.end < self._course.steps
+            or time.monotonic() + self._pace.validation_seconds >= self._run.deadline
         )
         interrupted = self._interrupted
         if trainer.world_size > 1:  # all processes stop at the same batch
