@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PLUGINS := $(wildcard plugins/*/pyproject.toml contrib/*/pyproject.toml)
 EDITABLE := $(foreach file,$(PLUGINS),-e $(patsubst %/pyproject.toml,%,$(file)))
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Tests start many processes: each would compile the core anew if none might keep what it compiled.
+TESTING := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1
+PYTEST := $(TESTING) $(BIN)/python -m pytest
 SETS ?= snips,magnetic_tile,magnetic_tile@5,cifar10_2k,churn,california_housing,pokemon
 DATA ?= data
 PAIRS ?= 3
@@ -32,7 +34,7 @@ test-slow: env ## the slow tests too
 	$(PYTEST) -n auto -m slow $(ARGS)
 
 test-lowest: .venv-lowest/ready ## make test, with the lowest versions that the packages promise to work with
-	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto -m 'not slow' $(ARGS)
+	$(TESTING) .venv-lowest/bin/python -m pytest -n auto -m 'not slow' $(ARGS)
 
 .venv-lowest/ready: pyproject.toml $(PLUGINS) tests/lowest/constraints.py
 	$(PYTHON) -m venv .venv-lowest

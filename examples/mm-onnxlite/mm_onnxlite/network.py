@@ -61,6 +61,7 @@ def write_graph(topology: Topology, batch: Batch, path: Path) -> None:
             input_names=list(flat(batch)),
             output_names=names,
             external_data=False,
+            optimize=False,  # onnxruntime does so where the graph is read
             verbose=False,
         )
 
