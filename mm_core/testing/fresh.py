@@ -49,8 +49,7 @@ def run(
             "without": without,
         }
         (folder / _JOB).write_text(json.dumps(job))
-        arrays = {key: np.ascontiguousarray(value) for key, value in given.items()}
-        safetensors.numpy.save_file(arrays, folder / _GIVEN)
+        _write(given, folder / _GIVEN)
         done = subprocess.run(
             [sys.executable, "-m", "mm_core.testing.fresh", name], capture_output=True, text=True
         )
@@ -82,7 +81,12 @@ def main(folder: Path) -> None:
     found = getattr(importlib.import_module(module), function)(
         subject, safetensors.numpy.load_file(folder / _GIVEN)
     )
-    safetensors.numpy.save_file(found, folder / _FOUND)
+    _write(found, folder / _FOUND)
+
+
+def _write(arrays: Mapping[str, np.ndarray], file: Path) -> None:
+    """Row by row: of an array in another order safetensors writes the numbers as they lie."""
+    safetensors.numpy.save_file({key: np.ascontiguousarray(a) for key, a in arrays.items()}, file)
 
 
 if __name__ == "__main__":

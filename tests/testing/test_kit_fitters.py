@@ -47,3 +47,11 @@ def test_means_of_other_classes_are_found(outcome):
 def test_a_fitter_that_gives_no_engine_is_found(outcome):
     bare = MEANS.replace(", engine=Nearest(means)", "")
     assert "means:means gave no engine" in outcome(bare, END_TO_END).message
+
+
+def test_outputs_that_lie_column_by_column_in_memory_are_the_same(outcome):
+    turned = MEANS.replace('{"logits": -(', '{"logits": np.asfortranarray(-(').replace(
+        ".sum(axis=-1)}", ".sum(axis=-1))}"
+    )
+    assert turned.count("asfortranarray") == 1
+    assert outcome(turned, "runtime-nearest-reads_back_the_same").good
