@@ -1,0 +1,1 @@
+"""Boosted trees for mm: models of tables without a network."""

@@ -1,0 +1,123 @@
+"""What trees of any library answer with. numpy only."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from mm_core.api import ArtifactError, Batch, Engine, EngineContext, RunSettings
+from mm_trees.features import Array, Features, features
+
+
+def logits(raw: Sequence[Array], outputs: int) -> Array:
+    """float32 [N, outputs] of the raw scores of each model, [N] or [N, outputs].
+
+    One model of two classes has the score of the second; the other's is 0.
+    """
+    parts = [np.asarray(one, dtype=np.float32, order="C").reshape(len(one), -1) for one in raw]
+    found = np.concatenate(parts, axis=1)
+    if found.shape[1] == 1 and outputs == 2:
+        found = np.concatenate([np.zeros_like(found), found], axis=1)
+    return found
+
+
+class TreesEngine(Engine):
+    """Logits of boosted trees.
+
+    Args:
+        texts: model files of the library, as text; one, or one for each label of several.
+        outputs: width of the logits.
+        names: of the features, numbers first.
+
+    Raises:
+        ArtifactError: a text is no model, or one of other features.
+    """
+
+    ending: ClassVar[str]
+
+    def __init__(self, texts: Sequence[str], outputs: int, names: Sequence[str]) -> None:
+        self._texts, self._outputs, self._names = tuple(texts), outputs, tuple(names)
+        self._models = [self._model(text) for text in texts]
+        for number, model in enumerate(self._models):
+            if self._width(model) != len(names):
+                raise ArtifactError(
+                    f"{self._file(number)} reads {self._width(model)} features, not {len(names)}",
+                    value=self._file(number),
+                )
+
+    @staticmethod
+    @abstractmethod
+    def _model(text: str) -> Any:
+        """The library's model.
+
+        Raises:
+            ArtifactError: the text is none.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def _width(model: Any) -> int:
+        """Features that a model reads."""
+
+    @staticmethod
+    @abstractmethod
+    def _raw(model: Any, rows: Features) -> Array:
+        """Raw scores, [N] or [N, outputs]."""
+
+    @staticmethod
+    @abstractmethod
+    def _importances(model: Any) -> Array:
+        """[F] of each feature, >= 0."""
+
+    @property
+    def importances(self) -> dict[str, float]:
+        """How much each feature counts, by name, the most first; they sum to 1.
+
+        By how much the answers change with it (CatBoost), or by how much splits on it lower the
+        loss (LightGBM); of several labels the mean.
+        """
+        shares = []
+        for model in self._models:
+            found = np.asarray(self._importances(model), dtype=np.float64)
+            shares.append(found / (found.sum() or 1.0))
+        mean = np.mean(shares, axis=0)
+        order = np.argsort(-mean, kind="stable")
+        return {self._names[index]: float(mean[index]) for index in order}
+
+    def batch_size(self, trained: int, settings: RunSettings) -> int:
+        """Many: a call costs more than a row."""
+        return settings.batch_size or 4096
+
+    def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
+        """``logits`` float32 [B, D]."""
+        rows = features(batch)
+        return {"logits": logits([self._raw(one, rows) for one in self._models], self._outputs)}
+
+    def write(self, folder: Path, context: EngineContext, standalone: bool) -> dict[str, Any]:
+        """Model files that the library reads anywhere."""
+        for number, text in enumerate(self._texts):
+            (folder / self._file(number)).write_text(text, encoding="utf-8")
+        return {
+            "models": len(self._texts),
+            "outputs": self._outputs,
+            "features": list(self._names),
+        }
+
+    @classmethod
+    def read(cls, folder: Path, values: Mapping[str, Any], context: EngineContext) -> Self:
+        """From the model files.
+
+        Raises:
+            ArtifactError: one is none, or is of other features than were saved.
+        """
+        files = [folder / cls._file(number) for number in range(int(values["models"]))]
+        texts = [file.read_text(encoding="utf-8") for file in files]
+        return cls(texts, int(values["outputs"]), list(values["features"]))
+
+    @classmethod
+    def _file(cls, number: int) -> str:
+        return f"trees_{number}.{cls.ending}"

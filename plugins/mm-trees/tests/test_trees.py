@@ -1,0 +1,308 @@
+"""Trees learn, stop, are weighed, are kept as text, and answer where there is no torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mm_trees.api import importances
+
+from mm_core import MultiModalPredictor
+from mm_core.api import ArtifactError, ConfigError
+
+LIBRARIES = ("catboost", "lightgbm")
+QUICK = {"fit.threads": 1, "fit.rounds": 150, "fit.patience": 20, "fit.learning_rate": 0.1}
+
+
+def table(n: int = 400) -> pd.DataFrame:
+    """Labels hang on a number, a category and on whether a cell is missing."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {
+            "height": rng.normal(size=n),
+            "place": rng.choice(["north", "south", "west"], n),
+            "age": np.where(rng.random(n) < 0.3, np.nan, rng.integers(20, 60, n)),
+            "noise": rng.normal(size=n),
+        }
+    )
+    score = rows.height + 2.0 * (rows.place == "south") - 3.0 * rows.age.isna()
+    rows["price"] = 1e5 + 1e4 * score
+    rows["sold"] = np.where(score > 0, "yes", "no")
+    rows["level"] = pd.cut(score, [-np.inf, -1.5, 0.5, np.inf], labels=["low", "mid", "high"])
+    rows["tags"] = [
+        ["high"] * bool(h > 0) + ["south"] * bool(p == "south")
+        for h, p in zip(rows.height, rows.place, strict=True)
+    ]
+    return rows.astype({"level": str})
+
+
+LABELS = {"price": "r2", "sold": "roc_auc", "level": "accuracy", "tags": "f1_macro"}
+PROBLEMS = {"tags": "multilabel"}
+
+
+def fit(
+    label: str, library: str = "lightgbm", rows: pd.DataFrame | None = None, **settings: Any
+) -> MultiModalPredictor:
+    """A model of these rows; keyword arguments with a dot are settings of the recipe."""
+    rows = table() if rows is None else rows
+    kept = rows.drop(columns=[name for name in LABELS if name != label])
+    wished = {"fit": f"trees:{library}", **QUICK, **settings}
+    model = MultiModalPredictor(label, PROBLEMS.get(label), hyperparameters=wished, verbosity=0)
+    return model.fit(kept)
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
+def fitted(request: pytest.FixtureRequest) -> dict[str, MultiModalPredictor]:
+    """A model of each kind of label."""
+    return {label: fit(label, request.param) for label in LABELS}
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_each_kind_of_label_is_learned(fitted: dict[str, MultiModalPredictor], label: str) -> None:
+    """Two classes, three, a number in its own unit, sets of labels; no network is in it."""
+    model, metric = fitted[label], LABELS[label]
+    assert model.evaluate(table(), metric)[metric] > 0.93
+    assert model.recipe.backbones == {}
+    assert model.recipe.fusion is None
+    with pytest.raises(ConfigError, match="no network"):
+        model.merge_adapters()
+
+
+def test_missing_cells_say_something(fitted: dict[str, MultiModalPredictor]) -> None:
+    """They are no number: rows that differ in nothing else get other answers."""
+    row = pd.DataFrame(
+        {"height": [0.0] * 2, "place": ["north"] * 2, "age": [40, np.nan], "noise": [0.0] * 2}
+    )
+    there, missing = fitted["price"].predict(row)
+    assert there - missing > 2e4
+
+
+def test_categories_never_seen_are_answered(fitted: dict[str, MultiModalPredictor]) -> None:
+    """Between those that are known."""
+    row = pd.DataFrame({"height": [0.0], "place": ["moon"], "age": [40], "noise": [0.0]})
+    assert np.isfinite(fitted["price"].predict(row)).all()
+
+
+def test_the_history_has_scores_and_the_best_rounds_are_kept(
+    fitted: dict[str, MultiModalPredictor],
+) -> None:
+    """Rounds are scored; what is kept answers as well as the best of them said."""
+    model = fitted["price"]
+    history = model.history
+    assert {"epoch", "step", "seconds", "loss", "rmse"} <= set(history)
+    assert len(history) > 3
+    engine = model._model.engine
+    (text,) = engine._texts
+    kept = len(json.loads(text)["oblivious_trees"]) if text[0] == "{" else text.count("Tree=")
+    assert kept == history.epoch[history.rmse.idxmin()]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_it_stops_when_the_loss_gets_no_smaller(library: str) -> None:
+    """Long before all rounds: the label is noise."""
+    rng = np.random.default_rng(1)
+    rows = table().assign(sold=rng.choice(["yes", "no"], 400))
+    model = fit("sold", library, rows, **{"fit.rounds": 3000, "fit.patience": 15})
+    assert model.history.epoch.max() < 1000
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(rows)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_rows_of_no_weight_teach_nothing(library: str) -> None:
+    """Their labels may be anything."""
+    rows = table()[["height", "place", "age", "sold"]]
+    wrong = rows.sold.map({"yes": "no", "no": "yes"})
+    spoilt = pd.concat([rows.assign(w=1.0), rows.assign(sold=wrong, w=0.0)], ignore_index=True)
+    settings = {"fit": f"trees:{library}", **QUICK}
+    model = MultiModalPredictor("sold", hyperparameters=settings, verbosity=0)
+    model.fit(spoilt, sample_weight="w", tuning_data=rows.assign(w=1.0))
+    assert model.evaluate(rows)["roc_auc"] > 0.97
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_weights_of_classes_move_the_answers(library: str) -> None:
+    """A class that counts more is answered more often."""
+    rng = np.random.default_rng(2)
+    rows = table().assign(sold=np.where(rng.random(400) < 0.5, "yes", "no"))
+    few = {"fit.rounds": 20}
+    proba = [
+        fit("sold", library, rows, **few, **more).predict_proba(rows)["yes"].mean()
+        for more in ({}, {"training.class_weights": {"yes": 9, "no": 1}})
+    ]
+    assert proba[1] > proba[0] + 0.1
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_quantile_lies_where_it_says(library: str) -> None:
+    """``training.loss=quantile``: nine of ten rows are below."""
+    rng = np.random.default_rng(3)
+    rows = table(800).assign(price=rng.normal(size=800))
+    wished = {"training.loss": "quantile", "training.loss.level": 0.9, "fit.rounds": 40}
+    model = fit("price", library, rows, **wished)
+    share = (rows.price < model.predict(rows)).mean()
+    assert 0.8 < share < 0.97
+    assert model.recipe.data.validation_metric == "core:mean_pinball_loss"
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_the_time_limit_ends_it(library: str) -> None:
+    """With the trees that there are."""
+    rows = table().drop(columns=[name for name in LABELS if name != "sold"])
+    endless = {"fit.rounds": 10**5, "fit.patience": 10**5, "fit.learning_rate": 1e-5}
+    settings = {"fit": f"trees:{library}", **QUICK, **endless}
+    model = MultiModalPredictor("sold", hyperparameters=settings, verbosity=0)
+    model.fit(rows, time_limit=1)
+    assert len(model.predict(rows)) == len(rows)
+    assert model.history.epoch.iloc[-1] < 10**5
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_the_same_seed_gives_the_same_file(library: str) -> None:
+    """And another seed another."""
+    few = {"fit.rounds": 10}
+    texts = [
+        fit("sold", library, **few, **{"training.seed": seed})._model.engine._texts
+        for seed in (1, 1, 2)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_importances_name_columns(fitted: dict[str, MultiModalPredictor]) -> None:
+    """What the label hangs on comes first, noise last; they sum to 1."""
+    for label in ("price", "tags"):
+        found = importances(fitted[label])
+        assert sum(found.values()) == pytest.approx(1)
+        assert list(found.values()) == sorted(found.values(), reverse=True)
+        assert set(found) == {"height", "place", "age", "noise"}
+    assert min(importances(fitted["price"]), key=importances(fitted["price"]).get) == "noise"
+
+
+def test_settings_of_networks_are_refused() -> None:
+    """They would not be used."""
+    with pytest.raises(ConfigError, match="backbones"):
+        fit("sold", **{"backbones.tabular.id": "tabular:mlp"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"training.loss": "focal"}, "core:focal"),
+        ({"training.loss": "cross_entropy", "training.loss.label_smoothing": 0.1}, "smoothing"),
+    ],
+)
+def test_losses_that_trees_do_not_know_are_refused(settings: dict[str, Any], said: str) -> None:
+    """With what to do."""
+    with pytest.raises(ConfigError, match=said) as caught:
+        fit("sold", **settings)
+    assert "core:finetune" in caught.value.remedy
+
+
+_BLOCKED = """
+import json, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in HEAVY:
+            raise ImportError(f"{name} is not to be imported")
+
+HEAVY = {"torch", "torchvision", "torchmetrics", "transformers", "timm", "lightning"}
+sys.meta_path.insert(0, Refuse())
+import pandas as pd
+from mm_core import MultiModalPredictor
+from mm_trees.api import importances
+
+rows = pd.read_json(sys.argv[1], orient="split")
+found = {}
+for label in sys.argv[3:]:
+    model = MultiModalPredictor.load(f"{sys.argv[2]}/{label}")
+    found[label] = {
+        "answer": model.predict(rows).tolist(),
+        "scores": model.evaluate(rows),
+        "importances": importances(model),
+    }
+print(json.dumps(found))
+"""
+
+
+def test_a_process_without_torch_gives_the_same_answers(
+    fitted: dict[str, MultiModalPredictor], tmp_path: Path
+) -> None:
+    """Importing torch, or what stands on it, raises there."""
+    rows = table()
+    for label, model in fitted.items():
+        model.save(tmp_path / label)
+    rows.to_json(tmp_path / "rows.json", orient="split", double_precision=15)
+    command = [sys.executable, "-c", _BLOCKED, tmp_path / "rows.json", tmp_path, *LABELS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    for label, model in fitted.items():
+        answer = model.predict(rows).tolist()
+        if label == "price":
+            assert found[label]["answer"] == pytest.approx(answer)
+        else:
+            assert found[label]["answer"] == answer
+        assert found[label]["scores"] == pytest.approx(model.evaluate(rows))
+        assert found[label]["importances"] == pytest.approx(importances(model))
+
+
+def test_a_folder_holds_text_and_an_altered_one_is_refused(
+    fitted: dict[str, MultiModalPredictor], tmp_path: Path
+) -> None:
+    """No pickle; a changed tree is found by its hash."""
+    folder = fitted["tags"].save(tmp_path / "model")
+    files = sorted(path for path in (folder / "engine").rglob("*") if path.is_file())
+    assert [path.stem for path in files] == ["trees_0", "trees_1"]
+    text = files[0].read_text(encoding="utf-8")
+    files[0].write_text(text.replace("1", "2", 1), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="trees_0"):
+        MultiModalPredictor.load(folder)
+
+
+def test_inspect_and_importances_in_the_terminal(
+    fitted: dict[str, MultiModalPredictor], tmp_path: Path
+) -> None:
+    """The runtime is named, and columns with their shares are printed, as JSON too."""
+    folder = fitted["price"].save(tmp_path / "model")
+
+    def mm(*arguments: Any) -> str:
+        command = [Path(sys.executable).with_name("mm"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert fitted["price"].recipe.fit.id in mm("inspect", folder)
+    first, second, more = mm("importances", folder, "--top", "2").splitlines()
+    assert [first.split()[0], second.split()[0]] == list(importances(fitted["price"]))[:2]
+    assert more == "and 2 more"
+    assert set(json.loads(mm("importances", folder, "--json"))["importances"]) == {
+        *("height", "place", "age", "noise")
+    }
+
+
+def test_a_network_has_no_importances() -> None:
+    """That is an error that names what to fit."""
+    rows = table(40)[["height", "sold"]]
+    wished = {"training.epochs": 1, "fit": "core:finetune"}
+    model = MultiModalPredictor("sold", hyperparameters=wished, verbosity=0).fit(rows)
+    with pytest.raises(ConfigError, match="core:finetune") as caught:
+        importances(model)
+    assert "trees:catboost" in caught.value.remedy
+
+
+def test_the_plugin_is_light() -> None:
+    """Listing it imports neither library, nor numpy."""
+    code = (
+        "import sys\nfrom mm_trees import plugin, configs\n"
+        "plugin.mm_fitters(), plugin.mm_runtimes(), plugin.mm_commands()\n"
+        "print(*{'catboost', 'lightgbm', 'numpy', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
