@@ -53,8 +53,10 @@ class NetworkEngine(Engine):
         return torch.device("cpu") if found is None else found.device
 
     def ready(self) -> None:
-        """On the GPU where there is one, without dropout."""
-        self.topology.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+        """On the GPU where there is one, without dropout; on that where it is, if it is on one."""
+        self.topology.eval()
+        if torch.cuda.is_available() and self.device.type != "cuda":
+            self.topology.to("cuda")
 
     def batch_size(self, trained: int, settings: RunSettings) -> int:
         """As in training, where many cheap rows or few dear ones are a batch.

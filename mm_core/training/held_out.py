@@ -23,11 +23,18 @@ from mm_core.training.limited import EndedError, Limited
 from mm_core.training.loop.weights import changing
 
 
+FEW_ROWS = 32
+"""Whose answers, unlike one another, stand for those of all rows."""
+
+_WHOLE_NUMBERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Bytes of a number -> type of a whole number of that size."""
+
+
 @dataclass(frozen=True)
 class _Seen:
     """What a network gave for all rows, and which weights it had."""
 
-    fingerprint: Tensor
+    checksums: Tensor
     score: float
     outputs: dict[str, Any]
     meta: dict[str, Any]
@@ -54,10 +61,11 @@ class HeldOut:
         """Whether the metric is defined on these rows, told before an epoch has passed.
 
         It is tried with one row's outputs for all of them: what rows lack, such as a class, is
-        seen with any answers. Some metrics fail where all answers are alike, and a user's function
-        as it likes; then a pass over all rows decides. A user's function that is not defined for
-        the untrained network, but for the truth itself, may be so for a better network: the fit
-        begins.
+        seen with any answers. Some metrics fail where all answers are alike, and are tried with
+        those of a few rows; a user's function may fail as it likes: then a pass over all rows
+        decides, the last resort, for the network is not on a GPU yet. A user's function that
+        is not defined for the untrained network, but for the truth itself, may be so for a better
+        network: the fit begins.
 
         Raises:
             MetricError: it is not, or a function that it needs is not at hand.
@@ -68,7 +76,7 @@ class HeldOut:
             self.metrics.check_at_hand(data.eval_metric)
         if self.model.runtime != NETWORK:  # it answers when it is fitted
             return
-        if not self._defined_for_alike_answers():
+        if not (self._defined_for_answers_of(1) or self._defined_for_answers_of(FEW_ROWS)):
             try:
                 self.score()
             except MetricError:
@@ -138,11 +146,14 @@ class HeldOut:
             except (EndedError, MetricError):
                 return None
 
-    def _defined_for_alike_answers(self) -> bool:
-        outputs, meta = inference.outputs(self.model, self.rows, np.zeros(1, dtype=np.int64))
-        alike = [_repeated(values, self.rows.n_rows) for values in (outputs, meta)]
+    def _defined_for_answers_of(self, few: int) -> bool:
+        """Whether the metric is defined where all rows are answered as so many of them are."""
+        total = self.rows.n_rows
+        some = np.unique(np.linspace(0, total - 1, few).astype(np.int64))
+        outputs, meta = inference.outputs(self.model, self.rows, some)
+        repeated = [_repeated(values, total) for values in (outputs, meta)]
         try:
-            self._scored(self.model.pipeline.decode(*alike))
+            self._scored(self.model.pipeline.decode(*repeated))
         except Exception:  # noqa: BLE001, a user's function may raise any: all rows decide
             return False
         return True
@@ -150,14 +161,14 @@ class HeldOut:
     def _outputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Of all rows: those of the best validation, where its weights are the final ones."""
         best = self._best
-        if best is not None and torch.equal(best.fingerprint, _fingerprint(self.model)):
+        if best is not None and torch.equal(best.checksums, _checksums(self.model)):
             return best.outputs, best.meta
         return inference.outputs(self.model, self.rows)
 
     def _remember(self, score: float, outputs: dict[str, Any], meta: dict[str, Any]) -> None:
         sign = self._sign(self.model.recipe.data.validation_metric)
         if self._best is None or sign * score >= sign * self._best.score:
-            self._best = _Seen(_fingerprint(self.model), score, outputs, meta)
+            self._best = _Seen(_checksums(self.model), score, outputs, meta)
 
     def _scored(self, decoded: Decoded) -> float:
         return self._scored_by(self.model.recipe.data.validation_metric, decoded)
@@ -174,21 +185,34 @@ class HeldOut:
         return 1.0 if self.metrics.higher_is_better(metric) else -1.0
 
 
-def _repeated(row: Any, times: int) -> Any:
-    """An output of one row, an array [1, ...] or a list, as that of many."""
-    if isinstance(row, Mapping):
-        return {key: _repeated(value, times) for key, value in row.items()}
-    return np.repeat(row, times, axis=0) if isinstance(row, np.ndarray) else row * times
+def _repeated(rows: Any, total: int) -> Any:
+    """An output of some rows, an array [n, ...] or a list, over and over for that many."""
+    if isinstance(rows, Mapping):
+        return {key: _repeated(value, total) for key, value in rows.items()}
+    if isinstance(rows, np.ndarray):
+        return rows[np.arange(total) % len(rows)]
+    return [rows[place % len(rows)] for place in range(total)]
 
 
 def _calibrates(task: Task) -> bool:
     return type(task).calibrate is not Task.calibrate
 
 
-def _fingerprint(model: Model) -> Tensor:
-    """float64 [tensors], the norm of each that training changes: no two steps leave them alike."""
+def _checksums(model: Model) -> Tensor:
+    """int64 [tensors], the sum of the bits of each that training changes, read as whole numbers.
+
+    No two steps leave them alike, and they are the same on every device: sums of numbers with a
+    fraction depend on the order in which a device adds them up.
+    """
     if model.runtime != NETWORK:
         return torch.zeros(0)  # an engine is fitted once
-    values = [value for value in changing(model.topology).values() if value.is_floating_point()]
-    norms = torch._foreach_norm(values, dtype=torch.float64)
-    return torch.stack([norm.cpu() for norm in norms])
+    values = list(changing(model.topology).values())
+    if not values:
+        return torch.zeros(0)
+    sums = [_as_whole_numbers(value).sum(dtype=torch.int64) for value in values]
+    return torch.stack([one.to(sums[0].device) for one in sums]).cpu()
+
+
+def _as_whole_numbers(value: Tensor) -> Tensor:
+    value = torch.view_as_real(value) if value.is_complex() else value
+    return value.view(_WHOLE_NUMBERS[value.element_size()])

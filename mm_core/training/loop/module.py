@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import lightning.pytorch as pl
 import torch
@@ -92,9 +92,18 @@ class NetworkModule(pl.LightningModule):
             torch.nn.utils.clip_grad_norm_(self.topology.parameters(), gradient_clip_val)
 
     def on_train_end(self) -> None:
-        """Say what an adapter did not reach."""
+        """Say what an adapter did not reach; let go of the optimiser, which Lightning would move to
+        the CPU before it drops it.
+        """
         if self.trainer.is_global_zero:
             warn_of_untrained(self.topology, self.trainer.optimizers[0])
+        self.trainer.strategy.optimizers = []
+
+    def cpu(self) -> Self:
+        """Nothing: Lightning calls this at its end, and the network stays on its device, where it
+        goes on to answer.
+        """
+        return self
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self.topology, self._training, self._run.learning_rates)
