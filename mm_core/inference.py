@@ -1,9 +1,16 @@
-"""Prediction: a stream of decoded batches. No torch, no Trainer, no processes."""
+"""Prediction: a stream of decoded batches. No torch, no Trainer, no processes.
+
+Where an engine leaves the CPU alone, threads make the next batches while it runs one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +19,31 @@ import pandas as pd
 from mm_core.api.batch import Batch
 from mm_core.api.config import suggest
 from mm_core.api.engine import RunSettings
-from mm_core.api.errors import BadCell, ConfigError
+from mm_core.api.errors import BadCell, ConfigError, MemoryFullError, MMWarning
 from mm_core.api.tasks import Decoded
+from mm_core.data.ahead import made_ahead
+from mm_core.data.batches import prediction_order
 from mm_core.data.encoded import EncodedFrame
 from mm_core.model import Model
+from mm_core.processes import cores
 
 WINDOW_BYTES = 32 * 2**20
 """Outputs that are gathered before they are decoded: few calls for small answers, and never more
 in memory than one batch beyond this for large ones."""
+
+TRIED_ROWS = 16
+"""Rows that tell how large and how dear the others are, and the fewest that threads are for."""
+
+LARGE_ROW_BYTES = 64 * 2**10
+LARGE_BATCH_BYTES = 32 * 2**20
+"""Rows larger than the one, such as pictures, come in batches no larger than the other: a GPU is
+busy with them, and every thread has one to make."""
+
+UNNOTICED = 0.02
+"""Seconds for a batch that one thread makes beside a GPU without keeping it waiting."""
+
+MOST_THREADS = 16
+"""That make batches; more would wait for Python's lock."""
 
 AS_FOUND = RunSettings()
 
@@ -90,14 +114,12 @@ def windows(
         options: of the task, validated.
         settings: batch size, device and precision.
     """
-    trained = model.recipe.training.batch_size
     options = model.pipeline.options if options is None else options
-    batches = model.pipeline.arrays(frame, model.engine.batch_size(trained, settings), rows)
     gathered = _Gathered()
     with model.engine.running(settings):
-        for batch, bad in batches:
-            found = model.engine.run(batch, options, settings)
-            gathered.add(batch, found, [*bad, *batch.bad])
+        run = partial(model.engine.run, options=options, settings=settings)
+        for made, found in _answered(model, frame, rows, settings, run):
+            gathered.add(made, found)
             if gathered.bytes >= WINDOW_BYTES:
                 yield gathered.window()
                 gathered = _Gathered()
@@ -175,14 +197,13 @@ def embed(
         ConfigError: the model has no such vectors.
     """
     of = _embedding(model, of)
-    trained = model.recipe.training.batch_size
     parts, rows, cells = [], [], []
     with model.engine.running(settings):
-        size = model.engine.batch_size(trained, settings)
-        for batch, bad in model.pipeline.arrays(frame, size):
-            parts.append(np.asarray(model.engine.embed(batch, of, settings), dtype=np.float32))
-            rows.append(batch.row_ids)
-            cells += bad
+        run = partial(model.engine.embed, of=of, settings=settings)
+        for made, vectors in _answered(model, frame, None, settings, run):
+            parts.append(np.asarray(vectors, dtype=np.float32))
+            rows.append(made.rows)
+            cells += made.bad
     order = np.argsort(np.concatenate(rows), kind="stable")
     return np.concatenate(parts)[order], unreadable(frame, cells)
 
@@ -199,6 +220,106 @@ def _embedding(model: Model, of: str | None) -> str:
     )
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A batch on its way to an engine.
+
+    Attributes:
+        rows: long [n], positions in the frame.
+        meta: of the rows, for decoding.
+        bad: cells that could not be read, masked.
+        batch: what the engine is given; it may find more such cells.
+    """
+
+    rows: np.ndarray
+    meta: dict[str, dict[str, Any]]
+    bad: list[BadCell]
+    batch: Batch
+
+
+def _made(model: Model, frame: EncodedFrame, rows: np.ndarray) -> _Made:
+    batch, bad = model.pipeline.batch(frame, rows)
+    return _Made(rows, batch.meta, bad, model.engine.prepare(batch))
+
+
+def _answered(
+    model: Model,
+    frame: EncodedFrame,
+    rows: np.ndarray | None,
+    settings: RunSettings,
+    answer: Callable[[Batch], Any],
+) -> Iterator[tuple[_Made, Any]]:
+    """All rows (or those), a batch at a time, each with what ``answer`` makes of it.
+
+    A batch that does not fit into the engine's memory is made again in halves, and all that follow
+    are so small, with one warning.
+
+    Raises:
+        MemoryFullError: a single row does not fit.
+    """
+    ordered = prediction_order(frame, max(1, frame.n_rows), rows)  # all in one
+    left = ordered[0] if ordered else np.zeros(0, np.int64)
+    size, threads = _pace(model, frame, left, settings)
+    asked = size
+    while len(left):
+        parts = [left[start : start + size] for start in range(0, len(left), size)]
+        jobs = (partial(_made, model, frame, part) for part in parts)
+        with closing(made_ahead(jobs, min(threads, len(parts) - 1))) as batches:
+            for made in batches:
+                try:
+                    found = answer(made.batch)
+                except MemoryFullError as error:
+                    if len(made.rows) == 1:
+                        raise _too_large(made.rows, frame, error) from None
+                    size = len(made.rows) // 2
+                    break
+                if size < asked:
+                    _tell_smaller(asked, size)
+                    asked = size
+                left = left[len(made.rows) :]
+                yield made, found
+
+
+def _pace(
+    model: Model, frame: EncodedFrame, rows: np.ndarray, settings: RunSettings
+) -> tuple[int, int]:
+    """Rows a batch, and threads that make batches ahead: none for few rows, nor beside an engine
+    that needs the CPU itself.
+    """
+    size = model.engine.batch_size(model.recipe.training.batch_size, settings)
+    if not model.engine.leaves_cpu or len(rows) <= TRIED_ROWS:
+        return size, 0
+    started = time.perf_counter()
+    batch, _ = model.pipeline.batch(frame, rows[:TRIED_ROWS])
+    seconds = (time.perf_counter() - started) / TRIED_ROWS
+    row_bytes = _size(batch.inputs) // TRIED_ROWS
+    if settings.batch_size is None and row_bytes > LARGE_ROW_BYTES:
+        size = min(size, max(TRIED_ROWS, LARGE_BATCH_BYTES // row_bytes))
+    threads = 1 if seconds * size < UNNOTICED else min(MOST_THREADS, cores() - 1)
+    return size, max(1, threads)
+
+
+def _tell_smaller(asked: int, size: int) -> None:
+    warnings.warn(
+        f"{asked} rows at once do not fit into the memory of the device: {size} at once from now "
+        "on (batch_size= of a prediction sets another number)",
+        MMWarning,
+        stacklevel=2,
+    )
+
+
+def _too_large(rows: np.ndarray, frame: EncodedFrame, error: MemoryFullError) -> MemoryFullError:
+    """The error with the row's place in the caller's data."""
+    places = rows if frame.positions is None else frame.positions[rows]
+    return MemoryFullError(
+        error.message,
+        plugin=error.plugin,
+        rows=places.tolist(),
+        value=error.value,
+        remedy=error.remedy,
+    )
+
+
 class _Gathered:
     """Outputs of batches until they are a window."""
 
@@ -209,11 +330,11 @@ class _Gathered:
         self.bad: list[BadCell] = []
         self.bytes = 0
 
-    def add(self, batch: Batch, found: dict[str, Any], bad: list[BadCell]) -> None:
-        self.rows.append(batch.row_ids)
+    def add(self, made: _Made, found: dict[str, Any]) -> None:
+        self.rows.append(made.rows)
         self.outputs.append(found)
-        self.metas.append(batch.meta)
-        self.bad += bad
+        self.metas.append(made.meta)
+        self.bad += [*made.bad, *made.batch.bad]
         self.bytes += _size(found)
 
     def window(self) -> Window:

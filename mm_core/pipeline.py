@@ -72,8 +72,12 @@ class Pipeline:
             rows: positions of those to take; None: all.
         """
         for positions in prediction_order(frame, batch_size, rows):
-            maker = BatchMaker(self.processors, frame)
-            yield maker.make(positions), maker.bad
+            yield self.batch(frame, positions)
+
+    def batch(self, frame: EncodedFrame, rows: np.ndarray) -> tuple[Batch, list[BadCell]]:
+        """The rows at these positions as arrays, and cells found unreadable."""
+        maker = BatchMaker(self.processors, frame)
+        return maker.make(rows), maker.bad
 
     def decode(self, outputs: dict[str, Any], meta: dict[str, Any], options: Any = None) -> Decoded:
         """Answers from an engine's outputs, rows in order; with the shares of the inputs in them.

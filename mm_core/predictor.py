@@ -204,10 +204,12 @@ class MultiModalPredictor:
             out: a .csv, .parquet or .jsonl file that the answers are written to as they come, be
                 ``data`` a Parquet or CSV file that is larger than memory; given back is what was
                 written.
-            batch_size: rows at once; None: as in training, on a GPU at least 64.
+            batch_size: rows at once; None: as in training, on a GPU at least 256, of pictures and
+                other large rows fewer.
             device: ``"cpu"``, ``"cuda"``, ...; None: where the model is.
-            precision: ``"32"``, ``"bf16-mixed"``, ``"16-mixed"``; None: 32. Lower ones are faster
-                on a GPU, and answers differ in their third digit or so.
+            precision: ``"32"``, ``"bf16-mixed"``, ``"16-mixed"``; None: that of training on a GPU,
+                32 on a CPU. Lower ones are faster on a GPU, and answers differ in their third digit
+                or so.
             task_options: options of the task (``TaskSpec.options``), by name.
         """
         run = {"batch_size": batch_size, "device": device, "precision": precision}

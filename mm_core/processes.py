@@ -1,4 +1,6 @@
-"""Several processes that run the same script, as torchrun starts them: who writes, who waits."""
+"""Several processes that run the same script, as torchrun starts them: who writes, who waits, and
+what of the machine is there for one.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,13 @@ def is_first() -> bool:
     """
     rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
     return rank == "0" and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def cores() -> int:
+    """Cores of the CPU that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

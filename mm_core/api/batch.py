@@ -55,9 +55,22 @@ class Batch:
             weight=None if self.weight is None else change(self.weight),
         )
 
-    def to(self, device: Any) -> Batch:
-        """The tensors on another device, in lists and dicts too (Lightning calls this)."""
-        return self.map(lambda value: value.to(device) if hasattr(value, "to") else value)
+    def to(self, device: Any, non_blocking: bool = False) -> Batch:
+        """The tensors on another device, in lists and dicts too (Lightning calls this).
+
+        Args:
+            device: of torch.
+            non_blocking: not to wait for it; of use for tensors in pinned memory.
+        """
+        return self.map(
+            lambda value: (
+                value.to(device, non_blocking=non_blocking) if hasattr(value, "to") else value
+            )
+        )
+
+    def pin_memory(self) -> Batch:
+        """The tensors in memory that a GPU reads by itself (torch's loader calls this)."""
+        return self.map(lambda value: value.pin_memory() if hasattr(value, "pin_memory") else value)
 
 
 def mapped(values: Any, change: Callable[[Any], Any]) -> Any:

@@ -39,7 +39,8 @@ class RunSettings:
     Attributes:
         batch_size: rows at once.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
-        precision: ``"32"``, ``"bf16-mixed"``, ``"16-mixed"``.
+        precision: ``"32"``, ``"bf16-mixed"``, ``"16-mixed"``; a network as it finds best: that of
+            training on a GPU, ``"32"`` on a CPU.
     """
 
     batch_size: int | None = None
@@ -59,6 +60,11 @@ class Engine(ABC):
     """Whether it reads ``Batch.table``, the rows as they came."""
 
     @property
+    def leaves_cpu(self) -> bool:
+        """Whether it computes elsewhere, and the CPU may make the next batches meanwhile."""
+        return False
+
+    @property
     def embeddings(self) -> tuple[str, ...]:
         """Names that :meth:`embed` knows, the usual one first; empty: it gives no vectors."""
         return ()
@@ -70,14 +76,27 @@ class Engine(ABC):
         """
         return settings.batch_size or max(trained, 256)
 
+    def prepare(self, batch: Batch) -> Batch:
+        """What :meth:`run` and :meth:`embed` are given; unless overridden: the batch itself.
+
+        Called beside them, in another thread, where the engine leaves the CPU (:attr:`leaves_cpu`).
+
+        Args:
+            batch: numpy arrays.
+        """
+        return batch
+
     @abstractmethod
     def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
         """Outputs for ``Task.decode``, by name: numpy arrays [B, ...], lists of B, dicts of them.
 
         Args:
-            batch: numpy arrays.
+            batch: numpy arrays, or what :meth:`prepare` made of them.
             options: of the task (``TaskSpec.options``), validated.
             settings: device and precision.
+
+        Raises:
+            MemoryFullError: the batch is too large; the core gives it again in halves.
         """
 
     def embed(self, batch: Batch, of: str, settings: RunSettings) -> Any:

@@ -111,6 +111,10 @@ class TrainingError(MMError):
     """Training cannot go on."""
 
 
+class MemoryFullError(MMError):
+    """A batch does not fit into the memory of the device that is to run it."""
+
+
 _SHOWN = 80
 """Characters of a cell that a message shows."""
 

@@ -68,7 +68,7 @@ def run_present(
         inputs = {name: _blank(arrays, present[name]) for name, arrays in inputs.items()}
     if torch.compiler.is_exporting():
         return map_features(backbone(inputs), lambda value: _zero_where_not(value, there))
-    if bool(there.all()):
+    if any(told_true(present[name]) for name in inputs) or bool(there.all()):
         whole: Features = backbone(inputs)
         return whole
     rows = there.nonzero()[:, 0]
@@ -78,6 +78,23 @@ def run_present(
     run = rows.repeat(2) if backbone.training and len(rows) == 1 else rows
     found = backbone({name: take(arrays, run) for name, arrays in inputs.items()})
     return map_features(found, lambda value: _scatter(value[: len(rows)], rows, len(there)))
+
+
+def told_true(mask: Tensor) -> bool:
+    """Whether a mask is known to be True everywhere: :func:`tell_true` said so.
+
+    To look at what a GPU holds is to wait until it is done with all before.
+    """
+    return getattr(mask, _ALL_TRUE, False)
+
+
+def tell_true(mask: Tensor) -> Tensor:
+    """Say of a mask that it is True everywhere; the same mask. It is not to be changed in place."""
+    setattr(mask, _ALL_TRUE, True)
+    return mask
+
+
+_ALL_TRUE = "_mm_all_true"
 
 
 def take(values: Any, rows: Tensor) -> Any:

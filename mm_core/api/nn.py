@@ -15,7 +15,15 @@ from mm_core.api.batch import Batch
 from mm_core.api.checkpoints import Checkpoint
 from mm_core.api.config import Config, suggest
 from mm_core.api.errors import ConfigError
-from mm_core.api.features import Dims, Features, Latents, features_of, latents_of, run_present
+from mm_core.api.features import (
+    Dims,
+    Features,
+    Latents,
+    features_of,
+    latents_of,
+    run_present,
+    told_true,
+)
 from mm_core.api.processors import State
 from mm_core.api.tasks import Task
 
@@ -35,6 +43,7 @@ __all__ = [
     "features_of",
     "latents_of",
     "tensors",
+    "told_true",
 ]
 
 

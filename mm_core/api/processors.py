@@ -138,6 +138,9 @@ class Processor(ABC):
     ) -> InputBatch:
         """Arrays for the rows at these positions; ``augment`` is given in training only.
 
+        It changes nothing in the processor: other processes call it in training, and several
+        threads at once where an engine leaves the CPU to it.
+
         Unless overridden: the rows of each of ``encoded.arrays``, which are numpy arrays then.
         """
         arrays = {name: array[rows] for name, array in encoded.arrays.items()}

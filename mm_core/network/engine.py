@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import safetensors.torch
@@ -14,21 +14,23 @@ from torch import Tensor
 
 from mm_core.api.batch import Batch, mapped
 from mm_core.api.engine import Engine, EngineContext, RunSettings
-from mm_core.api.errors import ArtifactError, ConfigError
+from mm_core.api.errors import ArtifactError, ConfigError, MemoryFullError
 from mm_core.api.nn import Topology, tensors
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.states import read_state, write_state
 from mm_core.network.bases import BaseRecord, check_bases, check_bases_found, without_bases
 from mm_core.network.build import architectures, build_topology, shared_backbones
+from mm_core.network.precision import FULL, mixed, usual
+from mm_core.network.transfer import on_device
+
+_T = TypeVar("_T")
 
 WEIGHTS = "weights.safetensors"
 STATE = "topology"
 """Folder of what a topology learned that stands in no parameter."""
 
-GPU_BATCH_SIZE = 64
-"""Rows at once on a GPU, at least."""
-
-_DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+GPU_BATCH_SIZE = 256
+"""Rows at once on a GPU, at least; those that are large come in fewer (``mm_core.inference``)."""
 
 
 class NetworkEngine(Engine):
@@ -36,10 +38,14 @@ class NetworkEngine(Engine):
 
     Args:
         topology: the network.
+        precision: what its weights were trained in: ``"32"``, ``"bf16-mixed"``, ``"16-mixed"``. It
+            answers so on a GPU, and in ``"32"`` on a CPU, where it is asked for none.
     """
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, precision: str = FULL) -> None:
         self.topology = topology
+        self.precision = precision
+        self._most_rows: int | None = None
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -52,6 +58,11 @@ class NetworkEngine(Engine):
         found = next(self.topology.parameters(), None)
         return torch.device("cpu") if found is None else found.device
 
+    @property
+    def leaves_cpu(self) -> bool:
+        """On a GPU."""
+        return self.device.type == "cuda"
+
     def ready(self) -> None:
         """On the GPU where there is one, without dropout; on that where it is, if it is on one."""
         self.topology.eval()
@@ -62,36 +73,59 @@ class NetworkEngine(Engine):
         """As in training, where many cheap rows or few dear ones are a batch.
 
         That many fit into memory. On a CPU more would not be faster: large activations cost a page
-        fault for every 4 KiB of them, each time.
+        fault for every 4 KiB of them, each time. A size that was found too large is not given
+        again.
         """
-        if settings.batch_size is not None:
-            return settings.batch_size
         on_cpu = (settings.device or self.device.type) == "cpu"
-        return trained if on_cpu else max(trained, GPU_BATCH_SIZE)
+        usual = trained if on_cpu else max(trained, GPU_BATCH_SIZE)
+        size = settings.batch_size or usual
+        return size if self._most_rows is None else min(size, self._most_rows)
 
     @contextmanager
     def running(self, settings: RunSettings) -> Iterator[None]:
         """Without gradients and dropout, on the device and in the precision asked for."""
         if settings.device is not None:
             self._move(settings.device)
+        precision = settings.precision or usual(self.precision, self.device)
         training = self.topology.training
         if training:  # walks all modules: a good part of the time that one row takes
             self.topology.eval()
         try:
-            with torch.inference_mode(), self._precision(settings.precision):
+            with torch.inference_mode(), mixed(precision, self.device):
                 yield
         finally:
             if training:
                 self.topology.train()
 
+    def prepare(self, batch: Batch) -> Batch:
+        """Tensors; in pinned memory, from which they go to a GPU."""
+        made = tensors(batch)
+        return made.pin_memory() if self.device.type == "cuda" else made
+
     def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
-        """What the topology predicts, on the CPU; floats of any width as float32."""
-        outputs: dict[str, Any] = self.topology.predict(tensors(batch).to(self.device), options)
-        return {name: mapped(value, _array) for name, value in outputs.items()}
+        """What the topology predicts, on the CPU; floats of any width as float32.
+
+        Raises:
+            MemoryFullError: the batch is too large for the GPU.
+        """
+
+        def predicted() -> dict[str, Any]:
+            outputs = self.topology.predict(on_device(tensors(batch), self.device), options)
+            return {name: mapped(value, _array) for name, value in outputs.items()}
+
+        return self._within_memory(batch, predicted)
 
     def embed(self, batch: Batch, of: str, settings: RunSettings) -> Any:
-        """float32 [B, D]."""
-        return _array(self.topology.embed(tensors(batch).to(self.device), of))
+        """float32 [B, D].
+
+        Raises:
+            MemoryFullError: the batch is too large for the GPU.
+        """
+
+        def embedded() -> Any:
+            return _array(self.topology.embed(on_device(tensors(batch), self.device), of))
+
+        return self._within_memory(batch, embedded)
 
     def write(self, folder: Path, context: EngineContext, standalone: bool) -> dict[str, Any]:
         """Weights as safetensors; architectures, and bases where weights are left out, as JSON."""
@@ -107,6 +141,7 @@ class NetworkEngine(Engine):
             "architectures": architectures(self.topology),
             "bases": {name: base.model_dump() for name, base in bases.items()},
             "topology": state.values,
+            "precision": self.precision,
         }
 
     @classmethod
@@ -140,9 +175,25 @@ class NetworkEngine(Engine):
         _refuse_gaps(missing - from_base, unexpected)
         check_bases(bases, topology, from_base)
         topology.load_state(read_state(folder / STATE, values.get("topology", {})))
-        return cls(topology)
+        return cls(topology, values.get("precision", FULL))
+
+    def _within_memory(self, batch: Batch, run: Callable[[], _T]) -> _T:
+        try:
+            return run()
+        except torch.OutOfMemoryError:
+            pass  # told below: the error holds on to what the GPU was working on
+        torch.cuda.empty_cache()
+        rows = len(batch)
+        self._most_rows = max(1, rows // 2)
+        raise MemoryFullError(
+            f"{rows} row(s) at once do not fit into the memory of the device {str(self.device)!r}",
+            value=rows,
+            remedy="let the device have more memory to itself, ask for precision='bf16-mixed' or "
+            "device='cpu', or fit with a smaller max_length or image_size",
+        )
 
     def _move(self, device: str) -> None:
+        before = self.device
         try:
             self.topology.to(device)
         except (RuntimeError, AssertionError) as error:  # torch built without it, no such card
@@ -151,17 +202,8 @@ class NetworkEngine(Engine):
                 value=device,
                 remedy="device='cpu', or leave it out",
             ) from error
-
-    def _precision(self, precision: str | None) -> Any:
-        if precision in (None, "32"):
-            return nullcontext()
-        if precision not in _DTYPES:
-            raise ConfigError(
-                f"precision={precision!r}",
-                value=precision,
-                remedy=f"use 32, {', '.join(_DTYPES)}",
-            )
-        return torch.autocast(self.device.type, dtype=_DTYPES[precision])
+        if self.device != before:
+            self._most_rows = None
 
 
 def _array(value: Any) -> Any:

@@ -22,7 +22,6 @@ from mm_core.training.interrupt import interruptible
 from mm_core.training.limited import EndedError, Limited
 from mm_core.training.loop.weights import changing
 
-
 FEW_ROWS = 32
 """Whose answers, unlike one another, stand for those of all rows."""
 

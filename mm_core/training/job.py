@@ -108,6 +108,8 @@ class Job(FitJob):
         score: Callable[[], float] | None = None,
         training: Mapping[str, Any] | None = None,
     ) -> FitResult:
+        from mm_core.network.engine import NetworkEngine
+        from mm_core.network.precision import chosen
         from mm_core.training.loop.run import FitRun
         from mm_core.training.loop.train import train_network
 
@@ -134,6 +136,8 @@ class Job(FitJob):
             resume=context.resume,
         )
         network.train()
+        if isinstance(self.model.engine, NetworkEngine):  # validated as it is trained
+            self.model.engine.precision = chosen(run.training.precision)
         return train_network(network, batches, run)
 
     def plan(self, settings: Mapping[str, Any]) -> Recipe:

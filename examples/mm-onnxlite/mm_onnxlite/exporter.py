@@ -100,7 +100,7 @@ def _followed(model: Any, sample: Any) -> Any:
 
 def _pairs(model: Any, read: Any, sample: Any) -> Iterator[tuple[Any, Any, Any]]:
     """Batches with outputs of both."""
-    settings = RunSettings()
+    settings = RunSettings(precision="32")  # as the graph computes
     frame = model.pipeline.encode(sample)
     size = read.engine.batch_size(model.recipe.training.batch_size, settings)
     for batch, _ in model.pipeline.arrays(frame, size):

@@ -12,6 +12,7 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from mm_core.api.errors import ConfigError
+from mm_core.network.precision import FULL, chosen
 from mm_core.recipe.training import TrainingConfig
 
 
@@ -21,22 +22,13 @@ def accelerator() -> str:
 
 
 def precision(training: TrainingConfig) -> Any:
-    """``auto``: bf16 where the GPU has it, else full precision, which CPUs are fastest with.
+    """As Lightning calls it; see :func:`mm_core.network.precision.chosen`.
 
     Raises:
         ConfigError: 16-mixed without a GPU.
     """
-    wanted = training.precision
-    if wanted == "16-mixed" and not torch.cuda.is_available():
-        raise ConfigError(
-            "training.precision=16-mixed needs a GPU, and there is none",
-            value=wanted,
-            remedy="set training.precision to auto, 32 or bf16-mixed",
-        )
-    if wanted != "auto":
-        return wanted
-    bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return "bf16-mixed" if bf16 else "32-true"
+    found = chosen(training.precision)
+    return "32-true" if found == FULL else found
 
 
 def devices(training: TrainingConfig) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mm_core.api import Checkpoint, PluginError
-from mm_core.api.nn import Backbone, BackboneContext, Features
+from mm_core.api.nn import Backbone, BackboneContext, Features, told_true
 from mm_image.configs import TimmImageConfig
 from mm_image.stages import split_stages
 from mm_image.weights import PLUGIN, create_model, fixed_size, load_weights
@@ -59,7 +59,9 @@ class TimmImage(Backbone):
         mask = arrays["image_mask"]
         pixels = arrays["pixels"].flatten(0, 1)
         present = mask.flatten()
-        if torch.compiler.is_exporting():  # a graph of fixed shape: absent images are computed too
+        if told_true(mask):  # without a look at the GPU, which would have to finish first
+            tokens, pooled = self._features(pixels)
+        elif torch.compiler.is_exporting():  # of fixed shape: absent images are computed too
             tokens, pooled = self._features(pixels)
             tokens = torch.where(present[:, None, None], tokens, 0.0)
             pooled = torch.where(present[:, None], pooled, 0.0)
