@@ -54,7 +54,15 @@ from mm_core.api.fitting import (
 from mm_core.api.hookspecs import hookimpl
 from mm_core.api.loss import Criterion, Loss
 from mm_core.api.metrics import Metric
-from mm_core.api.processors import Encoded, Field, InputBatch, Processor, State, Table
+from mm_core.api.processors import (
+    Encoded,
+    Field,
+    InputBatch,
+    Processor,
+    State,
+    Table,
+    Unlike,
+)
 from mm_core.api.samples import (
     SampleCheckpoint,
     SampleColumn,
@@ -187,6 +195,7 @@ __all__ = [
     "TrainingError",
     "Trial",
     "UnknownComponentError",
+    "Unlike",
     "WeightPackage",
     "deprecated",
     "experimental",

@@ -48,6 +48,33 @@ class Table:
         return Table(self.frame.iloc[rows].reset_index(drop=True), self.folder, stood)
 
 
+@dataclass(frozen=True)
+class Unlike:
+    """How many cells of a column are read, but are unlike any that training saw.
+
+    A processor that can tell reports each column that it watches, also where ``count`` is 0: the
+    core adds up what the parts of a large table give, and warns once a call of those columns in
+    which ``count`` is far more than was to be expected.
+
+    Attributes:
+        column: its name.
+        what: of these cells, after a verb: ``"hold categories that training did not see"``.
+        count: cells that are so.
+        cells: cells that are there, these included.
+        expected: share of such cells in new rows that are like those of training, 0..1.
+        examples: texts of a few of them.
+        hint: a clause on what they may have been meant to be, or empty.
+    """
+
+    column: str
+    what: str
+    count: int
+    cells: int
+    expected: float = 0.0
+    examples: tuple[str, ...] = ()
+    hint: str = ""
+
+
 @dataclass
 class Encoded:
     """One input of one frame, encoded once.
@@ -60,12 +87,15 @@ class Encoded:
             at prediction.
         bad: cells that are there but cannot be read; they are masked here, and the core decides
             whether that is an error.
+        unlike: how many cells are unlike those of training, by column, from processors that can
+            tell at no cost; the core warns of what strikes.
     """
 
     arrays: dict[str, Any]
     present: np.ndarray
     lengths: np.ndarray | None = None
     bad: list[BadCell] = field(default_factory=list)
+    unlike: list[Unlike] = field(default_factory=list)
 
 
 @dataclass

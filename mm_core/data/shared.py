@@ -38,7 +38,10 @@ class SharedProcessor(Processor):
         """As the other one encodes them."""
         frame = table.frame.rename(columns=self._known)
         encoded = self.whole.encode(replace(table, frame=frame))
-        return replace(encoded, bad=self._told(encoded.bad))
+        unlike = [
+            replace(one, column=self._own.get(one.column, one.column)) for one in encoded.unlike
+        ]
+        return replace(encoded, bad=self._told(encoded.bad), unlike=unlike)
 
     def batch(
         self,

@@ -17,6 +17,7 @@ from mm_core.api.specs import TaskSpec
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.chunks import read_chunks
 from mm_core.data.rows import Rows, read_rows
+from mm_core.data.unlike import Strangers
 from mm_core.data.write import Written, sink
 from mm_core.plugins.offered import read_options
 from mm_core.recipe.request import Request
@@ -56,18 +57,23 @@ class Asked:
 def answer(session: Session, data: Any, asked: Asked) -> tuple[Rows, Joined]:
     """One answer per row of all of the data, in order."""
     rows = read_rows(data, session.registry)
-    return rows, _joined(session, rows, asked)
+    strangers = Strangers()
+    found = _joined(session, rows, asked, strangers)
+    strangers.tell()
+    return rows, found
 
 
 def write_answers(session: Session, data: Any, out: Path, asked: Asked, *, proba: bool) -> Written:
     """Answers, or probabilities, of a table larger than memory, written as they come."""
     n_rows, columns = 0, tuple[str, ...]()
+    strangers = Strangers()
     with sink(out) as file:
         for rows in read_chunks(data, session.registry):
-            found = _joined(session, rows, asked)
+            found = _joined(session, rows, asked, strangers)
             frame = probabilities(session, found) if proba else found.answer
             file.write(frame.set_axis(rows.index, axis=0))
             n_rows, columns = n_rows + len(frame), tuple(map(str, frame.columns))
+    strangers.tell()
     return Written(out, n_rows, columns)
 
 
@@ -87,7 +93,7 @@ def evaluate(
     session: Session, data: Any, metrics: Any, asked: Asked, *, return_pred: bool
 ) -> tuple[dict[str, float], pd.DataFrame | None]:
     """Scores by name, and the answers where they are wanted; rows a part at a time."""
-    scorer = None
+    scorer, strangers = None, Strangers()
     answers: list[pd.DataFrame] = []
     for rows in read_chunks(data, session.registry):
         model = answering(session, rows.table, asked)
@@ -98,6 +104,7 @@ def evaluate(
             scorer = known.scorer(named.values(), model.task, model.recipe.loss_settings)
         labelled = session.labelled(rows.table, model.recipe)
         frame = model.pipeline.encode_with_targets(labelled)
+        strangers.add(frame)
         parts, bad = [], []
         for part in _stream(session, model, frame, asked):
             scorer.update(frame, part.rows, part.decoded)
@@ -108,6 +115,7 @@ def evaluate(
         if return_pred:
             answers.append(_together(parts, frame).set_axis(rows.index, axis=0))
     assert scorer is not None  # there is at least one part, or reading it has raised
+    strangers.tell()
     found = scorer.compute()
     scores = {name: found[metric] for name, metric in named.items()}
     return scores, pd.concat(answers) if answers else None
@@ -122,6 +130,9 @@ def embed(session: Session, data: Any, of: str | None, asked: Asked) -> tuple[np
     frame = model.pipeline.encode(session.aligned(rows.table, model.recipe))
     vectors, bad = embed(model, frame, of, asked.settings)
     report_bad(bad, asked.on_error)
+    strangers = Strangers()
+    strangers.add(frame)
+    strangers.tell()
     return vectors, rows
 
 
@@ -145,11 +156,12 @@ def _needs_no_fit(session: Session, own: Request) -> bool:
     return named is not None and not session.registry.get(TaskSpec, named).spec.requires_fit
 
 
-def _joined(session: Session, rows: Rows, asked: Asked) -> Joined:
+def _joined(session: Session, rows: Rows, asked: Asked, strangers: Strangers) -> Joined:
     from mm_core.inference import joined
 
     model = answering(session, rows.table, asked)
     frame = model.pipeline.encode(session.aligned(rows.table, model.recipe))
+    strangers.add(frame)
     found = joined(list(_stream(session, model, frame, asked)), frame)
     report_bad(found.bad, asked.on_error)
     return found

@@ -331,6 +331,14 @@ DEFECTS = (
         "encoded alone",
     ),
     Defect(
+        "processor-split-finds_training_rows_alike",
+        'return Encoded({"beats": beats}, present, bad=bad)\n',
+        "from mm_core.api import Unlike\n"
+        "        found = [Unlike(column, 'are long', len(beats), len(beats))]\n"
+        '        return Encoded({"beats": beats}, present, bad=bad, unlike=found)\n',
+        "training cells",
+    ),
+    Defect(
         "processor-split-learns_in_fit_only",
         'return State({"longest": self.longest})\n',
         "self.calls = getattr(self, 'calls', 0) + 1\n"

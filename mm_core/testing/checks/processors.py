@@ -20,6 +20,7 @@ import safetensors.numpy
 from mm_core.api.processors import Encoded, Field, InputBatch, Processor, State, Table
 from mm_core.api.samples import SampleColumn
 from mm_core.api.specs import ProcessorSpec
+from mm_core.data.unlike import strikes
 from mm_core.testing import fresh
 from mm_core.testing.columns import columns_of, fields_of, table_of
 from mm_core.testing.outcome import expect
@@ -177,6 +178,17 @@ def check_raises_on_no_cell(subject: Component) -> None:
                 encoded = trial.encode(frame)
                 _expect_rows(f"{cell!r:.60}: present", encoded.present, 3)
                 trial.batch(encoded, [0, 1, 2])
+
+
+def check_finds_training_rows_alike(subject: Component) -> None:
+    """Of the rows it was fitted on it says nothing that a warning would come of."""
+    with _tried(subject) as trial:
+        names = {field.column for field in trial.fields}
+        for one in trial.encode(trial.table.frame.head(len(trial.table) // 2)).unlike:
+            expect(one.column in names, f"unlike: {one.column!r} is none of the input's columns")
+            sound = 0 <= one.count <= one.cells and 0 <= one.expected <= 1
+            expect(sound, f"unlike: {one} counts what cannot be")
+            expect(not strikes(one), f"unlike: {one.count} of {one.cells} training cells: {one}")
 
 
 def check_gives_json_info(subject: Component) -> None:
