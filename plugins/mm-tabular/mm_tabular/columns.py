@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from mm_core.api import ConfigError
+from mm_core.api import ConfigError, Unlike
 from mm_tabular.cells import (
     BoolArray,
     CodeArray,
@@ -24,6 +24,7 @@ from mm_tabular.cells import (
 )
 from mm_tabular.configs import TableConfig
 from mm_tabular.dates import ISO, MIXED, find_format
+from mm_tabular.unlike import expected_share, strange_categories
 
 Item = TypeVar("Item")
 
@@ -44,10 +45,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Coded:
-    """A column as category codes: ``codes`` int64 [N]; ``bad`` [N]."""
+    """A column as category codes: ``codes`` int64 [N]; ``bad`` [N]; cells unlike training's."""
 
     codes: CodeArray
     bad: BoolArray
+    unlike: Unlike | None = None
 
 
 @dataclass(frozen=True)
@@ -153,25 +155,31 @@ class CategoryColumn:
     Attributes:
         keys: the known categories.
         counts: training rows of each.
+        unseen: share of cells without a code to be expected in new rows.
     """
 
     name: str
     keys: tuple[str, ...]
     counts: tuple[int, ...]
+    unseen: float = 0.0
     complaint = "not a category"
 
     @classmethod
     def fit(cls, name: str, series: pd.Series, config: TableConfig) -> Self:
         """Learn the categories; equally frequent ones in alphabetical order."""
         found = read_keys(series)
-        counts = np.bincount(found.codes[found.codes >= 0], minlength=len(found.keys)).tolist()
-        ranked = sorted(zip(counts, found.keys, strict=True), key=lambda pair: (-pair[0], pair[1]))
+        counts = np.bincount(found.codes[found.codes >= 0], minlength=len(found.keys))
+        pairs = zip(counts.tolist(), found.keys, strict=True)
+        ranked = sorted(pairs, key=lambda pair: (-pair[0], pair[1]))
         kept = ranked[: config.max_categories]
-        return cls(name, tuple(key for _, key in kept), tuple(count for count, _ in kept))
+        unseen = expected_share(counts, config.max_categories)
+        return cls(name, tuple(key for _, key in kept), tuple(count for count, _ in kept), unseen)
 
     def encode(self, series: pd.Series) -> Coded:
         """Codes, [N]."""
-        return _coded(read_keys(series), self._index)
+        found = read_keys(series)
+        unlike = strange_categories(self.name, found, self._index, self.unseen)
+        return replace(_coded(found, self._index), unlike=unlike)
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -179,7 +187,7 @@ class CategoryColumn:
 
     def state(self) -> dict[str, Any]:
         """JSON-able."""
-        return {"keys": list(self.keys), "counts": list(self.counts)}
+        return {"keys": list(self.keys), "counts": list(self.counts), "unseen": self.unseen}
 
     @classmethod
     def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
@@ -187,7 +195,12 @@ class CategoryColumn:
         keys, counts = _listed(state, "keys", str), _counts(state)
         if not len(set(keys)) == len(keys) == len(counts):
             raise ValueError(f"{name!r} has {len(keys)} keys, some twice or without its count")
-        return cls(name, keys, counts)
+        unseen = state.get("unseen")
+        if unseen is None:  # models of before knew the rows of their categories alone
+            unseen = expected_share(np.array(counts, dtype=np.int64), len(keys))
+        elif not (isinstance(unseen, float) and 0 <= unseen <= 1):
+            raise ValueError(f"unseen = {unseen!r} of {name!r} is no share")
+        return cls(name, keys, counts, unseen)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from mm_core.api import (
     Processor,
     State,
     Table,
+    Unlike,
 )
 from mm_tabular.cells import BoolArray, CodeArray, FloatArray, is_plain, read_matrix
 from mm_tabular.columns import (
@@ -31,6 +32,7 @@ from mm_tabular.columns import (
 )
 from mm_tabular.configs import TableConfig
 from mm_tabular.scaling import SCALERS, Scaler
+from mm_tabular.unlike import Ranges
 
 
 class TableProcessor(Processor):
@@ -52,6 +54,7 @@ class TableProcessor(Processor):
 
     _numerical: tuple[NumericalColumn, ...] = ()
     _categorical: tuple[CategoricalColumn, ...] = ()
+    _ranges: Ranges
     _scaler: Scaler
 
     def __init__(
@@ -84,18 +87,20 @@ class TableProcessor(Processor):
             if f.kind in CATEGORICAL
         )
         matrix, _ = self._measure(frame)
+        self._ranges = Ranges.fit(self._number_places, matrix)
         self._scaler = SCALERS[self.config.scaling].fit(matrix, self.config.n_quantiles)
 
     def encode(self, table: Table) -> Encoded:
         """Three arrays (see the class); cells that cannot be read are missing, and reported."""
         matrix, bad = self._measure(table.frame)
-        codes, bad_codes = self._code(table.frame)
+        codes, bad_codes, strange = self._code(table.frame)
         missing = np.isnan(matrix)
         scaled = np.where(missing, 0.0, self._scaler.transform(matrix)).astype(np.float32)
         return Encoded(
             arrays={"numerical": scaled, "missing": missing, "categorical": codes},
             present=(~missing).any(axis=1) | (codes != MISSING).any(axis=1),
             bad=[*bad, *bad_codes],
+            unlike=[*self._ranges.strange(matrix, missing), *strange],
         )
 
     def batch(
@@ -124,7 +129,10 @@ class TableProcessor(Processor):
         """What each column learned, and the arrays of the scaling."""
         columns = [*self._numerical, *self._categorical]
         return State(
-            values={"columns": {column.name: column.state() for column in columns}},
+            values={
+                "columns": {column.name: column.state() for column in columns},
+                "ranges": self._ranges.state(),
+            },
             arrays=dict(self._scaler.arrays),
         )
 
@@ -149,10 +157,19 @@ class TableProcessor(Processor):
             for f in fields
             if f.kind in CATEGORICAL
         )
+        ranges = state.values.get("ranges", {})
+        processor._ranges = Ranges.from_state(processor._number_places, ranges)
         processor._scaler = SCALERS[config.scaling].from_state(
             state.arrays, sum(len(column.features) for column in processor._numerical)
         )
         return processor
+
+    @property
+    def _number_places(self) -> dict[str, int]:
+        """Numbers and where they stand in the matrix; dates later than all others are no news."""
+        starts = np.cumsum([0, *(len(column.features) for column in self._numerical)]).tolist()
+        pairs = zip(self._numerical, starts[:-1], strict=True)
+        return {column.name: at for column, at in pairs if isinstance(column, NumberColumn)}
 
     def _measure(self, frame: pd.DataFrame) -> tuple[FloatArray, list[BadCell]]:
         """Unscaled numerical features [N, n], NaN where missing."""
@@ -172,14 +189,14 @@ class TableProcessor(Processor):
             matrix[:, list(plain.values())] = read_matrix(frame[list(plain)])
         return matrix, bad
 
-    def _code(self, frame: pd.DataFrame) -> tuple[CodeArray, list[BadCell]]:
-        """Category codes [N, n]."""
+    def _code(self, frame: pd.DataFrame) -> tuple[CodeArray, list[BadCell], list[Unlike]]:
+        """Category codes [N, n]; bad cells; how many are unlike those of training."""
         read = [(column, column.encode(frame[column.name])) for column in self._categorical]
         bad = [cell for c, m in read for cell in _bad(frame, c.name, m.bad, c.complaint)]
         codes = np.empty((len(frame), len(read)), dtype=np.int64)
         for index, (_, coded) in enumerate(read):
             codes[:, index] = coded.codes
-        return codes, bad
+        return codes, bad, [coded.unlike for _, coded in read if coded.unlike is not None]
 
 
 def _bad(frame: pd.DataFrame, column: str, bad: BoolArray, reason: str) -> Iterator[BadCell]:
