@@ -26,8 +26,8 @@ class ThresholdConfig(CalibratedConfig):
 
     threshold: Share | Literal["auto"] = Field(
         default="auto",
-        description="probability above which the answer is yes; auto: the one that is best for "
-        "data.eval_metric on the validation rows, 0.5 where none is better",
+        description="probability above which the answer is yes; auto: what is best for "
+        "data.eval_metric on the validation rows (multilabel: of each label), else 0.5",
     )
 
 

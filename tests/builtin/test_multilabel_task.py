@@ -13,6 +13,7 @@ from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, LabelError, State
 from mm_core.builtin.configs import MultilabelConfig
 from mm_core.builtin.tasks.multilabel import Multilabel
+from mm_core.builtin.tasks.thresholds import label_thresholds
 
 SETS = [["red"], ["round", "red"], [], ["round"], ["red", "round"]]
 COLUMNS = pd.DataFrame({"red": [1, 1, 0, 0, 1], "round": [0, 1, 0, 1, 1]})
@@ -224,3 +225,73 @@ def test_new_labels_are_validated_without_the_old_calibration():
     task.extend(pd.DataFrame({"tags": [["c"], ["a"]]}))
     assert (task.calibration.temperature, task.calibration.threshold) == (1.0, 0.5)
     assert task.output_dim == 3
+
+
+def _calibrated(metric, n=400, threshold="auto", strength=2.0):
+    """A task of four labels, two of them rare, calibrated on held-out rows; its labels a row."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random((n, 4)) < [0.5, 0.3, 0.08, 0.05]).astype(np.float32)
+    logits = strength * truth + rng.normal(size=truth.shape) + [-1.0, -2.5, -3.5, -4.0]
+    task = Multilabel(MultilabelConfig(threshold=threshold), list("abcd"))
+    task.learn(pd.DataFrame(truth.astype(int), columns=list("abcd")))
+    task.calibrate(
+        {"logits": logits},
+        {},
+        {"labels": truth},
+        lambda decoded: metric(truth, decoded.views["labels"]),
+    )
+    found = task.decode({"logits": logits}, {}).views["labels"]
+    return task, found.sum(axis=1).mean(), truth.sum(axis=1).mean()
+
+
+def _f1_macro(truth, labels) -> float:
+    hits = 2 * (truth * labels).sum(axis=0)
+    return float((hits / np.maximum(truth.sum(axis=0) + labels.sum(axis=0), 1)).mean())
+
+
+def test_each_label_has_a_threshold_and_about_the_true_number_is_answered():
+    task, answered, true = _calibrated(_f1_macro)
+    assert task.thresholds.shape == (4,)
+    assert len(set(task.thresholds.round(6))) == 4
+    assert 0.8 * true < answered < 1.35 * true
+    again = Multilabel.from_state(task.config, task.label, task.state())
+    assert (again.thresholds == task.thresholds).all()
+    task.extend(pd.DataFrame([[1, 0, 0, 0], [0, 1, 1, 1]], columns=list("abcd")))
+    assert task.thresholds is None
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        lambda truth, labels: float((truth * labels).sum() / truth.sum()),  # recall: all is best
+        lambda truth, labels: 1.0 - float(labels.mean()),  # none is best
+        lambda truth, labels: 0.7,
+    ],
+)
+def test_the_threshold_stays_at_a_half_where_nothing_is_won(metric):
+    assert _calibrated(metric, strength=2.0)[0].thresholds is None
+
+
+def test_a_threshold_that_is_given_is_for_all_labels():
+    task, _, _ = _calibrated(_f1_macro, threshold=0.4)
+    assert task.thresholds is None
+    assert task.calibration.threshold == 0.4
+
+
+def test_thresholds_that_are_none_are_refused():
+    task, _, _ = _calibrated(_f1_macro)
+    for wrong in ([0.5], [0.5, 0.5, 0.5, 2.0]):
+        state = task.state()
+        state.values["thresholds"] = wrong
+        with pytest.raises(ValueError, match="thresholds"):
+            Multilabel.from_state(task.config, task.label, state)
+
+
+def test_rare_labels_are_drawn_to_the_common_threshold():
+    rng = np.random.default_rng(1)
+    truth = rng.random((200, 2)) < [0.5, 0.02]
+    proba = np.where(truth, 0.6, 0.2) + 0.2 * rng.random((200, 2))
+    proba[:, 1] /= 4  # its own best threshold is far below that of the frequent one
+    often, rare = label_thresholds(proba, truth)
+    assert 0.4 < often < 0.6
+    assert 0.2 < rare < often

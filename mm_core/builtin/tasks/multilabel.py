@@ -8,13 +8,14 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from mm_core.api.errors import LabelError
+from mm_core.api.errors import LabelError, MetricError
 from mm_core.api.processors import State
 from mm_core.api.tasks import Decoded, Task
-from mm_core.builtin.tasks.calibration import Calibration, label_nll
+from mm_core.builtin.tasks.calibration import ENOUGH, Calibration, label_nll
 from mm_core.builtin.tasks.indicators import Indicators
 from mm_core.builtin.tasks.label_sets import LabelSets
 from mm_core.builtin.tasks.labels import refuse_broken_outputs, refuse_need
+from mm_core.builtin.tasks.thresholds import crossed_thresholds, label_thresholds
 
 Form = Indicators | LabelSets
 """How labels are written: a column for each, or one column of lists."""
@@ -24,11 +25,16 @@ class Multilabel(Task):
     """Sigmoid over labels: several columns of 0 and 1, or one column whose cells are lists.
 
     Targets: ``labels`` float32 [N, L], 0 or 1. A label is answered where its probability is above
-    the threshold, which is one for all labels.
+    its threshold.
+
+    Attributes:
+        thresholds: float64 [L], one for each label (while they are chosen [N, L], one for each
+            answer); None: that of the calibration is for all.
     """
 
     def __init__(self, config: Any, label: Sequence[str]) -> None:
         super().__init__(config, label)
+        self.thresholds: np.ndarray | None = None
         self.form: Form = LabelSets(label[0], config.separator) if len(label) == 1 else Indicators()
         self.calibration = Calibration.start(config)
 
@@ -50,7 +56,7 @@ class Multilabel(Task):
 
     def learn(self, targets: pd.DataFrame) -> None:
         self.form.learn(self.complete(targets))
-        self.calibration = Calibration.start(self.config)
+        self._uncalibrated()
         found = self.form.encode(self.complete(targets))
         for position, name in enumerate(self.form.names):
             if found[:, position].min() == found[:, position].max():
@@ -65,7 +71,7 @@ class Multilabel(Task):
 
     def extend(self, targets: pd.DataFrame) -> None:
         self.form.extend(self.complete(targets))
-        self.calibration = Calibration.start(self.config)
+        self._uncalibrated()
 
     def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
         return {"labels": self.form.encode(self.complete(targets)).astype(np.float32)}
@@ -84,7 +90,8 @@ class Multilabel(Task):
         logits = np.asarray(outputs["logits"], dtype=np.float64)
         refuse_broken_outputs(logits)
         proba = _sigmoid(logits / self.calibration.temperature)
-        labels = (proba > self.calibration.threshold).astype(np.int8)
+        cut = self.calibration.threshold if self.thresholds is None else self.thresholds
+        labels = (proba > cut).astype(np.int8)
         return Decoded(
             answer=self.form.decode(labels),
             views={"labels": labels, "indicators": labels, "proba": proba},
@@ -118,22 +125,53 @@ class Multilabel(Task):
     ) -> None:
         logits = np.asarray(outputs["logits"], dtype=np.float64)
         labels = np.asarray(targets["labels"]) > 0
-        self.calibration = Calibration.start(self.config)
+        self._uncalibrated()
         self.calibration.fit_temperature(label_nll(logits, labels))
         proba = _sigmoid(logits / self.calibration.temperature)
-        self.calibration.fit_threshold(
-            proba.ravel(), labels.ravel(), lambda: score(self.decode(outputs, meta))
-        )
+        if self.calibration.searches and min(labels.sum(), (~labels).sum()) >= ENOUGH:
+            self._choose_thresholds(proba, labels, lambda: score(self.decode(outputs, meta)))
 
     def state(self) -> State:
-        return State(values={"form": self.form.state(), **self.calibration.state()})
+        own = {} if self.thresholds is None else {"thresholds": self.thresholds.tolist()}
+        return State(values={"form": self.form.state(), **self.calibration.state(), **own})
 
     @classmethod
     def from_state(cls, config: Any, label: Sequence[str], state: State) -> Self:
         task = cls(config, label)
         task.form.restore(state.values["form"])
         task.calibration = Calibration.restored(state.values)
+        if "thresholds" in state.values:  # models of before have one for all
+            own = np.array(state.values["thresholds"], dtype=np.float64)
+            if own.shape != (task.output_dim,) or not ((own >= 0) & (own <= 1)).all():
+                raise ValueError(f"thresholds = {own!r} are not one between 0 and 1 for each label")
+            task.thresholds = own
         return task
+
+    def _uncalibrated(self) -> None:
+        self.calibration, self.thresholds = Calibration.start(self.config), None
+
+    def _choose_thresholds(
+        self, proba: np.ndarray, labels: np.ndarray, score: Callable[[], float]
+    ) -> None:
+        """Take the labels' own thresholds where they win over 0.5 on rows they were not chosen on.
+
+        Not for a metric that likes it as well where all labels are answered, or none (recall).
+        """
+
+        def at(thresholds: np.ndarray) -> float:
+            self.thresholds = thresholds
+            try:
+                return score()
+            except MetricError:
+                return -np.inf
+
+        try:
+            own = at(crossed_thresholds(proba, labels))
+            wins = all(own > at(np.full(proba.shape, other)) for other in (0.5, 0.0, 1.0))
+        finally:
+            self.thresholds = None
+        if wins:
+            self.thresholds = label_thresholds(proba, labels)
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
