@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from mm_core.api.fitting import TERMINATED, ExportReport
-from mm_core.plugins.offered import method_of, methods_of
-from mm_core.plugins.registry import Registry, found_with, registry_with
+from mm_core.plugins.registry import found_with, registry_with
 from mm_core.processes import ENDED_BY_SIGTERM
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.request import Request
-from mm_core.scoring import Metric, Metrics
+from mm_core.scoring import Metric
 from mm_core.session import answers, arguments, fitting, folders, following
 from mm_core.session.answers import Asked
 from mm_core.session.arguments import OnError
 from mm_core.session.exporting import export
-from mm_core.session.session import Held, Session
-
-if TYPE_CHECKING:
-    from mm_core.model import Model
+from mm_core.session.looking import Looking
+from mm_core.session.session import Session
 
 
-class MultiModalPredictor:
+class MultiModalPredictor(Looking):
     """Learns from a table whose cells are text, image paths, numbers, categories, ...
 
     Args:
@@ -71,7 +68,7 @@ class MultiModalPredictor:
         self.label = arguments.names(label)
         self.roles = arguments.roles(roles or {}, query=query, response=response)
         self.match_label = match_label
-        self.problem_type = problem_type
+        self._named_type = problem_type
         self.presets = presets
         self.hyperparameters = dict(hyperparameters or {})
         self.path = path
@@ -188,6 +185,7 @@ class MultiModalPredictor:
         on_error: OnError = "raise",
         *,
         out: str | Path | None = None,
+        keep: Hashable | Sequence[Hashable] | None = None,
         batch_size: int | None = None,
         device: str | None = None,
         precision: str | None = None,
@@ -204,6 +202,8 @@ class MultiModalPredictor:
             out: a .csv, .parquet or .jsonl file that the answers are written to as they come, be
                 ``data`` a Parquet or CSV file that is larger than memory; given back is what was
                 written.
+            keep: a column of the data, or several, to stand before the answers, such as an id; what
+                is given back is a frame then.
             batch_size: rows at once; None: as in training, on a GPU at least 256, of pictures and
                 other large rows fewer.
             device: ``"cpu"``, ``"cuda"``, ...; None: where the model is.
@@ -213,11 +213,10 @@ class MultiModalPredictor:
             task_options: options of the task (``TaskSpec.options``), by name.
         """
         run = {"batch_size": batch_size, "device": device, "precision": precision}
-        asked = self._asked(on_error, task_options | run)
+        asked = self._asked(on_error, task_options | run, keep)
         if out is not None:
             return answers.write_answers(self._session, data, Path(out), asked, proba=False)
-        rows, joined = answers.answer(self._session, data, asked)
-        found = _series_if_one(joined.answer.set_axis(rows.index, axis=0))
+        found = _series_if_one(answers.answer(self._session, data, asked))
         return found.to_numpy() if as_pandas is False else found
 
     def predict_proba(
@@ -228,6 +227,7 @@ class MultiModalPredictor:
         on_error: OnError = "raise",
         *,
         out: str | Path | None = None,
+        keep: Hashable | Sequence[Hashable] | None = None,
         **given: Any,
     ) -> Any:
         """Probability of each class (or label), one row per row of ``data``.
@@ -236,13 +236,12 @@ class MultiModalPredictor:
             as_multiclass: False with two classes: only the positive class, as a Series.
             given: all else is as in :meth:`predict`.
         """
-        asked = self._asked(on_error, given)
+        asked = self._asked(on_error, given, keep)
         if out is not None:
             return answers.write_answers(self._session, data, Path(out), asked, proba=True)
-        rows, joined = answers.answer(self._session, data, asked)
-        proba = answers.probabilities(self._session, joined).set_axis(rows.index, axis=0)
-        one_of_two = joined.exclusive and proba.shape[1] == 2
-        found = proba.iloc[:, 1] if one_of_two and not as_multiclass else proba
+        one = not as_multiclass
+        proba = answers.answer_proba(self._session, data, asked, positive_only=one)
+        found = _series_if_one(proba) if one else proba
         return found.to_numpy() if as_pandas is False else found
 
     def evaluate(
@@ -352,25 +351,21 @@ class MultiModalPredictor:
             ConfigError: a metric is not the model's own.
             PluginError: a one-file plugin that the model does not need cannot be used.
         """
-        given: dict[str, Any] = {
-            "eval_metric": eval_metric,
-            "validation_metric": validation_metric,
-            "verbosity": verbosity,
-            "plugins": plugins,
-        }
-        if resume:
-            recipe = folders.cut_off_recipe(Path(path))
-            predictor = cls(recipe.data.label, path=path, **given)
-            following.check_metrics(predictor._session, recipe, predictor._request)
-            folders.take_up(predictor._session, Path(path))
-            return predictor
-        registry = found_with(plugins)  # so that load tells all that is wrong, a file's fault too
-        held = folders.read(registry, Path(path))
-        recipe = held.model.recipe
-        predictor = cls(recipe.data.label, **given)
+        # Read first, so that all that is wrong is told at once, a one-file plugin's fault too.
+        held = None if resume else folders.read(found_with(plugins), Path(path))
+        recipe = folders.cut_off_recipe(Path(path)) if held is None else held.model.recipe
+        predictor = cls(
+            recipe.data.label,
+            eval_metric=eval_metric,
+            validation_metric=validation_metric,
+            path=path if resume else None,
+            verbosity=verbosity,
+            plugins=plugins,
+        )
         following.check_metrics(predictor._session, recipe, predictor._request)
-        predictor.problem_type = recipe.task.id
         predictor._session.held = held
+        if held is None:
+            folders.take_up(predictor._session, Path(path))
         return predictor
 
     def export(
@@ -386,40 +381,6 @@ class MultiModalPredictor:
         """
         return export(self._session, Path(path), format, sample, settings)
 
-    # ---- looking -------------------------------------------------------------------------------
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe the model was trained by."""
-        return self._model.recipe
-
-    @property
-    def column_types(self) -> dict[str, str | None]:
-        """Column -> ``"modality:kind"``, or None where it is not used."""
-        return self.recipe.columns.types
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """One row per validation: epoch, step, seconds, training loss, validation score."""
-        return pd.DataFrame(self._session.need_held().result.history)
-
-    # ---- what the task's models do besides -----------------------------------------------------
-
-    def __getattr__(self, name: str) -> Any:
-        """A method of the task (``TaskSpec.methods``)."""
-        if name.startswith("_"):  # asked of copies that are still empty, too
-            raise AttributeError(name)
-        known = [one for one in dir(self) if not one.startswith("_")]
-        return method_of(self._task_id, name, self._registry, self, known)
-
-    def __dir__(self) -> Iterable[str]:
-        return [*super().__dir__(), *methods_of(self._task_id, self._registry)]
-
-    @property
-    def _task_id(self) -> str | None:
-        """Of the model, or the one that was named."""
-        return self.problem_type if self._fitted is None else self.recipe.task.id
-
     # ---- inside --------------------------------------------------------------------------------
 
     @property
@@ -428,7 +389,7 @@ class MultiModalPredictor:
         return Request(
             label=self.label,
             roles=self.roles,
-            problem_type=self.problem_type,
+            problem_type=self._named_type,
             match_label=self.match_label,
             presets=self.presets,
             hyperparameters=(self.hyperparameters,),
@@ -436,24 +397,8 @@ class MultiModalPredictor:
             validation_metric=self._validation_metric,
         )
 
-    def _asked(self, on_error: str, given: Mapping[str, Any]) -> Asked:
-        return Asked.of(on_error, given, self._request)
-
-    @property
-    def _registry(self) -> Registry:
-        return self._session.registry
-
-    @property
-    def _metrics(self) -> Metrics:
-        return self._session.metrics
-
-    @property
-    def _fitted(self) -> Held | None:
-        return self._session.held
-
-    @property
-    def _model(self) -> Model:
-        return self._session.need_held().model
+    def _asked(self, on_error: str, given: Mapping[str, Any], keep: Any = None) -> Asked:
+        return Asked.of(on_error, given, self._request, arguments.names(keep))
 
 
 def _series_if_one(answer: pd.DataFrame) -> pd.Series | pd.DataFrame:

@@ -115,6 +115,36 @@ class Task(ABC):
         """JSON-able facts a direct backbone is built from (names of classes, ...)."""
         return {"output_dim": self.output_dim}
 
+    @property
+    def class_labels(self) -> list[Any] | None:
+        """The classes, or labels, in the order of the columns of ``Decoded.proba``; None: none.
+
+        Unless overridden: ``info["classes"]``, where there are such.
+        """
+        classes = self.info.get("classes")
+        return None if classes is None else list(classes)
+
+    @property
+    def positive_class(self) -> Any:
+        """The one of two classes that metrics such as recall are about; None: no class is."""
+        return None
+
+    @classmethod
+    def decided(cls, config: Any, labels: pd.DataFrame) -> Mapping[str, tuple[Any, str]]:
+        """Settings that the labels decide where nobody set them, for the recipe to show.
+
+        Unless overridden: none. What is wrong with the labels is not said here, but by
+        :meth:`learn`.
+
+        Args:
+            config: validated settings.
+            labels: the label columns of all rows, those that there are.
+
+        Returns:
+            setting -> its value, and why: ``{"positive": ("yes", "the later of 'no' and 'yes'")}``.
+        """
+        return {}
+
     def loss(
         self, logits: torch.Tensor, targets: Mapping[str, Any], weight: torch.Tensor | None
     ) -> torch.Tensor:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import textwrap
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
@@ -153,12 +153,19 @@ def _default(field: FieldInfo) -> Any:
 
 
 def _type(annotation: Any) -> str:
-    if get_origin(annotation) is Literal:
-        return " | ".join(map(repr, get_args(annotation)))
-    if isinstance(annotation, type) and not get_args(annotation):
-        return annotation.__name__
-    said = str(annotation).replace("typing.", "")
-    return re.sub(r"mm_core\.api\.slots\.Slot\[[\w.]*?(\w+)\]", r"Slot[\1]", said)
+    """A type as it can be read: ``float | 'auto' | null``, with JSON's word for none."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(parts[0])
+    if origin is Literal:
+        return " | ".join(map(repr, parts))
+    if origin in (Union, UnionType):
+        return " | ".join(map(_type, parts))
+    if annotation in (None, type(None)):
+        return "null"
+    name = getattr(origin or annotation, "__name__", str(annotation))
+    inner = ", ".join("..." if part is Ellipsis else _type(part) for part in parts)
+    return f"{name}[{inner}]" if parts else name
 
 
 def _unknown(registry: Registry, name: str) -> UnknownComponentError:

@@ -9,6 +9,8 @@ from typing import Any
 from mm_core.api.commands import Answer
 from mm_core.cli import options as opt
 
+SHOWN_CLASSES = 20
+
 
 def inspect(model: opt.Model, as_json: opt.AsJson = False, verbose: opt.Verbose = False) -> Answer:
     """Show what a saved model consists of. Nothing of it is loaded but its manifest.
@@ -18,7 +20,7 @@ def inspect(model: opt.Model, as_json: opt.AsJson = False, verbose: opt.Verbose 
     data = describe(model)
 
     from mm_core.artifact.manifest import Manifest
-    from mm_core.summary import plan_text
+    from mm_core.recipe.shown import plan_text
 
     plan = plan_text(Manifest.read(model).recipe, full=verbose)
     return Answer(data, "\n".join([*_head(data), "", plan, "", *sizes(data)]))
@@ -44,7 +46,7 @@ def describe(folder: Path) -> dict[str, Any]:
         ],
         "task": recipe.task.id,
         "label": list(recipe.data.label),
-        "learned": _numbers(manifest.task),
+        "learned": _numbers(manifest.task) | _lists(manifest.task),
         "backbones": {name: part.id for name, part in recipe.backbones.items()},
         "fusion": recipe.fusion.id if recipe.fusion else None,
         "runtime": manifest.engine.id,
@@ -77,6 +79,16 @@ def _numbers(state: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in state.items() if type(value) in (int, float)}
 
 
+def _lists(state: dict[str, Any]) -> dict[str, list[Any]]:
+    """What a task learned that a list of texts and numbers says: its classes."""
+    plain = (bool, int, float, str)
+    return {
+        name: value
+        for name, value in state.items()
+        if isinstance(value, list) and value and all(type(one) in plain for one in value)
+    }
+
+
 def _installed(distribution: str | None) -> str | None:
     """Version of the distribution in this environment."""
     if distribution is None:
@@ -103,8 +115,7 @@ def _head(data: dict[str, Any]) -> list[str]:
         f"task     {data['task']} of {', '.join(data['label'])}; {best}",
     ]
     if data["learned"]:
-        said = ", ".join(f"{name} {value:.4g}" for name, value in data["learned"].items())
-        lines.append(f"learned  {said}")
+        lines.append(f"learned  {', '.join(map(_learned, data['learned'].items()))}")
     if data["runtime"] != NETWORK:
         lines.append(f"runtime  {data['runtime']}")
     for name, base in data["bases"].items():
@@ -112,6 +123,15 @@ def _head(data: dict[str, Any]) -> list[str]:
     for record in data["plugins"]:
         lines.append(f"plugin   {_plugin(record)}")
     return lines
+
+
+def _learned(fact: tuple[str, Any]) -> str:
+    name, value = fact
+    if not isinstance(value, list):
+        return f"{name} {value:.4g}"
+    shown = " | ".join(map(str, value[:SHOWN_CLASSES]))
+    more = len(value) - SHOWN_CLASSES
+    return f"{name} {shown}" + (f" | ... and {more} more" if more > 0 else "")
 
 
 def _plugin(record: dict[str, Any]) -> str:

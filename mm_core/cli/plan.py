@@ -56,7 +56,8 @@ def plan(
     predictor = asked.predictor(label, plugin)
     recipe = predictor.plan(data, **asked.planning())
 
-    from mm_core.summary import plan_text, size_text
+    from mm_core.recipe.shown import plan_text
+    from mm_core.summary import size_text
 
     session = predictor._session
     size = size_text(recipe, session.planned_rows, session.registry)

@@ -22,6 +22,13 @@ def predict(
         ),
     ] = None,
     proba: Annotated[bool, typer.Option("--proba", help="Probability of each class.")] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A column of DATA to stand before the answers, such as an id; may be repeated.",
+        ),
+    ] = None,
     option: opt.Option = None,
     on_error: opt.OnError = "raise",
     plugin: opt.Plugins = None,
@@ -30,7 +37,7 @@ def predict(
 ) -> Answer:
     """Answer each row of a table, in the order of its rows.
 
-    Example: mm predict model test.csv --out pred.csv
+    Example: mm predict model test.csv --keep id --out pred.csv
     """
     check_ending(out, ANSWERS)
     options = opt.task_options(option)
@@ -41,6 +48,6 @@ def predict(
     predictor = MultiModalPredictor.load(model, plugins=plugin or ())
     ask = predictor.predict_proba if proba else predictor.predict
     if out is not None:
-        return written(ask(data, on_error=on_error, out=out, **options))
-    frame = pd.DataFrame(ask(data, on_error=on_error, **options))
+        return written(ask(data, on_error=on_error, out=out, keep=keep, **options))
+    frame = pd.DataFrame(ask(data, on_error=on_error, keep=keep, **options))
     return answered(frame, out, as_json, "predictions")

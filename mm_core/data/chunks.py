@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from mm_core.api.errors import EmptyDataError
 from mm_core.api.processors import Table
 from mm_core.data.readers import claimant
 from mm_core.data.rows import Rows, read_rows, rows_of, separated, unreadable_file
@@ -26,7 +25,9 @@ _PARQUET = (".parquet", ".pq")
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
-def read_chunks(data: Any, registry: Registry, rows: int = ROWS) -> Iterator[Rows]:
+def read_chunks(
+    data: Any, registry: Registry, rows: int = ROWS, *, empty: bool = False
+) -> Iterator[Rows]:
     """The rows of a Parquet, CSV or TSV file a part at a time; of anything else all at once.
 
     Cells are what :func:`read_rows` gives of the whole file: a column is of one type in all parts.
@@ -35,6 +36,7 @@ def read_chunks(data: Any, registry: Registry, rows: int = ROWS) -> Iterator[Row
         data: the caller's.
         registry: installed readers.
         rows: of a part.
+        empty: whether there may be no rows.
 
     Raises:
         what :func:`read_rows` raises.
@@ -43,7 +45,7 @@ def read_chunks(data: Any, registry: Registry, rows: int = ROWS) -> Iterator[Row
     ending = "" if path is None else path.suffix.lower()
     known = ending in _PARQUET or ending in _SEPARATORS
     if path is None or not known or not path.is_file() or claimant(data, registry) is not None:
-        yield read_rows(data, registry)
+        yield read_rows(data, registry, empty=empty)
         return
     with unreadable_file(path):
         frames = (
@@ -57,7 +59,7 @@ def read_chunks(data: Any, registry: Registry, rows: int = ROWS) -> Iterator[Row
                 yield _numbered(rows_of(frame, path.parent), start)
             start += len(frame)
     if start == 0:
-        raise EmptyDataError("the data has no rows", remedy="give at least one row")
+        yield read_rows(data, registry, empty=empty)
 
 
 def _numbered(rows: Rows, start: int) -> Rows:

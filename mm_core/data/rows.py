@@ -95,7 +95,7 @@ class Rows:
         return len(self.index)
 
 
-def read_rows(data: Any, registry: Registry) -> Rows:
+def read_rows(data: Any, registry: Registry, *, empty: bool = False) -> Rows:
     """Read what a reader of a plugin claims, or else a DataFrame, a CSV/TSV/Parquet/JSONL/JSON
     path, a dict, a list of dicts, or a table of the API.
 
@@ -105,6 +105,7 @@ def read_rows(data: Any, registry: Registry) -> Rows:
     Args:
         data: the caller's.
         registry: installed readers.
+        empty: whether there may be no rows.
 
     Raises:
         DataError: not a supported kind of data, or an unreadable file.
@@ -114,7 +115,7 @@ def read_rows(data: Any, registry: Registry) -> Rows:
     """
     claimed = read_claimed(data, registry)
     frame, folder = _read(data, registry) if claimed is None else (claimed.frame, claimed.folder)
-    if len(frame) == 0:
+    if len(frame) == 0 and not empty:
         raise EmptyDataError("the data has no rows", remedy="give at least one row")
     return rows_of(frame, folder)
 

@@ -88,6 +88,22 @@ class Recipe(BaseModel):
             }
         )
 
+    def __str__(self) -> str:
+        """The columns with reasons, and the settings with their origins, those at their defaults
+        left out; ``to_json()`` is all of it.
+        """
+        from mm_core.recipe.shown import plan_text
+
+        return plan_text(self, full=False)
+
+    def __repr__(self) -> str:
+        return str(self)  # what a prompt shows
+
+    def _repr_html_(self) -> str:
+        from mm_core.recipe.shown import plan_html
+
+        return plan_html(self)
+
     def to_json(self) -> str:
         """The recipe as indented JSON."""
         return self.model_dump_json(indent=2, by_alias=True)

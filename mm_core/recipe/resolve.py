@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from mm_core.api.config import suggest
 from mm_core.api.errors import ColumnError, ConfigError, LabelError, RecipeError
 from mm_core.api.processors import Table
@@ -97,7 +99,7 @@ class _Resolver:
         self.filler = Filler(registry, self._preset, self.origins)
 
     def resolve(self, table: Table, exclude: Sequence[str]) -> Recipe:
-        task = self._task(table)
+        task, labels = self._task(table)
         schema = infer_schema(
             table,
             exclude,
@@ -125,7 +127,7 @@ class _Resolver:
             "inputs": self._shared_inputs(inputs, backbones),
             "backbones": self._settled(backbones),
             "fusion": self._fusion(backbones, planned, task) if network else None,
-            "task": self._component("task", task, self.user.task),
+            "task": self._task_settings(task, labels),
             "fit": self._component("fit", fitter, self.user.fit),
             "topology": self._topology(task) if network else {},
             "training": training,
@@ -163,7 +165,8 @@ class _Resolver:
 
     # ---- sections ----------------------------------------------------------------------------
 
-    def _task(self, table: Table) -> Component[TaskSpec]:
+    def _task(self, table: Table) -> tuple[Component[TaskSpec], pd.DataFrame]:
+        """The task, and the label columns that are there."""
         there = [name for name in self.request.label if name in table.frame.columns]
         columns = tuple(sample_column(table.frame[name], name, table.folder) for name in there)
         label = Label(columns, table.frame[there])
@@ -171,7 +174,15 @@ class _Resolver:
         if origin is not None:
             self.origins["task.id"] = origin
         check_label(component, self.request.label)
-        return component
+        return component, label.frame
+
+    def _task_settings(self, task: Component[TaskSpec], labels: pd.DataFrame) -> dict[str, Any]:
+        """The user's, the defaults, and what the labels decide."""
+        part = self._component("task", task, self.user.task)
+        config = task.read({k: v for k, v in part.items() if k != "id"}, where="task")
+        for key, (value, why) in task.load().decided(config, labels).items():
+            part[key], self.origins[f"task.{key}"] = value, why
+        return part
 
     def _choices(self, task: Component[TaskSpec], fitter: Component[FitterSpec]) -> Choices:
         """Who chooses components of modalities: the preset, the fitter, the task."""

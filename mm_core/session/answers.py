@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
+from mm_core.api.config import suggest
 from mm_core.api.engine import RunSettings
-from mm_core.api.errors import BadCell, ConfigError, report_bad
+from mm_core.api.errors import BadCell, ColumnError, ConfigError, MMWarning, report_bad
 from mm_core.api.processors import Table
 from mm_core.api.specs import TaskSpec
 from mm_core.checkpoints.finder import CheckpointFinder
@@ -39,24 +41,41 @@ class Asked:
         options: of the task, as given.
         settings: batch size, device, precision.
         own: what the predictor was made with, for tasks that need not be fitted.
+        keep: columns of the data that stand before the answers.
     """
 
     on_error: str = "raise"
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: RunSettings = field(default_factory=RunSettings)
     own: Request = field(default_factory=Request)
+    keep: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, on_error: str, given: Mapping[str, Any], own: Request) -> Self:
+    def of(
+        cls, on_error: str, given: Mapping[str, Any], own: Request, keep: tuple[str, ...] = ()
+    ) -> Self:
         """From a call's arguments: those of :class:`RunSettings`, and options of the task."""
         run = {one.name: given.get(one.name) for one in fields(RunSettings)}
         options = {name: value for name, value in given.items() if name not in run}
-        return cls(check_on_error(on_error), options, RunSettings(**run), own)
+        return cls(check_on_error(on_error), options, RunSettings(**run), own, keep)
 
 
-def answer(session: Session, data: Any, asked: Asked) -> tuple[Rows, Joined]:
-    """One answer per row of all of the data, in order."""
-    rows = read_rows(data, session.registry)
+def answer(session: Session, data: Any, asked: Asked) -> pd.DataFrame:
+    """One answer per row of all of the data, in order, below the caller's index."""
+    rows, found = _answered(session, data, asked)
+    return _beside_kept(found.answer, rows, asked)
+
+
+def answer_proba(session: Session, data: Any, asked: Asked, *, positive_only: bool) -> pd.DataFrame:
+    """The probabilities, likewise; of two classes only the second's, where that is asked for."""
+    rows, found = _answered(session, data, asked)
+    proba = probabilities(session, found)
+    one_of_two = found.exclusive and proba.shape[1] == 2
+    return _beside_kept(proba.iloc[:, 1:] if one_of_two and positive_only else proba, rows, asked)
+
+
+def _answered(session: Session, data: Any, asked: Asked) -> tuple[Rows, Joined]:
+    rows = read_rows(data, session.registry, empty=session.held is not None)
     strangers = Strangers()
     found = _joined(session, rows, asked, strangers)
     strangers.tell()
@@ -68,10 +87,11 @@ def write_answers(session: Session, data: Any, out: Path, asked: Asked, *, proba
     n_rows, columns = 0, tuple[str, ...]()
     strangers = Strangers()
     with sink(out) as file:
-        for rows in read_chunks(data, session.registry):
+        for rows in read_chunks(data, session.registry, empty=session.held is not None):
             found = _joined(session, rows, asked, strangers)
             frame = probabilities(session, found) if proba else found.answer
-            file.write(frame.set_axis(rows.index, axis=0))
+            frame = _beside_kept(frame, rows, asked)
+            file.write(frame)
             n_rows, columns = n_rows + len(frame), tuple(map(str, frame.columns))
     strangers.tell()
     return Written(out, n_rows, columns)
@@ -159,12 +179,68 @@ def _needs_no_fit(session: Session, own: Request) -> bool:
 def _joined(session: Session, rows: Rows, asked: Asked, strangers: Strangers) -> Joined:
     from mm_core.inference import joined
 
+    _check_kept(rows, asked)
+    if not len(rows):
+        return _answer_of_none(session, rows, asked)
     model = answering(session, rows.table, asked)
     frame = model.pipeline.encode(session.aligned(rows.table, model.recipe))
     strangers.add(frame)
     found = joined(list(_stream(session, model, frame, asked)), frame)
     report_bad(found.bad, asked.on_error)
     return found
+
+
+def _answer_of_none(session: Session, rows: Rows, asked: Asked) -> Joined:
+    """The answer of a table without rows: that of a row of missing cells, without the row.
+
+    So it has the columns and types that answers have, whatever the task.
+    """
+    table = rows.table
+    names = list(table.frame.columns)
+    if not names and session.held is not None:  # as an empty list of records
+        names = list(session.held.model.recipe.columns.types)
+    row = Rows(Table(pd.DataFrame(None, [0], names, object), table.folder), pd.RangeIndex(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MMWarning)  # of cells that nobody gave
+        found = _joined(session, row, replace(asked, keep=()), Strangers())
+    proba = None if found.proba is None else found.proba.iloc[:0]
+    return replace(found, answer=found.answer.iloc[:0], proba=proba)
+
+
+def _check_kept(rows: Rows, asked: Asked) -> None:
+    """
+    Raises:
+        ColumnError: a column that is to be kept is not there.
+    """
+    names = list(rows.table.frame.columns)
+    for name in asked.keep:
+        if name not in names:
+            near = suggest(name, names)
+            raise ColumnError(
+                f"column {name!r}, which is to be kept, is not in the data",
+                column=name,
+                remedy=f"did you mean {near!r}?" if near else f"columns: {', '.join(names)}",
+            )
+
+
+def _beside_kept(answers: pd.DataFrame, rows: Rows, asked: Asked) -> pd.DataFrame:
+    """The answers below the caller's index, after the columns that are kept.
+
+    Raises:
+        ColumnError: an answer has the name of one of those.
+    """
+    answers = answers.set_axis(rows.index, axis=0)
+    if not asked.keep:
+        return answers
+    taken = [str(name) for name in answers.columns if str(name) in asked.keep]
+    if taken:
+        raise ColumnError(
+            f"the answers have a column {taken[0]!r} too: it cannot be kept beside them",
+            column=taken[0],
+            remedy=f"leave it out of keep, or rename it in the data: {taken[0]}_true",
+        )
+    kept = rows.table.frame[list(asked.keep)].set_axis(rows.index, axis=0)
+    return pd.concat([kept, answers], axis=1)
 
 
 def _stream(session: Session, model: Model, frame: Any, asked: Asked) -> Iterator[Any]:

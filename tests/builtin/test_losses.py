@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, LossSpec, TaskSpec
 from mm_core.plugins import Registry
-from mm_core.summary import plan_text
+from mm_core.recipe.shown import plan_text
 
 REGISTRY = Registry(entry_points=[])
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]])

@@ -47,8 +47,9 @@ def test_inspect_shows_versions_columns_scores_and_sizes(model, mm):
     assert said["files"]["engine/weights.safetensors"] == size
     text = mm("inspect", model).out
     assert f"best validation roc_auc {said['best_score']:.4f}" in text
-    assert said["learned"].keys() == {"temperature", "threshold"}
-    assert f"learned  temperature {said['learned']['temperature']:.4g}, threshold 0.5" in text
+    assert said["learned"].keys() == {"temperature", "threshold", "classes"}
+    temperature = f"temperature {said['learned']['temperature']:.4g}"
+    assert f"learned  {temperature}, threshold 0.5, classes no | yes" in text
     assert "engine/weights.safetensors" in text
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mm_core.recipe.recipe import Recipe
+from mm_core.recipe.shown import plan_text
 from mm_core.schema.schema import ColumnPlan, Schema
-from mm_core.summary import plan_text
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mm_core.api.errors import LabelError
 from mm_core.api.processors import State
 from mm_core.api.tasks import Decoded
 from mm_core.builtin.tasks.classification import Classification
+from mm_core.builtin.tasks.labels import class_values
 
 
 class Binary(Classification):
@@ -38,6 +40,23 @@ class Binary(Classification):
                 remedy=f"task.positive must be {classes[0]!r} or {classes[1]!r}",
             )
         return sorted(classes, key=lambda one: bool(one == positive))
+
+    @property
+    def positive_class(self) -> Any:
+        return self.classes[1] if self.classes else None
+
+    @classmethod
+    def decided(cls, config: Any, labels: pd.DataFrame) -> Mapping[str, tuple[Any, str]]:
+        if config.positive is not None or labels.shape[1] != 1:
+            return {}
+        try:
+            values, _ = class_values(labels.iloc[:, 0].dropna())
+        except LabelError:
+            return {}
+        classes = sorted(pd.unique(values).tolist())
+        if len(classes) != 2:
+            return {}
+        return {"positive": (classes[1], f"label: the later of {classes[0]!r} and {classes[1]!r}")}
 
     def choose(self, proba: np.ndarray) -> np.ndarray:
         return (proba[:, 1] > self.calibration.threshold).astype(np.int64)

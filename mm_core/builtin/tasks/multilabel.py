@@ -84,6 +84,10 @@ class Multilabel(Task):
     def info(self) -> Mapping[str, Any]:
         return {"output_dim": self.output_dim, "labels": list(self.form.names)}
 
+    @property
+    def class_labels(self) -> list[Any]:
+        return list(self.form.names)
+
     def decode(
         self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None
     ) -> Decoded:
