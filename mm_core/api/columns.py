@@ -45,7 +45,9 @@ class Detection:
 
     Attributes:
         kind: one of the modality's kinds (for a task: its name).
-        score: 1.0 proved by dtype or content, 0.9 strong, 0.5 plausible, 0.1 last resort.
+        score: 1.0 proved by dtype or content, 0.9 strong, 0.5 plausible, 0.1 last resort. 0.0 is no
+            claim: the detector knows what these cells are, but they cannot be read as they are, and
+            ``reason`` says what they are and what to do; the user is told where nobody claims them.
         reason: one clause, shown to the user: "61% of 300 values are distinct, 12 words each".
     """
 

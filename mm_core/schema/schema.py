@@ -123,6 +123,15 @@ def detect(
     return sorted(claims, key=lambda claim: (-claim[1].score, claim[0].id))
 
 
+def _explained(sample: ColumnSample, registry: Registry) -> str | None:
+    """What a detector knows of a column that it cannot claim."""
+    for component in registry.all(ModalitySpec):
+        detection = component.load("detector")(sample)
+        if detection is not None:
+            return f"{component.id} knows it, and cannot read it: {detection.reason}"
+    return None
+
+
 def _decide(
     sample: ColumnSample,
     registry: Registry,
@@ -246,6 +255,9 @@ def _unclaimed(sample: ColumnSample, registry: Registry, strangers: bool) -> Col
             value=sample.values[0],
             remedy=f"spread them over columns, or column_types={{{sample.name!r}: 'ignore'}}",
         )
+    known = _explained(sample, registry)
+    if known is not None:
+        return _ignored(sample, known)
     hint = f"; to read more kinds: {' or '.join(missing)}" if missing else ""
     holds = type(sample.values[0]).__name__
     return _ignored(sample, f"no installed plugin claims it (cells of type {holds}){hint}")

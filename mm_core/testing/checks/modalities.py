@@ -42,6 +42,7 @@ def check_claims_its_samples(subject: Modality) -> None:
         found = _detect(subject, sample)
         expect(found is not None, f"column {sample.name!r} of kind {kind!r} is not claimed")
         assert found is not None
+        expect(found.score > 0, f"column {sample.name!r} of kind {kind!r} is not claimed: score 0")
         expect(found.kind == kind, f"column {sample.name!r} is {found.kind!r}, not {kind!r}")
 
 
@@ -91,6 +92,6 @@ def _detect(subject: Modality, sample: ColumnSample) -> Detection | None:
     if found is not None:
         kinds = subject.spec.kinds
         expect(found.kind in kinds, f"{where}: kind {found.kind!r} is none of {', '.join(kinds)}")
-        expect(0 < found.score <= 1, f"{where}: score {found.score} is not in 0..1")
+        expect(0 <= found.score <= 1, f"{where}: score {found.score} is not in 0..1")
         expect(found.reason, f"{where}: it gives no reason")
     return found

@@ -1,20 +1,23 @@
 """What a table cell says about images, before any of them is opened. Light: standard library only.
 
 A cell holds one image or several: a path, bytes, base64 (with or without ``data:image/...``), an
-array [H, W, C] or a Pillow image, a list of these, or strings joined by ``;``. Which it is, is
-decided for each cell, so that a model trained on paths can be given bytes.
+array [H, W, C] or a Pillow image, a list of these (or JSON of one), or strings joined by ``;``.
+Which it is, is decided for each cell, so that a model trained on paths can be given bytes.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mm_image.signatures import image_format
 
@@ -60,8 +63,15 @@ def split_cell(value: Any, folder: Path) -> list[Any]:
     A string is cut at ``;`` unless the whole of it names a file.
     """
     if isinstance(value, str):
-        if ";" not in value or _is_file(folder / value.strip()):
-            return [value.strip()] if value.strip() else []
+        text = value.strip()
+        if text.lower().startswith("file://"):
+            return [url2pathname(urlsplit(text).path)]
+        if text.startswith("[") and not _is_file(folder / text):
+            listed = _listed(text)
+            if listed is not None:
+                return [part for item in listed for part in split_cell(item, folder)]
+        if ";" not in value or _is_file(folder / text):
+            return [text] if text else []
         return [part.strip() for part in _SEPARATOR.split(value) if part.strip()]
     if isinstance(value, (list, tuple)):
         return [part for item in value for part in split_cell(item, folder)]
@@ -83,6 +93,16 @@ def base64_body(text: str) -> str | None:
     except (binascii.Error, ValueError):  # ValueError: not ASCII
         return None
     return body if uri or image_format(start) else None
+
+
+def _listed(text: str) -> list[str] | None:
+    """The texts of a JSON list; None: it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    are_texts = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return found if are_texts else None
 
 
 def _is_file(path: Path) -> bool:

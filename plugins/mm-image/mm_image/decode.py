@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from mm_image.cells import ImageCell, base64_body, preview
-from mm_image.signatures import HEAD_SIZE, image_format
+from mm_image.signatures import HEAD_SIZE, HEIC, image_format, what_else
 
 _ORIENTATION = 0x0112
 _TRANSPOSE = {
@@ -86,17 +86,21 @@ def decode(cell: ImageCell, max_pixels: int) -> Image.Image:
         UnreadableImageError: missing, truncated, corrupt, empty, or more than ``max_pixels``.
     """
     try:
-        image = _open(cell)
-        if image.width * image.height > max_pixels:
-            raise UnreadableImageError(
-                f"{image.width} x {image.height} pixels are more than max_pixels = {max_pixels}"
-            )
+        image = _open(cell, max_pixels)
+        _check_size(image.size, max_pixels)
         image.load()
         return _to_rgb(_upright(image))
     except UnreadableImageError:
         raise
     except _PILLOW_ERRORS as error:
         raise UnreadableImageError(f"cannot be decoded: {error or type(error).__name__}") from None
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    if size[0] * size[1] > max_pixels:
+        raise UnreadableImageError(
+            f"{size[0]} x {size[1]} pixels are more than max_pixels = {max_pixels}"
+        )
 
 
 def _head_of(path: Path, text: str) -> bytes:
@@ -110,6 +114,8 @@ def _head_of(path: Path, text: str) -> bytes:
             reason = "a folder, not a file"
         elif isinstance(error, PermissionError):
             reason = "no permission to read the file"
+        elif "\\" in text and os.sep == "/":
+            reason = "no such file: folders are separated by '/' on this system, not by '\\\\'"
         else:
             reason = "no such file"
         raise UnreadableImageError(reason) from None
@@ -123,21 +129,35 @@ def _check_head(head: bytes, source: bytes | Path) -> None:
     try:  # a rarer format that Pillow knows
         Image.open(io.BytesIO(source) if isinstance(source, bytes) else source).close()
     except _PILLOW_ERRORS:
-        raise UnreadableImageError("does not begin like an image file") from None
+        what = what_else(head)
+        said = "does not begin like an image file" if what is None else f"such files are {what}"
+        raise UnreadableImageError(said) from None
 
 
-def _open(cell: ImageCell) -> Image.Image:
+def _open(cell: ImageCell, max_pixels: int) -> Image.Image:
     if cell.kind == "path":
         # Read at once: Pillow would keep the file open until the last frame.
-        return Image.open(io.BytesIO(Path(cell.value).read_bytes()))
+        return _open_bytes(Path(cell.value).read_bytes(), max_pixels)
     if cell.kind == "bytes":
-        return Image.open(io.BytesIO(cell.value))
+        return _open_bytes(cell.value, max_pixels)
     if cell.kind == "base64":
-        return Image.open(io.BytesIO(base64.b64decode(cell.value)))
+        return _open_bytes(base64.b64decode(cell.value), max_pixels)
     if isinstance(cell.value, np.ndarray):
         return _from_array(cell.value)
     image: Image.Image = cell.value
     return image
+
+
+def _open_bytes(data: bytes, max_pixels: int) -> Image.Image:
+    if image_format(data[:HEAD_SIZE]) == HEIC:
+        from pillow_heif import open_heif
+
+        # Not as an opener of Pillow's: that would change it for the user's whole process.
+        heic = open_heif(io.BytesIO(data))  # upright already
+        _check_size(heic.size, max_pixels)
+        image: Image.Image = heic.to_pillow()
+        return image
+    return Image.open(io.BytesIO(data))
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

@@ -8,9 +8,11 @@ from typing import Any
 
 from mm_core.api import ColumnSample, Detection
 from mm_image.cells import base64_body, split_cell
-from mm_image.signatures import HEAD_SIZE, image_format
+from mm_image.signatures import HEAD_SIZE, image_format, what_else
 
-_EXTENSION = re.compile(r"\.(jpe?g|jfif|png|gif|bmp|webp|tiff?|p[bgpn]m|jp2|avif)$", re.IGNORECASE)
+_ENDING = r"\.(jpe?g|jfif|png|gif|bmp|webp|tiff?|p[bgpn]m|jp2|avif|hei[cf])"
+_EXTENSION = re.compile(_ENDING + "$", re.IGNORECASE)
+_ADDRESS_OF_IMAGE = re.compile(rf"[a-z][a-z0-9+.-]+://.*{_ENDING}([?#].*)?$", re.IGNORECASE)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _PATH_LIMIT = 4096
 _MOST = 0.5
@@ -18,10 +20,10 @@ _MOST = 0.5
 
 
 def detect_images(sample: ColumnSample) -> Detection | None:
-    """Claim columns of image paths, bytes, base64 or arrays; addresses on the web are not claimed.
+    """Claim columns of image paths, bytes, base64 or arrays.
 
     Score 1.0 where the content proves it; 0.8 where only the names of the files say it and the
-    files are missing, so that the error names them.
+    files are missing or no pictures, so that the error names them; 0.0 for addresses on the web.
     """
     if sample.dtype in ("number", "boolean", "datetime"):
         return None
@@ -33,10 +35,24 @@ def detect_images(sample: ColumnSample) -> Detection | None:
         if found[form] > _MOST * len(parts):
             kind, score, text = describe
             return Detection(kind, score, f"{found[form]} of {len(parts)} values {text}")
-    if found["file"] + found["name"] > _MOST * len(parts):
-        text = f"of {len(parts)} values are names of image files, {found['file']} of them exist"
-        return Detection("path", 0.8, f"{found['file'] + found['name']} {text}")
+    named = found["file"] + found["name"] + found["other"]
+    if named > _MOST * len(parts):
+        text = f"{named} of {len(parts)} values are names of image files"
+        return Detection("path", 0.8, f"{text}, {_state_of(parts, found, sample)}")
+    if found["address"] > _MOST * len(parts):
+        text = f"{found['address']} of {len(parts)} values are addresses of pictures on the web"
+        return Detection("path", 0.0, f"{text}: download them, and give the paths of the files")
     return None
+
+
+def _state_of(parts: list[Any], found: Counter[str], sample: ColumnSample) -> str:
+    """How many of the files exist, and what they are where they are no pictures."""
+    there = f"{found['file'] + found['other']} of them exist"
+    if not found["other"]:
+        return there
+    others = (part for part in parts if _form(part, sample) == "other")
+    what = Counter(what_else(sample.peek(str(part), HEAD_SIZE) or b"") for part in others)
+    return f"{there}; {what.total()} are {what.most_common(1)[0][0]}"
 
 
 _REASONS: dict[str, tuple[str, float, str]] = {
@@ -49,7 +65,7 @@ _REASONS: dict[str, tuple[str, float, str]] = {
 
 
 def _form(part: Any, sample: ColumnSample) -> str:
-    """One of the keys of ``_REASONS``, or ``""``."""
+    """A key of ``_REASONS``, ``"other"`` (no picture, named like one), ``"address"`` or ``""``."""
     if isinstance(part, bytes):
         return "bytes" if image_format(part[:HEAD_SIZE]) else ""
     if _in_memory(part):
@@ -57,12 +73,18 @@ def _form(part: Any, sample: ColumnSample) -> str:
     text = str(part)
     if base64_body(text) is not None:
         return "base64"
-    if len(text) > _PATH_LIMIT or _ADDRESS.match(text):
+    if len(text) > _PATH_LIMIT:
         return ""
+    if _ADDRESS.match(text):
+        return "address" if _ADDRESS_OF_IMAGE.match(text) else ""
     head = sample.peek(text, HEAD_SIZE)
-    if head is not None:
-        return "file" if image_format(head) else ""
-    return "name" if _EXTENSION.search(text) else ""
+    if head is not None and image_format(head):
+        return "file"
+    if not _EXTENSION.search(text):
+        return ""
+    if head is None:
+        return "name"
+    return "other" if what_else(head) else ""
 
 
 def _in_memory(part: Any) -> bool:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import base64
+import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from mm_image.cells import split_cell
+from mm_image.decode import UnreadableImageError, decode, find_image
 from mm_image.detect import detect_images
 from PIL import Image
 
-from mm_core.api import ColumnSample, Detection
+from mm_core import MultiModalPredictor
+from mm_core.api import ColumnSample, Detection, MMWarning
 
 
 def detect(values: list[Any], folder: Path, dtype: str = "string") -> Detection | None:
@@ -66,7 +72,6 @@ def test_bytes_base64_and_images_in_memory(
     "values",
     [
         ["a fine day", "rain again"],
-        ["https://example.org/1.jpg", "https://example.org/2.jpg"],
         ["report.pdf", "notes.txt"],
         ["SGVsbG8gd29ybGQsIHRoaXMgaXMgbm90IGFuIGltYWdl"],
         ["x" * 10_000],
@@ -84,3 +89,76 @@ def test_other_columns_are_not_claimed(values: list[Any], folder: Path) -> None:
 def test_a_text_file_named_like_an_image_is_not_proof(folder: Path) -> None:
     (folder / "a.png").write_text("hello")
     assert detect(["a.png"], folder) is None
+
+
+HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+STRANGERS = {
+    "Git LFS pointers": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+    "web pages": b"\n<!DOCTYPE html><html>404</html>",
+    "PDF documents": b"%PDF-1.7",
+    "empty files": b"",
+    "HEIC pictures: pip install 'mm-image[heic]'": HEIC_HEAD,
+}
+
+
+@pytest.mark.parametrize("what", STRANGERS)
+def test_files_that_are_no_pictures_are_told_as_what_they_are(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mm_image.signatures.reads_heic", lambda: False)
+    for n in range(3):
+        (tmp_path / f"{n}.jpg").write_bytes(STRANGERS[what])
+    found = detect([f"{n}.jpg" for n in range(3)], tmp_path)
+    assert (found.kind, found.score) == ("path", 0.8)
+    assert f"3 are {what}" in found.reason
+    if STRANGERS[what]:
+        with pytest.raises(UnreadableImageError, match=what.split(":")[0]):
+            find_image("0.jpg", tmp_path, "c")
+
+
+def test_addresses_are_explained_and_not_claimed(folder: Path) -> None:
+    for start in ("https://example.org", "s3://bucket"):
+        found = detect([f"{start}/{n}.jpg?size=1" for n in range(4)], folder)
+        assert found.score == 0
+        assert "addresses of pictures on the web: download them" in found.reason
+    assert detect(["https://example.org/page"], folder) is None
+
+
+def test_the_plan_explains_an_unused_column_of_addresses(folder: Path) -> None:
+    frame = pd.DataFrame({"photo": [f"https://example.org/{n}.jpg" for n in range(30)]})
+    frame = frame.assign(x=range(30), y=["a", "b"] * 15)
+    with pytest.warns(MMWarning, match="addresses of pictures on the web"):
+        plan = MultiModalPredictor("y", verbosity=0).plan(frame).columns.plan("photo")
+    assert plan.modality is None
+    assert "download them" in plan.reason
+
+
+def test_json_lists_and_file_addresses_are_read(folder: Path) -> None:
+    listed = '["pictures/0.png", "pictures/1.png"]'
+    address = (folder / "pictures" / "2.png").resolve().as_uri()
+    assert detect([listed, address], folder).reason.startswith("3 of 3 values name files")
+    assert split_cell(listed, folder) == ["pictures/0.png", "pictures/1.png"]
+    assert split_cell("[1, 2]", folder) == ["[1, 2]"]
+    assert find_image(*split_cell(address, folder), folder, "c").kind == "path"
+
+
+@pytest.mark.skipif(os.sep != "/", reason="folders are separated by a backslash here")
+def test_a_path_of_another_system_is_told_as_such(folder: Path) -> None:
+    with pytest.raises(UnreadableImageError, match="separated by '/'"):
+        find_image("pictures\\0.png", folder, "c")
+
+
+def test_heic_is_read_upright_where_its_package_is(pixels: Callable[..., np.ndarray]) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    image = Image.fromarray(pixels(1, 40, 60) if pixels(1).ndim else pixels(1))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    file = io.BytesIO()
+    heif.from_pillow(image).save(file, exif=turned.tobytes(), quality=-1)
+    before = dict(Image.OPEN)
+    cell = find_image(file.getvalue(), Path(), "c")
+    found = decode(cell, 10**6)
+    assert found.size == image.size[::-1]
+    assert Image.OPEN.keys() == before.keys()
+    with pytest.raises(UnreadableImageError, match="max_pixels"):
+        decode(cell, 10)
