@@ -145,7 +145,9 @@ class MultiModalPredictor(Looking):
                 learning rate goes through its schedule in what does.
             sample_weight: column of row weights (>= 0).
             seed: of the split, new weights and batches; None: ``training.seed``, 0 unless set. The
-                global generators are left alone.
+                global generators are afterwards as they were. Fits in several threads take turns;
+                while one runs, other threads find torch's generators in use: draw there from a
+                ``torch.Generator`` of your own.
             callbacks: a Lightning callback, or several.
             loggers: a Lightning logger, or several.
             recipe: a recipe, or a file of one; replaces planning and all settings above but

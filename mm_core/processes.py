@@ -1,5 +1,5 @@
 """Several processes that run the same script, as torchrun starts them: who writes, who waits, and
-what of the machine is there for one.
+what of the machine is there for one; several threads that fit.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +29,20 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+_FITTING = threading.RLock()
+
+
+@contextmanager
+def one_fit_at_a_time() -> Iterator[None]:
+    """Other threads of this process that come here wait until this one has left.
+
+    A fit seeds torch's global generators, for dropout and new weights know no others, and puts them
+    back: two at once would draw each other's numbers.
+    """
+    with _FITTING:
+        yield
 
 
 @contextmanager

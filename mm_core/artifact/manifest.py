@@ -79,7 +79,8 @@ class Manifest(BaseModel):
                 raise ArtifactError(
                     f"{str(folder)!r} holds no model yet, but a fit that was cut off",
                     value=str(folder),
-                    remedy="go on with it: load(path, resume=True).fit(the same rows)",
+                    remedy="go on with it, given the same rows: "
+                    f"mm fit DATA --resume --out {folder} (load(path, resume=True).fit(data))",
                 ) from error
             raise ArtifactError(
                 f"{str(folder)!r} is no saved model: cannot read {FILE} ({error})",

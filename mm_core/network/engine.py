@@ -155,18 +155,20 @@ class NetworkEngine(Engine):
         shared = shared_backbones(context.recipe)
         finder = CheckpointFinder(context.registry)
         check_bases_found(bases, context.recipe, finder)
-        topology = build_topology(
-            context.recipe,
-            context.processors,
-            context.task,
-            context.registry,
-            finder=finder,
-            architectures={
-                name: values["architectures"][name]
-                for name in context.recipe.backbones
-                if name not in bases and name not in shared
-            },
-        )
+        known = {
+            name: values["architectures"][name]
+            for name in context.recipe.backbones
+            if name not in bases and name not in shared
+        }
+        with torch.random.fork_rng(devices=[]):  # new weights are drawn, and then filled
+            topology = build_topology(
+                context.recipe,
+                context.processors,
+                context.task,
+                context.registry,
+                finder=finder,
+                architectures=known,
+            )
         missing, unexpected = _fill(topology, folder / WEIGHTS)
         again = tuple(f"backbones.{name}." for name in shared)
         missing = {name for name in missing if not name.startswith(again)}

@@ -22,6 +22,7 @@ from mm_core.data.rows import Rows, read_rows
 from mm_core.data.unlike import Strangers
 from mm_core.data.write import Written, sink
 from mm_core.plugins.offered import read_options
+from mm_core.processes import one_fit_at_a_time
 from mm_core.recipe.request import Request
 from mm_core.session.arguments import check_on_error
 from mm_core.session.following import planned
@@ -166,7 +167,8 @@ def answering(session: Session, table: Table, asked: Asked) -> Model:
         recipe = planned(session, table, Request(learns=False).over(asked.own), finder)
         recipe = recipe.with_training({"epochs": 0}, "nothing was to be learned")
         context = FitContext(session.registry, finder, session.metrics, on_error=asked.on_error)
-        model, result = unfitted_model(recipe, table, context)
+        with one_fit_at_a_time():
+            model, result = unfitted_model(recipe, table, context)
         session.held = Held(model, result, learned=False)
     return session.need_held().model
 

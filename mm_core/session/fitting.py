@@ -14,9 +14,10 @@ from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.align import check_complete
 from mm_core.data.rows import read_rows
 from mm_core.lifecycle import tell
+from mm_core.processes import one_fit_at_a_time
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.request import Request
-from mm_core.session.folders import check_path, save, state_folder
+from mm_core.session.folders import check_path, forget_state, save, state_folder
 from mm_core.session.following import recipe_to_follow
 from mm_core.session.session import Held, Session
 from mm_core.summary import print_fit_summary, print_plan
@@ -64,6 +65,11 @@ def plan(session: Session, data: Any, own: Request, call: Request) -> Recipe:
 
 def fit(session: Session, data: Any, tuning_data: Any, wanted: Wanted) -> FitResult:
     """Plan, then train, then save; see :meth:`mm_core.MultiModalPredictor.fit`."""
+    with one_fit_at_a_time():
+        return _fit(session, data, tuning_data, wanted)
+
+
+def _fit(session: Session, data: Any, tuning_data: Any, wanted: Wanted) -> FitResult:
     from mm_core.training.context import FitContext
     from mm_core.training.fit import fit_model
     from mm_core.training.start import unfitted_model
@@ -93,10 +99,15 @@ def fit(session: Session, data: Any, tuning_data: Any, wanted: Wanted) -> FitRes
         resume=session.cut_off is not None,
     )
     tell(registry, RecipeReadySpec, recipe)
-    if recipe.training.epochs:
-        model, result = fit_model(recipe, train, tuning, context)
-    else:
-        model, result = unfitted_model(recipe, train, context)
+    try:
+        if recipe.training.epochs:
+            model, result = fit_model(recipe, train, tuning, context)
+        else:
+            model, result = unfitted_model(recipe, train, context)
+    except Exception:
+        if session.cut_off is None:
+            forget_state(context.unfinished)
+        raise
     session.held, session.cut_off = Held(model, result), None
     tell(registry, FitEndSpec, model, result)
     if wanted.path is not None:

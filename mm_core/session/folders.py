@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from mm_core.api.errors import ConfigError
 from mm_core.api.processors import Table
 from mm_core.api.specs import ArtifactSavedSpec
 from mm_core.artifact.folder import check_folder
-from mm_core.artifact.manifest import UNFINISHED
+from mm_core.artifact.manifest import FIT, UNFINISHED
 from mm_core.artifact.unfinished import START, Unfinished
 from mm_core.lifecycle import tell
 from mm_core.plugins.registry import Registry
@@ -49,6 +50,18 @@ def state_folder(
             save_start = lambda folder: write(session, folder)  # noqa: E731
         Unfinished.begin(path, recipe, train, tuning, save_start)
     return path / UNFINISHED
+
+
+def forget_state(folder: Path | None) -> None:
+    """Remove the folder of a fit that failed before it wrote any of its state: there is nothing to
+    go on with. The folder of the model goes with it where nothing else is in it.
+    """
+    if folder is None or not is_first() or not folder.is_dir():
+        return
+    if {path.name for path in folder.iterdir()} <= {FIT, START}:
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.parent.is_dir() and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
 
 
 def save(session: Session, folder: Path, standalone: bool = True, *, checked: bool = False) -> None:

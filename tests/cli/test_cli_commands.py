@@ -54,3 +54,10 @@ def test_version(mm):
     from mm_core import __version__
 
     assert mm("--version").out.strip() == f"mm-core {__version__}"
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "mm_core", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("mm-core ")

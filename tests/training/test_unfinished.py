@@ -16,7 +16,16 @@ import pytest
 import torch
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ArtifactError, ConfigError, DataError, MetricError, MMWarning, Table
+from mm_core.api import (
+    ArtifactError,
+    ConfigError,
+    DataError,
+    LabelError,
+    MetricError,
+    MMWarning,
+    Table,
+    TrainingError,
+)
 from mm_core.artifact.unfinished import Unfinished
 from tests.killed import KillAfter
 from tests.killed import killed as _killed
@@ -46,8 +55,9 @@ SETTINGS = {
 """8 batches and 4 steps an epoch; the state is written after each step."""
 
 
-def _predictor(path=None, label="kind", **settings):
-    return MultiModalPredictor(label, hyperparameters=SETTINGS | settings, path=path, verbosity=0)
+def _predictor(path=None, label="kind", problem_type=None, **settings):
+    own = SETTINGS | settings
+    return MultiModalPredictor(label, problem_type, hyperparameters=own, path=path, verbosity=0)
 
 
 def _kill_at(batches: int, path: Path, frame, **settings) -> None:
@@ -415,3 +425,25 @@ def test_rows_with_sets_and_pictures_are_known_again(tmp_path):
     other = Table(frame.frame.assign(picture=[*rows["picture"][:3], pixels]), tmp_path)
     with pytest.raises(DataError, match="training rows"):
         Unfinished.read(tmp_path).check_rows(other, frame)
+
+
+def test_a_fit_that_fails_before_its_first_step_leaves_nothing_to_go_on_with(small_table, tmp_path):
+    constant = small_table.assign(kind="one")
+    _predictor(tmp_path / "kept").fit(small_table)
+    for path in (tmp_path / "new", tmp_path / "kept"):
+        with pytest.raises(LabelError):
+            _predictor(path, problem_type="multiclass").fit(constant)
+        assert not (path / "unfinished").exists()
+    assert not (tmp_path / "new").exists()
+    MultiModalPredictor.load(tmp_path / "kept").predict(small_table)
+
+
+def test_what_a_failed_fit_had_written_stays(small_table, tmp_path):
+    class Broken(pl.Callback):
+        def on_train_batch_end(self, trainer, *_):
+            if trainer.global_step == 2:
+                raise TrainingError("no more")
+
+    with pytest.raises(TrainingError, match="no more"):
+        _predictor(tmp_path / "model").fit(small_table, callbacks=[Broken()])
+    assert (tmp_path / "model" / "unfinished" / "state.ckpt").is_file()
