@@ -17,6 +17,7 @@ from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.api.tasks import Decoded, Task
 from mm_core.data.encoded import EncodedFrame, taken
 from mm_core.plugins.registry import Component, Registry
+from mm_core.scorers import from_scikit_learn, own_name
 
 CUSTOM = "custom:"
 """Prefix of the id of a user's function in recipes."""
@@ -56,6 +57,7 @@ class Metrics:
         Raises:
             ConfigError: another function has that name, or a column of the history.
         """
+        metric = from_scikit_learn(metric)
         if metric is None or isinstance(metric, str):
             return metric
         name = f"{CUSTOM}{getattr(metric, '__name__', type(metric).__name__)}"
@@ -65,7 +67,7 @@ class Metrics:
                 value=name,
                 remedy="rename the function",
             )
-        if self._custom.setdefault(name, metric) is not metric:
+        if self._custom.setdefault(name, metric) != metric:
             raise ConfigError(
                 f"two metrics are called {short_name(name)!r}", value=name, remedy="rename one"
             )
@@ -88,6 +90,7 @@ class Metrics:
         if name.startswith(CUSTOM):
             return name
         own = f"{(named_by or task).plugin.name}:{name}"
+        self._refuse_names_of_scikit_learn(name)
         ids = {component.id for component in self._registry.all(MetricSpec)}
         metric = self._registry.get(MetricSpec, own if own in ids else name)
         same_plugin = metric.plugin.name == task.plugin.name
@@ -99,6 +102,17 @@ class Metrics:
                 remedy=f"choose from {', '.join(task.spec.metrics)}, or pass a callable",
             )
         return metric.id
+
+    def _refuse_names_of_scikit_learn(self, name: str) -> None:
+        names = {component.spec.name for component in self._registry.all(MetricSpec)}
+        ours = own_name(name)
+        if name not in names and ours in names:
+            sign = "; it is not negated: smaller is better" if name.startswith("neg_") else ""
+            raise ConfigError(
+                f"{name!r} is scikit-learn's name",
+                value=name,
+                remedy=f"here it is {ours!r}{sign}",
+            )
 
     def asked(
         self, metrics: Metric | Iterable[Metric] | None, task: Component[TaskSpec], default: str

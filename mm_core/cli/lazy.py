@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -45,10 +46,34 @@ class LazyGroup(TyperGroup):
         return name, command, rest
 
 
+class _Command(TyperCommand):
+    """A command that says how a setting is given, where it is typed as an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        known = {name for param in self.params for name in param.opts}
+        if "--set" in known:
+            for text, following in itertools.pairwise([*args, ""]):
+                option, equals, value = text.partition("=")
+                if option.startswith("--") and option not in known:
+                    _refuse_setting(option, value if equals else following)
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
+
+
+def _refuse_setting(option: str, value: str) -> None:
+    from mm_core.recipe.overrides import place_of
+
+    place = place_of(option.removeprefix("--").replace("-", "_"))
+    if place is not None:
+        raise typer.BadParameter(
+            f"no such option, but a setting: --set {place}={value or 'VALUE'}", param_hint=option
+        )
+
+
 def command_of(name: str, function: Callable[..., Any], owner: str | None = None) -> Any:
     """The typer command of a function; ``owner`` is the id of a plugin's command."""
     from mm_core.cli.run import runnable  # mm --help does not pay for the errors' pydantic
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(name)(runnable(function, owner))
+    app.command(name, cls=_Command)(runnable(function, owner))
     return typer.main.get_command(app)

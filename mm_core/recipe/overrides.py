@@ -118,6 +118,26 @@ class Overrides(Config):
 SECTIONS = tuple(Overrides.model_fields)
 
 
+def place_of(name: str) -> str | None:
+    """Where the setting of that short name stands, ``epochs`` -> ``training.epochs``, if in one
+    place; settings of components are not looked through.
+    """
+    from mm_core.recipe.recipe import DataConfig  # which reads this module
+    from mm_core.recipe.training import TrainingConfig
+
+    sections: dict[str, type[Config]] = {"training": TrainingConfig, "data": DataConfig}
+    found = [f"{key}.{name}" for key, config in sections.items() if name in config.model_fields]
+    return found[0] if len(found) == 1 else None
+
+
+def place_near(name: str) -> str | None:
+    """Likewise, of a name that is nearly one."""
+    from mm_core.recipe.training import TrainingConfig
+
+    near = suggest(name, list(TrainingConfig.model_fields))
+    return None if near is None else place_of(near)
+
+
 def read_overrides(*layers: Mapping[str, Any] | None) -> Overrides:
     """One record of the user's settings; a later layer replaces single keys of an earlier one.
 
@@ -177,7 +197,7 @@ def _matches(path: tuple[str, ...], place: tuple[str, ...]) -> bool:
 
 def _desugar(path: tuple[str, ...], value: Any) -> tuple[str, ...]:
     if path[0] not in SECTIONS:
-        near = suggest(path[0], list(SECTIONS))
+        near = place_of(path[0]) or suggest(path[0], list(SECTIONS)) or place_near(path[0])
         raise ConfigError(
             f"unknown key {'.'.join(path)!r}",
             value=path[0],

@@ -89,6 +89,14 @@ def check_fit(
         ConfigError: says which.
     """
     check_on_error(on_error)
+    if _is_column(tuning_data):
+        raise ConfigError(
+            "fit(X, y) is scikit-learn's way: here the label is a column of the data, and what "
+            "comes second are rows for validation",
+            value=type(tuning_data).__name__,
+            remedy="MultiModalPredictor(label='y').fit(X.assign(y=y)), or "
+            "mm_core.sklearn.MultiModalClassifier().fit(X, y)",
+        )
     if time_limit is not None and not _is_above_0(time_limit):
         raise ConfigError(
             f"time_limit={time_limit!r}", value=time_limit, remedy="give seconds above 0"
@@ -112,6 +120,15 @@ def several(given: Any) -> tuple[Any, ...]:
     if given is None:
         return ()
     return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+
+
+def _is_column(data: Any) -> bool:
+    """Whether these are values, and no rows."""
+    if isinstance(data, (list, tuple)):
+        return bool(data) and not any(isinstance(one, Mapping) for one in data)
+    return isinstance(data, (pd.Series, pd.Index)) or (
+        isinstance(data, np.ndarray) and data.dtype.names is None and data.ndim < 2
+    )
 
 
 def _is_above_0(value: Any) -> bool:
