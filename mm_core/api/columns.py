@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,15 @@ class ColumnSample:
         name: the column's name.
         dtype: ``"number"``, ``"boolean"``, ``"datetime"``, ``"string"``, ``"categorical"`` or
             ``"object"``.
-        values: up to a few hundred cells that are not missing, spread over the column.
+        values: up to a few hundred cells that are not missing, spread over the column; the same
+            ones in whatever order the rows stand.
         null_share: share of missing cells, 0..1.
         n_rows: rows in the whole column.
         n_unique: distinct values in the whole column, missing ones not counted.
         folder: relative paths in cells start here.
+        cells: all cells that are not missing, a ``pandas.Series``, for claims that one cell could
+            overthrow; None where only the sample is known. It is to be read as a whole, not cell
+            by cell, and never changed.
     """
 
     name: str
@@ -29,6 +33,7 @@ class ColumnSample:
     n_rows: int
     n_unique: int
     folder: Path
+    cells: Any = field(default=None, repr=False, compare=False)
 
     def peek(self, value: Any, size: int = 32) -> bytes | None:
         """First ``size`` bytes of the file that ``value`` names; None if there is no such file."""

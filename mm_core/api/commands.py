@@ -21,8 +21,8 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="A .csv, .tsv, .parquet, .jsonl or .json file, or what a reader of a plugin claims: a "
-        "file, a folder, ... Relative paths in cells start at its folder.",
+        help="A .csv, .tsv, .parquet, .jsonl, .json or .xlsx file, or what a reader of a plugin "
+        "claims: a file, a folder, ... Relative paths in cells start at its folder.",
     ),
 ]
 Model = Annotated[

@@ -19,6 +19,7 @@ def embed(
         Path, typer.Option(metavar="FILE", help="A .npy (float32 [N, D]) or .parquet file.")
     ],
     on_error: opt.OnError = "raise",
+    csv: opt.Csv = None,
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -33,9 +34,10 @@ def embed(
     from mm_core.predictor import MultiModalPredictor
 
     predictor = MultiModalPredictor.load(model, plugins=plugin or ())
-    vectors = pd.DataFrame(predictor.extract_embedding(data, as_pandas=True, on_error=on_error))
+    rows = opt.source(data, csv)
+    vectors = pd.DataFrame(predictor.extract_embedding(rows, as_pandas=True, on_error=on_error))
     write_vectors(vectors, out)
-    rows, width = vectors.shape
+    n_rows, width = vectors.shape
     return Answer(
-        {"out": str(out), "shape": [rows, width]}, f"{rows} vectors of {width} written to {out}"
+        {"out": str(out), "shape": [n_rows, width]}, f"{n_rows} vectors of {width} written to {out}"
     )

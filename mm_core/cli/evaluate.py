@@ -21,6 +21,7 @@ def evaluate(
     ] = None,
     option: opt.Option = None,
     on_error: opt.OnError = "raise",
+    csv: opt.Csv = None,
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -33,7 +34,7 @@ def evaluate(
     from mm_core.predictor import MultiModalPredictor
 
     predictor = MultiModalPredictor.load(model, plugins=plugin or ())
-    scores = predictor.evaluate(data, metric, on_error=on_error, **options)
+    scores = predictor.evaluate(opt.source(data, csv), metric, on_error=on_error, **options)
     width = max(map(len, scores))
     lines = [f"{name:<{width}}  {score:.6g}" for name, score in scores.items()]
     return Answer({"scores": scores}, "\n".join(lines))

@@ -72,6 +72,7 @@ def fit(
         ),
     ] = None,
     on_error: opt.OnError = "raise",
+    csv: opt.Csv = None,
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
     quiet: opt.Quiet = False,
@@ -104,8 +105,8 @@ def fit(
     from mm_core.cli.inspect import describe
 
     predictor.fit(
-        data,
-        tuning,
+        opt.source(data, csv),
+        tuning and opt.source(tuning, csv),
         time_limit=time_limit,
         recipe=recipe,
         on_error=on_error,

@@ -62,6 +62,15 @@ Option = Annotated[
         "string; may be repeated.",
     ),
 ]
+Csv = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--csv",
+        metavar="KEY=VALUE",
+        help="How the CSV files are read: separator (a sign, or tab), encoding (such as cp1252), "
+        "decimal (the sign before fractions); may be repeated.",
+    ),
+]
 EvalMetric = Annotated[
     str | None,
     typer.Option("--eval-metric", metavar="NAME", help="Metric of mm evaluate; by the task."),
@@ -131,6 +140,16 @@ def column_types(given: Sequence[str] | None) -> dict[str, str]:
     return _unique(pairs, "--column-type")
 
 
+def source(data: str, given: Sequence[str] | None) -> Any:
+    """The data as typed, or the CSV file with what is said of it."""
+    if not given:
+        return data
+    pairs = [_pair(text, text.partition("="), "--csv") for text in given]
+    from mm_core.data.separated import csv_file
+
+    return csv_file(data, _unique(pairs, "--csv"))
+
+
 def _values(given: Sequence[str] | None, option: str) -> dict[str, Any]:
     pairs = [_pair(text, text.partition("="), option) for text in given or ()]
     return {key: _value(value) for key, value in _unique(pairs, option).items()}
@@ -156,6 +175,7 @@ _FORMS = {
     "--set": "key=value",
     "--option": "key=value",
     "--column-type": "column=kind",
+    "--csv": "key=value",
     "--role": "role=column",
 }
 

@@ -31,6 +31,7 @@ def plan(
     holdout_frac: opt.HoldoutFrac = None,
     seed: opt.Seed = None,
     sample_weight: opt.SampleWeight = None,
+    csv: opt.Csv = None,
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -54,7 +55,7 @@ def plan(
     if not label and problem_type is None:
         raise typer.BadParameter(NO_LABEL, param_hint="--label")
     predictor = asked.predictor(label, plugin)
-    recipe = predictor.plan(data, **asked.planning())
+    recipe = predictor.plan(opt.source(data, csv), **asked.planning())
 
     from mm_core.recipe.shown import plan_text
     from mm_core.summary import size_text

@@ -31,6 +31,7 @@ def predict(
     ] = None,
     option: opt.Option = None,
     on_error: opt.OnError = "raise",
+    csv: opt.Csv = None,
     plugin: opt.Plugins = None,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -41,6 +42,7 @@ def predict(
     """
     check_ending(out, ANSWERS)
     options = opt.task_options(option)
+    rows = opt.source(data, csv)
     import pandas as pd
 
     from mm_core.predictor import MultiModalPredictor
@@ -48,6 +50,6 @@ def predict(
     predictor = MultiModalPredictor.load(model, plugins=plugin or ())
     ask = predictor.predict_proba if proba else predictor.predict
     if out is not None:
-        return written(ask(data, on_error=on_error, out=out, keep=keep, **options))
-    frame = pd.DataFrame(ask(data, on_error=on_error, keep=keep, **options))
+        return written(ask(rows, on_error=on_error, out=out, keep=keep, **options))
+    frame = pd.DataFrame(ask(rows, on_error=on_error, keep=keep, **options))
     return answered(frame, out, as_json, "predictions")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 import traceback
@@ -48,11 +49,34 @@ def runnable(function: Callable[..., Any], owner: str | None = None) -> Callable
             answer = function(**options) if owner is None else _of_plugin(function, owner, options)
         text = "" if answer is None else answer.render(bool(options.get("as_json")))
         if text:
-            print(text)
+            _print(text)
         if answer is not None and answer.code:
             raise typer.Exit(answer.code)
 
     return run
+
+
+def _print(text: str) -> None:
+    """To standard output, whose encoding may lack signs of it: these are written as in JSON."""
+    try:
+        print(text)
+    except UnicodeEncodeError:  # nothing of it is printed yet
+        encoding = sys.stdout.encoding
+        print("".join(sign if _has(encoding, sign) else json.dumps(sign)[1:-1] for sign in text))
+        print(
+            f"note: {encoding}, the encoding of the output, lacks signs of the answer, which are "
+            "printed as \\u1234; PYTHONIOENCODING=utf-8, or --out FILE where there is one, keeps "
+            "them",
+            file=sys.stderr,
+        )
+
+
+def _has(encoding: str, sign: str) -> bool:
+    try:
+        sign.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
 from mm_core.api.processors import Table
 from mm_core.data.readers import claimant
-from mm_core.data.rows import Rows, read_rows, rows_of, separated, unreadable_file
+from mm_core.data.rows import Rows, read_rows, rows_of, unreadable_file
+from mm_core.data.separated import SEPARATORS, CSVFile, ending_of, separated_parts
 from mm_core.plugins.registry import Registry
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ ROWS = 20_000
 """Rows of a part."""
 
 _PARQUET = (".parquet", ".pq")
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 def read_chunks(
@@ -41,18 +40,15 @@ def read_chunks(
     Raises:
         what :func:`read_rows` raises.
     """
-    path = Path(data) if isinstance(data, (str, Path)) else None
-    ending = "" if path is None else path.suffix.lower()
-    known = ending in _PARQUET or ending in _SEPARATORS
+    file = CSVFile(data) if isinstance(data, (str, Path)) else data
+    path = Path(file.path) if isinstance(file, CSVFile) else None
+    ending = "" if path is None else ending_of(path)
+    known = ending in _PARQUET or ending in SEPARATORS
     if path is None or not known or not path.is_file() or claimant(data, registry) is not None:
         yield read_rows(data, registry, empty=empty)
         return
     with unreadable_file(path):
-        frames = (
-            _parquet_parts(path, rows)
-            if ending in _PARQUET
-            else _separated_parts(path, _SEPARATORS[ending], rows)
-        )
+        frames = _parquet_parts(path, rows) if ending in _PARQUET else separated_parts(file, rows)
         start = 0
         for frame in frames:
             if len(frame):
@@ -100,22 +96,3 @@ def _holed(file: pq.ParquetFile) -> set[str]:
             if statistics is None or not statistics.has_null_count or statistics.null_count:
                 found.add(facts.path_in_schema)
     return found
-
-
-def _separated_parts(path: Path, separator: str, rows: int) -> Iterator[pd.DataFrame]:
-    """The file is read twice: for the types of its columns, then for its rows."""
-    seen: dict[str, set[Any]] = {}
-    for part in separated(path, separator, {}, rows):
-        for name, column in part.items():
-            if column.notna().any():
-                seen.setdefault(str(name), set()).add(column.dtype)
-    yield from separated(path, separator, _common(seen), rows)
-
-
-def _common(seen: Mapping[str, set[Any]]) -> dict[str, Any]:
-    """Column -> the type that holds what its parts hold; only where they differ."""
-    return {
-        name: "float64" if all(map(types.is_any_real_numeric_dtype, kinds)) else str
-        for name, kinds in seen.items()
-        if len(kinds) > 1
-    }

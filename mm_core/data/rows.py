@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,68 +14,14 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from mm_core.api.errors import ColumnError, DataError, EmptyDataError, MMWarning
+from mm_core.api.errors import ColumnError, ConfigError, DataError, EmptyDataError, MMWarning
 from mm_core.api.processors import Table
 from mm_core.api.specs import ReaderSpec
+from mm_core.data.formats import FORMATS, foreign_table
+from mm_core.data.names import string_names
 from mm_core.data.readers import read_claimed
+from mm_core.data.separated import SEPARATORS, CSVFile, ending_of, read_separated
 from mm_core.plugins.registry import Registry
-
-
-def _read_separated(path: Path, separator: str) -> pd.DataFrame:
-    """A CSV whose rows fit its header, with codes such as 0123 kept as they are."""
-    known: dict[str, Any] = {}
-    return next(separated(path, separator, known, None))
-
-
-def separated(
-    path: Path, separator: str, dtypes: Mapping[str, Any], rows: int | None
-) -> Iterator[pd.DataFrame]:
-    """The rows of a CSV, ``rows`` at a time, or all at once.
-
-    Args:
-        path: of the file.
-        separator: between its fields.
-        dtypes: of columns, where they are known.
-        rows: of a part; None: all.
-    """
-    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str).iloc[0]
-    _string_names(header.dropna())  # pandas renames the second "x" to "x.1"
-    with warnings.catch_warnings():
-        # Rows longer than the header would lose fields, or shift by becoming the index.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        first = pd.read_csv(path, sep=separator, dtype=str, index_col=False, nrows=CODES_SEEN_IN)
-        codes = [name for name in first if first[name].str.fullmatch(r"0\d+").any()]
-        known: dict[Any, Any] = {**dtypes, **dict.fromkeys(codes, str)}
-        if rows is None:
-            yield pd.read_csv(path, sep=separator, dtype=known, index_col=False)
-            return
-        parts = pd.read_csv(path, sep=separator, dtype=known, index_col=False, chunksize=rows)
-    with parts:
-        yield from _strict(parts)
-
-
-def _strict(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """The parts; rows that are longer than the header are an error."""
-    while True:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            part = next(parts, None)
-        if part is None:
-            return
-        yield part
-
-
-CODES_SEEN_IN = 1000
-"""Rows of a CSV in which numbers with leading zeros are looked for."""
-
-FORMATS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": partial(_read_separated, separator=","),
-    ".tsv": partial(_read_separated, separator="\t"),
-    ".parquet": pd.read_parquet,
-    ".pq": pd.read_parquet,
-    ".jsonl": lambda path: pd.read_json(path, lines=True),
-    ".json": pd.read_json,
-}
 
 
 @dataclass(frozen=True)
@@ -96,8 +41,12 @@ class Rows:
 
 
 def read_rows(data: Any, registry: Registry, *, empty: bool = False) -> Rows:
-    """Read what a reader of a plugin claims, or else a DataFrame, a CSV/TSV/Parquet/JSONL/JSON
-    path, a dict, a list of dicts, or a table of the API.
+    """Read what a reader of a plugin claims, or else a DataFrame (of pandas, polars or pyarrow),
+    a CSV/TSV/Parquet/JSONL/JSON/Excel path, a CSVFile, a dict, a list of dicts, or a table of the
+    API.
+
+    Texts of a CSV become numbers or truths where all of a column are, and none has a leading zero;
+    strings of all others are let be.
 
     The caller's object is never changed. Relative paths in cells start at the data file's folder,
     or at the working directory for data in memory; or where the reader says.
@@ -123,7 +72,7 @@ def read_rows(data: Any, registry: Registry, *, empty: bool = False) -> Rows:
 def rows_of(frame: pd.DataFrame, folder: Path) -> Rows:
     """A frame, checked; relative paths in its cells start at ``folder``."""
     index = frame.index
-    frame = frame.set_axis(_string_names(frame.columns), axis=1).reset_index(drop=True)
+    frame = frame.set_axis(string_names(frame.columns), axis=1).reset_index(drop=True)
     return Rows(Table(_without_infinities(frame), folder), index)
 
 
@@ -132,13 +81,22 @@ def _read(data: Any, registry: Registry) -> tuple[pd.DataFrame, Path]:
         return data.frame, data.folder
     if isinstance(data, pd.DataFrame):
         return data, Path()
-    if isinstance(data, (str, Path)):
-        return _read_file(Path(data), registry)
+    if isinstance(data, (str, Path, CSVFile)):
+        return _read_file(data, registry)
     if isinstance(data, Mapping):
         scalar = not any(_is_column(value) for value in data.values())
         return pd.DataFrame([dict(data)]) if scalar else _frame(dict(data)), Path()
     if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
         return pd.DataFrame(list(data)), Path()
+    table = foreign_table(data)
+    if table is not None:
+        return table, Path()
+    if isinstance(data, np.ndarray):
+        raise DataError(
+            f"an array of shape {data.shape} has no names of columns",
+            value=type(data).__name__,
+            remedy="name them: pd.DataFrame(array, columns=['a', 'b', ..., 'label'])",
+        )
     raise DataError(
         f"data of type {type(data).__name__} is not supported",
         value=type(data).__name__,
@@ -166,8 +124,17 @@ def _or_readers(registry: Registry) -> str:
     return f"; or what one of these claims: {', '.join(readers)}" if readers else ""
 
 
-def _read_file(path: Path, registry: Registry) -> tuple[pd.DataFrame, Path]:
-    read = FORMATS.get(path.suffix.lower())
+def _read_file(file: str | Path | CSVFile, registry: Registry) -> tuple[pd.DataFrame, Path]:
+    path = Path(file.path if isinstance(file, CSVFile) else file)
+    read = FORMATS.get(ending_of(path))
+    if isinstance(file, CSVFile):
+        if read is not None and ending_of(path) not in SEPARATORS:
+            raise DataError(
+                f"{str(path)!r} is no CSV file, so it has no separator and no decimal sign",
+                value=str(path),
+                remedy="leave these options out",
+            )
+        read = partial(_read_csv, file)
     if read is None:
         raise DataError(
             f"cannot tell how to read {str(path)!r}",
@@ -180,6 +147,10 @@ def _read_file(path: Path, registry: Registry) -> tuple[pd.DataFrame, Path]:
         return read(path), path.parent
 
 
+def _read_csv(file: CSVFile, path: Path) -> pd.DataFrame:
+    return read_separated(file)
+
+
 @contextmanager
 def unreadable_file(path: Path) -> Iterator[None]:
     """What reading a file raises, as an error that names it.
@@ -189,7 +160,7 @@ def unreadable_file(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (ColumnError, DataError):  # the former is also a ValueError
+    except (ColumnError, ConfigError, DataError):  # they are also ValueErrors
         raise
     except pd.errors.EmptyDataError:
         raise EmptyDataError(
@@ -205,18 +176,6 @@ def unreadable_file(path: Path) -> Iterator[None]:
         raise DataError(
             f"cannot read {str(path)!r}: {error}", value=str(path), remedy="check the file"
         ) from error
-
-
-def _string_names(columns: Iterable[Any]) -> list[str]:
-    names = [str(name) for name in columns]
-    name, times = Counter(names).most_common(1)[0] if names else ("", 0)
-    if times > 1:
-        raise ColumnError(
-            f"column name {name!r} stands {times} times",
-            column=name,
-            remedy="rename one: df.columns = [...]",
-        )
-    return names
 
 
 def _without_infinities(frame: pd.DataFrame) -> pd.DataFrame:

@@ -17,9 +17,13 @@ SAMPLE_SIZE = 300
 
 
 def sample_column(column: pd.Series, name: str, folder: Path) -> ColumnSample:
-    """A :class:`ColumnSample` of ``column``: values spread evenly over the cells that are there."""
+    """A :class:`ColumnSample` of ``column``: values spread evenly over the cells that are there.
+
+    The same cells are picked in whatever order the rows stand.
+    """
     there = column.dropna()
-    picked = np.linspace(0, len(there) - 1, min(SAMPLE_SIZE, len(there))).astype(int)
+    spread = np.linspace(0, len(there) - 1, min(SAMPLE_SIZE, len(there))).astype(int)
+    picked = _order(there)[spread]
     return ColumnSample(
         name=name,
         dtype=_dtype(column),
@@ -28,7 +32,17 @@ def sample_column(column: pd.Series, name: str, folder: Path) -> ColumnSample:
         n_rows=len(column),
         n_unique=_n_unique(there),
         folder=folder,
+        cells=there,
     )
+
+
+def _order(there: pd.Series) -> np.ndarray:
+    """Positions of the cells, int64 [N], in an order that depends on what they hold alone."""
+    try:
+        hashes = pd.util.hash_pandas_object(there, index=False).to_numpy()
+    except (TypeError, ValueError, NotImplementedError):  # lists and the like
+        return np.arange(len(there))
+    return np.argsort(hashes, kind="stable")
 
 
 def is_container(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -152,3 +153,26 @@ def test_a_place_that_takes_no_model_is_one_line(model, mm):
     assert ran.code == 1
     assert "cannot be saved in '/proc/model'" in ran.err
     assert "save it elsewhere" in " ".join(ran.err.split())
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_signs_that_the_terminal_lacks_are_escaped_and_told(as_json, script, tmp_path):
+    rows = "".join(f"{i},{'高い' if i % 2 else 'ö'}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(f"größe,y\n{rows}", encoding="utf-8")
+    told = {"PYTHONIOENCODING": "ascii"}
+    ran = script("plan", "t.csv", "--label", "y", *as_json, cwd=tmp_path, env=told)
+    assert ran.code == 0
+    assert r"gr\u00f6\u00dfe" in ran.out
+    assert "ascii, the encoding of the output, lacks signs" in ran.err
+    assert not as_json or json.loads(ran.out)["inputs"]["tabular"]["columns"] == ["größe"]
+
+
+def test_how_a_csv_is_written_can_be_said(mm, tmp_path):
+    rows = "".join(f'"{i},5",{"ja" if i % 2 else "nö"}\n' for i in range(40))
+    path = tmp_path / "t.csv"
+    path.write_text(f"preis,y\n{rows}", encoding="cp1252")
+    fails(mm("plan", path, "--label", "y"), 1, "not in utf-8", "--csv encoding=cp1252")
+    asked = ["--label", "y", "--csv", "encoding=cp1252", "--csv", "decimal=,", "--json"]
+    plan = json.loads(mm("plan", path, *asked).out)
+    assert plan["schema"]["columns"][0]["kind"] == "numerical"
+    fails(mm("plan", path, "--label", "y", "--csv", "decimel=,"), 2, "did you mean 'decimal'?")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from mm_core.api import DataError, Table
@@ -73,3 +76,45 @@ def test_a_table_keeps_the_folder_that_its_cells_start_at(tmp_path):
     changed = read_rows(Table(table.frame.assign(b=None), table.folder)).table
     assert changed.folder == tmp_path
     assert changed.frame["a"].tolist() == ["x.png", "y.png"]
+
+
+def test_tables_of_arrow_and_polars_are_read():
+    columns = {"a": [1.5, None], "b": ["x", "007"]}
+    wanted = pd.DataFrame(columns)
+    pd.testing.assert_frame_equal(read_rows(pa.table(columns)).table.frame, wanted)
+
+    class DataFrame:  # polars is not installed: what is asked of it
+        def to_pandas(self):
+            return wanted.copy()
+
+    class LazyFrame:
+        def collect(self):
+            return DataFrame()
+
+    DataFrame.__module__ = LazyFrame.__module__ = "polars.frame"
+    for table in (DataFrame(), LazyFrame()):
+        pd.testing.assert_frame_equal(read_rows(table).table.frame, wanted)
+
+
+def test_an_array_has_no_names_and_is_told_how_to_get_them():
+    with pytest.raises(DataError, match=r"shape \(3, 2\) has no names(.|\n)*pd.DataFrame\("):
+        read_rows(np.zeros((3, 2)))
+
+
+def test_an_excel_file_names_the_package_that_reads_it(tmp_path, monkeypatch):
+    (tmp_path / "rows.xlsx").write_bytes(b"")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DataError, match=r"pip install 'mm-core\[excel\]'"):
+        read_rows(tmp_path / "rows.xlsx")
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_a_string_of_json_stays_one(tmp_path, lines):
+    rows = [{"zip": "007", "day": "2024-01-01", "n": 0.1 + 0.2}, {"zip": "1_2", "n": 1.0}]
+    path = tmp_path / ("rows.jsonl" if lines else "rows.json")
+    texts = [json.dumps(row) for row in rows]
+    path.write_text("\n".join(texts) if lines else f"[{','.join(texts)}]")
+    frame = read_rows(path).table.frame
+    assert frame["zip"].tolist() == ["007", "1_2"]
+    assert frame["day"].tolist()[0] == "2024-01-01"
+    assert frame["n"].tolist() == [0.1 + 0.2, 1.0]
