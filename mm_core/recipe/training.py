@@ -82,6 +82,11 @@ class TrainingConfig(Config):
     gradient_checkpointing: bool = Field(
         default=False, description="compute activations again in the backward pass: less memory"
     )
+    compile: bool = Field(
+        default=False,
+        description="torch.compile the stages of backbones while they train: the first steps take "
+        "minutes, on a GPU later ones may be faster",
+    )
     augment: bool = Field(default=True, description="whether processors may augment in training")
     precision: Literal["auto", "32", "bf16-mixed", "16-mixed"] = Field(
         default="auto",
@@ -102,7 +107,7 @@ class TrainingConfig(Config):
     workers: NonNegativeInt | Literal["auto"] = Field(
         default="auto",
         description="processes that make training batches; auto: none on a CPU; beside a GPU on up "
-        "to 8 cores, where batches take long to make",
+        "to 16 cores, where batches take long to make",
     )
     save_every: float = Field(
         default=300.0,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from mm_core.api.batch import Batch
 from mm_core.api.errors import BadCell, BadCellError, ConfigError
 from mm_core.api.nn import tensors
 from mm_core.api.processors import Processor
+from mm_core.data.ahead import made_ahead
 from mm_core.data.batches import BatchMaker, prediction_order
 from mm_core.data.encoded import EncodedFrame
 
@@ -52,7 +55,8 @@ class TrainBatches:
         self._batch_size = batch_size
         self._seed = seed
         self._augment = augment
-        self._workers = 0
+        self._workers, self._threads = 0, 0
+        self._loader: tuple[DataLoader[_Item], list[_Key]] | None = None
         self._rank, self._world_size = 0, 1
         self._epoch, self._start = 0, 0
         self._masking = False
@@ -79,15 +83,17 @@ class TrainBatches:
 
     def with_batch_size(self, batch_size: int) -> TrainBatches:
         """The same rows in batches of another size."""
-        other = copy.copy(self)
-        other._batch_size = batch_size
-        return other
+        return self._with(_batch_size=batch_size)
 
-    def with_workers(self, workers: int) -> TrainBatches:
-        """The same batches, made by so many processes; 0: where they are asked for."""
-        other = copy.copy(self)
-        other._workers = workers
-        return other
+    def with_workers(self, workers: int, threads: int = 0) -> TrainBatches:
+        """The same batches, made by others meanwhile.
+
+        Args:
+            workers: processes, which live as long as these batches; see :meth:`close`.
+            threads: where there are no such processes: threads that make the next batches; 0: each
+                is made where it is asked for.
+        """
+        return self._with(_workers=workers, _threads=threads)
 
     def shard(self, rank: int, world_size: int) -> TrainBatches:
         """Of each batch the share of one of several processes, which train on it together.
@@ -95,8 +101,7 @@ class TrainBatches:
         Raises:
             ConfigError: a batch has fewer rows than there are processes.
         """
-        other = copy.copy(self)
-        other._rank, other._world_size = rank, world_size
+        other = self._with(_rank=rank, _world_size=world_size)
         if min(other.sizes) < world_size:
             raise ConfigError(
                 f"batches of {min(other.sizes)} row(s) cannot be shared by {world_size} processes",
@@ -125,18 +130,41 @@ class TrainBatches:
                 raise BadCellError(self._all_bad())
             yield batch
 
-    def _made(self) -> Iterable[tuple[Batch, list[BadCell]]]:
-        epoch = _Epoch(self)
-        indices = range(self._start, len(epoch))
+    def close(self) -> None:
+        """Let the processes go that make batches, where there are any."""
+        self._loader = None
+
+    def _with(self, **changed: object) -> Self:
+        other = copy.copy(self)
+        other._loader = None
+        vars(other).update(changed)
+        return other
+
+    def _made(self) -> Iterable[_Item]:
+        pinned = torch.cuda.is_available()
+        wanted = [(self._epoch, at) for at in range(self._start, len(self))]
         if not self._workers:
-            return (epoch[index] for index in indices)
-        return DataLoader(
-            epoch,
+            make = partial(_made_of, _Epochs(self), pinned and bool(self._threads))
+            return made_ahead((partial(make, key) for key in wanted), self._threads)
+        if self._loader is None:
+            self._loader = self._processes(pinned)
+        loader, keys = self._loader
+        keys[:] = wanted
+        return loader
+
+    def _processes(self, pinned: bool) -> tuple[DataLoader[_Item], list[_Key]]:
+        """What makes the batches whose keys stand in the list, when it is iterated over."""
+        keys: list[_Key] = []
+        loader = DataLoader(
+            _Epochs(self),
             batch_size=None,
-            sampler=indices,
-            num_workers=min(self._workers, len(indices)),
+            sampler=keys,
+            num_workers=min(self._workers, len(self)),
+            persistent_workers=True,
+            pin_memory=pinned,
             generator=torch.Generator(),  # else it draws from the one that dropout draws from
         )
+        return loader, keys
 
     @property
     def _cuts(self) -> list[tuple[int, int]]:
@@ -150,25 +178,43 @@ class TrainBatches:
         return scan.bad
 
 
-class _Epoch(Dataset[tuple[Batch, list[BadCell]]]):
-    """The batches of one epoch by index, each with its unreadable cells."""
+_Item = tuple[Batch, list[BadCell]]
+"""A batch with its unreadable cells."""
+
+_Key = tuple[int, int]
+"""An epoch, and which of its batches."""
+
+
+class _Epochs(Dataset[_Item]):
+    """The batches of all epochs."""
 
     def __init__(self, batches: TrainBatches) -> None:
-        self._batches = batches
-        self._key = (batches._seed, batches._epoch)
-        self._order = np.random.default_rng(self._key).permutation(batches._frame.n_rows)
+        self._processors, self._frame = batches._processors, batches._frame
+        self._seed, self._augment = batches._seed, batches._augment
         self._cuts = batches._cuts
+        self._rank, self._world_size = batches._rank, batches._world_size
+        self._shuffled: tuple[int, np.ndarray] | None = None
 
-    def __len__(self) -> int:
-        return len(self._cuts)
-
-    def __getitem__(self, index: int) -> tuple[Batch, list[BadCell]]:
-        batches = self._batches
-        rows = self._order[slice(*self._cuts[index])][batches._rank :: batches._world_size]
-        generator = np.random.default_rng((*self._key, index, batches._rank))
-        maker = BatchMaker(batches._processors, batches._frame)
-        batch = maker.make(rows, generator if batches._augment else None)
+    def __getitem__(self, key: _Key) -> _Item:
+        epoch, index = key
+        rows = self._order(epoch)[slice(*self._cuts[index])][self._rank :: self._world_size]
+        generator = np.random.default_rng((self._seed, epoch, index, self._rank))
+        maker = BatchMaker(self._processors, self._frame)
+        batch = maker.make(rows, generator if self._augment else None)
         return tensors(batch), maker.bad
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """long [n_rows], the rows as they come in that epoch."""
+        known = self._shuffled
+        if known is None or known[0] != epoch:
+            shuffle = np.random.default_rng((self._seed, epoch))
+            known = self._shuffled = epoch, shuffle.permutation(self._frame.n_rows)
+        return known[1]
+
+
+def _made_of(epochs: _Epochs, pinned: bool, key: _Key) -> _Item:
+    batch, bad = epochs[key]
+    return batch.pin_memory() if pinned else batch, bad
 
 
 def _cuts(n_rows: int, batch_size: int, at_least: int) -> list[tuple[int, int]]:

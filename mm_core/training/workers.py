@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 
+from mm_core.processes import cores
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.batches import TrainBatches
 from mm_core.training.loop.devices import accelerator, device_count
@@ -12,23 +12,26 @@ from mm_core.training.loop.devices import accelerator, device_count
 UNNOTICED = 0.02
 """Seconds for a batch that a GPU's step hides, or that handing it over would take as well."""
 
-MOST = 8
+MOST = 16
 """Processes of ``auto``, at most."""
+
+TRIED_ROWS = 8
+"""Rows whose making is measured."""
 
 
 def with_workers(batches: TrainBatches, training: TrainingConfig) -> TrainBatches:
     """The same batches, made by as many processes as ``training.workers`` says.
 
-    ``auto``: none on a CPU, whose cores the network needs. On a GPU none where batches are made
-    quickly (tables, texts), which is measured on the costliest one, else one on each core but one
-    of this process's share.
+    ``auto``: none on a CPU, whose cores the network needs. On a GPU one thread where batches are
+    made quickly (tables, texts), which is measured on the costliest rows, else a process on each
+    core but one of this process's share.
     """
     if training.workers != "auto":
         return batches.with_workers(training.workers)
     if accelerator() == "cpu":
         return batches
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return batches.with_workers(enough(_seconds(batches), (cores or 1) // device_count(training)))
+    workers = enough(_seconds(batches, training.batch_size), cores() // device_count(training))
+    return batches.with_workers(workers, threads=1)
 
 
 def enough(seconds: float, cores: int) -> int:
@@ -41,8 +44,10 @@ def enough(seconds: float, cores: int) -> int:
     return 0 if seconds < UNNOTICED else max(0, min(MOST, cores - 1))
 
 
-def _seconds(batches: TrainBatches) -> float:
-    batches.costliest()  # the first one waits for imports
+def _seconds(batches: TrainBatches, batch_size: int) -> float:
+    """To make the costliest batch."""
+    tried = batches.with_batch_size(min(batch_size, TRIED_ROWS))
+    tried.costliest()  # the first one waits for imports
     started = time.perf_counter()
-    batches.costliest()
-    return time.perf_counter() - started
+    tried.costliest()
+    return (time.perf_counter() - started) * batch_size / min(batch_size, TRIED_ROWS)

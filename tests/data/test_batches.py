@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from mm_core import MultiModalPredictor
-from mm_core.api import BadCell, BadCellError, Encoded, InputBatch
+from mm_core.api import BadCell, BadCellError, Batch, Encoded, InputBatch
 from mm_core.data.encoded import EncodedFrame
 from mm_core.training.batches import TrainBatches
 
@@ -26,7 +31,7 @@ class _Noisy:
         return InputBatch({"x": values}, np.ones(len(rows), dtype=bool), bad=bad)
 
 
-def _batches(n_rows=23, batch_size=5, broken=(), workers=0, **arguments):
+def _batches(n_rows=23, batch_size=5, broken=(), workers=0, processor=None, **arguments):
     frame = EncodedFrame(
         {"table": Encoded({"broken": np.array(broken)}, np.ones(n_rows, dtype=bool))},
         n_rows,
@@ -34,7 +39,7 @@ def _batches(n_rows=23, batch_size=5, broken=(), workers=0, **arguments):
         weight=np.arange(n_rows, dtype=np.float32),
     )
     settings = {"seed": 3, "augment": True} | arguments
-    batches = TrainBatches({"table": _Noisy()}, frame, batch_size, **settings)
+    batches = TrainBatches({"table": processor or _Noisy()}, frame, batch_size, **settings)
     return batches.with_workers(workers)
 
 
@@ -104,6 +109,59 @@ def test_processes_draw_differently():
         for rank in (0, 1)
     ]
     assert not set(noise[0]) & set(noise[1])
+
+
+class _Where(_Noisy):
+    """Rows with the process and the thread that made them."""
+
+    def batch(self, encoded, rows, augment, targets):
+        made = super().batch(encoded, rows, augment, targets)
+        where = [os.getpid(), threading.current_thread() is threading.main_thread()]
+        return replace(made, arrays=made.arrays | {"where": np.tile(where, (len(rows), 1))})
+
+
+def _makers(batches):
+    return {tuple(one) for batch in batches for one in batch.inputs["table"]["where"].tolist()}
+
+
+def test_workers_live_through_all_epochs_and_end_when_they_are_let_go():
+    batches = _batches(workers=2, processor=_Where())
+    makers = []
+    for epoch in (0, 1, 2):
+        batches.set_epoch(epoch)
+        makers.append(_makers(batches))
+    assert len(makers[0]) == 2
+    assert makers[0] == makers[1] == makers[2]
+    assert os.getpid() not in {process for process, _ in makers[0]}
+    batches.close()
+    assert not multiprocessing.active_children()
+
+
+def test_an_epoch_that_is_left_early_does_not_disturb_the_next():
+    batches = _batches(workers=2)
+    batches.set_epoch(1)
+    next(iter(batches))
+    batches.set_epoch(2)
+    fresh = _batches()
+    fresh.set_epoch(2)
+    assert _made(batches) == _made(fresh)
+    batches.close()
+
+
+def test_a_thread_makes_the_same_batches_ahead():
+    batches = _batches(processor=_Where()).with_workers(0, threads=1)
+    assert _makers(batches) == {(os.getpid(), 0)}
+    assert _made(batches) == _made(_batches())
+    with pytest.raises(BadCellError, match="is broken"):
+        list(_batches(broken=(3, 20)).with_workers(0, threads=1))
+
+
+def test_what_a_thread_makes_for_a_gpu_lies_in_pinned_memory(monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(Batch, "pin_memory", lambda self: pinned.append(len(self)) or self)
+    list(_batches().with_workers(0, threads=1))
+    assert pinned == [5, 5, 5, 5, 3]
 
 
 def test_workers_make_the_same_batches():

@@ -12,7 +12,9 @@ from torch import nn
 from mm_core.api import MMWarning, TrainingError
 from mm_core.api.nn import Batch
 from mm_core.recipe.training import TrainingConfig
+from mm_core.training.loop import train
 from mm_core.training.loop.memory import halved_until_it_fits
+from mm_core.training.loop.stages import called_stages
 
 
 class _Network(nn.Module):
@@ -100,3 +102,40 @@ def test_another_error_is_not_a_lack_of_memory():
 
     with pytest.raises(RuntimeError, match="own"):
         halved_until_it_fits(Broken(room=32), _Rows(32), TrainingConfig(batch_size=32))
+
+
+def test_a_batch_is_tried_in_the_precision_of_training_and_without_it_backwards():
+    seen = []
+
+    class Noting(_Network):
+        def forward(self, batch: Batch) -> Any:
+            seen.append(torch.is_autocast_enabled("cpu"))
+            outputs = super().forward(batch)
+            outputs.register_hook(lambda gradient: seen.append(torch.is_autocast_enabled("cpu")))
+            return outputs
+
+    for precision in ("32", "bf16-mixed"):
+        training = TrainingConfig(batch_size=32, precision=precision)
+        halved_until_it_fits(Noting(room=32), _Rows(32), training)
+    assert seen == [False, False, True, False]
+
+
+@pytest.mark.parametrize("setting", ["gradient_checkpointing", "compile"])
+def test_a_batch_is_tried_with_the_stages_that_will_be_trained(
+    fit_table, small_table, monkeypatch, setting
+):
+    """Recomputed, a batch needs less: it is to be halved by what training will need."""
+    found = []
+
+    def tried(model: Any, batches: Any, training: Any) -> Any:
+        found.extend("forward" in vars(stage) for stage in called_stages(model))
+        return batches, training.accumulate
+
+    monkeypatch.setattr(train, "within_memory", tried)
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    fit_table(small_table, hyperparameters={f"training.{setting}": True})
+    assert found
+    assert all(found)
+    found.clear()
+    fit_table(small_table)
+    assert not any(found)

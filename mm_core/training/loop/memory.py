@@ -9,16 +9,24 @@ import torch
 from mm_core.api.errors import MMWarning, TrainingError
 from mm_core.api.fitting import Batches
 from mm_core.api.nn import Batch, Topology
+from mm_core.network.precision import chosen, mixed
 from mm_core.recipe.training import TrainingConfig
-from mm_core.training.loop.devices import precision, process_count
+from mm_core.training.loop.devices import process_count
 
 
 def within_memory(model: Topology, train: Batches, training: TrainingConfig) -> tuple[Batches, int]:
     """Batches that fit into the GPU's memory, and how many of them make an optimiser step.
 
-    The costliest rows are tried: forward and backward, beside room for the optimiser. Where the
-    memory does not suffice, batches are halved and more of them make a step, with one warning.
-    Nothing is tried on a CPU, nor for several processes, which would have to agree.
+    The costliest rows are tried as they will be trained on (adapters in, stages recomputed where
+    they are to be, in the precision asked for): forward and backward, beside room for the
+    optimiser. Where the memory does not suffice, batches are halved and more of them make a step,
+    with one warning. Nothing is tried on a CPU, nor for several processes, which would have to
+    agree.
+
+    Args:
+        model: as it will be trained; on the device afterwards.
+        train: batches.
+        training: settings.
 
     Raises:
         TrainingError: not even two rows fit, which batch normalisation needs.
@@ -27,9 +35,7 @@ def within_memory(model: Topology, train: Batches, training: TrainingConfig) -> 
         return train, training.accumulate
     wanted = training.devices
     model.to(torch.device("cuda", wanted[0] if isinstance(wanted, tuple) else 0))
-    half = precision(training) != "32-true"
-    with torch.autocast("cuda", torch.bfloat16, enabled=half):
-        return halved_until_it_fits(model, train, training)
+    return halved_until_it_fits(model, train, training)
 
 
 def halved_until_it_fits(
@@ -37,7 +43,9 @@ def halved_until_it_fits(
 ) -> tuple[Batches, int]:
     """As :func:`within_memory`, on the device where the model is."""
     size, rows_of_step = training.batch_size, training.batch_size * training.accumulate
-    while not _fits(model, train.costliest()):
+    precision = chosen(training.precision)
+    while not _fits(model, train.costliest(), precision):
+        torch.cuda.empty_cache()
         if size <= 2:
             raise TrainingError(
                 f"not even {size} row(s) fit into the memory of the GPU",
@@ -59,7 +67,7 @@ def halved_until_it_fits(
     return train, accumulate
 
 
-def _fits(model: Topology, batch: Batch) -> bool:
+def _fits(model: Topology, batch: Batch, precision: str) -> bool:
     """Whether a training step on these rows has room; the model is as before afterwards."""
     buffers = {name: value.clone() for name, value in model.named_buffers()}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -69,7 +77,10 @@ def _fits(model: Topology, batch: Batch) -> bool:
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else ()):
             room = [torch.empty_like(parameter) for parameter in trained for _ in range(2)]
-            model.loss(model(batch), batch).backward()  # type: ignore[no-untyped-call]
+            with mixed(precision, device):
+                loss = model.loss(model(batch), batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            del loss
     except torch.OutOfMemoryError:
         return False
     finally:

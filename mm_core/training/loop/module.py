@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Self
 
 import lightning.pytorch as pl
@@ -12,6 +12,7 @@ from torch.distributed.fsdp import FSDPModule
 
 from mm_core.api.fitting import Batches
 from mm_core.api.nn import Batch, Topology
+from mm_core.network.transfer import on_device
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.loop.mixing import Mixer
 from mm_core.training.loop.optimizer import parameter_groups
@@ -79,7 +80,7 @@ class NetworkModule(pl.LightningModule):
         return mixed.share * own + (1 - mixed.share) * partner
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
-        return batch.to(device)
+        return on_device(batch, device)
 
     def configure_gradient_clipping(
         self,
@@ -108,8 +109,10 @@ class NetworkModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self.topology, self._training, self._run.learning_rates)
         # One kernel for all parameters: several times faster, on CPUs too. The gradient scaler of
-        # 16-mixed has to see the gradients before such an optimiser does.
-        optimizer = torch.optim.AdamW(groups, fused=self._training.precision != "16-mixed")
+        # 16-mixed has to see the gradients before such an optimiser does; None then leaves it to
+        # torch to take many parameters at once, where False means one by one.
+        fused = None if self._training.precision == "16-mixed" else True
+        optimizer = torch.optim.AdamW(groups, fused=fused)
         factor, course = learning_rate_factor(self._training, self._course.steps), self._course
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: factor(course.place(step))
@@ -126,6 +129,8 @@ class Loader:
     def __init__(self, batches: Batches, module: NetworkModule) -> None:
         self._batches = batches
         self._module = module
+        self._share: Batches | None = None
+        self._running: Generator[Batch, None, None] | None = None
         self._start = 0
         self._done = 0
 
@@ -133,10 +138,24 @@ class Loader:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
+        self._running = self._epoch()
+        return self._running
+
+    def close(self) -> None:
+        """Let go of the epoch at hand, and of the processes that make batches."""
+        if self._running is not None:
+            self._running.close()
+        getattr(self._share, "close", lambda: None)()  # those of a fitter may have none
+        self._share = None
+
+    def _epoch(self) -> Generator[Batch, None, None]:
         self._done, self._start = self._start, 0
         trainer = self._module.trainer
-        # Only here, as processes may be forked after the loader was built.
-        share = self._batches.shard(trainer.global_rank, trainer.world_size)
+        # Only here, as processes may be forked after the loader was built; and once, as others that
+        # make batches live through all epochs.
+        if self._share is None:
+            self._share = self._batches.shard(trainer.global_rank, trainer.world_size)
+        share = self._share
         share.set_epoch(self._module.current_epoch, self._done)
         for batch in share if trainer.world_size == 1 else read_together(share, trainer.strategy):
             yield batch

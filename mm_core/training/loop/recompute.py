@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from mm_core.api.nn import Topology
-from mm_core.training.loop.stages import called_stages
+from mm_core.training.loop.stages import called_stages, other_forward
 
 
 @contextmanager
@@ -22,14 +22,8 @@ def recomputing(topology: Topology) -> Iterator[None]:
     The state of the random generators is put back for the second run, so that dropout is the same.
     The running statistics of batch normalisation take in the first run only.
     """
-    stages = called_stages(topology)
-    for module in stages:
-        module.forward = _checkpointed(module)
-    try:
+    with other_forward(called_stages(topology), _checkpointed):
         yield
-    finally:
-        for module in stages:
-            del module.forward
 
 
 def _checkpointed(module: nn.Module) -> Any:

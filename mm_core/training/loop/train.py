@@ -6,7 +6,7 @@ import copy
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,13 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mm_core.api.errors import TrainingError
 from mm_core.api.fitting import TERMINATED, Batches, FitResult
+from mm_core.api.nn import Topology
 from mm_core.processes import ENDED_BY_SIGTERM, is_first
 from mm_core.recipe.training import TrainingConfig
 from mm_core.telling import PROGRESS_FROM_VERBOSITY
 from mm_core.training.interrupt import interruptible
 from mm_core.training.loop.callbacks import check_callbacks
+from mm_core.training.loop.compiling import compiling
 from mm_core.training.loop.devices import (
     accelerator,
     check_processes,
@@ -73,6 +75,24 @@ def train_network(network: Trainable, train: Batches, run: FitRun) -> FitResult:
     check_callbacks(run)
     check_processes(training)
     train = train.shard(0, process_count(training))
+    unshared = copy.deepcopy(model) if training.strategy == "fsdp" else None
+    with _as_set(model, training):
+        result = _trained(model, train, run)
+    if unshared is not None:
+        gather(model, unshared)
+    return result
+
+
+@contextmanager
+def _as_set(model: Topology, training: TrainingConfig) -> Iterator[None]:
+    """Inside, the network runs as the settings have it: it is tried like that, and trained."""
+    compiled = compiling(model) if training.compile else nullcontext()
+    with compiled, recomputing(model) if training.gradient_checkpointing else nullcontext():
+        yield
+
+
+def _trained(model: Any, train: Batches, run: FitRun) -> FitResult:
+    training: TrainingConfig = run.training
     train, accumulate = within_memory(model, train, training)
     per_epoch = -(-len(train) // accumulate)
     course = Course(_total_steps(training, per_epoch))
@@ -81,17 +101,15 @@ def train_network(network: Trainable, train: Batches, run: FitRun) -> FitResult:
     module = NetworkModule(model, run, course, train.sizes, accumulate)
     fit_log = FitLog(run.folder / "log")
     keep = _keep_unfinished(run, fit_log)
-    recomputed = recomputing(model) if training.gradient_checkpointing else nullcontext()
-    unshared = copy.deepcopy(model) if training.strategy == "fsdp" else None
     report = _report(validation, pace, course, train.sizes, run)
-    with _quiet(), recomputed:
+    with _quiet(), closing(Loader(train, module)) as loader:
         beside = [one for one in (keep, report) if one is not None]
         trainer = _trainer(validation, beside, run, course.steps, accumulate, fit_log)
         try:
             with interruptible(validation.interrupt):
                 trainer.fit(
                     module,
-                    train_dataloaders=Loader(train, module),
+                    train_dataloaders=loader,
                     ckpt_path=unfinished_state(run.unfinished) if run.resume else None,
                     weights_only=True,
                 )
@@ -106,8 +124,6 @@ def train_network(network: Trainable, train: Batches, run: FitRun) -> FitResult:
             raise SystemExit(ENDED_BY_SIGTERM) from error
         except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
             raise KeyboardInterrupt from error
-    if unshared is not None:
-        gather(model, unshared)
     result = replace(validation.result(), log=fit_log.text)
     told_to_end = keep is not None and keep.ending
     return replace(result, stopped=TERMINATED) if told_to_end else result
