@@ -13,8 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mm_core.api import Checkpoint, PluginError
 from mm_core.api.nn import Backbone, BackboneContext, Features, told_true
 from mm_image.configs import TimmImageConfig
+from mm_image.sizes import model_of_size
 from mm_image.stages import split_stages
-from mm_image.weights import PLUGIN, create_model, fixed_size, load_weights
+from mm_image.weights import PLUGIN, create_model, fixed_size, load_weights, own_size
 
 
 class TimmImage(Backbone):
@@ -34,7 +35,17 @@ class TimmImage(Backbone):
         self.name: str = saved["model"]
         self.arguments: dict[str, Any] = dict(saved["arguments"])
         self.pretrained = bool(saved["pretrained"])
-        self.model: Any = create_model(self.name, self.arguments)
+        self.model: Any = (
+            create_model(self.name, self.arguments)
+            if context.architecture is not None  # a saved model has read images of its size
+            else model_of_size(
+                self.name,
+                self.arguments,
+                info["image_size"],
+                _own_size(config, context.checkpoint),
+                f"inputs.{self.input_name}.processor.image_size",
+            )
+        )
         if context.checkpoint is not None and context.architecture is None:
             load_weights(self.model, context.checkpoint, self.arguments)
 
@@ -128,6 +139,13 @@ def _batch_norm_of_one(model: nn.Module, images: int) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.train()
+
+
+def _own_size(config: TimmImageConfig, checkpoint: Checkpoint | None) -> list[int]:
+    """[height, width] that the network was made for."""
+    if checkpoint is None:
+        return own_size(config.random_model)
+    return list(checkpoint.details["data_config"]["input_size"][1:])
 
 
 def _chosen(

@@ -66,6 +66,12 @@ def _call_projections(model: nn.Module) -> None:
             module.qkv_bias_separate = True
 
 
+def own_size(name: str) -> list[int]:
+    """[height, width] of the images that an architecture of timm's was made for; [] unknown."""
+    registered = timm.models.get_pretrained_cfg(name, allow_unregistered=True)
+    return list(registered.input_size[1:]) if registered else []
+
+
 def fixed_size(name: str) -> bool:
     """Whether the architecture is built for one image size, its argument ``img_size``."""
     _check_architecture(name, {})

@@ -16,6 +16,23 @@ from mm_text.ragged import Ragged, concat
 
 ASSET = "tokenizer.json"
 _CHUNK = 8192  # texts tokenised at once; bounds the memory their Python lists take
+_COUNT_FROM_PAD = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "ibert",
+        "longformer",
+        "luke",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
+"""transformers' model types whose positions begin after the padding token's id."""
+
 _SANE = 1_000_000  # tokenizers without a maximum say 1e30
 
 
@@ -115,6 +132,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
     settings = _read_json(folder / "special_tokens_map.json")
     settings |= _read_json(folder / "tokenizer_config.json")
     pad_id = _pad_id(tokenizer, settings, model)
+    _check_embedded(tokenizer, model, folder)
     return _with_layout(
         tokenizer,
         pad_id=pad_id,
@@ -157,15 +175,17 @@ def _with_layout(
     tokenizer.no_truncation()
     one, two = tokenizer.encode("a"), tokenizer.encode("a", "a")
     content = [i for i, special in enumerate(one.special_tokens_mask) if not special]
+    both = [i for i, special in enumerate(two.special_tokens_mask) if not special]
     if not content:
         raise CheckpointError("the tokenizer cannot write the letter 'a'", plugin="text:hf")
     start, stop = content[0], content[-1] + 1
-    following = two.special_tokens_mask[stop:]
-    gap = following.index(0)  # special tokens before the second text
+    between = both[
+        len(content) - 1 : len(content) + 1
+    ]  # the last of one text, the first of another
     return Vocabulary(
         tokenizer=tokenizer,
         prefix=tuple(one.ids[:start]),
-        separator=tuple(two.ids[stop : stop + gap]),
+        separator=tuple(two.ids[between[0] + 1 : between[1]]) if len(between) == 2 else (),
         suffix=tuple(one.ids[stop:]),
         pad_id=pad_id,
         segments=segments and 1 in two.type_ids,
@@ -209,14 +229,38 @@ def _pad_id(tokenizer: Tokenizer, settings: dict[str, Any], model: dict[str, Any
     return int(model.get("pad_token_id") or 0)
 
 
+def _check_embedded(tokenizer: Tokenizer, model: dict[str, Any], folder: Path) -> None:
+    """Refuse a tokenizer that writes tokens which the network has no embedding for."""
+    rows = model.get("vocab_size")
+    token, last = max(tokenizer.get_vocab().items(), key=lambda item: item[1], default=("", -1))
+    if not isinstance(rows, int) or last < rows:
+        return
+    raise CheckpointError(
+        f"the tokenizer in {folder} has {last + 1} tokens and the model's embedding {rows} rows: "
+        f"{token!r} is token {last}",
+        plugin="text:hf",
+        value=token,
+        remedy="where the checkpoint was made: model.resize_token_embeddings(len(tokenizer)), and "
+        "save it again",
+    )
+
+
 def _longest(settings: dict[str, Any], model: dict[str, Any], pad_id: int) -> int | None:
     bounds = [settings.get("model_max_length")]
     if positions := model.get("max_position_embeddings"):
-        # Vocabularies in fairseq's order (<s>, <pad>, ...: RoBERTa, XLM-R, MPNet) count positions
-        # from pad + 1 on.
-        bounds.append(positions - 2 if pad_id == 1 else positions)
+        bounds.append(positions - _first_position(model, pad_id))
     known = [int(bound) for bound in bounds if bound and 0 < bound < _SANE]
     return min(known, default=None)
+
+
+def _first_position(model: dict[str, Any], pad_id: int) -> int:
+    """The position of a row's first token: models of fairseq's kind count from pad + 1 on."""
+    counted = model.get("model_type") in _COUNT_FROM_PAD
+    own = model.get("pad_token_id")
+    if counted and isinstance(own, int):
+        return own + 1
+    # Others whose vocabularies are in fairseq's order (<s>, <pad>, ...) may do so, too.
+    return 2 if counted or pad_id == 1 else 0
 
 
 def _read_json(file: Path) -> dict[str, Any]:

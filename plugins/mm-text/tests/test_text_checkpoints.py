@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mm_text.catalogue import CANDIDATES, CARDS, PRESETS, WEIGHT_PACKAGE
 from mm_text.configs import HFTextConfig
 from mm_text.hf import HFText
+from mm_text.vocabulary import read_vocabulary
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
-from mm_core.api import Checkpoint, CheckpointMiss
+from mm_core.api import Checkpoint, CheckpointError, CheckpointMiss
 from mm_core.api.nn import BackboneContext
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.checkpoints.sources import folder, weight_package
@@ -94,3 +100,47 @@ def test_the_card_of_minilm_counts_its_parameters(minilm: Checkpoint) -> None:
     (card,) = (card for card in CARDS if card.name == WEIGHT_PACKAGE)
     assert card.parameters is not None
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(card.parameters, rel=0.01)
+
+
+def _changed(words: Checkpoint, change: Callable[[Tokenizer], object], **model: Any) -> Path:
+    """The folder of ``words`` with another tokenizer, and other settings of the model."""
+    place = Path(words.location)
+    tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
+    change(tokenizer)
+    tokenizer.save(str(place / "tokenizer.json"))
+    config = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps(config | model))
+    return place
+
+
+def test_a_token_beyond_the_embedding_is_refused(words: Checkpoint) -> None:
+    place = _changed(words, lambda tokenizer: tokenizer.add_tokens(["zyzzyva"]))
+    with pytest.raises(CheckpointError, match="46 tokens and the model's embedding 45") as caught:
+        read_vocabulary(place)
+    assert caught.value.value == "zyzzyva"
+    assert "resize_token_embeddings" in (caught.value.remedy or "")
+
+
+def test_a_tokenizer_without_a_pair_template_gives_no_separator(words: Checkpoint) -> None:
+    def single(tokenizer: Tokenizer) -> None:
+        tokenizer.post_processor = TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+        )
+
+    found = read_vocabulary(_changed(words, single))
+    assert (found.prefix, found.separator, found.suffix) == ((1,), (), (2,))
+
+
+@pytest.mark.parametrize(
+    ("model", "longest"),
+    [
+        ({"model_type": "bert", "pad_token_id": 0}, 64),
+        ({"model_type": "roberta", "pad_token_id": 0}, 63),
+        ({"model_type": "roberta", "pad_token_id": 3}, 60),
+        ({"model_type": "mpnet", "pad_token_id": 1}, 62),
+    ],
+)
+def test_positions_that_begin_after_the_padding_are_not_read(
+    words: Checkpoint, model: dict[str, Any], longest: int
+) -> None:
+    assert read_vocabulary(_changed(words, lambda _: None, **model)).max_length == longest
