@@ -1,4 +1,8 @@
-"""Plugins that exist, whether installed or not: a shipped list, ``known_plugins.json``."""
+"""Plugins that a release has, whether installed or not: a shipped list, ``known_plugins.json``.
+
+What stands there is advised (``pip install ...``), so nothing else may: a test compares the list
+with the distributions that are released together and with what they offer.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import Any
 
 @cache
 def known_plugins() -> dict[str, dict[str, Any]]:
-    """Plugin name -> ``install`` line, ``problem_types``, ``components`` by kind."""
+    """Plugin name -> ``install`` line, ``components`` by kind."""
     text = files("mm_core.plugins").joinpath("known_plugins.json").read_text(encoding="utf-8")
     known: dict[str, dict[str, Any]] = json.loads(text)
     return known
@@ -32,15 +36,10 @@ def missing_for(kind: str, present: set[str]) -> list[str]:
 
 
 def plugin_offering(kind: str, name: str) -> str | None:
-    """The known plugin that has component ``name`` (short, or ``plugin:name``), or None.
-
-    A task is also found by its problem type.
-    """
+    """The known plugin that has component ``name`` (short, or ``plugin:name``), or None."""
     if ":" in name:
         return name.split(":", 1)[0]
     for plugin, known in known_plugins().items():
         if name in known["components"].get(kind, ()):
-            return plugin
-        if kind == "task" and name in known["problem_types"]:
             return plugin
     return None

@@ -99,3 +99,10 @@ def model(folder: Path, fitted: Ran) -> Path:
     """The model that the real script made."""
     assert fitted.code == 0, fitted.err
     return folder / "model"
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A known plugin that is not installed: ``far`` of mm-far."""
+    line = {"install": "pip install mm-far", "components": {"fusion_head": ["gated_residual"]}}
+    monkeypatch.setattr("mm_core.plugins.known.known_plugins", lambda: {"far": line})

@@ -118,12 +118,12 @@ def test_show_takes_a_component(mm):
     assert "width = 256" in mm("plugins", "show", "mlp").out
 
 
-def test_show_helps_with_unknown_names(mm):
+def test_show_helps_with_unknown_names(mm, far):
     near = mm("plugins", "show", "tabulr")
     assert near.code == 2
     assert "did you mean 'tabular'?" in near.err
-    assert "pip install mm-onnx" in mm("plugins", "show", "onnx").err
-    assert "pip install mm-fusion" in mm("plugins", "show", "gated_residual").err
+    assert "pip install mm-far" in mm("plugins", "show", "far").err
+    assert "pip install mm-far" in mm("plugins", "show", "gated_residual").err
 
 
 def test_presets_show_what_they_set(noisy, mm):

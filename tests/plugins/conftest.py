@@ -78,3 +78,10 @@ def install(site: Path) -> Install:
 def good(install: Install) -> str:
     """An installed plugin ``good`` with the fusion head ``good:shiny``."""
     return install("good", INFO + HEAD.replace("{name}", "shiny"))
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A known plugin that is not installed: ``far`` of mm-far."""
+    line = {"install": "pip install mm-far", "components": {"fusion_head": ["gated_residual"]}}
+    monkeypatch.setattr("mm_core.plugins.known.known_plugins", lambda: {"far": line})

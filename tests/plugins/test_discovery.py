@@ -57,9 +57,9 @@ def test_disable_takes_out_only_those(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "green" not in names(Registry())
 
 
-@pytest.mark.usefixtures("three")
+@pytest.mark.usefixtures("three", "far")
 @pytest.mark.parametrize(
-    ("asked", "remedy"), [("gren", "did you mean 'green'?"), ("onnx", "pip install mm-onnx")]
+    ("asked", "remedy"), [("gren", "did you mean 'green'?"), ("far", "pip install mm-far")]
 )
 def test_wanting_a_plugin_that_is_not_installed_is_a_problem(
     monkeypatch: pytest.MonkeyPatch, asked: str, remedy: str

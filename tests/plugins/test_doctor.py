@@ -206,12 +206,12 @@ def test_turned_off_plugins_are_left_out_unless_asked_for(
     assert examine("hangs", time_limit=2)[0].findings[0].code == "timeout"
 
 
-def test_unknown_names_are_helped(install: Install) -> None:
+def test_unknown_names_are_helped(install: Install, far: None) -> None:
     install("shiny", head())
     with pytest.raises(UnknownComponentError, match="did you mean 'shiny'"):
         examine("shini")
-    with pytest.raises(UnknownComponentError, match="pip install mm-onnx"):
-        examine("onnx")
+    with pytest.raises(UnknownComponentError, match="pip install mm-far"):
+        examine("far")
 
 
 def test_shipped_plugins_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

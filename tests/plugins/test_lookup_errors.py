@@ -9,7 +9,7 @@ import pytest
 
 from mm_core.api import AmbiguousComponentError, PluginError, UnknownComponentError
 from mm_core.api.hookspecs import ENTRY_POINT_GROUP
-from mm_core.api.specs import BackboneSpec, ComponentSpec, ExporterSpec, FusionHeadSpec, TaskSpec
+from mm_core.api.specs import BackboneSpec, ComponentSpec, FitterSpec, FusionHeadSpec
 from mm_core.plugins import Registry
 
 INFO = """
@@ -74,8 +74,7 @@ def test_unknown_without_anything_near(registry: Registry) -> None:
     ("kind", "name", "words", "line"),
     [
         (BackboneSpec, "text:hf", "backbone", "pip install mm-text"),
-        (TaskSpec, "detection:boxes", "task", "pip install mm-detection"),
-        (ExporterSpec, "onnx:onnx", "exporter", "pip install mm-onnx"),
+        (FitterSpec, "trees:catboost", "fitter", "pip install mm-trees"),
     ],
 )
 def test_known_but_not_installed(
@@ -84,10 +83,11 @@ def test_known_but_not_installed(
     assert str(said(registry, kind, name)) == f"no {words} is called {name!r}\n  -> {line}"
 
 
+@pytest.mark.usefixtures("far")
 def test_known_short_name_but_not_installed_beside_a_broken_plugin(registry: Registry) -> None:
     # A short name may be the broken one's: so its cause is told besides.
     assert str(said(registry, FusionHeadSpec, "gated_residual")) == (
-        f"no fusion head is called 'gated_residual'\n    {WRECK}\n  -> pip install mm-fusion"
+        f"no fusion head is called 'gated_residual'\n    {WRECK}\n  -> pip install mm-far"
     )
 
 

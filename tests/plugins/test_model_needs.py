@@ -77,12 +77,11 @@ def test_missing_third_party_plugin_is_named_by_its_distribution(model):
     )
 
 
-def test_missing_known_plugin_without_a_record_has_its_install_line(model, monkeypatch):
-    monkeypatch.setenv("MM_DISABLE_PLUGINS", "onnx")  # where it is installed after all
-    alter(model, {PROCESSOR: "onnx:reader"})
+def test_missing_known_plugin_without_a_record_has_its_install_line(model, far):
+    alter(model, {PROCESSOR: "far:reader"})
     error = refused(model)
-    assert (error.plugin, error.value) == ("onnx", ["onnx:reader"])
-    assert error.remedy == "pip install mm-onnx"
+    assert (error.plugin, error.value) == ("far", ["far:reader"])
+    assert error.remedy == "pip install mm-far"
 
 
 def test_a_modality_alone_is_a_need(model):

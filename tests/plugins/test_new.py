@@ -229,9 +229,9 @@ def test_a_bad_name_is_refused_with_a_good_one(name, remedy, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "owner"),
-    [("tabular", "mm-tabular"), ("onnx", "pip install mm-onnx"), ("core", "core's own")],
+    [("tabular", "mm-tabular"), ("far", "pip install mm-far"), ("core", "core's own")],
 )
-def test_a_taken_name_is_refused(name, owner, tmp_path):
+def test_a_taken_name_is_refused(name, owner, tmp_path, far):
     with pytest.raises(PluginError, match="is taken by") as caught:
         write(Package("fusion", name), tmp_path / "new")
     assert owner in caught.value.message

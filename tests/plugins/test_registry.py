@@ -14,6 +14,7 @@ from mm_core.api import (
 )
 from mm_core.api.hookspecs import ENTRY_POINT_GROUP
 from mm_core.api.specs import (
+    AdapterSpec,
     BackboneSpec,
     ComponentSpec,
     ExporterSpec,
@@ -98,10 +99,11 @@ def test_ambiguous_short_name_lists_the_candidates(install: Callable[..., str]) 
         ("core:concat_mpl", "did you mean 'core:concat_mlp'?"),
         ("good:shinny", "did you mean 'good:shiny'?"),
         ("something_else", "installed: core:concat_mlp, core:logit, core:mean, good:shiny"),
-        ("gmu", "pip install mm-fusion"),
-        ("fusion:mbt", "pip install mm-fusion"),
+        ("gated_residual", "pip install mm-far"),
+        ("far:mbt", "pip install mm-far"),
     ],
 )
+@pytest.mark.usefixtures("far")
 def test_unknown_name_suggests(good: str, asked: str, expected: str) -> None:
     from importlib.metadata import EntryPoint
 
@@ -115,23 +117,21 @@ def test_unknown_name_suggests(good: str, asked: str, expected: str) -> None:
 def test_no_install_line_for_a_plugin_that_is_there(install: Callable[..., str]) -> None:
     from importlib.metadata import EntryPoint
 
-    module = install("fusion", head("other"))
-    registry = Registry([EntryPoint("fusion", module, ENTRY_POINT_GROUP)])
+    module = install("peft", head("other"))
+    registry = Registry([EntryPoint("peft", module, ENTRY_POINT_GROUP)])
     with pytest.raises(UnknownComponentError) as caught:
-        registry.get(FusionHeadSpec, "fusion:gmu")
+        registry.get(FusionHeadSpec, "peft:gmu")
     assert "pip install" not in (caught.value.remedy or "")
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "line"),
     [
-        (TaskSpec, "object_detection", "pip install mm-detection"),
-        (TaskSpec, "semantic_segmentation", "pip install mm-segmentation"),
-        (TaskSpec, "text_similarity", "pip install mm-matching"),
+        (AdapterSpec, "lora", "pip install mm-peft"),
+        (FitterSpec, "catboost", "pip install mm-trees"),
         (BackboneSpec, "text:hf", "pip install mm-text"),
         (BackboneSpec, "ft_transformer", "pip install mm-tabular"),
         (ModalitySpec, "image", "pip install mm-image"),
-        (ExporterSpec, "tensorrt", "pip install mm-tensorrt"),
     ],
 )
 def test_install_lines_of_known_plugins(kind: type[ComponentSpec], name: str, line: str) -> None:
