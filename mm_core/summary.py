@@ -19,6 +19,8 @@ from mm_core.telling import (
     tell_user,
 )
 
+NO_VALIDATION = "no validation if the model had been trained on them before"
+
 
 def size_text(recipe: Recipe, rows: int, registry: Registry) -> str:
     """How much there is to do: rows, and the parameters of checkpoints that have a card.
@@ -71,6 +73,8 @@ def _best(recipe: Recipe, result: FitResult) -> str:
     if result.best_score is None:
         return ""
     chose = _scored(recipe.data.validation_metric, result.best_score)
+    if result.known_rows:
+        return f", {chose} on rows held out of these: {NO_VALIDATION}"
     if result.calibrated_score is None:
         return f", best validation {chose}"
     shown = _scored(recipe.data.eval_metric, result.calibrated_score)

@@ -206,6 +206,8 @@ class FitResult:
             or None; set by the core.
         log: CSV of losses, learning rates and scores by step; empty: none was written.
         engine: what answers from now on; None: the network that was trained in place.
+        known_rows: whether a model was trained further and its validation rows were held out of the
+            rows given, which it may have been trained on before; set by the core.
     """
 
     history: list[dict[str, float]]
@@ -214,6 +216,7 @@ class FitResult:
     log: str = ""
     calibrated_score: float | None = None
     engine: Engine | None = None
+    known_rows: bool = False
 
 
 class Fitter(ABC):

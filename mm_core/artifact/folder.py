@@ -8,6 +8,8 @@ from pathlib import Path
 from mm_core.api.errors import ArtifactError
 from mm_core.artifact.manifest import FILE, FIT, UNFINISHED
 
+ANOTHER = "name a folder below one that you may write to: path='...' (--out FOLDER)"
+
 
 def check_folder(folder: Path) -> None:
     """Refuse a place that cannot be written, or holds neither a saved model nor a fit of one.
@@ -25,13 +27,13 @@ def check_folder(folder: Path) -> None:
         raise ArtifactError(
             f"{str(parent)!r} cannot be made: {error}",
             value=str(folder),
-            remedy="give another folder",
+            remedy=ANOTHER,
         ) from error
     if not os.access(parent, os.W_OK):
         raise ArtifactError(
             f"{str(parent)!r} cannot be written",
             value=str(folder),
-            remedy="give another folder",
+            remedy=ANOTHER,
         )
     if folder.is_dir():
         taken = any(found.name != UNFINISHED for found in folder.iterdir())
@@ -42,5 +44,5 @@ def check_folder(folder: Path) -> None:
         raise ArtifactError(
             f"{str(folder)!r} is not empty and holds no saved model",
             value=str(folder),
-            remedy="give an empty folder or a new name",
+            remedy="give an empty folder or a new name: path='...' (--out FOLDER)",
         )

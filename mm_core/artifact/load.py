@@ -76,7 +76,9 @@ def load(folder: Path, registry: Registry) -> Loaded:
             "(mm inspect shows them)",
         ) from error
     log = (folder / LOG).read_text(encoding="utf-8") if LOG in manifest.files else ""
-    result = FitResult(manifest.history, manifest.best_score, "loaded", log)
+    result = FitResult(
+        manifest.history, manifest.best_score, "loaded", log, known_rows=manifest.known_rows
+    )
     return Loaded(model.ready(), result, manifest)
 
 

@@ -62,6 +62,7 @@ class Manifest(BaseModel):
     engine: EngineRecord
     history: list[dict[str, float]]
     best_score: float | None
+    known_rows: bool = Field(default=False, description="see mm_core.api.fitting.FitResult")
     files: dict[str, str] = Field(description="path inside the folder -> sha256")
 
     @classmethod

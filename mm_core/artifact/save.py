@@ -117,6 +117,7 @@ def _write(
         engine=EngineRecord(id=model.runtime, values=engine),
         history=result.history,
         best_score=result.best_score,
+        known_rows=result.known_rows,
         files={
             path.relative_to(folder).as_posix(): sha256(path)
             for path in sorted(folder.rglob("*"))

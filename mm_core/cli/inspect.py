@@ -53,6 +53,7 @@ def describe(folder: Path) -> dict[str, Any]:
         "bases": manifest.engine.values.get("bases", {}),
         "validation_metric": recipe.data.validation_metric,
         "best_score": manifest.best_score,
+        "known_rows": manifest.known_rows,
         "validations": len(manifest.history),
         "columns": [plan.model_dump() for plan in recipe.columns.columns],
         "recipe": {
@@ -106,10 +107,13 @@ def _size(path: Path) -> int | None:
 
 def _head(data: dict[str, Any]) -> list[str]:
     from mm_core.model import NETWORK
+    from mm_core.summary import NO_VALIDATION
 
     score = data["best_score"]
     metric = data["validation_metric"].split(":")[-1]
     best = "no validation" if score is None else f"best validation {metric} {score:.4f}"
+    if score is not None and data["known_rows"]:
+        best = f"{metric} {score:.4f} on rows held out when it was trained further: {NO_VALIDATION}"
     lines = [
         f"model    {data['model']} (format {data['format']}, written by mm-core {data['mm_core']})",
         f"task     {data['task']} of {', '.join(data['label'])}; {best}",

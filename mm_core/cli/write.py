@@ -84,7 +84,9 @@ def _write(path: Path, write: Callable[[], object]) -> None:
         write()
     except OSError as error:
         raise DataError(
-            f"cannot write {str(path)!r}: {error}", value=str(path), remedy="choose another --out"
+            f"cannot write {str(path)!r}: {error}",
+            value=str(path),
+            remedy="name a file in a folder that you may write to: --out FILE",
         ) from error
 
 

@@ -58,6 +58,9 @@ def check_ending(path: Path) -> None:
         )
 
 
+ANOTHER = "name a file in a folder that you may write to: out='...' (--out FILE)"
+
+
 @contextlib.contextmanager
 def sink(path: Path) -> Iterator[Sink]:
     """A file to write parts of a table to; it stands there when all of them are written.
@@ -73,7 +76,10 @@ def sink(path: Path) -> Iterator[Sink]:
     check_ending(path)
     part = path.with_name(f"{path.name}.part")
     try:
+        if path.is_dir():  # told before the work is done, not when the file is to stand there
+            raise IsADirectoryError("it is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
         opened = SINKS[path.suffix.lower()](part)
         try:
             yield opened
@@ -82,7 +88,7 @@ def sink(path: Path) -> Iterator[Sink]:
         os.replace(part, path)
     except OSError as error:
         raise DataError(
-            f"cannot write {str(path)!r}: {error}", value=str(path), remedy="choose another --out"
+            f"cannot write {str(path)!r}: {error}", value=str(path), remedy=ANOTHER
         ) from error
     finally:
         with contextlib.suppress(OSError):  # it was never there, or cannot be reached

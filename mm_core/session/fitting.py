@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,8 @@ def _fit(session: Session, data: Any, tuning_data: Any, wanted: Wanted) -> FitRe
         if session.cut_off is None:
             forget_state(context.unfinished)
         raise
+    if context.model is not None and tuning is None:
+        result = replace(result, known_rows=True)
     session.held, session.cut_off = Held(model, result), None
     tell(registry, FitEndSpec, model, result)
     if wanted.path is not None:

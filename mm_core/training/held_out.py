@@ -126,6 +126,7 @@ class HeldOut:
             return None
         metric = self.model.recipe.data.eval_metric
         sign = self._sign(metric)
+        before = _numbers(task)
         score = Limited(lambda decoded: sign * self._scored_by(metric, decoded), deadline)
         with interruptible(score.interrupt):
             try:
@@ -134,8 +135,8 @@ class HeldOut:
             except EndedError as ended:
                 if is_first():
                     warnings.warn(
-                        f"{ended}: the calibration by {short_name(metric)} was cut short, and what "
-                        "it had not found yet is as without it",
+                        f"{ended}: the calibration by {short_name(metric)} was cut short; "
+                        f"{_kept(before, _numbers(task))}",
                         MMWarning,
                         stacklevel=2,
                     )
@@ -191,6 +192,20 @@ def _repeated(rows: Any, total: int) -> Any:
     if isinstance(rows, np.ndarray):
         return rows[np.arange(total) % len(rows)]
     return [rows[place % len(rows)] for place in range(total)]
+
+
+def _numbers(task: Task) -> dict[str, float]:
+    """What a task has learned that one number says."""
+    values = task.state().values.items()
+    return {name: value for name, value in values if type(value) in (int, float)}
+
+
+def _kept(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """What a calibration that was cut short has found, and what is as without it."""
+    found = [f"{name} {after[name]:.4g}" for name in after if after[name] != before.get(name)]
+    left = [f"{name} {after[name]:.4g}" for name in after if after[name] == before.get(name)]
+    kept = f"kept of it: {', '.join(found)}" if found else "nothing of it is kept"
+    return kept + (f"; as without it: {', '.join(left)}" if left else "")
 
 
 def _calibrates(task: Task) -> bool:
