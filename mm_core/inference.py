@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -115,16 +115,27 @@ def windows(
         settings: batch size, device and precision.
     """
     options = model.pipeline.options if options is None else options
+
+    def run(batch: Batch) -> Any:
+        return model.engine.run(batch, options, settings)
+
+    with closing(_answered(model, frame, rows, settings, run)) as answered:
+        while True:
+            with model.engine.running(settings):  # and not while the caller has the window
+                window = _window(answered)
+            if window is None:
+                return
+            yield window
+
+
+def _window(answered: Iterator[tuple[_Made, Any]]) -> Window | None:
+    """The next of these; None: there is none."""
     gathered = _Gathered()
-    with model.engine.running(settings):
-        run = partial(model.engine.run, options=options, settings=settings)
-        for made, found in _answered(model, frame, rows, settings, run):
-            gathered.add(made, found)
-            if gathered.bytes >= WINDOW_BYTES:
-                yield gathered.window()
-                gathered = _Gathered()
-    if gathered.rows:
-        yield gathered.window()
+    for made, found in answered:
+        gathered.add(made, found)
+        if gathered.bytes >= WINDOW_BYTES:
+            break
+    return gathered.window() if gathered.rows else None
 
 
 def stream(
@@ -248,7 +259,7 @@ def _answered(
     rows: np.ndarray | None,
     settings: RunSettings,
     answer: Callable[[Batch], Any],
-) -> Iterator[tuple[_Made, Any]]:
+) -> Generator[tuple[_Made, Any], None, None]:
     """All rows (or those), a batch at a time, each with what ``answer`` makes of it.
 
     A batch that does not fit into the engine's memory is made again in halves, and all that follow

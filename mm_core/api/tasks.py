@@ -212,7 +212,8 @@ class Task(ABC):
             outputs: of the validation rows, as in :meth:`decode`.
             meta: as in :meth:`decode`.
             targets: of these rows, as :meth:`encode` gave them.
-            score: of what :meth:`decode` gives for these rows by ``data.eval_metric``; greater is
+            score: of what :meth:`decode` gives for these rows, under the defaults of the task's
+                options where it has any, by ``data.eval_metric``; greater is
                 better. Raises MetricError where the metric is not defined on them. Anything else
                 that it raises ends the calibration early (time limit, Ctrl-C): let it pass, and
                 leave what was not found yet as it was.

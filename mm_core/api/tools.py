@@ -201,16 +201,16 @@ def read_rows(data: Any, registry: Registry) -> Rows:
 
 
 def aligned(model: Model, table: Table, registry: Registry) -> Table:
-    """The columns that a model reads, by name, with its labels where they are there.
+    """The columns that a model reads, and those of its labels and weights that are there.
 
     Raises:
         ColumnError: a column that cannot be done without.
     """
-    from mm_core.data.align import align
+    from mm_core.data.align import align_labelled
 
     data = model.recipe.data
-    known = [*data.label, *filter(None, [data.sample_weight])]
-    return align(table, model.recipe.columns, known, registry)
+    label = [name for name in data.label if name in table.frame.columns]
+    return align_labelled(table, model.recipe.columns, label, data.sample_weight, registry)
 
 
 def batches(model: Model, data: Any, registry: Registry, batch_size: int = 256) -> Iterator[Batch]:
@@ -224,7 +224,10 @@ def batches(model: Model, data: Any, registry: Registry, batch_size: int = 256) 
 
 
 def outputs(
-    model: Model, table: Table, settings: RunSettings | None = None
+    model: Model,
+    table: Table,
+    settings: RunSettings | None = None,
+    options: Any = None,
 ) -> tuple[dict[str, Any], dict[str, Any], list[BadCell]]:
     """What a model's engine gives for rows, all at once and in order: for models inside models.
 
@@ -232,6 +235,7 @@ def outputs(
         model: runs.
         table: with the columns that it reads, such as ``Batch.table`` of the model around it.
         settings: batch size, device and precision; None: as the engine finds best.
+        options: of the task, as ``Engine.run`` is given them; None: their defaults.
 
     Returns:
         Outputs and meta as ``model.pipeline.decode`` reads them, and cells that could not be read.
@@ -239,7 +243,7 @@ def outputs(
     from mm_core.inference import AS_FOUND, unreadable, whole, windows
 
     frame = model.pipeline.encode(table)
-    parts = list(windows(model, frame, settings=settings or AS_FOUND))
+    parts = list(windows(model, frame, options=options, settings=settings or AS_FOUND))
     bad = unreadable(frame, [cell for part in parts for cell in part.bad])
     return *whole(parts), bad
 

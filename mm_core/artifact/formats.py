@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-FORMAT_1_WEIGHTS = "weights.safetensors"
-"""What the engine of a model of format 1 reads, beside the manifest."""
+FORMAT_1_FILES = ("weights.safetensors", "topology")
+"""What the engine of a model of format 1 may read, beside the manifest."""
+
+FORMAT_1_ENGINE = "core:network"
+"""The one engine that format 1 knew."""
 
 
 def as_format_2(text: str) -> str:
@@ -22,5 +25,5 @@ def as_format_2(text: str) -> str:
         return text
     architectures, bases = values.pop("architectures", None), values.pop("bases", {})
     network = {"architectures": architectures, "bases": bases}
-    values |= {"format": 2, "engine": {"id": "core:network", "folder": "", "values": network}}
+    values |= {"format": 2, "engine": {"id": FORMAT_1_ENGINE, "folder": "", "values": network}}
     return json.dumps(values)

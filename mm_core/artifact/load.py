@@ -13,7 +13,7 @@ from mm_core.api.errors import ArtifactError, MMError
 from mm_core.api.fitting import FitResult
 from mm_core.api.processors import State
 from mm_core.api.specs import ProcessorSpec, RuntimeSpec, TaskSpec
-from mm_core.artifact.formats import FORMAT_1_WEIGHTS
+from mm_core.artifact.formats import FORMAT_1_FILES
 from mm_core.artifact.manifest import LOG, Manifest
 from mm_core.artifact.needs import check_needs
 from mm_core.artifact.save import sha256
@@ -131,17 +131,12 @@ def _build(folder: Path, manifest: Manifest, registry: Registry) -> Model:
 def _check_engine_files(folder: Path, manifest: Manifest) -> None:
     """An engine reads what it likes of its folder: nothing may lie there that was not checked."""
     own = manifest.engine.folder
-    found = (
-        [
-            path.relative_to(folder).as_posix()
-            for path in (folder / own).rglob("*")
-            if path.is_file()
-        ]
-        if own
-        else [FORMAT_1_WEIGHTS]
-    )
-    for name in sorted(found):
-        if name not in manifest.files:
+    places = [folder / own] if own else [folder / name for name in FORMAT_1_FILES]
+    found = [path for place in places for path in (place, *place.rglob("*"))]
+    for path in sorted(found):
+        name = path.relative_to(folder).as_posix()
+        linked = path.is_symlink() and path.is_dir()  # rglob does not look into it, an engine may
+        if linked or (path.is_file() and name not in manifest.files):
             raise ArtifactError(
                 f"{name!r} is not one of the model's files",
                 value=name,

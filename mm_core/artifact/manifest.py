@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mm_core.api.errors import ArtifactError
-from mm_core.artifact.formats import as_format_2
+from mm_core.artifact.formats import FORMAT_1_ENGINE, as_format_2
 from mm_core.recipe.recipe import Recipe
 
 FILE = "mm_model.json"
@@ -98,10 +98,9 @@ class Manifest(BaseModel):
                 value=key,
                 remedy="this version of mm reads formats 1 and 2",
             ) from None
-        for name in (
-            *manifest.files,
-            *([manifest.engine.folder] if manifest.engine.folder else []),
-        ):
+        record = manifest.engine
+        of_format_1 = record.id == FORMAT_1_ENGINE and not record.folder
+        for name in (*manifest.files, *(() if of_format_1 else (record.folder,))):
             _check_inside(name)
         return manifest
 

@@ -19,8 +19,9 @@ from mm_core.api.specs import FitterSpec
 from mm_core.api.tasks import Task
 from mm_core.data.encoded import EncodedFrame
 from mm_core.data.split import split_rows
-from mm_core.model import Model
+from mm_core.model import NETWORK, Model
 from mm_core.pipeline import build_task, check_recipe, read_config
+from mm_core.plugins.registry import Component
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.submodel import plan_submodel
 from mm_core.training.context import FitContext
@@ -28,7 +29,7 @@ from mm_core.training.held_out import HeldOut
 from mm_core.training.job import Job
 from mm_core.training.row_weights import check_some_count, row_weights, weight_column
 from mm_core.training.seeding import seeded
-from mm_core.training.start import NoEngine, starting_model
+from mm_core.training.start import starting_model
 
 CALIBRATION_SHARE = 0.05
 """Of the time that a fit is given, what calibration may take on top: training leaves it none."""
@@ -57,7 +58,7 @@ def fit_model(
         job = _job(model, split, kept, context, Path(folder))
         result = fitter.fit(job)
         report_bad(job.unreadable, context.on_error)
-        _take_engine(model, result, component.id)
+        _take_engine(model, result, component)
         if job.held_out is not None:
             deadline = _calibrated_by(started, context.deadline)
             result = replace(result, calibrated_score=job.held_out.calibrate(deadline))
@@ -145,15 +146,19 @@ def _job(
     )
 
 
-def _take_engine(model: Model, result: FitResult, fitter: str) -> None:
-    if result.engine is not None:
-        model.engine = result.engine
-    elif isinstance(model.engine, NoEngine):
+def _take_engine(model: Model, result: FitResult, fitter: Component[FitterSpec]) -> None:
+    """The fitter's engine, which its runtime reads back; the network where it has none."""
+    runtime = fitter.spec.runtime
+    if (result.engine is None) != (runtime == NETWORK):
+        given = "no engine" if result.engine is None else "an engine of its own"
         raise PluginError(
-            f"{fitter} gave no engine",
-            plugin=fitter,
-            remedy="report this to the plugin: FitResult(engine=...)",
+            f"{fitter.id} gave {given}, and says that {runtime} answers for its models",
+            plugin=fitter.id,
+            remedy="report this to the plugin: FitResult(engine=...) and FitterSpec(runtime=...) "
+            "belong together",
         )
+    if result.engine is not None:
+        model.engine, model.runtime = result.engine, runtime
 
 
 def _weigh(frame: EncodedFrame, own: np.ndarray | None, model: Model) -> None:

@@ -142,7 +142,7 @@ class HeldOut:
                     )
                 return None
             try:
-                return sign * score(task.decode(outputs, meta))
+                return sign * score(self.model.pipeline.decode(outputs, meta))
             except (EndedError, MetricError):
                 return None
 

@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from mm_core.api import ConfigError, tools
+from mm_core.api import ConfigError, RunSettings, Table, tools
 from mm_core.api.specs import TaskSpec
 from mm_core.testing.authoring.heavy import HEAVY
 
@@ -54,6 +55,32 @@ def test_a_stream_of_answers_is_what_predict_gives(saved):
     assert answers.tolist() == predictor.predict(frame).tolist()
     with pytest.raises(ConfigError, match="no option 'k'"):
         next(tools.stream(tools.model_of(predictor), frame, registry, options={"k": 3}))
+
+
+def test_a_stream_leaves_the_callers_mode_alone(saved, monkeypatch):
+    monkeypatch.setattr("mm_core.inference.WINDOW_BYTES", 1)
+    frame, folder = saved
+    predictor = tools.load(folder)
+    parts = tools.stream(
+        tools.model_of(predictor), frame, tools.registry_of(predictor), settings=RunSettings(16)
+    )
+    seen = [torch.is_inference_mode_enabled() for _ in parts]
+    assert seen == [False] * 5
+    held = tools.stream(tools.model_of(predictor), frame, tools.registry_of(predictor))
+    next(held)
+    assert (torch.ones(1, requires_grad=True) * 2).requires_grad
+
+
+def test_aligned_rows_have_their_labels_where_they_are_there(saved):
+    frame, folder = saved
+    registry = tools.installed()
+    model, _ = tools.load_model(folder, registry)
+    table = Table(frame.assign(other=1), folder)
+    assert list(tools.aligned(model, table, registry).frame) == ["x", "k", "y"]
+    unlabelled = Table(frame[["x", "k"]], folder)
+    assert list(tools.aligned(model, unlabelled, registry).frame) == ["x", "k"]
+    encoded = model.pipeline.encode_with_targets(tools.aligned(model, table, registry))
+    assert encoded.n_rows == 80
 
 
 def test_batches_hold_every_row_once(saved):

@@ -50,6 +50,38 @@ def test_unlisted_weights_of_format_1_are_refused(tmp_path):
         MultiModalPredictor.load(model)
 
 
+@pytest.mark.parametrize("place", ["engine/topology", "engine"])
+def test_a_linked_folder_of_the_engine_is_refused(place, tmp_path):
+    MultiModalPredictor.load(FORMAT_1 / "model").save(tmp_path / "model")
+    linked = tmp_path / "model" / place
+    elsewhere = tmp_path / "elsewhere"
+    if linked.exists():
+        linked.rename(elsewhere)
+    else:
+        elsewhere.mkdir()
+    linked.symlink_to(elsewhere)
+    with pytest.raises(ArtifactError):
+        MultiModalPredictor.load(tmp_path / "model")
+
+
+def test_only_the_network_of_format_1_may_lie_beside_the_manifest(tmp_path):
+    MultiModalPredictor.load(FORMAT_1 / "model").save(tmp_path / "model")
+    manifest = tmp_path / "model" / "mm_model.json"
+    values = json.loads(manifest.read_text())
+    values["engine"] |= {"id": "other:engine", "folder": ""}
+    manifest.write_text(json.dumps(values))
+    with pytest.raises(ArtifactError, match="outside its folder"):
+        MultiModalPredictor.load(tmp_path / "model")
+
+
+def test_topology_put_beside_a_model_of_format_1_is_refused(tmp_path):
+    shutil.copytree(FORMAT_1 / "model", tmp_path / "model")
+    (tmp_path / "model" / "topology").mkdir()
+    (tmp_path / "model" / "topology" / "arrays.safetensors").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"topology/arrays\.safetensors"):
+        MultiModalPredictor.load(tmp_path / "model")
+
+
 def test_a_file_put_beside_the_engines_own_is_refused(tmp_path):
     MultiModalPredictor.load(FORMAT_1 / "model").save(tmp_path / "model")
     (tmp_path / "model" / "engine" / "model.txt").write_text("planted")

@@ -49,6 +49,19 @@ def test_a_fitter_that_gives_no_engine_is_found(outcome):
     assert "means:means gave no engine" in outcome(bare, END_TO_END).message
 
 
+def test_a_fitter_on_the_network_may_give_another_engine(outcome):
+    on_network = MEANS.replace('reads="inputs"', 'reads="network"')
+    found = outcome(on_network, END_TO_END)
+    assert found.good, found.message
+
+
+def test_an_engine_without_a_runtime_is_found(outcome):
+    on_network = MEANS.replace('reads="inputs"', 'reads="network"')
+    bare = on_network.replace('            runtime="means:nearest",\n', "")
+    found = outcome(bare, END_TO_END)
+    assert "gave an engine of its own, and says that core:network answers" in found.message
+
+
 def test_outputs_that_lie_column_by_column_in_memory_are_the_same(outcome):
     turned = MEANS.replace('{"logits": -(', '{"logits": np.asfortranarray(-(').replace(
         ".sum(axis=-1)}", ".sum(axis=-1))}"

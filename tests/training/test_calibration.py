@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,18 @@ from mm_core.builtin.tasks.multiclass import Multiclass
 from mm_core.builtin.tasks.multilabel import Multilabel
 
 RNG = np.random.default_rng(0)
+
+
+def test_options_have_their_defaults_where_calibration_is_scored(small_table):
+    predictor = MultiModalPredictor(
+        problem_type="cut:cut",
+        label="kind",
+        hyperparameters={"training.epochs": 1},
+        plugins=[Path(__file__).parent / "files" / "cut.py"],
+        verbosity=0,
+    )
+    predictor.fit(small_table)
+    assert len(predictor.predict(small_table, shift=1.0)) == len(small_table)
 
 
 def binary(**settings: Any) -> Binary:

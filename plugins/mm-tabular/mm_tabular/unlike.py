@@ -88,9 +88,11 @@ class Ranges:
         """
         if not self.names:
             return []
-        width = np.where(self.high > self.low, self.high - self.low, np.abs(self.high) + 1.0)
-        lowest = np.where(np.isfinite(self.low), self.low - width, -np.inf)
-        highest = np.where(np.isfinite(self.high), self.high + width, np.inf)
+        known = np.isfinite(self.low) & np.isfinite(self.high)
+        low, high = np.where(known, self.low, 0.0), np.where(known, self.high, 0.0)
+        width = np.where(high > low, high - low, np.abs(high) + 1.0)
+        lowest = np.where(known, low - width, -np.inf)
+        highest = np.where(known, high + width, np.inf)
         places = list(self.places)
         whole = places == list(range(matrix.shape[1]))  # then nothing has to be copied
         numbers, holes = (matrix, missing) if whole else (matrix[:, places], missing[:, places])
