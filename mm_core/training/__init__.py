@@ -1,1 +1,1 @@
-"""The only place that imports Lightning."""
+"""What every fit needs, around the loop that trains networks."""

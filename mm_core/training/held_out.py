@@ -18,8 +18,8 @@ from mm_core.data.encoded import EncodedFrame
 from mm_core.model import NETWORK, Model
 from mm_core.processes import is_first
 from mm_core.scoring import Metrics, Scorer, short_name
-from mm_core.training.interrupt import interruptible
 from mm_core.training.limited import EndedError, Limited
+from mm_core.training.loop.interrupt import interruptible
 from mm_core.training.loop.weights import changing
 
 FEW_ROWS = 32

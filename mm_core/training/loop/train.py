@@ -21,7 +21,6 @@ from mm_core.api.nn import Topology
 from mm_core.processes import ENDED_BY_SIGTERM, is_first
 from mm_core.recipe.training import TrainingConfig
 from mm_core.telling import PROGRESS_FROM_VERBOSITY
-from mm_core.training.interrupt import interruptible
 from mm_core.training.loop.callbacks import check_callbacks
 from mm_core.training.loop.compiling import compiling
 from mm_core.training.loop.devices import (
@@ -31,6 +30,7 @@ from mm_core.training.loop.devices import (
     precision,
     process_count,
 )
+from mm_core.training.loop.interrupt import interruptible
 from mm_core.training.loop.logs import FitLog, LogSteps
 from mm_core.training.loop.memory import within_memory
 from mm_core.training.loop.module import Loader, NetworkModule
