@@ -18,7 +18,7 @@ from mm_core.processes import one_fit_at_a_time
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.request import Request
 from mm_core.session.folders import check_path, forget_state, save, state_folder
-from mm_core.session.following import recipe_to_follow
+from mm_core.session.following import check_further, recipe_to_follow
 from mm_core.session.session import Held, Session
 from mm_core.summary import print_fit_summary, print_plan
 
@@ -54,6 +54,7 @@ def plan(session: Session, data: Any, own: Request, call: Request) -> Recipe:
     """The recipe that a fit would follow; see :meth:`mm_core.MultiModalPredictor.plan`."""
     from mm_core.training.labels import check_labels
 
+    check_further(session)
     table = read_rows(data, session.registry).table
     finder = CheckpointFinder(session.registry)
     recipe = recipe_to_follow(session, None, table, own, call, finder)
@@ -75,6 +76,7 @@ def _fit(session: Session, data: Any, tuning_data: Any, wanted: Wanted) -> FitRe
     from mm_core.training.start import unfitted_model
 
     started = time.monotonic()
+    check_further(session)
     check_path(session, wanted.path)
     registry = session.registry
     rows = read_rows(data, registry).table

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mm_core.api.errors import ConfigError, MMWarning
 from mm_core.api.processors import Table
-from mm_core.api.specs import TaskSpec
+from mm_core.api.specs import FitterSpec, TaskSpec
 from mm_core.checkpoints.finder import CheckpointFinder
+from mm_core.model import NETWORK
 from mm_core.recipe.continued import continued
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.request import Request
@@ -52,6 +53,32 @@ def recipe_to_follow(
         recipe = session.further.model.recipe
         return continued(recipe, call, session.registry, session.metrics)
     return planned(session, table, call.over(own), finder)
+
+
+def check_further(session: Session) -> None:
+    """Refuse to train a model further that is no network: it would be made anew of the new rows
+    alone, and what it knows would be lost.
+
+    Raises:
+        ConfigError: the predictor has such a model.
+    """
+    if session.further is None:
+        return
+    model = session.further.model
+    fitter = model.recipe.fit.id
+    if (
+        model.runtime == NETWORK
+        and session.registry.get(FitterSpec, fitter).spec.reads == "network"
+    ):
+        return
+    raise ConfigError(
+        f"this predictor has a model of {fitter} that runs on {model.runtime}, and is not trained "
+        "further: only networks are",
+        plugin=fitter,
+        value=model.runtime,
+        remedy="fit a new MultiModalPredictor on all rows, the old and the new ones; on the "
+        "command line: mm fit without --from",
+    )
 
 
 def planned(session: Session, table: Table, asked: Request, finder: CheckpointFinder) -> Recipe:

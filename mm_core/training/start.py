@@ -27,7 +27,7 @@ def starting_model(
 
     Where the fitter's models are no network, the engine comes of the fit.
     """
-    if context.model is not None and fitter.reads == "network":
+    if context.model is not None:  # a network: no other model is trained further
         from mm_core.network.change import grown
 
         return grown(context.model, recipe, task, context.registry)

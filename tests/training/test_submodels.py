@@ -74,6 +74,16 @@ def test_cells_that_only_the_model_inside_reads_are_reported_by_their_rows(fitte
     assert len(fitted.predict(broken, on_error="missing")) == len(broken)
 
 
+def test_it_is_not_trained_further_and_stays(fitted):
+    """Refused before the data is looked at: the model would be made anew of the new rows alone."""
+    model = fitted._model
+    for does in (fitted.fit, fitted.plan):
+        with pytest.raises(ConfigError, match="not trained further") as caught:
+            does("nowhere.csv")
+        assert "on all rows" in caught.value.remedy
+    assert fitted._model is model
+
+
 def test_the_plugins_inside_are_named_where_they_are_missing(fitted, tmp_path):
     folder = fitted.save(tmp_path / "model")
     again = MultiModalPredictor.load(folder, plugins=[INNER])
