@@ -281,7 +281,10 @@ class MultiModalPredictor(Looking):
         Args:
             of: which: ``"fused"``, what the model's head reads, a backbone, a side of a match;
                 None: the model's first.
-            given: all else is as in :meth:`predict`.
+            given: ``batch_size``, ``device``, ``precision``, as in :meth:`predict`.
+
+        Raises:
+            ConfigError: the model has no such vectors, or an argument is unknown.
         """
         asked = self._asked(on_error, given)
         vectors, rows = answers.embed(self._session, data, of, asked)

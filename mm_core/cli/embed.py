@@ -18,6 +18,14 @@ def embed(
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="A .npy (float32 [N, D]) or .parquet file.")
     ],
+    of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which vectors: fused, a backbone, a side of a match; the model's first if not "
+            "given.",
+        ),
+    ] = None,
     on_error: opt.OnError = "raise",
     csv: opt.Csv = None,
     plugin: opt.Plugins = None,
@@ -35,7 +43,8 @@ def embed(
 
     predictor = MultiModalPredictor.load(model, plugins=plugin or ())
     rows = opt.source(data, csv)
-    vectors = pd.DataFrame(predictor.extract_embedding(rows, as_pandas=True, on_error=on_error))
+    found = predictor.extract_embedding(rows, as_pandas=True, on_error=on_error, of=of)
+    vectors = pd.DataFrame(found)
     write_vectors(vectors, out)
     n_rows, width = vectors.shape
     return Answer(

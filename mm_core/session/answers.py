@@ -143,9 +143,22 @@ def evaluate(
 
 
 def embed(session: Session, data: Any, of: str | None, asked: Asked) -> tuple[np.ndarray, Rows]:
-    """float32 [N, D], the vectors of that name, and the rows."""
+    """float32 [N, D], the vectors of that name, and the rows.
+
+    Raises:
+        ConfigError: an argument that it does not take, options of the task among them.
+    """
     from mm_core.inference import embed
 
+    if asked.options:
+        strange = next(iter(asked.options))
+        known = ["as_pandas", "on_error", "of", *(one.name for one in fields(RunSettings))]
+        near = suggest(strange, known)
+        raise ConfigError(
+            f"extract_embedding has no argument {strange!r}",
+            value=strange,
+            remedy=f"did you mean {near!r}?" if near else f"arguments: {', '.join(known)}",
+        )
     rows = read_rows(data, session.registry)
     model = answering(session, rows.table, asked)
     frame = model.pipeline.encode(session.aligned(rows.table, model.recipe))

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mm_core import MultiModalPredictor
+from mm_core.api import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,23 @@ def test_embed_writes_the_vectors_of_the_predictor(folder, model, predictor, mm,
     np.testing.assert_array_equal(np.load(tmp_path / "e.npy"), expected)
     mm("embed", model, folder / "test.csv", "--out", tmp_path / "e.parquet")
     np.testing.assert_array_equal(pd.read_parquet(tmp_path / "e.parquet").to_numpy(), expected)
+    names = predictor._model.engine.embeddings
+    for name in names:
+        mm("embed", model, folder / "test.csv", "--out", tmp_path / "e.npy", "--of", name)
+        vectors = predictor.extract_embedding(folder / "test.csv", of=name)
+        np.testing.assert_array_equal(np.load(tmp_path / "e.npy"), vectors)
+    failed = mm("embed", model, folder / "test.csv", "--out", tmp_path / "e.npy", "--of", "fusde")
+    assert failed.code != 0
+    assert "fused" in failed.err
+
+
+@pytest.mark.parametrize(
+    ("argument", "remedy"), [("batchsize", "'batch_size'"), ("zzz", "arguments: as_pandas")]
+)
+def test_embedding_refuses_arguments_that_it_does_not_have(folder, predictor, argument, remedy):
+    with pytest.raises(ConfigError, match=argument) as caught:
+        predictor.extract_embedding(folder / "test.csv", **{argument: 7})
+    assert remedy in caught.value.remedy
 
 
 def test_a_recipe_gives_the_same_model_to_the_bit(folder, model, mm, tmp_path):
