@@ -184,7 +184,8 @@ class BackboneSpec(ConfigurableSpec):
         default_factory=dict,
         description="training values (without 'training.') that replace the task's preset where "
         "all backbones of the recipe have some, e.g. many short epochs for a table; of several "
-        "the most epochs and patience count, and what else they agree on",
+        "the most epochs and patience count, and what else they agree on. Beside a backbone that "
+        "has none, it is trained by them first, by itself: training.new_first",
     )
 
     def processor_of(self, *modality: str) -> str | None:

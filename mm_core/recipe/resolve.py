@@ -12,6 +12,7 @@ from mm_core.api.errors import ColumnError, ConfigError, LabelError, RecipeError
 from mm_core.api.processors import Table
 from mm_core.api.specs import (
     AdapterSpec,
+    BackboneSpec,
     FitterSpec,
     FusionHeadSpec,
     LossSpec,
@@ -24,6 +25,7 @@ from mm_core.plugins.slots import USER, Filler, inside
 from mm_core.recipe.backbones import Chosen, check_features, choose_backbones, shared
 from mm_core.recipe.choices import Choices, chosen_by_preset
 from mm_core.recipe.claims import Label
+from mm_core.recipe.first import beside_others
 from mm_core.recipe.fitters import readable, refuse_unread
 from mm_core.recipe.inputs import PlannedInput, plan_inputs
 from mm_core.recipe.losses import choose_loss, default_validation, refuse_settings
@@ -121,12 +123,13 @@ class _Resolver:
         network = fitter.spec.reads == "network"
         backbones = self._backbones(planned, task, choices) if network else {}
         inputs = {n: self._input(n, plan, backbones, choices) for n, plan in planned.items()}
-        training = self._training(task, backbones)
+        fusion = self._fusion(backbones, planned, task) if network else None
+        training = self._training(task, backbones, fused=fusion is not None)
         resolved = {
             "schema": schema,
             "inputs": self._shared_inputs(inputs, backbones),
             "backbones": self._settled(backbones),
-            "fusion": self._fusion(backbones, planned, task) if network else None,
+            "fusion": fusion,
             "task": self._task_settings(task, labels),
             "fit": self._component("fit", fitter, self.user.fit),
             "topology": self._topology(task) if network else {},
@@ -341,7 +344,7 @@ class _Resolver:
         return self.filler.config(config, given, "topology").model_dump(mode="json")
 
     def _training(
-        self, task: Component[TaskSpec], backbones: Mapping[str, Chosen]
+        self, task: Component[TaskSpec], backbones: Mapping[str, Chosen], *, fused: bool
     ) -> dict[str, Any]:
         preset, origin = self.presets.values(task.id, decided=self.user.task.own)
         layers = [
@@ -357,6 +360,10 @@ class _Resolver:
                 _alone([component.spec.alone for component in components.values()]),
             )
         )
+        first = beside_others(_own(backbones), task) if fused else ()
+        if first:
+            ids = dict.fromkeys(backbones[name].component.id for name in first)
+            layers.append((f"backbone {', '.join(ids)} beside others", {"new_first": True}))
         layers.append(("user", self.user.training))
         wished = preset.get(f"{TRAINING}loss")  # its name; its settings are its own presets'
         source = f"task {task.id}" if wished is None else origin
@@ -414,6 +421,11 @@ class _Resolver:
         read = config.read(values, where=section)
         self.origins.update({f"{section}.{key}": origin for key, origin in origins.items()})
         return read.model_dump()
+
+
+def _own(backbones: Mapping[str, Chosen]) -> dict[str, Component[BackboneSpec]]:
+    """Those that are no other one."""
+    return {name: part.component for name, part in backbones.items() if part.share_with is None}
 
 
 def _check_column(name: str, table: Table, *, is_label: bool) -> None:

@@ -30,6 +30,11 @@ class TrainingConfig(Config):
         ge=0,
         description="passes over the training rows at most; 0, of a task that needs no fit: none",
     )
+    new_first: bool = Field(
+        default=False,
+        description="train backbones that have a pace of their own (a table's network) by "
+        "themselves first, where they stand beside others",
+    )
     max_steps: int | None = Field(default=None, ge=1, description="optimiser steps at most")
     batch_size: int = Field(default=32, ge=1, description="rows a step sees at once")
     accumulate: int = Field(default=1, ge=1, description="batches per optimiser step")

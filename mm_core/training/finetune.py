@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+from typing import cast
+
 from mm_core.api.fitting import FitJob, FitResult, Fitter
+from mm_core.training.first import INTERRUPTED, train_new_first
+from mm_core.training.job import Job
 
 
 class Finetune(Fitter):
     """All trainable weights, on all training rows, with the core's own loop."""
 
     def fit(self, job: FitJob) -> FitResult:
+        own = cast("Job", job)
+        if own.starts_anew and own.model.recipe.training.new_first and train_new_first(own):
+            own.context = replace(own.context, deadline=time.monotonic())
+            result = job.train_network(job.model.topology, job.batches())
+            return replace(result, stopped=INTERRUPTED)
         return job.train_network(job.model.topology, job.batches())

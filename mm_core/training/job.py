@@ -58,6 +58,17 @@ class Job(FitJob):
         self.deadline = self.context.deadline
         self.verbosity = self.context.verbosity
 
+    @property
+    def starts_anew(self) -> bool:
+        """Whether one process begins with weights that no fit has changed yet."""
+        from mm_core.training.loop.devices import process_count
+        from mm_core.training.loop.unfinished import unfinished_state
+
+        context = self.context
+        taken_up = context.resume and unfinished_state(context.unfinished) is not None
+        alone = process_count(self.model.recipe.training) == 1
+        return context.model is None and self.validation is not None and alone and not taken_up
+
     def batches(self) -> Batches:
         from mm_core.training.batches import TrainBatches
         from mm_core.training.workers import with_workers

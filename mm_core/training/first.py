@@ -1,0 +1,85 @@
+"""New networks that stand beside pretrained ones learn by themselves first, at their own pace.
+
+A table needs many short epochs and high rates, a pretrained network few long ones and low rates.
+Trained together from the start, at the pace of the pretrained one, a new network has learned little
+by the time that the other has learned all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from mm_core.api.fitting import FitResult
+from mm_core.api.processors import Table
+from mm_core.api.specs import BackboneSpec, TaskSpec
+from mm_core.recipe.first import alone, beside_others
+from mm_core.recipe.recipe import Recipe
+from mm_core.telling import PROGRESS_FROM_VERBOSITY, tell_user
+from mm_core.training.job import Job
+
+SHARE_OF_TIME = 0.25
+"""Of the time that a fit is given, what all of it may take at the most."""
+
+INTERRUPTED = "interrupted"
+
+
+def train_new_first(job: Job) -> bool:
+    """Train each new backbone as a model of its inputs alone, and put its weights into the job's.
+
+    The rows, the split and the settings of inputs and backbones are those of the fit. What such a
+    model answers with, its head, is not kept.
+
+    Returns:
+        Whether Ctrl-C ended it; the weights so far stand in the job's network.
+    """
+    recipe, registry = job.model.recipe, job.context.registry
+    components = {
+        name: registry.get(BackboneSpec, part.id)
+        for name, part in recipe.backbones.items()
+        if part.share_with is None
+    }
+    task = registry.get(TaskSpec, recipe.task.id)
+    names = () if recipe.fusion is None else beside_others(components, task)
+    until = None if job.deadline is None else SHARE_OF_TIME * (job.deadline - time.monotonic())
+    for number, name in enumerate(names, start=1):
+        deadline = None if until is None else time.monotonic() + until / len(names)
+        shown = job.verbosity >= PROGRESS_FROM_VERBOSITY
+        tell_user(f"{name} by itself first ({number} of {len(names)})", "progress", shown=shown)
+        if _train_alone(job, name, deadline).stopped == INTERRUPTED:
+            return True
+    if names:
+        tell_user("all together", "progress", shown=job.verbosity >= PROGRESS_FROM_VERBOSITY)
+    return False
+
+
+def _train_alone(job: Job, name: str, deadline: float | None) -> FitResult:
+    from mm_core.training.fit import fit_model
+
+    recipe = alone(job.model.recipe, name, job.context.registry)
+    assert job.validation is not None
+    rows, held = (_of(recipe, table) for table in (job.train.table, job.validation.table))
+    context = replace(
+        job.context,
+        task=job.model.task,
+        callbacks=(),  # they are the fit's own: one that counts would count twice
+        loggers=(),
+        unfinished=None,
+        resume=False,
+        deadline=deadline,
+    )
+    model, result = fit_model(recipe, rows, held, context)
+    network: Any = model.topology
+    learned: dict[str, Any] = network.backbones[name].state_dict()
+    job.model.topology.backbones[name].load_state_dict(learned)
+    return result
+
+
+def _of(recipe: Recipe, table: Table) -> Table:
+    """The columns that a recipe reads, and those of the label and the weight."""
+    weight = recipe.data.sample_weight
+    columns = [column for part in recipe.inputs.values() for column in part.columns]
+    beside: Sequence[str] = [*recipe.data.label, *([] if weight is None else [weight])]
+    return replace(table, frame=table.frame[[*columns, *beside]])

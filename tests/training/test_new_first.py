@@ -1,0 +1,140 @@
+"""New networks beside pretrained ones learn by themselves first, at a pace of their own."""
+
+from __future__ import annotations
+
+import os
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import mm_core.training.finetune
+import mm_core.training.first
+from mm_core import MultiModalPredictor
+from mm_core.api.fitting import FitResult
+from tests.killed import KillAfter, killed
+
+WORDS = ["red", "green", "blue", "old", "new", "large", "small"]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """What the label says stands in the numbers; the text is noise."""
+    rng = np.random.default_rng(0)
+    n = 240
+    frame = pd.DataFrame({name: rng.normal(size=n) for name in ("a", "b")})
+    notes = [" ".join(rng.choice(WORDS, 9)) + f" {i}" for i in range(n)]
+    return frame.assign(note=notes, y=np.sin(2 * frame["a"]) + frame["b"])
+
+
+@pytest.fixture
+def predictor(random_weights):
+    """A predictor of text beside a table, by tiny networks."""
+    tiny = {key: value for key, value in random_weights.items() if "text" in key}
+
+    def make(path=None, **settings):
+        wished = tiny | {"training.epochs": 2, **settings}
+        wished = {key: value for key, value in wished.items() if value is not None}
+        return MultiModalPredictor("y", verbosity=0, hyperparameters=wished, path=path)
+
+    return make
+
+
+class _Starts(pl.Callback):
+    """The weights that each fit begins with."""
+
+    def __init__(self):
+        self.weights = []
+
+    def on_train_start(self, trainer, module):
+        state = module.topology.state_dict()
+        self.weights.append({name: value.clone() for name, value in state.items()})
+
+
+def test_the_plan_says_so_and_why(predictor, rows):
+    recipe = predictor().plan(rows)
+    assert recipe.training.new_first
+    assert recipe.origin("training.new_first") == "backbone tabular:mlp beside others"
+    off = predictor(**{"training.new_first": False}).plan(rows)
+    assert not off.training.new_first
+    assert off.origin("training.new_first") == "user"
+    text = predictor().plan(rows, column_types={"a": "ignore", "b": "ignore"})
+    table = MultiModalPredictor("y").plan(rows, column_types={"note": "ignore"})
+    assert not text.training.new_first
+    assert not table.training.new_first
+
+
+def test_the_new_network_starts_with_what_it_learned_by_itself(predictor, rows):
+    starts = {}
+    for first in (True, False):
+        seen = _Starts()
+        predictor(**{"training.new_first": first}).fit(rows, callbacks=[seen])
+        (starts[first],) = seen.weights  # a user's callback sees the fit itself, once
+    changed = {
+        name.split(".")[1]
+        for name, value in starts[True].items()
+        if not torch.equal(value, starts[False][name])
+    }
+    assert changed == {"tabular"}
+
+
+def test_a_table_counts_beside_a_text_that_says_nothing(predictor, rows):
+    scores = {}
+    for first in (True, False):
+        settings = {"training.new_first": first, "training.epochs": None}
+        fitted = predictor(**settings).fit(rows.head(180))
+        scores[first] = fitted.evaluate(rows.tail(60), "r2")["r2"]
+    assert scores[True] > scores[False]
+
+
+def test_models_of_one_kind_are_as_before(rows):
+    answers = []
+    for first in (True, False):
+        settings = {"training.epochs": 2, "training.new_first": first}
+        table = MultiModalPredictor("y", verbosity=0, hyperparameters=settings)
+        answers.append(table.fit(rows, column_types={"note": "ignore"}).predict(rows))
+    pd.testing.assert_series_equal(*answers, rtol=0, atol=0)
+
+
+def test_it_may_take_a_share_of_the_time_only(predictor, rows, monkeypatch):
+    asked = []
+    train = mm_core.training.first._train_alone
+
+    def watched(job, name, deadline):
+        asked.append((name, deadline - mm_core.training.first.time.monotonic()))
+        return train(job, name, deadline)
+
+    monkeypatch.setattr(mm_core.training.first, "_train_alone", watched)
+    predictor().fit(rows, time_limit=1000)
+    ((name, seconds),) = asked
+    assert name == "tabular"
+    assert 200 < seconds <= 250
+
+
+def test_ctrl_c_while_it_learns_by_itself_ends_the_fit(predictor, rows, monkeypatch):
+    interrupted = FitResult([], None, "interrupted")
+    monkeypatch.setattr(mm_core.training.first, "_train_alone", lambda *given: interrupted)
+    fitted = predictor().fit(rows)
+    assert fitted._fitted.result.stopped == "interrupted"
+    assert fitted.history["step"].tolist() == [1]
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "fork") or torch.cuda.is_available(), reason="forks, which a GPU survives not"
+)
+def test_a_fit_taken_up_or_trained_further_does_not_begin_anew(
+    predictor, rows, tmp_path, monkeypatch
+):
+    settings = {"training.save_every": 0.0}
+    whole = predictor(tmp_path / "whole", **settings).fit(rows)
+    killed(lambda: predictor(tmp_path / "cut", **settings).fit(rows, callbacks=[KillAfter(8)]))
+
+    def refuse(*given):
+        raise AssertionError("trained from the start")
+
+    monkeypatch.setattr(mm_core.training.finetune, "train_new_first", refuse)
+    resumed = MultiModalPredictor.load(tmp_path / "cut", resume=True, verbosity=0).fit(rows)
+    pd.testing.assert_series_equal(resumed.predict(rows), whole.predict(rows), rtol=0, atol=0)
+    resumed.fit(rows, hyperparameters={"training.epochs": 1})
