@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mm_core.api.errors import PluginError
 
@@ -69,7 +70,8 @@ def run_present(
     if torch.compiler.is_exporting():
         return map_features(backbone(inputs), lambda value: _zero_where_not(value, there))
     if any(told_true(present[name]) for name in inputs) or bool(there.all()):
-        whole: Features = backbone(inputs)
+        with _norms_of_one(backbone, len(there)):
+            whole: Features = backbone(inputs)
         return whole
     rows = there.nonzero()[:, 0]
     if len(rows) == 0:
@@ -78,6 +80,23 @@ def run_present(
     run = rows.repeat(2) if backbone.training and len(rows) == 1 else rows
     found = backbone({name: take(arrays, run) for name, arrays in inputs.items()})
     return map_features(found, lambda value: _scatter(value[: len(rows)], rows, len(there)))
+
+
+@contextmanager
+def _norms_of_one(backbone: Backbone, rows: int) -> Iterator[None]:
+    """Batches of one row (``training.batch_size=1``) have no statistics that BatchNorm could train
+    on: it takes the running ones, which start as those of a layer that changes nothing.
+    """
+    alone = backbone.training and rows == 1
+    modules = backbone.modules() if alone else ()
+    norms = [one for one in modules if isinstance(one, _BatchNorm) and one.training]
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()
 
 
 def told_true(mask: Tensor) -> bool:

@@ -128,6 +128,11 @@ class ModalitySpec(ComponentSpec):
         description="light function (ColumnSample) -> Detection | None: does a column hold this?"
     )
     kinds: tuple[Name, ...] = Field(min_length=1, description="the forms a cell can take")
+    also: dict[Name, Name] = Field(
+        default_factory=dict,
+        description="other names by which a user may know a kind, such as those of another "
+        "library, and the kind",
+    )
     processor: ComponentId = Field(description="processor taken unless the recipe names another")
     backbone: ComponentId = Field(description="backbone taken unless the recipe names another")
 
@@ -344,6 +349,11 @@ class FitterSpec(ConfigurableSpec):
     )
     holds_out: bool = Field(
         default=True, description="False: it does its own splits, and is given all rows"
+    )
+    unread: tuple[str, ...] = Field(
+        default=(),
+        description="settings of training that it does not read, such as 'epochs': a user who sets "
+        "one is told that it changes nothing",
     )
 
 

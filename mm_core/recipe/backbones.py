@@ -11,8 +11,9 @@ from mm_core.api.errors import ConfigError, RecipeError
 from mm_core.api.specs import BackboneSpec, FusionHeadSpec, RoleSpec, TaskSpec
 from mm_core.plugins.registry import Component, Registry
 from mm_core.recipe.choices import Choices
-from mm_core.recipe.inputs import PlannedInput, free_name
+from mm_core.recipe.inputs import PlannedInput, free_name, meant_input
 from mm_core.recipe.overrides import BackboneOverride, InputOverride
+from mm_core.schema.schema import Schema
 
 Planned = Mapping[str, PlannedInput]
 
@@ -40,6 +41,7 @@ def choose_backbones(
     planned: Planned,
     user: Mapping[str, BackboneOverride],
     choices: Choices,
+    schema: Schema,
     registry: Registry,
 ) -> dict[str, Chosen]:
     """One backbone per input, named after it, unless the user's backbones read it.
@@ -61,7 +63,7 @@ def choose_backbones(
     for name in names:
         part = user.get(name, BackboneOverride())
         inputs = part.inputs or groups.get(name, (name,))
-        _check_there(name, inputs, planned)
+        _check_there(name, inputs, planned, schema, registry)
         wanted, origin = choices.backbone(planned[inputs[0]])
         component = registry.get(BackboneSpec, part.id or wanted)
         _check_reads(name, component, inputs, planned)
@@ -99,14 +101,15 @@ def _of_different_modalities(names: Sequence[str], planned: Planned) -> bool:
     return len({planned[name].modality.id for name in names}) == len(names)
 
 
-def _check_there(name: str, inputs: Sequence[str], planned: Planned) -> None:
+def _check_there(
+    name: str, inputs: Sequence[str], planned: Planned, schema: Schema, registry: Registry
+) -> None:
     for wanted in inputs:
         if wanted not in planned:
-            near = suggest(wanted, list(planned))
             raise RecipeError(
                 f"backbones.{name} reads input {wanted!r}, which does not exist",
                 value=wanted,
-                remedy=f"did you mean {near!r}?" if near else f"inputs: {', '.join(planned)}",
+                remedy=meant_input(wanted, "backbones", planned, schema, registry),
             )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mm_core.api.errors import ConfigError, EmptyDataError
+import warnings
+
+from mm_core.api.errors import ConfigError, EmptyDataError, MMWarning
 from mm_core.api.specs import FitterSpec
 from mm_core.plugins.registry import Component
 from mm_core.recipe.overrides import Overrides
@@ -41,7 +43,8 @@ def readable(schema: Schema, fitter: Component[FitterSpec]) -> Schema:
 
 
 def refuse_unread(user: Overrides, fitter: Component[FitterSpec]) -> None:
-    """Refuse settings of sections that the fitter's models do not have.
+    """Refuse settings of sections that the fitter's models do not have; warn of those of training
+    that it does not read.
 
     Raises:
         ConfigError: names the section.
@@ -54,6 +57,14 @@ def refuse_unread(user: Overrides, fitter: Component[FitterSpec]) -> None:
                 value=section,
                 remedy="leave it out, or choose another fitter: fit=core:finetune",
             )
+    idle = [key for key in user.training if key in fitter.spec.unread]
+    if idle:
+        warnings.warn(
+            f"{', '.join(f'training.{key}' for key in idle)}: set, and not read by {fitter.id}; "
+            "its own settings are fit.*",
+            MMWarning,
+            stacklevel=2,
+        )
 
 
 def _listed(names: set[str]) -> str:

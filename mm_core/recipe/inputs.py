@@ -81,14 +81,44 @@ def plan_inputs(
         planned[name] = _planned(modality, columns, schema, "user", role)
     for name, given in user.items():
         if name not in planned:
-            near = suggest(name, list(planned))
             raise ConfigError(
                 f"inputs.{name}: there is no such input",
                 value=name,
-                remedy=f"did you mean {near!r}?" if near else f"inputs: {', '.join(planned)}",
+                remedy=meant_input(name, "inputs", planned, schema, registry),
             )
         planned[name] = replace(planned[name], processor=given.processor)
     return planned
+
+
+def meant_input(
+    name: str,
+    section: str,
+    planned: Mapping[str, PlannedInput],
+    schema: Schema | None = None,
+    registry: Registry | None = None,
+) -> str:
+    """What to type instead of the name of an input that is not there.
+
+    Args:
+        name: as the user wrote it.
+        section: ``inputs`` or ``backbones``.
+        planned: what is there.
+        schema: to say which column might be read as that modality; None: it is not said.
+        registry: likewise.
+    """
+    by_role = [n for n, one in planned.items() if one.role and one.modality.spec.name == name]
+    if by_role:
+        keys = ", ".join(f"{section}.{one}" for one in by_role)
+        return f"inputs of {name} go by their roles here: {keys}"
+    modalities = () if registry is None else registry.all(ModalitySpec)
+    if schema is not None and name in {one.spec.name for one in modalities}:
+        read = ", ".join(f"{n!r} as {kind}" for n, kind in schema.types.items() if kind)
+        return (
+            f"no column is read as {name} ({read}); where one is {name}: "
+            f"--column-type COLUMN={name}, column_types={{'COLUMN': {name!r}}}"
+        )
+    near = suggest(name, list(planned))
+    return f"did you mean {near!r}?" if near else f"inputs: {', '.join(planned)}"
 
 
 def _planned(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from mm_core.api.config import suggest
-from mm_core.api.errors import ColumnError, ConfigError, LabelError, RecipeError
+from mm_core.api.errors import ColumnError, ConfigError, LabelError, MMWarning, RecipeError
 from mm_core.api.processors import Table
 from mm_core.api.specs import (
     AdapterSpec,
@@ -37,7 +38,7 @@ from mm_core.recipe.roles import assign_roles, without_others
 from mm_core.recipe.tasks import check_epochs, check_label, choose_task
 from mm_core.recipe.training import TrainingConfig, check_mixing
 from mm_core.schema.sample import sample_column
-from mm_core.schema.schema import infer_schema
+from mm_core.schema.schema import Schema, infer_schema
 from mm_core.scoring import Metrics
 
 DEFAULT_FITTER = "core:finetune"
@@ -121,7 +122,7 @@ class _Resolver:
             planned = plan_inputs(schema, self.user.inputs, self.registry, roles)
         choices = self._choices(task, fitter)
         network = fitter.spec.reads == "network"
-        backbones = self._backbones(planned, task, choices) if network else {}
+        backbones = self._backbones(planned, schema, task, choices) if network else {}
         inputs = {n: self._input(n, plan, backbones, choices) for n, plan in planned.items()}
         fusion = self._fusion(backbones, planned, task) if network else None
         training = self._training(task, backbones, fused=fusion is not None)
@@ -199,9 +200,13 @@ class _Resolver:
         )
 
     def _backbones(
-        self, planned: Mapping[str, PlannedInput], task: Component[TaskSpec], choices: Choices
+        self,
+        planned: Mapping[str, PlannedInput],
+        schema: Schema,
+        task: Component[TaskSpec],
+        choices: Choices,
     ) -> dict[str, Chosen]:
-        found = choose_backbones(planned, self.user.backbones, choices, self.registry)
+        found = choose_backbones(planned, self.user.backbones, choices, schema, self.registry)
         found = shared(found, planned, task.spec.roles, self.user.inputs)
         for name, part in found.items():
             section = f"backbones.{name}"
@@ -329,6 +334,14 @@ class _Resolver:
         check_features(backbones, planned, task, head, self.registry)
         if head is None:
             self.origins["fusion"] = "one backbone: bypassed" if alone else "task"
+            if user.own:
+                warnings.warn(
+                    f"{', '.join(f'fusion.{key}' for key in user.own)}: set, and not used, for "
+                    + ("one backbone needs no fusion" if alone else f"{task.id} has none")
+                    + "; fusion.id=NAME puts a head on it all the same",
+                    MMWarning,
+                    stacklevel=2,
+                )
             return None
         self.origins["fusion.id"] = origin if "fusion.id" in preset else f"task {task.id}"
         settled = self._component("fusion", head, user)
@@ -402,7 +415,8 @@ class _Resolver:
         layers: list[tuple[str, Mapping[str, Any]]] = [
             (f"task {task.id}", {"eval_metric": metric}),
             (origin, {"validation_metric": choosing}),
-            ("user", {"label": self.request.label, **user}),
+            ("user" if self.request.label else f"task {task.id}", {"label": self.request.label}),
+            ("user", user),
         ]
         resolved = self._layered("data", DataConfig, layers)
         return {**resolved, "eval_metric": metric, "validation_metric": choosing}

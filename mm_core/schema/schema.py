@@ -235,6 +235,7 @@ def _names_of(component: Modality) -> dict[str | None, list[str]]:
     names: dict[str | None, list[str]] = {None: [component.id, spec.name]}
     for kind in spec.kinds:
         names[kind] = [kind, f"{spec.name}:{kind}"] if kind != spec.name else [f"{kind}:{kind}"]
+        names[kind] += [name for name, meant in spec.also.items() if meant == kind]
     return names
 
 

@@ -180,6 +180,20 @@ def test_training_with_few_present_rows_does_not_break_batch_norm(n_present: int
     assert all(value.isfinite().all() for value in statistics.values())
 
 
+def test_a_batch_of_one_row_trains_through_batch_norm() -> None:
+    model = build({"text": ("text",)}).train()
+    before = {k: v.clone() for k, v in model.backbones["text"].named_buffers()}
+    data = batch(("text",))
+    one = Batch(
+        inputs={"text": {key: value[:1] for key, value in data.inputs["text"].items()}},
+        present={"text": torch.ones(1, dtype=torch.bool)},
+    )
+    model(one)["logits"].sum().backward()
+    assert model.backbones["text"].norm.training
+    after = dict(model.backbones["text"].named_buffers())
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+
+
 def test_single_backbone_bypasses_fusion() -> None:
     model = build({"text": ("text",)}).eval()
     data = batch(("text",))

@@ -36,6 +36,11 @@ def mm_modalities() -> list[ModalitySpec]:
             summary="pictures: paths, bytes or base64, one or several in a cell",
             detector="mm_image.detect:detect_images",
             kinds=("path", "bytes", "base64"),
+            also={  # AutoMM's names
+                "image_path": "path",
+                "image_bytearray": "bytes",
+                "image_base64_str": "base64",
+            },
             processor="image:timm_transform",
             backbone="image:timm",
         )
