@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,3 +29,43 @@ def _no_network_in_subprocesses() -> None:
 def guard() -> type[Exception]:
     """The error that a blocked socket raises."""
     return sitecustomize.NetworkBlockedError
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _full_precision_on_a_card() -> Iterator[None]:
+    """On a machine with a card too, equal is equal up to rounding: float32, and no TF32."""
+    if shutil.which("nvidia-smi") is None:  # torch is not imported for the question
+        yield
+        return
+    import torch
+
+    from mm_core.network import precision
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "_has_bf16", lambda: False)
+        patch.setattr(torch.backends.cudnn, "allow_tf32", False)
+        yield
+
+
+@pytest.fixture
+def on_cpu() -> Iterator[None]:
+    """For tests that mean the CPU, and its batches: no card, where there is one."""
+    with _no_card():
+        yield
+
+
+@pytest.fixture(scope="module")
+def module_on_cpu() -> Iterator[None]:
+    """As :func:`on_cpu`, for fixtures of a module too."""
+    with _no_card():
+        yield
+
+
+@contextmanager
+def _no_card() -> Iterator[None]:
+    import torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        patch.setattr(torch.cuda, "device_count", lambda: 0)
+        yield

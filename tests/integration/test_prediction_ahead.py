@@ -17,6 +17,8 @@ from mm_core import MultiModalPredictor, inference
 from mm_core.api import MemoryFullError, MMWarning
 from mm_core.network.engine import NetworkEngine
 
+pytestmark = pytest.mark.usefixtures("module_on_cpu")
+
 
 def _rows(n: int) -> pd.DataFrame:
     x = np.random.default_rng(0).normal(size=n)
@@ -203,10 +205,9 @@ def test_a_model_answers_in_the_precision_of_its_training_where_it_is_on_a_gpu(f
     again = MultiModalPredictor.load(half.save(tmp_path / "model"))
     for one in (half, again):
         assert one._model.engine.precision == "bf16-mixed"
-    if not torch.cuda.is_available():
-        assert fitted._model.engine.precision == "32"
-        rows = _rows(50)
-        on_cpu, full = again.predict_proba(rows), again.predict_proba(rows, precision="32")
-        pd.testing.assert_frame_equal(on_cpu, full)
-        low = again.predict_proba(rows, precision="bf16-mixed")
-        assert 0 < np.abs(low - full).to_numpy().max() < 0.05
+    assert fitted._model.engine.precision == "32"
+    rows = _rows(50)
+    on_cpu, full = again.predict_proba(rows), again.predict_proba(rows, precision="32")
+    pd.testing.assert_frame_equal(on_cpu, full)
+    low = again.predict_proba(rows, precision="bf16-mixed")
+    assert 0 < np.abs(low - full).to_numpy().max() < 0.05

@@ -8,6 +8,8 @@ import pytest
 
 from mm_core import MultiModalPredictor
 
+pytestmark = pytest.mark.usefixtures("module_on_cpu")
+
 
 def _rows(n: int) -> pd.DataFrame:
     x = np.random.default_rng(0).normal(size=n)
@@ -31,8 +33,6 @@ def _batches_seen(predictor: MultiModalPredictor, rows: pd.DataFrame) -> list[in
 
 
 def test_batches_are_those_of_training(fitted: MultiModalPredictor) -> None:
-    if fitted._model.engine.device.type != "cpu":
-        pytest.skip("a GPU is given more rows at once")
     assert _batches_seen(fitted, _rows(100)) == [40, 40, 20]
 
 

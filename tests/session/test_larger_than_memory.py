@@ -14,6 +14,8 @@ from mm_core import MultiModalPredictor
 from mm_core.api import BadCellError, ConfigError, DataError
 from mm_core.data import chunks
 
+pytestmark = pytest.mark.usefixtures("module_on_cpu")
+
 BRIEF = {"training.epochs": 2, "backbones.tabular.width": 16, "backbones.tabular.n_blocks": 1}
 
 

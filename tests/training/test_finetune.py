@@ -104,7 +104,7 @@ def test_accumulation_does_not_change_the_loss_reported(small_table, fit_table):
     assert four["loss"].iloc[0] == pytest.approx(one["loss"].iloc[0], rel=1e-3)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="half precision is right on a GPU")
+@pytest.mark.usefixtures("on_cpu")
 def test_half_precision_needs_a_gpu(small_table, fit_table):
     with pytest.raises(ConfigError, match="16-mixed") as caught:
         fit_table(small_table, hyperparameters={"training.precision": "16-mixed"})

@@ -71,6 +71,7 @@ def test_a_line_every_few_seconds_within_an_epoch(small_table, capsys, seconds):
     assert all(line.endswith(" left") for line in lines)
 
 
+@pytest.mark.usefixtures("on_cpu")
 def test_rows_parameters_and_the_device_are_told_first(small_table, capsys):
     predictor = _fit(small_table, 2)
     lines = capsys.readouterr().err.splitlines()

@@ -26,6 +26,7 @@ from mm_text.budget import fair_shares
 from mm_text.cells import Texts, read_texts
 from mm_text.configs import HFTokenizerConfig
 from mm_text.ragged import Ragged, within
+from mm_text.tokenised import Tokenised
 from mm_text.vocabulary import Vocabulary, read_vocabulary, train_vocabulary
 
 CHARS_PER_TOKEN = 32
@@ -75,6 +76,7 @@ class HFTokenizer(Processor):
         super().__init__(config, fields, checkpoint)
         self._vocabulary: Vocabulary | None = None
         self._max_length = 0
+        self._learned_from: dict[str, Tokenised] = {}
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -96,6 +98,8 @@ class HFTokenizer(Processor):
 
     def fit(self, table: Table) -> None:
         """Read or train the vocabulary, and learn how long rows are.
+
+        What is tokenised for that is kept until the rows are encoded.
 
         Raises:
             ConfigError: ``max_length`` is more than the model can read, or too little for the
@@ -149,11 +153,17 @@ class HFTokenizer(Processor):
             )
         if self.config.max_length is not None:
             return longest
-        columns = [self._tokenize(sample, field.column, longest) for field in self.fields]
-        lengths = np.stack([column.tokens.lengths for column in columns], axis=1)
+        columns = [self._learn_from(sample, field.column, longest) for field in self.fields]
+        lengths = np.stack([tokens.lengths for tokens in columns], axis=1)
         needed = lengths.sum(axis=1) + count_specials(self.vocabulary, (lengths > 0).sum(axis=1))
         typical = np.quantile(needed, self.config.max_length_quantile, method="higher")
         return int(min(longest, max(least, -(-int(typical) // 8) * 8)))
+
+    def _learn_from(self, sample: Table, column: str, limit: int) -> Ragged:
+        cells = self._read(sample, column, limit)
+        tokens = self.vocabulary.tokenize(cells.texts, limit)
+        self._learned_from[column] = Tokenised(cells.texts, tokens, limit)
+        return tokens.spread(cells.rows, len(sample))
 
     # ---- encode
 
@@ -191,7 +201,12 @@ class HFTokenizer(Processor):
             assert cells.before is not None
             places = places + np.repeat(cells.before, tokens.lengths).astype(np.int32)[:, None]
         else:
-            tokens = self.vocabulary.tokenize(cells.texts, limit)
+            known = self._learned_from.pop(column, None)
+            tokenize = self.vocabulary.tokenize
+            if known is None:
+                tokens = tokenize(cells.texts, limit)
+            else:
+                tokens = known.tokens(cells.texts, limit, tokenize)
         return _Column(tokens.spread(cells.rows, len(table)), places, cells.bad)
 
     # ---- batch

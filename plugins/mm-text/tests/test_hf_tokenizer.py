@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mm_text.configs import HFTokenizerConfig
 from mm_text.hf_tokenizer import HFTokenizer
+from mm_text.vocabulary import Vocabulary
 
 from mm_core.api import (
     Checkpoint,
@@ -328,6 +329,7 @@ from pathlib import Path
 from mm_core.api import Field, Table
 from mm_text.configs import HFTokenizerConfig
 from mm_text.hf_tokenizer import HFTokenizer
+from mm_text.vocabulary import Vocabulary
 texts = [f"word{i % 37} and other{i % 11} things{i % 5} übung {i}" for i in range(500)]
 p = HFTokenizer(HFTokenizerConfig(vocab_size=500), [Field("x", "text")])
 p.fit(Table(pd.DataFrame({"x": texts}), Path(".")))
@@ -371,6 +373,7 @@ from pathlib import Path
 from mm_core.api import Field, State, Table
 from mm_text.configs import HFTokenizerConfig
 from mm_text.hf_tokenizer import HFTokenizer
+from mm_text.vocabulary import Vocabulary
 folder = Path(sys.argv[1])
 state = State(json.loads((folder / "values.json").read_text()), {},
               {"tokenizer.json": (folder / "tokenizer.json").read_bytes()})
@@ -472,3 +475,40 @@ def test_cut_columns_keep_their_own_places(table: Make, fitted: Fit, words: Chec
     for column, cell in enumerate((sentence(30), sentence(30, 5))):
         read = [cell[start:end] for start, end in places[columns == column]]
         assert read == cell.split()[:5]
+
+
+# ---- once
+
+
+def test_texts_that_the_length_is_learned_from_are_tokenised_once(
+    table: Make, fitted: Fit, words: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    tokenize = Vocabulary.tokenize
+
+    def noted(self: Vocabulary, texts: list[str], limit: int) -> Any:
+        done.extend(texts)
+        return tokenize(self, texts, limit)
+
+    monkeypatch.setattr(Vocabulary, "tokenize", noted)
+    data = table(title=[sentence(9), "w1", None, "w1"], body=[sentence(60), None, "w2", "w3 w4"])
+    processor = fitted(data, words, max_length_quantile=0.5)
+    assert processor.max_length < 32
+    first = processor.encode(data).arrays["tokens"]
+    assert sorted(done) == sorted([sentence(9), "w1", "w1", sentence(60), "w2", "w3 w4"])
+    done.clear()
+    again = processor.encode(data).arrays["tokens"]  # what was kept is gone
+    assert len(done) == 6
+    np.testing.assert_array_equal(first.flat, again.flat)
+    np.testing.assert_array_equal(first.offsets, again.offsets)
+
+
+def test_other_texts_beside_those_it_was_fitted_on(
+    table: Make, fitted: Fit, words: Checkpoint
+) -> None:
+    learned = table(title=["w1 w2", "w3"])
+    mixed = table(title=["w5", "w3", None, "w6 w7", "w1 w2"])
+    processor = fitted(learned, words)
+    fresh, known = processor.encode(mixed), processor.encode(mixed)
+    np.testing.assert_array_equal(fresh.arrays["tokens"].flat, known.arrays["tokens"].flat)
+    np.testing.assert_array_equal(fresh.lengths, known.lengths)
