@@ -86,7 +86,7 @@ class Manifest(BaseModel):
             raise ArtifactError(
                 f"{str(folder)!r} is no saved model: cannot read {FILE} ({error})",
                 value=str(folder),
-                remedy="give the folder that save() wrote",
+                remedy="give the folder that save(), or mm fit --out, wrote",
             ) from error
         try:
             manifest = cls.model_validate_json(as_format_2(text))

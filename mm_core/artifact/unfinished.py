@@ -62,8 +62,8 @@ class Unfinished(BaseModel):
             raise ArtifactError(
                 f"the state of a fit cannot be kept in {str(folder)!r}: {error}",
                 value=str(folder),
-                remedy="make room there, or set predictor.path to another folder; to None, and the "
-                "fit cannot be resumed",
+                remedy="make room there, or set predictor.path (--out) to another folder; to "
+                "None, and the fit cannot be resumed",
             ) from error
 
     @classmethod

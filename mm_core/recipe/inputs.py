@@ -152,7 +152,8 @@ def _common_modality(
             raise RecipeError(
                 f"inputs.{name}.columns names {column!r}, which is not a usable column",
                 column=column,
-                remedy="say what it holds with column_types={...}, or leave it out",
+                remedy="say what it holds with column_types={...} (--column-type "
+                f"{column}=TYPE), or leave it out",
             )
         found[plan.modality] = column
     if len(found) != 1:

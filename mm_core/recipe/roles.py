@@ -96,7 +96,8 @@ def _checked(
             raise ColumnError(
                 f"column {column!r}, named as {role.name}, cannot be used: {plan.reason}",
                 column=column,
-                remedy=f"say what it holds: column_types={{{column!r}: ...}}, or name another",
+                remedy=f"say what it holds: column_types={{{column!r}: ...}} (--column-type "
+                f"{column}=TYPE), or name another",
             )
         if not _fits(plan, role):
             raise ColumnError(
@@ -104,7 +105,8 @@ def _checked(
                 f"{' or '.join(role.modalities)}",
                 column=column,
                 value=plan.modality,
-                remedy=f"name another, or say what it holds: column_types={{{column!r}: ...}}",
+                remedy=f"name another, or say what it holds: column_types={{{column!r}: ...}} "
+                f"(--column-type {column}=TYPE)",
             )
     return columns
 

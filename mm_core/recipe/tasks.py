@@ -61,7 +61,8 @@ def check_label(task: Component[TaskSpec], label: Sequence[str]) -> None:
             f"{task.id} reads no label: {', '.join(label)} would not be used",
             plugin=task.id,
             value=list(label),
-            remedy="leave the label out; a column that is no input: column_types={...: 'ignore'}",
+            remedy="leave the label out; a column that is no input: column_types={...: 'ignore'} "
+            "(--column-type COLUMN=ignore)",
         )
 
 

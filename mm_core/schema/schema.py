@@ -105,7 +105,8 @@ def infer_schema(
         reasons = "; ".join(f"{plan.name!r}: {plan.reason}" for plan in plans) or "no columns"
         raise EmptyDataError(
             f"no column can be used as input ({reasons})",
-            remedy="add a column, install a plugin, or say what they hold: column_types={...}",
+            remedy="add a column, install a plugin, or say what they hold: column_types={...} "
+            "(--column-type COLUMN=TYPE)",
         )
     _warn_unused(plans)
     return Schema(columns=tuple(plans))
@@ -161,7 +162,7 @@ def _claimed(sample: ColumnSample, registry: Registry, strangers: bool = False) 
         warnings.warn(
             f"column {sample.name!r}: {component.id} and {', '.join(others)} claim it with the "
             f"same score {best.score:g}; taken as {component.id}. "
-            f"Decide with column_types={{{sample.name!r}: ...}}",
+            f"Decide with column_types={{{sample.name!r}: ...}} (--column-type {sample.name}=TYPE)",
             MMWarning,
             stacklevel=2,
         )
@@ -254,7 +255,8 @@ def _unclaimed(sample: ColumnSample, registry: Registry, strangers: bool) -> Col
             f"them (first: {_short(sample.values[0])})",
             column=sample.name,
             value=sample.values[0],
-            remedy=f"spread them over columns, or column_types={{{sample.name!r}: 'ignore'}}",
+            remedy=f"spread them over columns, or column_types={{{sample.name!r}: 'ignore'}} "
+            f"(--column-type {sample.name}=ignore)",
         )
     known = _explained(sample, registry)
     if known is not None:
