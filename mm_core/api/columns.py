@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,17 @@ class Detection:
             claim: the detector knows what these cells are, but they cannot be read as they are, and
             ``reason`` says what they are and what to do; the user is told where nobody claims them.
         reason: one clause, shown to the user: "61% of 300 values are distinct, 12 words each".
+        settings: how the modality's processor is to read this column, found in all of its cells:
+            a field of its config that is a dict by column -> the value for this one. The recipe has
+            them; what the user sets for the column is stronger.
+        warning: what the user must be told where the claim is taken; empty: nothing.
     """
 
     kind: str
     score: float
     reason: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    warning: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, timedelta
 from numbers import Real
 from typing import Any
@@ -14,6 +15,19 @@ MOST_NUMBERED_CLASSES = 20
 
 ROWS_PER_NUMBERED_CLASS = 5
 """Whole numbers that repeat less often than this on average are amounts, not classes."""
+
+
+NEARLY_ALL_NUMBERS = 0.95
+"""Share of a label's texts from which they are numbers, and the others are mistakes."""
+
+_FILES_SEEN = 20
+
+_CODE = r"0\d+"
+_PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_UNIT = r"(?:[%\u20ac$\u00a3\u00a5\u20b9]|EUR|USD|GBP|CHF|JPY)?"
+_WRITTEN = (
+    rf"[+-]?\s*{_UNIT}\s*[+-]?(?:\d{{1,3}}(?:[., '\u00a0\u202f]\d{{3}})+|\d+)(?:[.,]\d+)?\s*{_UNIT}"
+)
 
 
 def detect_binary(sample: LabelSample) -> Detection | None:
@@ -31,9 +45,10 @@ def detect_multiclass(sample: LabelSample) -> Detection | None:
     if column is None or column.n_unique < 3 or all(map(_is_container, column.values)):
         return None
     if column.dtype != "number":
-        return Detection(
-            "multiclass", 1.0, f"{column.n_unique} distinct values of type {column.dtype}"
-        )
+        if _nearly_numbers(column):
+            return None
+        reason = f"{column.n_unique} distinct values of type {column.dtype}"
+        return Detection("multiclass", 1.0, reason, warning=_of_files(column))
     if _are_classes(column):
         return Detection(
             "multiclass",
@@ -49,6 +64,8 @@ def detect_regression(sample: LabelSample) -> Detection | None:
         # The task says what to do; a plugin's task that reads times scores higher.
         return Detection("regression", 0.1, "dates or durations, to be converted to numbers")
     column = _single(sample)
+    if column is not None and (reason := _nearly_numbers(column)):
+        return Detection("regression", 0.9, reason)  # the task names the cells that are none
     if column is None or column.dtype != "number" or column.n_unique < 3 or _are_classes(column):
         return None
     what = "whole numbers" if _are_whole(column) else "numbers with fractions"
@@ -116,6 +133,40 @@ def _holds_times(column: ColumnSample) -> bool:
     return bool(column.values) and all(isinstance(v, date | timedelta) for v in column.values)
 
 
+def _of_files(column: ColumnSample) -> str:
+    """What is told of a label whose cells name files; empty: they do not."""
+    looked = [value for value in column.values if isinstance(value, str)][:_FILES_SEEN]
+    if not looked or any(column.peek(value, 1) is None for value in looked):
+        return ""
+    return (
+        f"its cells are names of files, such as {looked[0]!r}, and each name is taken as a class; "
+        "what stands in the files (masks, pictures) is for the task of a plugin: problem_type=..."
+    )
+
+
+def _nearly_numbers(column: ColumnSample) -> str:
+    """Why a label of many texts is one of numbers, a few cells or signs aside; empty: it is not.
+
+    Texts that are all plain numbers may well be codes: they are classes, as they always were.
+    """
+    if column.dtype != "string" or column.cells is None:
+        return ""
+    if column.n_unique <= MOST_NUMBERED_CLASSES:
+        return ""
+    pattern = re.compile(f"{_PLAIN}|{_WRITTEN}")
+    alike = sum(pattern.fullmatch(str(value).strip()) is not None for value in column.values)
+    if alike < 0.8 * len(column.values):
+        return ""
+    texts = column.cells.astype(object).str.strip()  # half characters are none of "str"
+    plain = int(texts.str.fullmatch(_PLAIN).sum())
+    if plain == len(texts) or texts.str.fullmatch(_CODE).any():
+        return ""
+    like = int(texts.str.fullmatch(pattern).sum())
+    if max(plain, like) < NEARLY_ALL_NUMBERS * len(texts):
+        return ""
+    return f"{max(plain, like)} of {len(texts)} texts are numbers, {plain} of them plain ones"
+
+
 def _are_classes(column: ColumnSample) -> bool:
     return (
         _are_whole(column)
@@ -125,6 +176,8 @@ def _are_classes(column: ColumnSample) -> bool:
 
 
 def _are_whole(column: ColumnSample) -> bool:
+    if getattr(column.cells, "dtype", None) == "float64":
+        return bool((column.cells % 1 == 0).all())
     return all(_is_whole(value) for value in column.values)
 
 

@@ -60,6 +60,7 @@ def taken(
         ConfigError: the settings do not fit the label.
     """
     if len(claims) == 1:  # nobody else: what is wrong with the label is told when it is learned
+        _tell(claims[0][1], label)
         return claims[0][0], f"label: {claims[0][1].reason}"
     errors: dict[str, LabelError] = {}
     able: list[Claim] = []
@@ -74,10 +75,16 @@ def taken(
     if not able:
         raise errors[claims[0][0].id]
     task, detection = able[0]
+    _tell(detection, label)
     yielded = [
         f"; {name} claims it too and cannot learn it: {e.message}" for name, e in errors.items()
     ]
     return task, f"label: {detection.reason}{_tie(able, label)}{''.join(yielded)}"
+
+
+def _tell(detection: Detection, label: Label) -> None:
+    if detection.warning:
+        warnings.warn(f"label {label.names}: {detection.warning}", MMWarning, stacklevel=3)
 
 
 def _tie(able: Sequence[Claim], label: Label) -> str:

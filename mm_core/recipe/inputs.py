@@ -172,3 +172,17 @@ def free_name(name: str, planned: Mapping[str, Any]) -> str:
         number += 1
         free = f"{name}_{number}"
     return free
+
+
+def columns_set(inputs: Mapping[str, InputOverride]) -> set[str]:
+    """Columns that the user sets something of, in settings that are dicts by column."""
+    values = (value for given in inputs.values() for value in given.processor.own.values())
+    return {str(column) for value in values if isinstance(value, Mapping) for column in value}
+
+
+def by_column(found: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's settings; in those that are dicts by column, with what was found of the others."""
+    return {
+        key: {**found[key], **value} if key in found and isinstance(value, Mapping) else value
+        for key, value in own.items()
+    }

@@ -28,7 +28,7 @@ from mm_core.recipe.choices import Choices, chosen_by_preset
 from mm_core.recipe.claims import Label
 from mm_core.recipe.first import beside_others
 from mm_core.recipe.fitters import readable, refuse_unread
-from mm_core.recipe.inputs import PlannedInput, plan_inputs
+from mm_core.recipe.inputs import PlannedInput, by_column, columns_set, plan_inputs
 from mm_core.recipe.losses import choose_loss, default_validation, refuse_settings
 from mm_core.recipe.overrides import PartOverride
 from mm_core.recipe.presets import TRAINING, Presets, choose_presets, is_of_task
@@ -110,6 +110,7 @@ class _Resolver:
             self.request.column_types,
             constant=not task.spec.requires_fit,
             strangers=bool(task.spec.roles),
+            told=columns_set(self.user.inputs),
         )
         roles = assign_roles(task, self.request.roles, schema)
         if task.spec.roles:
@@ -123,11 +124,14 @@ class _Resolver:
         choices = self._choices(task, fitter)
         network = fitter.spec.reads == "network"
         backbones = self._backbones(planned, schema, task, choices) if network else {}
-        inputs = {n: self._input(n, plan, backbones, choices) for n, plan in planned.items()}
+        inputs = {
+            n: self._input(n, plan, backbones, choices, schema.settings(plan.columns))
+            for n, plan in planned.items()
+        }
         fusion = self._fusion(backbones, planned, task) if network else None
         training = self._training(task, backbones, fused=fusion is not None)
         resolved = {
-            "schema": schema,
+            "schema": schema.settled(),
             "inputs": self._shared_inputs(inputs, backbones),
             "backbones": self._settled(backbones),
             "fusion": fusion,
@@ -144,13 +148,31 @@ class _Resolver:
     # ---- layers ------------------------------------------------------------------------------
 
     def _component(
-        self, section: str, component: Component[Any], user: PartOverride
+        self,
+        section: str,
+        component: Component[Any],
+        user: PartOverride,
+        found: Mapping[str, dict[str, Any]] | None = None,
     ) -> dict[str, Any]:
-        """``{"id": ..., **complete config}``, of a component that is chosen."""
+        """``{"id": ..., **complete config}``, of a component that is chosen.
+
+        Args:
+            section: of the recipe.
+            component: the chosen one.
+            user: what the user sets of it.
+            found: what detectors found out: setting -> column -> value; those that it has.
+        """
         self.origins.setdefault(f"{section}.id", "default")
         if user.id is not None:
             self.origins[f"{section}.id"] = USER
-        return self.filler.settle(component, [(USER, user.own)], section).dump()
+        own = dict(user.own)
+        read = {
+            k: v for k, v in (found or {}).items() if k in component.config_class().model_fields
+        }
+        for key, columns in read.items():
+            if isinstance(own.get(key), Mapping):
+                own[key] = {**columns, **own[key]}
+        return self.filler.settle(component, [("detector", read), (USER, own)], section).dump()
 
     def _preset(
         self, component: Component[Any], decided: frozenset[str]
@@ -222,7 +244,12 @@ class _Resolver:
         return found
 
     def _input(
-        self, name: str, plan: PlannedInput, backbones: Mapping[str, Chosen], choices: Choices
+        self,
+        name: str,
+        plan: PlannedInput,
+        backbones: Mapping[str, Chosen],
+        choices: Choices,
+        found: Mapping[str, dict[str, Any]],
     ) -> dict[str, Any]:
         reader = next((part for part in backbones.values() if name in part.inputs), None)
         if reader is None and backbones:
@@ -238,7 +265,7 @@ class _Resolver:
         component = self.registry.get(ProcessorSpec, plan.processor.id or processor)
         return {
             "columns": plan.columns,
-            "processor": self._component(section, component, plan.processor),
+            "processor": self._component(section, component, plan.processor, found),
             "role": plan.role,
         }
 

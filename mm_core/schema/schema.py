@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,7 @@ from mm_core.api.processors import Table
 from mm_core.api.specs import ModalitySpec
 from mm_core.plugins.known import missing_for
 from mm_core.plugins.registry import Component, Registry
+from mm_core.schema.row_numbers import counts_rows, row_number
 from mm_core.schema.sample import is_container, sample_column
 
 IGNORE = "ignore"
@@ -33,6 +35,12 @@ class ColumnPlan(BaseModel):
     score: float = Field(description="the detector's score, 1 where the user decided")
     reason: str = Field(description="why")
     origin: str = Field(description="'detector <id>', 'user' or 'core'")
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        exclude=True,  # in a recipe they stand with the processor
+        description="of the processor, for this column",
+    )
+    warning: str = Field(default="", exclude=True, description="what the user is told")
 
 
 class Schema(BaseModel):
@@ -49,6 +57,20 @@ class Schema(BaseModel):
             if plan.modality is not None:
                 found.setdefault(plan.modality, []).append(plan)
         return dict(sorted(found.items()))
+
+    def settings(self, columns: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What was found out about these columns: setting of a processor -> column -> value."""
+        found: dict[str, dict[str, Any]] = {}
+        for plan in self.columns:
+            if plan.name in columns:
+                for key, value in plan.settings.items():
+                    found.setdefault(key, {})[plan.name] = value
+        return found
+
+    def settled(self) -> Schema:
+        """The schema once the processors have these settings."""
+        plans = (plan.model_copy(update={"settings": {}, "warning": ""}) for plan in self.columns)
+        return Schema(columns=tuple(plans))
 
     @property
     def types(self) -> dict[str, str | None]:
@@ -71,6 +93,7 @@ def infer_schema(
     *,
     constant: bool = False,
     strangers: bool = False,
+    told: Collection[str] = (),
 ) -> Schema:
     """Ask every detector about every column; the best score wins.
 
@@ -82,6 +105,7 @@ def infer_schema(
         constant: whether columns of one value are inputs, as where nothing is learned.
         strangers: whether list cells that no plugin reads are let be, as where a task says which
             columns it reads.
+        told: columns that the user has settled: how they are read is no news.
 
     Raises:
         ColumnError: an unknown column in ``column_types``, or list cells that no plugin reads.
@@ -109,6 +133,9 @@ def infer_schema(
             "(--column-type COLUMN=TYPE)",
         )
     _warn_unused(plans)
+    for plan in plans:
+        if plan.warning and plan.name not in told:
+            warnings.warn(f"column {plan.name!r}: {plan.warning}", MMWarning, stacklevel=2)
     return Schema(columns=tuple(plans))
 
 
@@ -148,6 +175,8 @@ def _decide(
         return _claimed(sample, registry, strangers)
     if sample.n_unique == 1 and sample.null_share == 0 and not constant:
         return _ignored(sample, f"constant: every cell is {_short(sample.values[0])}")
+    if reason := row_number(sample):
+        return _ignored(sample, reason)
     return _claimed(sample, registry)
 
 
@@ -173,6 +202,8 @@ def _claimed(sample: ColumnSample, registry: Registry, strangers: bool = False) 
         score=best.score,
         reason=best.reason + tie,
         origin=f"detector {component.id}",
+        settings=dict(best.settings),
+        warning=best.warning or counts_rows(sample),
     )
 
 
@@ -187,9 +218,10 @@ def _decided_by_user(sample: ColumnSample, wanted: str | None, registry: Registr
             origin="user",
         )
     component, kind = find_kind(wanted, sample.name, registry)
+    detection = component.load("detector")(sample)
     if kind is None:
-        detection = component.load("detector")(sample)
         kind = detection.kind if detection is not None else component.spec.kinds[0]
+    found = detection if detection is not None and detection.kind == kind else None
     return ColumnPlan(
         name=sample.name,
         modality=component.id,
@@ -197,6 +229,8 @@ def _decided_by_user(sample: ColumnSample, wanted: str | None, registry: Registr
         score=1.0,
         reason="column_types says so",
         origin="user",
+        settings={} if found is None else dict(found.settings),
+        warning="" if found is None else found.warning,
     )
 
 

@@ -7,9 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from mm_core import MultiModalPredictor
 from mm_core.api import ColumnSample, Detection, LabelSample
+from mm_core.api.errors import MMWarning
 from mm_core.builtin.detect import (
     detect_binary,
     detect_multiclass,
@@ -107,3 +110,12 @@ def test_nothing_claims_constants_and_several_columns() -> None:
     assert best(sample([3], "number")) is None
     two = sample([0, 3], "number").columns * 2
     assert best(LabelSample(two)) is None
+
+
+def test_a_label_of_files_is_told(tmp_path):
+    frame = pd.DataFrame({"x": range(40), "mask": [f"m{i}.png" for i in range(40)]})
+    for name in frame["mask"]:
+        (tmp_path / name).write_bytes(b"?")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.warns(MMWarning, match="label mask: its cells are names of files, such as 'm"):
+        MultiModalPredictor("mask", verbosity=0).plan(tmp_path / "t.csv")

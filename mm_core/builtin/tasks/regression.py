@@ -132,12 +132,14 @@ class Regression(Task):
     def _not_a_number(self, column: pd.Series[Any], rows: np.ndarray) -> LabelError:
         value = column.iloc[int(rows[0])] if len(rows) else None
         return LabelError(
-            f"label {self.label[0]!r} is not a number in {len(rows)} row(s): {shown(rows)}",
+            f"label {self.label[0]!r} is not a number in {len(rows)} row(s): {shown(rows)} "
+            f"(first: {value!r})",
             column=self.label[0],
             rows=rows.tolist(),
             value=value,
             remedy=as_number(column)
-            or "correct them, or use problem_type='multiclass' if they are classes",
+            or "correct or drop them, or use problem_type='multiclass' if they are classes; "
+            "decimal commas of a CSV: --csv decimal=, or mm_core.CSVFile(path, decimal=',')",
         )
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mm_tabular.dates import ISO
+from mm_tabular.spelling import BLANK, ornaments, written
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -60,13 +61,36 @@ class Keys:
     bad: BoolArray
 
 
-def read_numbers(series: pd.Series) -> Numbers:
+@dataclass(frozen=True)
+class Spelling:
+    """How the texts of a column are read.
+
+    Attributes:
+        decimal: the sign before fractions, of numbers with ornaments; empty: plain numbers.
+        marks: texts that stand for a missing cell, beside the usual ones.
+    """
+
+    decimal: str = ""
+    marks: tuple[str, ...] = ()
+
+    def missing(self, texts: pd.Series) -> pd.Series:
+        """bool [N], the texts that stand for a missing cell."""
+        if not len(texts):  # of any dtype
+            return pd.Series([], dtype=bool)
+        words = texts.str.strip()
+        return words.str.lower().isin(BLANK) | words.isin(self.marks)
+
+
+PLAIN = Spelling()
+
+
+def read_numbers(series: pd.Series, spelling: Spelling = PLAIN) -> Numbers:
     """Numbers, strings that spell numbers, booleans as 0 and 1, durations as seconds."""
     plain = _plain(series)
     if plain.dtype == object:
-        values, bad = _numbers_of_objects(plain)
+        values, bad = _numbers_of_objects(plain, spelling)
     elif pd.api.types.is_string_dtype(plain.dtype):
-        values, bad = _numbers_of_strings(plain)
+        values, bad = _numbers_of_strings(plain, spelling)
     elif pd.api.types.is_numeric_dtype(plain.dtype) and plain.dtype.kind != "c":
         values = plain.to_numpy(np.float64, na_value=np.nan)
         bad = np.zeros(len(plain), dtype=bool)
@@ -89,14 +113,14 @@ def read_matrix(frame: pd.DataFrame) -> FloatArray:
     return _bounded(frame.to_numpy(np.float64))
 
 
-def read_dates(series: pd.Series, form: str) -> Numbers:
+def read_dates(series: pd.Series, form: str, spelling: Spelling = PLAIN) -> Numbers:
     """Days since 1970-01-01 UTC. ``form`` is a strptime format, ``ISO8601`` or ``mixed``.
 
     Strings that do not fit ``form`` are tried as ISO 8601; a time without a zone is taken as UTC.
     """
     plain = _plain(series)
     if not pd.api.types.is_datetime64_any_dtype(plain.dtype):
-        return _dates_of_objects(plain.astype(object), form)
+        return _dates_of_objects(plain.astype(object), form, spelling)
     return Numbers(_days(pd.to_datetime(plain, utc=True)), np.zeros(len(plain), dtype=bool))
 
 
@@ -145,22 +169,29 @@ def _bounded(values: FloatArray) -> FloatArray:
     return np.clip(np.where(np.isfinite(values), values, np.nan), -_LARGEST, _LARGEST)
 
 
-def _numbers_of_strings(strings: pd.Series) -> tuple[FloatArray, BoolArray]:
+def _numbers_of_strings(strings: pd.Series, spelling: Spelling) -> tuple[FloatArray, BoolArray]:
     values = pd.to_numeric(strings, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    if spelling.decimal:
+        # A point may part thousands: what reads as a plain number is read anew.
+        texts = strings.astype(object)  # half characters are none of "str"
+        fits = texts.str.fullmatch(written(spelling.decimal))
+        ornate = fits.to_numpy(bool, na_value=False)
+        bare = texts[ornate].str.replace(ornaments(spelling.decimal), "", regex=True)
+        values = values.copy()
+        values[ornate] = pd.to_numeric(bare.str.replace(spelling.decimal, "."))
     unread = np.isnan(values) & strings.notna().to_numpy(bool)
     if unread.any():
-        words = strings[unread].str.strip().str.lower()
-        unread[unread] = ~words.isin(("", "nan")).to_numpy(bool)
+        unread[unread] = ~spelling.missing(strings[unread]).to_numpy(bool)
     return values, unread
 
 
-def _numbers_of_objects(cells: pd.Series) -> tuple[FloatArray, BoolArray]:
+def _numbers_of_objects(cells: pd.Series, spelling: Spelling) -> tuple[FloatArray, BoolArray]:
     values = np.fromiter((_number(cell) for cell in cells), np.float64, len(cells))
     is_string = np.fromiter((isinstance(cell, str) for cell in cells), bool, len(cells))
     bad = np.isnan(values) & cells.notna().to_numpy(bool) & ~is_string
     bad &= ~np.fromiter((isinstance(cell, Real | Decimal) for cell in cells), bool, len(cells))
     if is_string.any():
-        values[is_string], bad[is_string] = _numbers_of_strings(cells[is_string])
+        values[is_string], bad[is_string] = _numbers_of_strings(cells[is_string], spelling)
     return values, bad
 
 
@@ -175,7 +206,7 @@ def _number(cell: Any) -> float:
         return np.nan
 
 
-def _dates_of_objects(cells: pd.Series, form: str) -> Numbers:
+def _dates_of_objects(cells: pd.Series, form: str, spelling: Spelling) -> Numbers:
     is_date = np.fromiter(
         (isinstance(cell, str | date | np.datetime64) for cell in cells), bool, len(cells)
     )
@@ -186,7 +217,8 @@ def _dates_of_objects(cells: pd.Series, form: str) -> Numbers:
     if unread.any():
         rest = readable[unread]
         values[unread] = _days(pd.to_datetime(rest, format=ISO, errors="coerce", utc=True))
-        blank = np.fromiter((isinstance(c, str) and not c.strip() for c in rest), bool, len(rest))
+        texts = [cell if isinstance(cell, str) else "no text" for cell in rest.tolist()]
+        blank = spelling.missing(pd.Series(texts, dtype=object)).to_numpy(bool)
         unread[unread] = np.isnan(values[unread]) & ~blank
     return Numbers(values, unread)
 

@@ -12,11 +12,13 @@ import pandas as pd
 
 from mm_core.api import ConfigError, Unlike
 from mm_tabular.cells import (
+    PLAIN,
     BoolArray,
     CodeArray,
     FloatArray,
     Keys,
     Numbers,
+    Spelling,
     read_dates,
     read_keys,
     read_numbers,
@@ -54,15 +56,16 @@ class Coded:
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A number; it learns nothing (scaling is learned for all numbers at once)."""
+    """A number; how it is spelled is told, not learned (scaling is learned for all at once)."""
 
     name: str
+    spelling: Spelling = PLAIN
     complaint = "not a number"
 
     @classmethod
     def fit(cls, name: str, series: pd.Series, config: TableConfig) -> Self:
         """See :class:`NumberColumn`."""
-        return cls(name)
+        return cls(name, _spelling(name, config))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -71,19 +74,19 @@ class NumberColumn:
 
     def encode(self, series: pd.Series) -> Measured:
         """The numbers, [N, 1]."""
-        numbers = read_numbers(series)
+        numbers = read_numbers(series, self.spelling)
         return Measured(numbers.values[:, None], numbers.bad)
 
     def state(self) -> dict[str, Any]:
         """JSON-able."""
-        return {}
+        return _spelled(self.spelling)
 
     @classmethod
     def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
         """The column again; ValueError where it learned something after all."""
-        if state:
+        if set(state) - {"decimal", "marks"}:
             raise ValueError(f"column {name!r}: {state!r} is no state of a number")
-        return cls(name)
+        return cls(name, _spelling_of(state))
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,19 @@ class DateColumn:
     name: str
     form: str
     cycles: tuple[str, ...]
-    complaint = "not a date"
+    spelling: Spelling = PLAIN
+
+    @property
+    def complaint(self) -> str:
+        """What is said of a cell that is none."""
+        if self.form in (ISO, MIXED):
+            return "not a date"
+        return f"not a date of the form {self.form}, see inputs.tabular.processor.date_formats"
 
     @classmethod
     def fit(cls, name: str, series: pd.Series, config: TableConfig) -> Self:
         """Find the format and the circles that say something."""
-        form = config.date_formats.get(name) or _format_of(series)
+        form = config.date_formats.get(name) or _format_of(series, _spelling(name, config))
         try:
             _try_format(form)
         except ValueError as error:
@@ -114,11 +124,12 @@ class DateColumn:
                 value=form,
                 remedy="give a strptime format such as '%d/%m/%Y', or 'ISO8601'",
             ) from error
-        days = read_dates(series, form).values
+        spelling = _spelling(name, config)
+        days = read_dates(series, form, spelling).values
         days = days[~np.isnan(days)]
         circles = _circles(days)
         varying = (c for c in _CYCLES if len(days) and float(np.ptp(circles[c])) > 1e-9)
-        return cls(name, form, tuple(varying))
+        return cls(name, form, tuple(varying), spelling)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -128,7 +139,7 @@ class DateColumn:
 
     def encode(self, series: pd.Series) -> Measured:
         """Elapsed days, then sine and cosine of each circle: [N, 1 + 2 * cycles]."""
-        dates: Numbers = read_dates(series, self.form)
+        dates: Numbers = read_dates(series, self.form, self.spelling)
         circles = _circles(dates.values)
         angles = [2 * np.pi * circles[cycle] for cycle in self.cycles]
         waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
@@ -136,7 +147,7 @@ class DateColumn:
 
     def state(self) -> dict[str, Any]:
         """JSON-able."""
-        return {"form": self.form, "cycles": list(self.cycles)}
+        return {"form": self.form, "cycles": list(self.cycles), **_spelled(self.spelling)}
 
     @classmethod
     def from_state(cls, name: str, state: Mapping[str, Any]) -> Self:
@@ -145,7 +156,7 @@ class DateColumn:
         if [cycle for cycle in _CYCLES if cycle in cycles] != list(cycles):
             raise ValueError(f"cycles of {name!r} = {cycles!r} are not some of {_CYCLES}, in order")
         _try_format(state["form"])
-        return cls(name, state["form"], cycles)
+        return cls(name, state["form"], cycles, _spelling_of(state))
 
 
 @dataclass(frozen=True)
@@ -278,11 +289,31 @@ def _coded(found: Keys, index: Mapping[str, int]) -> Coded:
     return Coded(table[found.codes], found.bad)
 
 
-def _format_of(series: pd.Series) -> str:
+def _spelling(name: str, config: TableConfig) -> Spelling:
+    return Spelling(config.decimals.get(name, ""), tuple(config.missing_marks.get(name, ())))
+
+
+def _spelled(spelling: Spelling) -> dict[str, Any]:
+    """JSON-able; nothing of what is usual."""
+    found = {"decimal": spelling.decimal, "marks": list(spelling.marks)}
+    return {key: value for key, value in found.items() if value}
+
+
+def _spelling_of(state: Mapping[str, Any]) -> Spelling:
+    """ValueError where it is none."""
+    decimal = state.get("decimal", "")
+    if decimal not in ("", ".", ","):
+        raise ValueError(f"decimal = {decimal!r} is no sign before fractions")
+    return Spelling(decimal, _listed(state, "marks", str) if "marks" in state else ())
+
+
+def _format_of(series: pd.Series, spelling: Spelling) -> str:
     """The one format of up to a thousand strings spread over the column, else ``mixed``."""
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return ISO
-    distinct = {cell.strip() for cell in series.tolist() if isinstance(cell, str) and cell.strip()}
+    texts = {cell for cell in series.tolist() if isinstance(cell, str)}
+    cells = pd.Series(list(texts), dtype=object)  # half characters are none of "str"
+    distinct = set(cells[~spelling.missing(cells)].str.strip()) if texts else set()
     spread = sorted(distinct)[:: 1 + len(distinct) // 1000]
     return (find_format(spread) or MIXED) if distinct else ISO
 

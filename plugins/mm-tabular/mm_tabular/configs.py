@@ -38,6 +38,16 @@ class TableConfig(Config):
         description="column -> strptime format or 'ISO8601', where the found one is wrong "
         "(day before month, for example)",
     )
+    decimals: dict[str, Literal[".", ","]] = Field(
+        default_factory=dict,
+        description="column -> the sign before fractions, of numbers that are written with signs "
+        "between thousands, a decimal comma, a per cent or currency sign: all but the number is "
+        "taken off",
+    )
+    missing_marks: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="column -> texts that stand for a missing number or date, such as '?'",
+    )
 
 
 class MLPConfig(Config):

@@ -55,6 +55,17 @@ def find_format(values: Sequence[str]) -> str | None:
     return next((form for form in fitting if all(_fits(text, form) for text in texts)), None)
 
 
+def alike(text: str) -> list[str]:
+    """The formats that read a text, month before day."""
+    found = [form for form in FORMATS if _separators(text).startswith(_shape(form))]
+    return [ISO] if _is_iso(text) else [form for form in found if _fits(text, form)]
+
+
+def is_iso_like(text: str) -> bool:
+    """Whether a text begins as ISO 8601 dates do."""
+    return _ISO_LIKE.match(text) is not None
+
+
 def _is_iso(text: str) -> bool:
     if not _ISO_LIKE.match(text):
         return False

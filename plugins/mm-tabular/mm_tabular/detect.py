@@ -16,10 +16,10 @@ from numbers import Real
 from unicodedata import east_asian_width
 
 from mm_core.api import ColumnSample, Detection
-from mm_tabular.dates import find_format
+from mm_tabular.spelling import NUMBER, written
 
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
-_CODE = re.compile(r"\s*0\d+\s*")
+_NUMERIC = re.compile(rf"{NUMBER}|{written('.')}|{written(',')}")
+_DIGITS = re.compile(r"^\s*(\w{3,9},? )?(\w{3,9} )?\d{1,4}\D.*\d")
 _TRUTH = frozenset({"true", "false"})
 
 FEW = 50
@@ -27,6 +27,9 @@ FEW = 50
 
 LONG = 6
 """Words on average from which strings are free text, unless there are few distinct ones."""
+
+LEAST = 0.4
+"""Share of a sample that must look like numbers, or dates, for the whole column to be looked at."""
 
 FAINT = 0.2
 """Strings that would score less are not claimed: better reported than read as categories."""
@@ -68,12 +71,19 @@ def _by_text(sample: ColumnSample, texts: list[str]) -> Detection | None:
         return Detection("categorical", 0.1, "only blank strings")
     if all(text.strip().lower() in _TRUTH for text in filled):
         return Detection("boolean", 0.95, "every value is 'true' or 'false'")
-    if all(_NUMBER.fullmatch(text) for text in filled):
-        if not any(_CODE.fullmatch(text) for text in filled):
-            return Detection("numerical", 0.95, "every string is a number")
-    elif (form := find_format(filled)) is not None:
-        return Detection("datetime", 0.95, f"every string is a date of the form {form}")
-    return _categories(sample, filled)
+    return _by_all(sample, filled) or _categories(sample, filled)
+
+
+def _by_all(sample: ColumnSample, filled: list[str]) -> Detection | None:
+    """What nearly all texts of the column are, where the sample lets one think so."""
+    numbers = sum(_NUMERIC.fullmatch(text) is not None for text in filled)
+    dated = sum(_DIGITS.search(text) is not None for text in filled)
+    if max(numbers, dated) < LEAST * len(filled):
+        return None
+    from mm_tabular.whole import nearly_dates, nearly_numbers  # pandas
+
+    found = nearly_numbers(sample) if numbers >= LEAST * len(filled) else None
+    return found or (nearly_dates(sample) if dated >= LEAST * len(filled) else None)
 
 
 def _categories(sample: ColumnSample, texts: list[str]) -> Detection | None:
