@@ -165,13 +165,9 @@ class _Resolver:
         self.origins.setdefault(f"{section}.id", "default")
         if user.id is not None:
             self.origins[f"{section}.id"] = USER
-        own = dict(user.own)
-        read = {
-            k: v for k, v in (found or {}).items() if k in component.config_class().model_fields
-        }
-        for key, columns in read.items():
-            if isinstance(own.get(key), Mapping):
-                own[key] = {**columns, **own[key]}
+        known = component.config_class().model_fields
+        read = {key: value for key, value in (found or {}).items() if key in known}
+        own = by_column(read, user.own)
         return self.filler.settle(component, [("detector", read), (USER, own)], section).dump()
 
     def _preset(

@@ -148,3 +148,13 @@ def test_a_label_of_numbers_and_signs_is_no_class(label, n_bad, first):
     with pytest.raises(LabelError, match=rf"not a number in {n_bad} row.*{first}(.|\n)*multiclass"):
         MultiModalPredictor("price", verbosity=0).plan(frame)
     MultiModalPredictor("price", problem_type="multiclass", verbosity=0).plan(frame)
+
+
+def test_what_is_set_of_one_column_leaves_what_was_found_of_another():
+    early = [day for day in pd.date_range("2023-01-01", periods=700) if day.day <= 12][:200]
+    cells = [day.strftime("%d/%m/%Y") for day in early]
+    frame = pd.DataFrame({"a": cells, "b": cells, "y": Y})
+    asked = {"inputs.tabular.processor.date_formats": {"a": "%d/%m/%Y"}}
+    with pytest.warns(MMWarning, match="'b'"):
+        recipe = MultiModalPredictor("y", verbosity=0).plan(frame, hyperparameters=asked)
+    assert settings_of(recipe)["date_formats"] == {"a": "%d/%m/%Y", "b": "%m/%d/%Y"}
