@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 from mm_core.api.tasks import Task
@@ -41,7 +43,7 @@ def grown(model: Model, recipe: Recipe, task: Task, registry: Registry) -> Model
     """The same model by another recipe and a task with more outputs; ``model`` stays as it is.
 
     New outputs come after the old ones, in every layer that has one row for each: their weights are
-    new, all others are those of ``model``.
+    new, all others are those of ``model``, and so is what a topology keeps beside its weights.
     """
     topology = build_topology(
         recipe, model.processors, task, registry, architectures=architectures(model.topology)
@@ -50,5 +52,6 @@ def grown(model: Model, recipe: Recipe, task: Task, registry: Registry) -> Model
     with torch.no_grad():
         for name, value in topology.state_dict().items():
             value[tuple(slice(n) for n in old[name].shape)] = old[name]
+    topology.load_state(copy.deepcopy(model.topology.state()))
     pipeline = Pipeline(recipe, model.processors, task, options=model.pipeline.options)
     return Model(pipeline, NetworkEngine(topology))

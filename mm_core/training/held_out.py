@@ -20,6 +20,7 @@ from mm_core.processes import is_first
 from mm_core.scoring import Metrics, Scorer, short_name
 from mm_core.training.limited import EndedError, Limited
 from mm_core.training.loop.interrupt import interruptible
+from mm_core.training.loop.learned import checksum
 from mm_core.training.loop.weights import changing
 
 FEW_ROWS = 32
@@ -213,18 +214,21 @@ def _calibrates(task: Task) -> bool:
 
 
 def _checksums(model: Model) -> Tensor:
-    """int64 [tensors], the sum of the bits of each that training changes, read as whole numbers.
+    """int64 [tensors], the sum of the bits of each that training changes, read as whole numbers;
+    one more for what a topology learned beside them.
 
     No two steps leave them alike, and they are the same on every device: sums of numbers with a
     fraction depend on the order in which a device adds them up.
     """
     if model.runtime != NETWORK:
         return torch.zeros(0)  # an engine is fitted once
+    beside = torch.tensor(checksum(model.topology), dtype=torch.int64)
     values = list(changing(model.topology).values())
     if not values:
-        return torch.zeros(0)
+        return beside
     sums = [_as_whole_numbers(value).sum(dtype=torch.int64) for value in values]
-    return torch.stack([one.to(sums[0].device) for one in sums]).cpu()
+    weights = torch.stack([one.to(sums[0].device) for one in sums]).cpu()
+    return torch.cat([weights, beside])
 
 
 def _as_whole_numbers(value: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from mm_core.training.loop.devices import (
     process_count,
 )
 from mm_core.training.loop.interrupt import interruptible
+from mm_core.training.loop.learned import learned, take_back
 from mm_core.training.loop.logs import FitLog, LogSteps
 from mm_core.training.loop.memory import within_memory
 from mm_core.training.loop.module import Loader, NetworkModule
@@ -79,7 +80,9 @@ def train_network(network: Trainable, train: Batches, run: FitRun) -> FitResult:
     with _as_set(model, training):
         result = _trained(model, train, run)
     if unshared is not None:
+        beside = learned(model)
         gather(model, unshared)
+        take_back(model, beside)
     return result
 
 

@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mm_core.api.errors import ArtifactError, MMWarning
+from mm_core.training.loop.learned import learned, take_back
 from mm_core.training.loop.logs import FitLog
 from mm_core.training.loop.sigterm import at_sigterm
 from mm_core.training.loop.weights import changing
@@ -84,12 +85,14 @@ class KeepUnfinished(pl.Callback):
             name: value for name, value in checkpoint["state_dict"].items() if name in kept
         }
         checkpoint["callbacks"] = self._plain(checkpoint["callbacks"])
+        checkpoint["learned"] = learned(module.topology)
         checkpoint["random"] = _random_state()
         checkpoint["log"] = self._log.text
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
+        take_back(module.topology, checkpoint["learned"])
         self._random = checkpoint["random"]
         self._log.take_up(checkpoint["log"])
 

@@ -19,6 +19,7 @@ from mm_core.api.errors import MetricError, MMWarning, TrainingError
 from mm_core.api.fitting import FitResult
 from mm_core.api.nn import Topology
 from mm_core.recipe.training import TrainingConfig
+from mm_core.training.loop.learned import learned, take_back
 from mm_core.training.loop.logs import log
 from mm_core.training.loop.pace import Course, Pace, next_look
 from mm_core.training.loop.run import FitRun
@@ -143,6 +144,7 @@ class Validation(pl.Callback):
         self._so_far.best_score = self._so_far.best_score if best is None else best
         if trainer.is_global_zero:
             self._result_file.write_text(json.dumps(self._outcome()))
+            torch.save(learned(self._topology), self._learned_file)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed fit needs of this one."""
@@ -163,7 +165,11 @@ class Validation(pl.Callback):
         Raises:
             MetricError: no validation had a score.
         """
-        outcome = self._outcome() if self.stopped else json.loads(self._result_file.read_text())
+        if self.stopped:
+            outcome = self._outcome()
+        else:  # the weights are in memory that the processes share, and nothing else is
+            outcome = json.loads(self._result_file.read_text())
+            take_back(self._topology, torch.load(self._learned_file, weights_only=True))
         undefined, best = outcome.pop("undefined"), outcome["best_score"]
         if best is not None and math.isinf(best):
             raise MetricError(
@@ -179,6 +185,10 @@ class Validation(pl.Callback):
     @property
     def _result_file(self) -> Path:
         return self._run.folder / "result.json"
+
+    @property
+    def _learned_file(self) -> Path:
+        return self._run.folder / "learned.pt"
 
     def _outcome(self) -> dict[str, Any]:
         best = None if self._run.score is None else self._sign * self._so_far.best_score

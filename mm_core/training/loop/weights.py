@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.recipe.training import TrainingConfig
+from mm_core.training.loop.learned import Learned, learned, take_back
 from mm_core.training.loop.sharding import own_share
 
 Weights = dict[str, Tensor]
@@ -40,7 +41,9 @@ def changing(network: nn.Module) -> Weights:
 
 
 class Keeper:
-    """Keeps the weights of the best validation.
+    """Keeps the weights of the best validation, and what the topology had learned beside them.
+
+    Of several sets of weights that are averaged, what stands beside the best of them counts.
 
     Args:
         network: whose weights change.
@@ -51,9 +54,10 @@ class Keeper:
     """Sets of weights kept at the most."""
 
     def __init__(self, network: nn.Module, folder: Path) -> None:
+        self._network = network
         self._live = changing(network)
         self._folder = folder
-        self._kept: list[tuple[float, Weights]] = []
+        self._kept: list[tuple[float, Weights, Learned]] = []
         self._free: list[Weights] = []
 
     def after_step(self) -> None:
@@ -66,14 +70,14 @@ class Keeper:
 
     def consider(self, score: float) -> None:
         """Remember the weights that were scored, if they are among the best."""
-        worst = min((kept for kept, _ in self._kept), default=-math.inf)
+        worst = min((score for score, *_ in self._kept), default=-math.inf)
         if len(self._kept) == self.copies:
             if score < worst:
                 return
             self._free.append(self._drop_worst())
         place = self._free.pop() if self._free else self._new()
         _copy(self._source(), place)
-        self._kept.append((score, place))
+        self._kept.append((score, place, learned(self._network)))
 
     def finish(self, score: Score | None) -> float | None:
         """Leave the final weights in the network; their validation score, None: not known.
@@ -85,32 +89,33 @@ class Keeper:
         if not self._kept:
             _copy(self._source(), self._live)
             return None
-        best, weights = self._best_first()[0]
+        best, weights, beside = self._best_first()[0]
         _copy(weights, self._live)
+        take_back(self._network, beside)
         return best
 
     def state(self) -> dict[str, Any]:
         """For :meth:`restore`: tensors and plain values."""
-        return {"kept": [[score, weights] for score, weights in self._kept]}
+        return {"kept": [list(kept) for kept in self._kept]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what :meth:`state` gave."""
-        for score, weights in state["kept"]:
+        for score, weights, beside in state["kept"]:
             place = self._new()
             _copy(weights, place)
-            self._kept.append((score, place))
+            self._kept.append((score, place, beside))
 
     def _source(self) -> Weights:
         """The weights that stand for the training so far."""
         return self._live
 
-    def _best_first(self) -> list[tuple[float, Weights]]:
+    def _best_first(self) -> list[tuple[float, Weights, Learned]]:
         latest_first = self._kept[::-1]
         return sorted(latest_first, key=lambda kept: -kept[0])
 
     def _drop_worst(self) -> Weights:
-        score = min(kept for kept, _ in self._kept)
-        index = next(i for i, (kept, _) in enumerate(self._kept) if kept == score)
+        score = min(score for score, *_ in self._kept)
+        index = next(i for i, (kept, *_) in enumerate(self._kept) if kept == score)
         return self._kept.pop(index)[1]
 
     def _new(self) -> Weights:
@@ -145,7 +150,7 @@ class UniformSoup(Keeper):
         best = super().finish(score)
         if len(self._kept) < 2 or score is None:
             return best
-        for made_of, (_, weights) in enumerate(self._best_first()[1:], start=2):
+        for made_of, (_, weights, _) in enumerate(self._best_first()[1:], start=2):
             _blend(self._live, weights, 1 / made_of)
         found = score()
         return super().finish(score) if math.isnan(found) else found
@@ -160,7 +165,7 @@ class GreedySoup(UniformSoup):
         if best is None or score is None:
             return best
         made_of, soup = 1, self._best_first()[0][1]  # no other copy: the best is in it
-        for _, weights in self._best_first()[1:]:
+        for _, weights, _ in self._best_first()[1:]:
             _blend(self._live, weights, 1 / (made_of + 1))
             found = score()
             if found >= best:
