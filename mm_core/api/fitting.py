@@ -146,6 +146,9 @@ class FitJob(ABC):
     ) -> FitResult:
         """Train a network with the core's own loop, and leave the best weights in it.
 
+        Each call is a phase of the fit. Where the fit is resumed, a phase that was done before is
+        taken up without training: the same calls are to come in the same order.
+
         Args:
             network: a ``nn.Module`` that is called with a batch and has ``loss(outputs, batch)``:
                 a topology, or a part of one.

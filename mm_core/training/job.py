@@ -12,11 +12,12 @@ import numpy as np
 
 from mm_core.api.batch import Batch
 from mm_core.api.errors import ConfigError, report_bad
-from mm_core.api.fitting import Batches, FitJob, FitResult, FitRows, Fitted
+from mm_core.api.fitting import TERMINATED, Batches, FitJob, FitResult, FitRows, Fitted
 from mm_core.api.processors import Table
 from mm_core.api.specs import ProcessorSpec
 from mm_core.data.batches import BatchMaker
 from mm_core.model import Model
+from mm_core.processes import ENDED_BY_SIGTERM, is_first
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.training import TrainingConfig
 from mm_core.scoring import short_name
@@ -50,6 +51,9 @@ class Job(FitJob):
     plan_submodel: Plan
     fit_submodel: Submodel
     _made: list[Any] = field(default_factory=list)
+    _trainings: int = 0
+    _resume: bool = field(init=False)
+    _told_to_end: bool = False
 
     def __post_init__(self) -> None:
         metric = self.model.recipe.data.validation_metric
@@ -57,6 +61,7 @@ class Job(FitJob):
         self.higher_is_better = self.context.metrics.higher_is_better(metric)
         self.deadline = self.context.deadline
         self.verbosity = self.context.verbosity
+        self._resume = self.context.resume
 
     @property
     def starts_anew(self) -> bool:
@@ -121,10 +126,15 @@ class Job(FitJob):
     ) -> FitResult:
         from mm_core.network.engine import NetworkEngine
         from mm_core.network.precision import chosen
+        from mm_core.training.loop.finished import forget_phase, phase_folder, take_up_finished
         from mm_core.training.loop.run import FitRun
         from mm_core.training.loop.train import train_network
 
+        if self._told_to_end:  # between two trainings: the first is written down
+            raise SystemExit(ENDED_BY_SIGTERM)
         recipe, context = self.model.recipe, self.context
+        self._trainings += 1
+        place = phase_folder(context.unfinished, self._trainings)
         wished = recipe.training.model_dump() | dict(training or {})
         own = self.score if self.held_out is not None else None
         run = FitRun(
@@ -143,13 +153,22 @@ class Job(FitJob):
                 name: context.registry.get(ProcessorSpec, part.processor.id).spec.mixable
                 for name, part in recipe.inputs.items()
             },
-            unfinished=context.unfinished,
-            resume=context.resume,
+            unfinished=place,
+            resume=self._resume,
         )
         network.train()
         if isinstance(self.model.engine, NetworkEngine):  # validated as it is trained
             self.model.engine.precision = chosen(run.training.precision)
-        return train_network(network, batches, run)
+        if self._resume:
+            done = take_up_finished(place, network)
+            if done is not None:
+                return done
+        elif is_first():
+            forget_phase(place)
+        self._resume = False  # what follows stands on this training, and not on an earlier run
+        result = train_network(network, batches, run)
+        self._told_to_end = result.stopped == TERMINATED
+        return result
 
     def plan(self, settings: Mapping[str, Any]) -> Recipe:
         return self.plan_submodel(settings)

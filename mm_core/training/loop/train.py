@@ -30,6 +30,7 @@ from mm_core.training.loop.devices import (
     precision,
     process_count,
 )
+from mm_core.training.loop.finished import keep_finished
 from mm_core.training.loop.interrupt import interruptible
 from mm_core.training.loop.learned import learned, take_back
 from mm_core.training.loop.logs import FitLog, LogSteps
@@ -128,8 +129,15 @@ def _trained(model: Any, train: Batches, run: FitRun) -> FitResult:
         except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
             raise KeyboardInterrupt from error
     result = replace(validation.result(), log=fit_log.text)
-    told_to_end = keep is not None and keep.ending
-    return replace(result, stopped=TERMINATED) if told_to_end else result
+    if keep is None:
+        return result
+    if is_first():
+        assert run.unfinished is not None
+        try:
+            keep_finished(run.unfinished, model, result)
+        except OSError as error:
+            keep.tell_no_room(error)
+    return replace(result, stopped=TERMINATED) if keep.ending else result
 
 
 def _keep_unfinished(run: FitRun, fit_log: FitLog) -> KeepUnfinished | None:

@@ -32,7 +32,7 @@ class KeepUnfinished(pl.Callback):
     before it does.
 
     Args:
-        folder: where to write; exists.
+        folder: where to write.
         every: seconds between two writings, at the least.
         log: what of it is kept with the state.
     """
@@ -86,7 +86,7 @@ class KeepUnfinished(pl.Callback):
         }
         checkpoint["callbacks"] = self._plain(checkpoint["callbacks"])
         checkpoint["learned"] = learned(module.topology)
-        checkpoint["random"] = _random_state()
+        checkpoint["random"] = random_state()
         checkpoint["log"] = self._log.text
 
     def on_load_checkpoint(
@@ -98,7 +98,7 @@ class KeepUnfinished(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if self._random is not None:
-            _set_random_state(self._random)
+            set_random_state(self._random)
             self._random = None
         at_sigterm(self._end, trainer)
 
@@ -117,14 +117,20 @@ class KeepUnfinished(pl.Callback):
         fresh = self._state.with_suffix(".new")
         self._writing = True
         try:
+            self._state.parent.mkdir(exist_ok=True)
             trainer.save_checkpoint(fresh)
             if trainer.is_global_zero:
                 os.replace(fresh, self._state)
         except OSError as error:
             fresh.unlink(missing_ok=True)
-            self._tell(f"the state of the fit cannot be written to {str(self._state)!r}: {error}")
+            self.tell_no_room(error)
         finally:
             self._writing = False
+
+    def tell_no_room(self, error: OSError) -> None:
+        """Warn that the state cannot be kept, once a fit."""
+        folder = str(self._state.parent)
+        self._tell(f"the state of the fit cannot be written to {folder!r}: {error}")
 
     def _plain(self, states: dict[str, Any]) -> dict[str, Any]:
         """The callbacks' states that can be read again; nothing else is ever read."""
@@ -163,12 +169,14 @@ def unfinished_state(folder: Path | None) -> Path | None:
     return state
 
 
-def _random_state() -> dict[str, Any]:
+def random_state() -> dict[str, Any]:
+    """Of torch's generators."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
-def _set_random_state(state: Mapping[str, Any]) -> None:
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Put torch's generators where :func:`random_state` found them."""
     torch.set_rng_state(state["cpu"])
     if state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])
