@@ -86,12 +86,13 @@ class NetworkEngine(Engine):
         """Without gradients and dropout, on the device and in the precision asked for."""
         if settings.device is not None:
             self._move(settings.device)
-        precision = settings.precision or usual(self.precision, self.device)
+        device = self.device
+        precision = settings.precision or usual(self.precision, device)
         training = self.topology.training
         if training:  # walks all modules: a good part of the time that one row takes
             self.topology.eval()
         try:
-            with torch.inference_mode(), mixed(precision, self.device):
+            with torch.inference_mode(), mixed(precision, device):
                 yield
         finally:
             if training:
@@ -110,7 +111,7 @@ class NetworkEngine(Engine):
         """
 
         def predicted() -> dict[str, Any]:
-            outputs = self.topology.predict(on_device(tensors(batch), self.device), options)
+            outputs = self.topology.predict(on_device(_as_tensors(batch), self.device), options)
             return {name: mapped(value, _array) for name, value in outputs.items()}
 
         return self._within_memory(batch, predicted)
@@ -123,7 +124,7 @@ class NetworkEngine(Engine):
         """
 
         def embedded() -> Any:
-            return _array(self.topology.embed(on_device(tensors(batch), self.device), of))
+            return _array(self.topology.embed(on_device(_as_tensors(batch), self.device), of))
 
         return self._within_memory(batch, embedded)
 
@@ -206,6 +207,11 @@ class NetworkEngine(Engine):
             ) from error
         if self.device != before:
             self._most_rows = None
+
+
+def _as_tensors(batch: Batch) -> Batch:
+    """The batch, whether it is prepared or not."""
+    return batch if isinstance(batch.row_ids, Tensor) else tensors(batch)
 
 
 def _array(value: Any) -> Any:
