@@ -14,7 +14,6 @@ from mm_core.api.fitting import TERMINATED, ExportReport
 from mm_core.plugins.registry import found_with, registry_with
 from mm_core.processes import ENDED_BY_SIGTERM
 from mm_core.recipe.recipe import Recipe
-from mm_core.recipe.request import Request
 from mm_core.scoring import Metric
 from mm_core.session import answers, arguments, fitting, folders, following
 from mm_core.session.answers import Asked
@@ -387,20 +386,6 @@ class MultiModalPredictor(Looking):
         return export(self._session, Path(path), format, sample, settings)
 
     # ---- inside --------------------------------------------------------------------------------
-
-    @property
-    def _request(self) -> Request:
-        """What the predictor was made with."""
-        return Request(
-            label=self.label,
-            roles=self.roles,
-            problem_type=self._named_type,
-            match_label=self.match_label,
-            presets=self.presets,
-            hyperparameters=(self.hyperparameters,),
-            eval_metric=self._eval_metric,
-            validation_metric=self._validation_metric,
-        )
 
     def _asked(self, on_error: str, given: Mapping[str, Any], keep: Any = None) -> Asked:
         return Asked.of(on_error, given, self._request, arguments.names(keep))

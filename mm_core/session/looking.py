@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,6 +12,8 @@ from mm_core.api.specs import TaskSpec
 from mm_core.plugins.offered import method_of, methods_of
 from mm_core.plugins.registry import Registry
 from mm_core.recipe.recipe import Recipe
+from mm_core.recipe.request import Request
+from mm_core.recipe.roles import Roles
 from mm_core.recipe.shown import html_table, plan_html, plan_text
 from mm_core.scoring import Metrics
 from mm_core.session.session import Held, Session
@@ -19,7 +21,6 @@ from mm_core.summary import ended, made_of
 
 if TYPE_CHECKING:
     from mm_core.model import Model
-    from mm_core.recipe.request import Request
 
 NO_MODEL = "no model yet: fit(train_data) makes one, plan(data) shows which"
 
@@ -27,13 +28,29 @@ NO_MODEL = "no model yet: fit(train_data) makes one, plan(data) shows which"
 class Looking:
     """The part of a predictor that changes nothing."""
 
+    label: tuple[str, ...]
+    roles: Roles
+    match_label: Any
+    presets: str | Sequence[str] | None
+    hyperparameters: Mapping[str, Any]
     _session: Session
     _named_type: str | None
+    _eval_metric: str | None
+    _validation_metric: str | None
 
     @property
     def _request(self) -> Request:
         """What the predictor was made with."""
-        raise NotImplementedError
+        return Request(
+            label=self.label,
+            roles=self.roles,
+            problem_type=self._named_type,
+            match_label=self.match_label,
+            presets=self.presets,
+            hyperparameters=(self.hyperparameters,),
+            eval_metric=self._eval_metric,
+            validation_metric=self._validation_metric,
+        )
 
     @property
     def problem_type(self) -> str | None:
