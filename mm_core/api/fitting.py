@@ -181,7 +181,8 @@ class FitJob(ABC):
 
         Args:
             settings: of its recipe, as ``hyperparameters``, over what the user set in this fit's
-                section ``training``; the task and the metrics are those of this fit.
+                section ``training``, and ``presets``, over those that the user chose; the
+                task and the metrics are those of this fit.
             train: its training rows, such as ``job.train.table.take(rows)``; None: all.
             validation: its validation rows; None: those of this fit, or else some are held out.
             deadline: ``time.monotonic()`` at which it is to stop; None: that of this fit.

@@ -1,4 +1,6 @@
-"""Recipe: the single source of truth of a fit. Nothing downstream reads presets again."""
+"""Recipe: the single source of truth of a fit. Nothing downstream reads presets again, but the
+plans of models inside the model.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +52,9 @@ class Recipe(BaseModel):
     fit: Part
     topology: dict[str, Any] = Field(default={}, description="settings of the task's topology")
     training: TrainingConfig
+    presets: tuple[str, ...] = Field(
+        default=(), description="names of those that the user chose; models inside it follow them"
+    )
     origins: dict[str, str] = Field(description="dotted key -> where its value came from")
 
     @property
@@ -181,7 +186,7 @@ class Recipe(BaseModel):
 
     def flat(self) -> dict[str, Any]:
         """Dotted key -> value for every setting, in a fixed order."""
-        silent = {"schema_", "origins", *([] if self.topology else ["topology"])}
+        silent = {"schema_", "presets", "origins", *([] if self.topology else ["topology"])}
         dumped = self.model_dump(mode="json", by_alias=True, exclude=silent)
         return dict(_flatten(dumped, ""))
 

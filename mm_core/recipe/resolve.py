@@ -132,6 +132,7 @@ class _Resolver:
         training = self._training(task, backbones, fused=fusion is not None)
         resolved = {
             "schema": schema.settled(),
+            "presets": () if self.request.presets is None else self.presets.names,
             "inputs": self._shared_inputs(inputs, backbones),
             "backbones": self._settled(backbones),
             "fusion": fusion,

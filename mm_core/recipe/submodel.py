@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mm_core.api.errors import ConfigError
 from mm_core.api.processors import Table
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.plugins.registry import Registry
@@ -28,7 +29,8 @@ def plan_submodel(
 
     Args:
         outer: the recipe of the model that it is to stand in.
-        settings: of the new one, as ``hyperparameters``.
+        settings: of the new one, as ``hyperparameters``; and ``presets``, a name or several, in
+            the place of those that the user chose.
         rows: its training rows.
         registry: installed components.
         finder: where checkpoints come from.
@@ -43,6 +45,8 @@ def plan_submodel(
         for key, value in outer.flat().items()
         if key.startswith("training.") and outer.origin(key) == USER
     }
+    own = dict(settings)
+    presets = _presets(own.pop("presets", outer.presets or None))
     data = outer.data
     kinds = {
         plan.name: IGNORE if plan.modality is None else f"{plan.modality.split(':')[1]}:{plan.kind}"
@@ -52,7 +56,8 @@ def plan_submodel(
     request = Request(
         label=data.label,
         problem_type=outer.task.id,
-        hyperparameters=(task, training, settings),
+        presets=presets,
+        hyperparameters=(task, training, own),
         column_types=kinds,
         roles=outer.roles,
         eval_metric=data.eval_metric,
@@ -60,3 +65,16 @@ def plan_submodel(
         sample_weight=data.sample_weight,
     )
     return resolve(rows, request, registry, finder, metrics)
+
+
+def _presets(named: Any) -> Sequence[str] | None:
+    names = [named] if isinstance(named, str) else named
+    if names is None:
+        return None
+    if not isinstance(names, (list, tuple)) or not all(isinstance(one, str) for one in names):
+        raise ConfigError(
+            f"the presets of a model inside the model are names, not {named!r}",
+            value=named,
+            remedy='"presets": "medium_quality", or a list of names',
+        )
+    return names or None

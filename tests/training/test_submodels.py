@@ -11,6 +11,7 @@ import pytest
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ArtifactError, BadCellError, ConfigError
+from mm_core.recipe.recipe import Recipe
 
 INNER = Path(__file__).with_name("files") / "inner.py"
 BRIEF = {"fit": "inner:inner", "training.epochs": 8, "training.head_learning_rate": 1e-2}
@@ -58,6 +59,32 @@ def test_rows_keep_their_weights_inside():
     spoilt = rows.assign(w=weight)
     spoilt.loc[weight == 0, "y"] = np.where(rows.x[weight == 0] > 0, "no", "yes")
     assert _fit(spoilt, sample_weight="w").evaluate(rows)["roc_auc"] > 0.95
+
+
+def test_presets_of_the_user_hold_inside_and_its_own_come_first(fitted):
+    """The plan of the one inside is that of a model of its own with the same presets."""
+
+    def inner(**settings):
+        wished = {"fit.settings": {"training.max_steps": 1} | settings}
+        return _inner(_fit(_rows(), wished, presets="medium_quality")).recipe
+
+    alone = {}
+    for name in ("medium_quality", "high_quality", "best_quality"):
+        alone[name] = MultiModalPredictor("y", presets=name, verbosity=0).plan(_rows()).backbones
+    assert alone["medium_quality"] != alone["high_quality"] != alone["best_quality"]
+    assert inner().backbones == alone["medium_quality"]
+    assert inner(presets="best_quality").backbones == alone["best_quality"]
+    assert inner(presets="best_quality").presets == ("best_quality",)
+    assert _inner(fitted).recipe.backbones == alone["high_quality"]
+    for wrong in (5, "medum_quality"):
+        with pytest.raises(ConfigError, match=str(wrong)):
+            inner(presets=wrong)
+
+
+def test_a_recipe_from_before_presets_were_kept_is_read(fitted):
+    values = json.loads(fitted.recipe.to_json())
+    assert values.pop("presets") == []
+    assert Recipe.from_json(json.dumps(values)) == fitted.recipe
 
 
 def test_a_wrong_setting_inside_is_told(fitted):
