@@ -350,11 +350,28 @@ class FitterSpec(ConfigurableSpec):
     holds_out: bool = Field(
         default=True, description="False: it does its own splits, and is given all rows"
     )
-    unread: tuple[str, ...] = Field(
-        default=(),
-        description="settings of training that it does not read, such as 'epochs': a user who sets "
-        "one is told that it changes nothing",
+    alone: bool = Field(
+        default=False,
+        description="taken where nobody names a fitter, no column is of other modalities than "
+        "its own, the loss is one of its losses, and nothing is set that it does not read; "
+        "`modalities` and `training` say what it reads",
     )
+    training: tuple[str, ...] | None = Field(
+        default=None,
+        description="settings (without 'training.') that it reads: a user's others are refused, "
+        "and so are callbacks and loggers, which are the loop's; None: all",
+    )
+    losses: tuple[ComponentId, ...] = Field(
+        default=(), description="losses that it can train by; empty: any, and losses of tasks"
+    )
+
+    @model_validator(mode="after")
+    def _alone_says_what_it_reads(self) -> Self:
+        if self.alone and (not self.modalities or self.training is None):
+            raise ValueError(
+                "alone: name the modalities and the settings of training that it reads"
+            )
+        return self
 
 
 class RuntimeSpec(ComponentSpec):

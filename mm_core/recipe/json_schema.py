@@ -176,10 +176,16 @@ class _Writer:
         training["loss"] = {"anyOf": [{"type": "null"}, _complete(LossSpec)]}
         recipe["fusion"] = {"anyOf": [{"type": "null"}, _complete(FusionHeadSpec)]}
         recipe["topology"] = self._topology()
-        recipe["backbones"] = {
-            **_named(_complete(BackboneSpec, "id", "inputs")),
-            "minProperties": 1,
-        }
+        recipe["backbones"] = _named(_complete(BackboneSpec, "id", "inputs"))
+        others = [
+            i
+            for one in self.registry.all(FitterSpec)
+            for i in self._ids(FitterSpec, one)
+            if one.spec.reads != "network"
+        ]
+        without = {"properties": {"fit": {"properties": {"id": {"enum": others}}}}}
+        some = {"properties": {"backbones": {"minProperties": 1}}}
+        self.defs[self._names[Recipe]] |= {"if": without, "else": some}
 
     # ---- settings --------------------------------------------------------------------------------
 

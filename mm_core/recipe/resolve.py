@@ -27,7 +27,7 @@ from mm_core.recipe.backbones import Chosen, check_features, choose_backbones, s
 from mm_core.recipe.choices import Choices, chosen_by_preset
 from mm_core.recipe.claims import Label
 from mm_core.recipe.first import beside_others
-from mm_core.recipe.fitters import readable, refuse_unread
+from mm_core.recipe.fitters import choose_fitter, readable
 from mm_core.recipe.inputs import PlannedInput, by_column, columns_set, plan_inputs
 from mm_core.recipe.losses import choose_loss, default_validation, refuse_settings
 from mm_core.recipe.overrides import PartOverride
@@ -40,8 +40,6 @@ from mm_core.recipe.training import TrainingConfig, check_mixing
 from mm_core.schema.sample import sample_column
 from mm_core.schema.schema import Schema, infer_schema
 from mm_core.scoring import Metrics
-
-DEFAULT_FITTER = "core:finetune"
 
 
 def resolve(
@@ -115,9 +113,8 @@ class _Resolver:
         roles = assign_roles(task, self.request.roles, schema)
         if task.spec.roles:
             schema = without_others(schema, roles, task.id)
-        fitter = self.registry.get(FitterSpec, self.user.fit.id or DEFAULT_FITTER)
+        fitter = self._fitter(task, schema)
         schema = readable(schema, fitter)
-        refuse_unread(self.user, fitter)
         planned: dict[str, PlannedInput] = {}
         if fitter.spec.reads != "rows":
             planned = plan_inputs(schema, self.user.inputs, self.registry, roles)
@@ -129,7 +126,8 @@ class _Resolver:
             for n, plan in planned.items()
         }
         fusion = self._fusion(backbones, planned, task) if network else None
-        training = self._training(task, backbones, fused=fusion is not None)
+        reads = fitter.spec.training
+        training = self._training(task, backbones, reads, fused=fusion is not None)
         resolved = {
             "schema": schema.settled(),
             "presets": () if self.request.presets is None else self.presets.names,
@@ -206,6 +204,13 @@ class _Resolver:
         for key, (value, why) in task.load().decided(config, labels).items():
             part[key], self.origins[f"task.{key}"] = value, why
         return part
+
+    def _fitter(self, task: Component[TaskSpec], schema: Schema) -> Component[FitterSpec]:
+        preset, _ = self.presets.values(task.id, decided=self.user.task.own)
+        wanted = self.user.loss.id or preset.get(f"{TRAINING}loss")
+        loss = choose_loss(wanted, task, self.registry)
+        fitter, self.origins["fit.id"] = choose_fitter(self.user, schema, task, loss, self.registry)
+        return fitter
 
     def _choices(self, task: Component[TaskSpec], fitter: Component[FitterSpec]) -> Choices:
         """Who chooses components of modalities: the preset, the fitter, the task."""
@@ -381,8 +386,14 @@ class _Resolver:
         return self.filler.config(config, given, "topology").model_dump(mode="json")
 
     def _training(
-        self, task: Component[TaskSpec], backbones: Mapping[str, Chosen], *, fused: bool
+        self,
+        task: Component[TaskSpec],
+        backbones: Mapping[str, Chosen],
+        reads: Sequence[str] | None,
+        *,
+        fused: bool,
     ) -> dict[str, Any]:
+        """With what presets and backbones say of settings that the fitter reads; None: of all."""
         preset, origin = self.presets.values(task.id, decided=self.user.task.own)
         layers = [
             (
@@ -404,7 +415,13 @@ class _Resolver:
         layers.append(("user", self.user.training))
         wished = preset.get(f"{TRAINING}loss")  # its name; its settings are its own presets'
         source = f"task {task.id}" if wished is None else origin
-        others = [(o, {k: v for k, v in layer.items() if k != "loss"}) for o, layer in layers]
+        others = [
+            (
+                said,
+                {k: v for k, v in layer.items() if k != "loss" and (reads is None or k in reads)},
+            )
+            for said, layer in layers
+        ]
         values = self._layered("training", TrainingConfig, others)
         check_epochs(values["epochs"], task)
         return {**values, "loss": self._loss(task, wished, source)}

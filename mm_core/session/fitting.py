@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mm_core.api.fitting import FitResult
-from mm_core.api.specs import FitEndSpec, RecipeReadySpec
+from mm_core.api.specs import FitEndSpec, FitterSpec, RecipeReadySpec
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.align import check_complete
 from mm_core.data.rows import read_rows
 from mm_core.lifecycle import tell
 from mm_core.processes import one_fit_at_a_time
+from mm_core.recipe.fitters import refuse_unread_loop
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.request import Request
 from mm_core.session.folders import check_path, forget_state, save, state_folder
@@ -83,6 +84,8 @@ def _fit(session: Session, data: Any, tuning_data: Any, wanted: Wanted) -> FitRe
     tuning = None if tuning_data is None else read_rows(tuning_data, registry).table
     finder = CheckpointFinder(registry)
     recipe = recipe_to_follow(session, wanted.recipe, rows, wanted.own, wanted.call, finder)
+    fitter = registry.get(FitterSpec, recipe.fit.id)
+    refuse_unread_loop(fitter, callbacks=wanted.callbacks, loggers=wanted.loggers)
     print_plan(recipe, len(rows), registry, wanted.verbosity)
     check_complete(rows, [column for part in recipe.inputs.values() for column in part.columns])
     train = session.labelled(rows, recipe)

@@ -30,13 +30,14 @@ _MIXED = 10
 _CLEARLY = 4.0
 """Standard deviations by which the score is to lead those on mixed-up labels."""
 
-_BRIEF = {
+BRIEF = {
     "training.epochs": 15,
     "training.batch_size": 16,
     "training.learning_rate": 1e-2,
     "training.head_learning_rate": 1e-2,
     "training.patience": 15,
 }
+"""Settings of a short training."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Job:
             because the new process calls it again. Files of cells go into the folder.
         column_types: column -> modality and kind, where detection is not the point.
         roles: role of the task -> its columns.
+        brief: settings besides, where ``settings`` does not say others.
     """
 
     labels: Mapping[str, Sequence[Any]]
@@ -59,6 +61,7 @@ class Job:
     rows: str
     column_types: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    brief: Mapping[str, Any] = field(default_factory=lambda: BRIEF)
 
 
 def points(labels: Mapping[str, Sequence[Any]], sides: Sequence[str]) -> pd.DataFrame:
@@ -149,7 +152,7 @@ def predictor_of(subject: Subject[Any], job: Job, path: Path | None = None) -> M
     return MultiModalPredictor(
         label=labels[0] if len(labels) == 1 else labels or None,
         problem_type=job.problem_type,
-        hyperparameters={**_BRIEF, **job.settings},
+        hyperparameters={**job.brief, **job.settings},
         path=path,
         verbosity=0,
         plugins=[KIT, *subject.files],

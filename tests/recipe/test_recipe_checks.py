@@ -12,6 +12,9 @@ from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, DataError, MetricError, RecipeError, UnknownComponentError
 from mm_core.recipe.recipe import Recipe
 
+NETWORK = {"fit": "core:finetune"}
+"""A plugin may have another fitter for tables alone."""
+
 
 @pytest.mark.parametrize(
     ("settings", "said"),
@@ -31,7 +34,10 @@ from mm_core.recipe.recipe import Recipe
         ),
         ({"inputs.t2.columns": ["nowhere"]}, "not a usable column"),
         ({"inputs.../evil.columns": ["height"]}, "inputs"),
-        ({"inputs.keys.columns": ["height", "weight", "place"]}, "name of torch"),
+        (
+            {"inputs.keys.columns": ["height", "weight", "place"], "fit": "core:finetune"},
+            "name of torch",
+        ),
         ({"inputs.tabular.scaling": "robust"}, "unknown key"),
         ({"training.epochs": True}, "a number is wanted"),
         ({"data.label": "height"}, "label"),
@@ -47,7 +53,7 @@ def test_settings_that_cannot_be(small_table, settings, said):
 
 def test_a_setting_of_what_has_none_is_said_to_be_one(small_table):
     with pytest.raises(ConfigError, match="unknown key") as caught:
-        MultiModalPredictor("kind", hyperparameters={"fit.rounds": 3}).fit(small_table)
+        MultiModalPredictor("kind", hyperparameters=NETWORK | {"fit.rounds": 3}).fit(small_table)
     assert caught.value.remedy == "leave it out, or choose another fit: this one has no settings"
 
 
@@ -67,7 +73,8 @@ def test_a_setting_of_what_has_none_is_said_to_be_one(small_table):
     ],
 )
 def test_recipes_that_cannot_be(small_table, tmp_path, change):
-    recipe = json.loads(MultiModalPredictor("kind").plan(small_table).to_json())
+    planned = MultiModalPredictor("kind", hyperparameters=NETWORK).plan(small_table)
+    recipe = json.loads(planned.to_json())
     change(recipe)
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps(recipe))

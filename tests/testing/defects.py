@@ -587,6 +587,18 @@ DEFECTS = (
         "nothing was learned",
     ),
     Defect(
+        "fitter-adam-says_what_it_reads",
+        'target="sound:Adam")',
+        'target="sound:Adam", losses=("core:no_such_loss",))',
+        "losses names core:no_such_loss",
+    ),
+    Defect(
+        "fitter-adam-is_taken_for_its_columns_alone",
+        'target="sound:Adam")',
+        'target="sound:Adam", alone=True, modalities=("spot",), training=("epochs",))',
+        "give a SampleTask",
+    ),
+    Defect(
         "checkpoint_source-shelf-misses_what_it_has_not",
         'return CheckpointMiss(reason="the shelf is empty")\n',
         "raise FileNotFoundError(name)\n",

@@ -68,3 +68,33 @@ def test_outputs_that_lie_column_by_column_in_memory_are_the_same(outcome):
     )
     assert turned.count("asfortranarray") == 1
     assert outcome(turned, "runtime-nearest-reads_back_the_same").good
+
+
+ALONE = MEANS.replace(
+    'modalities=("tabular",),', 'modalities=("tabular",), alone=True, training=("seed",),'
+)
+TAKEN = "fitter-means-is_taken_for_its_columns_alone"
+
+
+@pytest.fixture
+def only_one(monkeypatch):
+    """No other plugin has a fitter for tables alone."""
+    monkeypatch.setenv("MM_DISABLE_PLUGINS", "trees")
+
+
+def test_a_fitter_for_tables_alone_keeps_every_rule(only_one, tmp_path):
+    file = tmp_path / "means.py"
+    file.write_text(ALONE)
+    found = {case.id: case.outcome() for case in cases("means", [file]) if "fitter" in case.id}
+    assert {name: one.message for name, one in found.items() if not one.good} == {}
+    assert found[TAKEN].result == "passed"
+
+
+def test_a_fitter_that_is_not_taken_where_it_should_be_is_found(only_one, outcome):
+    other = ALONE.replace("alone=True,", 'alone=True, losses=("core:mse",),')
+    assert "the plan takes core:finetune" in outcome(other, TAKEN).message
+
+
+def test_settings_that_do_not_exist_are_found(only_one, outcome):
+    other = ALONE.replace('training=("seed",)', 'training=("seed", "rounds")')
+    assert "training names rounds" in outcome(other, "fitter-means-says_what_it_reads").message

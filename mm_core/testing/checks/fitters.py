@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from mm_core.api.errors import MMError
 from mm_core.api.samples import Trial
-from mm_core.api.specs import FitterSpec, TaskSpec
+from mm_core.api.specs import FitterSpec, LossSpec, TaskSpec
 from mm_core.recipe.fitters import UNREAD
+from mm_core.recipe.training import TrainingConfig
 from mm_core.testing import end_to_end, sampled
-from mm_core.testing.outcome import CheckError
+from mm_core.testing.outcome import CheckError, NotTried, expect
 from mm_core.testing.subject import Subject
 
 Fit = Subject[FitterSpec]
+
+_EPOCHS = ("epochs", "batch_size", "max_steps", "learning_rate")
+"""Settings of which a fitter without a network reads some at most."""
 
 _LABELS = end_to_end.repeated({"label": ["yes", "no"]})
 
@@ -27,11 +33,38 @@ def check_learns_end_to_end(subject: Fit) -> None:
         rows = "mm_core.testing.checks.fitters:one_side"
         end_to_end.learns(subject, end_to_end.Job(_LABELS, "binary", settings, rows))
         return
-    job = sampled.job_of(_sample_task(subject))
-    unread = UNREAD[subject.spec.reads]
-    own = {key: one for key, one in job.settings.items() if key.partition(".")[0] not in unread}
-    rows = "mm_core.testing.checks.fitters:sample_rows"
-    end_to_end.learns(subject, replace(job, settings={**own, **settings}, rows=rows))
+    job = _job(subject)
+    end_to_end.learns(subject, replace(job, settings={**job.settings, **settings}))
+
+
+def check_says_what_it_reads(subject: Fit) -> None:
+    """The settings of training and the losses that it says it reads exist."""
+    unknown = set(subject.spec.training or ()) - set(TrainingConfig.model_fields)
+    expect(not unknown, f"training names {', '.join(sorted(unknown))}, which is no such setting")
+    for loss in subject.spec.losses:
+        try:
+            subject.registry.get(LossSpec, loss)
+        except MMError as error:
+            raise CheckError(f"losses names {loss}: {error.message}") from error
+
+
+def check_is_taken_for_its_columns_alone(subject: Fit) -> None:
+    """Where it is `alone`, a plan of its sample rows that names no fitter takes it, with a reason;
+    one with a setting that it does not read does not."""
+    if not subject.spec.alone:
+        raise NotTried("it has to be named: alone=False")
+    job = _job(subject)
+    unread = next(key for key in _EPOCHS if key not in (subject.spec.training or ()))
+    with tempfile.TemporaryDirectory(prefix="mm-check-") as name:
+        rows = sample_rows(subject, Path(name)).assign(**end_to_end.cells(job.labels))
+        for more in ({}, {f"training.{unread}": 2}):
+            asked = replace(job, settings={**job.settings, **more}, brief={})
+            recipe = end_to_end.predictor_of(subject, asked).plan(
+                rows, column_types=job.column_types
+            )
+            taken = recipe.fit.id == subject.component.id
+            said = f"{recipe.fit.id} ({recipe.origin('fit.id')})"
+            expect(taken is not bool(more), f"with {more or 'nothing'} set, the plan takes {said}")
 
 
 def one_side(subject: Fit, folder: Path) -> pd.DataFrame:
@@ -42,6 +75,20 @@ def one_side(subject: Fit, folder: Path) -> pd.DataFrame:
 def sample_rows(subject: Fit, folder: Path) -> pd.DataFrame:
     """The columns of the first sample task, for a fitter that cannot read the kit's own."""
     return sampled.rows_of(_sample_task(subject), folder)
+
+
+def _job(subject: Fit) -> end_to_end.Job:
+    """A fit of the first sample task, without what the fitter does not read."""
+    job = sampled.job_of(_sample_task(subject))
+    unread, reads = UNREAD[subject.spec.reads], subject.spec.training
+    own = {key: one for key, one in job.settings.items() if key.partition(".")[0] not in unread}
+    brief = {
+        key: value
+        for key, value in end_to_end.BRIEF.items()
+        if reads is None or key.removeprefix("training.") in reads
+    }
+    rows = "mm_core.testing.checks.fitters:sample_rows"
+    return replace(job, settings=own, rows=rows, brief=brief)
 
 
 def _sample_task(subject: Fit) -> Subject[TaskSpec]:

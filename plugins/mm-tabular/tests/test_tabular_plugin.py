@@ -55,7 +55,8 @@ def test_training_values_alone_are_known_keys() -> None:
 
 def test_a_table_alone_keeps_a_moving_average_of_its_weights() -> None:
     data = {"x": [0.5 * i for i in range(40)], "y": ["a", "b"] * 20}
-    recipe = MultiModalPredictor("y", verbosity=0).plan(data)
+    network = {"fit": "core:finetune"}  # boosted trees may be installed
+    recipe = MultiModalPredictor("y", hyperparameters=network, verbosity=0).plan(data)
     assert (recipe.training.average, recipe.training.schedule) == ("ema", "constant")
     assert "tabular:mlp" in recipe.origin("training.average")
 

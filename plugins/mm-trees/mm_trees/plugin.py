@@ -18,25 +18,6 @@ def mm_plugin_info() -> PluginInfo:
     )
 
 
-OF_NETWORKS = (
-    "epochs",
-    "max_steps",
-    "accumulate",
-    "learning_rate",
-    "head_learning_rate",
-    "layer_decay",
-    "weight_decay",
-    "schedule",
-    "warmup",
-    "clip_norm",
-    "average",
-    "mixup",
-    "cutmix",
-    "gradient_checkpointing",
-)
-"""Settings of training that say how a network is trained; trees have ``fit.rounds`` and so on."""
-
-
 @hookimpl
 def mm_fitters() -> list[FitterSpec]:
     """Trees read what the processors of tables give: no backbone, no fusion."""
@@ -51,7 +32,6 @@ def mm_fitters() -> list[FitterSpec]:
             modalities=("tabular",),
             defaults={"tabular": Defaults(processor="tabular:table")},
             runtime=f"trees:{name}",
-            unread=OF_NETWORKS,
         )
         for name, title, summary, reference in (
             (
