@@ -6,6 +6,14 @@ from mm_core.api import CommandSpec, Defaults, FitterSpec, PluginInfo, RuntimeSp
 
 CATBOOST = "arxiv:1706.09516"  # Prokhorenkova et al. 2018
 LIGHTGBM = "doi:10.5555/3294996.3295074"  # Ke et al. 2017
+LOSSES = (
+    "core:cross_entropy",
+    "core:mse",
+    "core:mae",
+    "core:huber",
+    "core:quantile",
+    "core:bce",
+)
 
 
 @hookimpl
@@ -32,6 +40,9 @@ def mm_fitters() -> list[FitterSpec]:
             modalities=("tabular",),
             defaults={"tabular": Defaults(processor="tabular:table")},
             runtime=f"trees:{name}",
+            alone=name == "catboost",
+            training=("class_weights", "loss", "seed"),
+            losses=LOSSES,
         )
         for name, title, summary, reference in (
             (
