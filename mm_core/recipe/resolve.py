@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mm_core.api.config import suggest
-from mm_core.api.errors import ColumnError, ConfigError, LabelError, MMWarning, RecipeError
+from mm_core.api.errors import ColumnError, ConfigError, MMWarning, RecipeError
 from mm_core.api.processors import Table
 from mm_core.api.specs import (
     AdapterSpec,
@@ -26,6 +25,7 @@ from mm_core.plugins.slots import USER, Filler, inside
 from mm_core.recipe.backbones import Chosen, check_features, choose_backbones, shared
 from mm_core.recipe.choices import Choices, chosen_by_preset
 from mm_core.recipe.claims import Label
+from mm_core.recipe.columns import check_column
 from mm_core.recipe.first import beside_others
 from mm_core.recipe.fitters import choose_fitter, readable
 from mm_core.recipe.inputs import PlannedInput, by_column, columns_set, plan_inputs
@@ -58,7 +58,7 @@ def resolve(
     exclude = [*request.label, *([] if weight is None else [str(weight)])]
     for name in exclude:
         if request.learns or name not in request.label:
-            _check_column(name, table, is_label=name in request.label)
+            check_column(name, table, is_label=name in request.label)
         if name in (request.column_types or {}):
             raise ColumnError(
                 f"column_types names {name!r}, which is no input but the label or the weight",
@@ -126,8 +126,7 @@ class _Resolver:
             for n, plan in planned.items()
         }
         fusion = self._fusion(backbones, planned, task) if network else None
-        reads = fitter.spec.training
-        training = self._training(task, backbones, reads, fused=fusion is not None)
+        training = self._training(task, backbones, fitter, fused=fusion is not None)
         resolved = {
             "schema": schema.settled(),
             "presets": () if self.request.presets is None else self.presets.names,
@@ -207,8 +206,7 @@ class _Resolver:
 
     def _fitter(self, task: Component[TaskSpec], schema: Schema) -> Component[FitterSpec]:
         preset, _ = self.presets.values(task.id, decided=self.user.task.own)
-        wanted = self.user.loss.id or preset.get(f"{TRAINING}loss")
-        loss = choose_loss(wanted, task, self.registry)
+        loss = choose_loss(self.user.loss.id or preset.get(f"{TRAINING}loss"), task, self.registry)
         fitter, self.origins["fit.id"] = choose_fitter(self.user, schema, task, loss, self.registry)
         return fitter
 
@@ -389,11 +387,11 @@ class _Resolver:
         self,
         task: Component[TaskSpec],
         backbones: Mapping[str, Chosen],
-        reads: Sequence[str] | None,
+        fitter: Component[FitterSpec],
         *,
         fused: bool,
     ) -> dict[str, Any]:
-        """With what presets and backbones say of settings that the fitter reads; None: of all."""
+        reads = fitter.spec.training
         preset, origin = self.presets.values(task.id, decided=self.user.task.own)
         layers = [
             (
@@ -481,20 +479,6 @@ class _Resolver:
 def _own(backbones: Mapping[str, Chosen]) -> dict[str, Component[BackboneSpec]]:
     """Those that are no other one."""
     return {name: part.component for name, part in backbones.items() if part.share_with is None}
-
-
-def _check_column(name: str, table: Table, *, is_label: bool) -> None:
-    if name in table.frame.columns:
-        return
-    near = suggest(name, list(table.frame.columns))
-    error = LabelError if is_label else ColumnError
-    raise error(
-        f"{'label' if is_label else 'weight'} column {name!r} is not in the data",
-        column=name,
-        remedy=f"did you mean {near!r}?"
-        if near
-        else f"columns: {', '.join(table.frame.columns[:20])}",
-    )
 
 
 def _alone(wishes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
