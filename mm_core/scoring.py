@@ -190,7 +190,7 @@ class Metrics:
         function = self._function(metric)
         try:
             score = float(function(truth, answer))
-        except MetricError:
+        except (MetricError, MemoryError):
             raise
         except Exception as error:  # whatever a user's function may raise
             raise MetricError(

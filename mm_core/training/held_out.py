@@ -26,6 +26,12 @@ from mm_core.training.loop.weights import changing
 FEW_ROWS = 32
 """Whose answers, unlike one another, stand for those of all rows."""
 
+AT_ONCE_BYTES = 64 * 2**20
+"""Outputs that are decoded at once to try a metric: of rows with masks, a few rows' only."""
+
+KEPT_BYTES = 2**30
+"""Outputs of a validation that are kept to calibrate with; more of them are made a second time."""
+
 _WHOLE_NUMBERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Bytes of a number -> type of a whole number of that size."""
 
@@ -60,12 +66,13 @@ class HeldOut:
     def check_metric(self) -> None:
         """Whether the metric is defined on these rows, told before an epoch has passed.
 
-        It is tried with one row's outputs for all of them: what rows lack, such as a class, is
-        seen with any answers. Some metrics fail where all answers are alike, and are tried with
-        those of a few rows; a user's function may fail as it likes: then a pass over all rows
-        decides, the last resort, for the network is not on a GPU yet. A user's function that
-        is not defined for the untrained network, but for the truth itself, may be so for a better
-        network: the fit begins.
+        It is tried with one row's outputs for all of them: what rows lack, such as a class, is seen
+        with any answers, and in all rows only. The answers are given to the metric part by part, as
+        in a validation, and are decoded once: they are the same in each part. Some metrics fail
+        where all answers are alike, and are tried with those of a few rows; a user's function may
+        fail as it likes: then a pass over all rows decides, the last resort, for the network is not
+        on a GPU yet. A user's function that is not defined for the untrained network, but for the
+        truth itself, may be so for a better network: the fit begins.
 
         Raises:
             MetricError: it is not, or a function that it needs is not at hand.
@@ -91,18 +98,22 @@ class HeldOut:
             MetricError: it is not defined for the present answers.
         """
         scorer = self._scorer(self.model.recipe.data.validation_metric)
-        calibrates, seen = _calibrates(self.model.task), []
+        keeps, size = _calibrates(self.model.task), 0
+        seen: list[inference.Window] = []
         bad = list(self.rows.bad)
         for window in inference.windows(self.model, self.rows):
             decoded = self.model.pipeline.decode(window.outputs, window.meta)
             scorer.update(self.rows, window.rows, decoded)
             bad += window.bad
-            if calibrates:
+            size += _nbytes((window.outputs, window.meta)) if keeps else 0
+            if size > KEPT_BYTES:  # calibration runs the best network over them once more
+                keeps, seen = False, []
+            if keeps:
                 seen.append(window)
         if bad and self.raises:
             raise BadCellError(dict.fromkeys(bad))
         (score,) = scorer.compute().values()
-        if calibrates:
+        if keeps:
             self._remember(score, *inference.whole(seen))
         return score
 
@@ -151,10 +162,21 @@ class HeldOut:
         """Whether the metric is defined where all rows are answered as so many of them are."""
         total = self.rows.n_rows
         some = np.unique(np.linspace(0, total - 1, few).astype(np.int64))
-        outputs, meta = inference.outputs(self.model, self.rows, some)
-        repeated = [_repeated(values, total) for values in (outputs, meta)]
+        found = inference.outputs(self.model, self.rows, some)
+        few = len(some)
+        times = max(1, AT_ONCE_BYTES // max(1, _nbytes(found)))
+        at_once = min(total, few * times)
+        scorer = self._scorer(self.model.recipe.data.validation_metric)
         try:
-            self._scored(self.model.pipeline.decode(*repeated))
+            for start in range(0, total, at_once):
+                rows = np.arange(start, min(start + at_once, total))
+                if start == 0 or len(rows) < at_once:
+                    outputs, meta = (_repeated(values, len(rows)) for values in found)
+                    decoded = self.model.pipeline.decode(outputs, meta)
+                scorer.update(self.rows, rows, decoded)
+            scorer.compute()
+        except MemoryError:
+            raise
         except Exception:  # noqa: BLE001, a user's function may raise any: all rows decide
             return False
         return True
@@ -207,6 +229,15 @@ def _kept(before: Mapping[str, float], after: Mapping[str, float]) -> str:
     left = [f"{name} {after[name]:.4g}" for name in after if after[name] == before.get(name)]
     kept = f"kept of it: {', '.join(found)}" if found else "nothing of it is kept"
     return kept + (f"; as without it: {', '.join(left)}" if left else "")
+
+
+def _nbytes(values: Any) -> int:
+    """Of the arrays in outputs, or in lists, dicts and tuples of them."""
+    if isinstance(values, Mapping):
+        return sum(map(_nbytes, values.values()))
+    if isinstance(values, (list, tuple)):
+        return sum(map(_nbytes, values))
+    return int(getattr(values, "nbytes", 0))
 
 
 def _calibrates(task: Task) -> bool:

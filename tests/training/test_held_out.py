@@ -12,6 +12,8 @@ import torch
 
 from mm_core import MultiModalPredictor, inference
 from mm_core.api import MetricError, Table
+from mm_core.pipeline import Pipeline
+from mm_core.training import held_out
 from mm_core.training.held_out import _checksums
 
 SETTINGS = {"training.epochs": 4, "training.batch_size": 32, "training.head_learning_rate": 0.02}
@@ -176,6 +178,51 @@ def test_a_metric_that_wants_unlike_answers_is_tried_with_those_of_a_few_rows(ro
         frame[100:], tuning_data=frame[:100]
     )
     assert passes == [1, 32, *[100] * 4]
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """How many rows were decoded at once."""
+    sizes = []
+    decode = Pipeline.decode
+
+    def counted(self, outputs, meta):
+        sizes.append(len(outputs["logits"]))
+        return decode(self, outputs, meta)
+
+    monkeypatch.setattr(Pipeline, "decode", counted)
+    return sizes
+
+
+def test_large_outputs_are_tried_a_few_rows_at_once(rows, passes, decoded, monkeypatch):
+    monkeypatch.setattr(held_out, "AT_ONCE_BYTES", 0)
+    frame = rows[["x"]].assign(z=rows["x"])
+    MultiModalPredictor("x", eval_metric="spearmanr", hyperparameters=SETTINGS, verbosity=0).fit(
+        frame[100:], tuning_data=frame[:100]
+    )
+    assert passes == [1, 32, *[100] * 4]
+    assert decoded == [1, 32, 4, *[100] * 4]
+    with pytest.raises(MetricError, match="roc_auc"):  # all rows are looked at nevertheless
+        _fit(rows[:300], rows[300:][rows[300:]["kind"] == "tall"])
+
+
+def test_memory_that_is_full_is_no_metric_that_is_not_defined(rows):
+    def hungry(truth, answers):
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        MultiModalPredictor("kind", eval_metric=hungry, hyperparameters=SETTINGS, verbosity=0).fit(
+            rows[:300], tuning_data=rows[300:]
+        )
+
+
+def test_outputs_too_large_to_be_kept_are_made_again_to_calibrate(rows, passes, monkeypatch):
+    kept = _fit(rows[:300], rows[300:])._fitted.model.task.calibration.temperature
+    passes.clear()
+    monkeypatch.setattr(held_out, "KEPT_BYTES", 0)
+    again = _fit(rows[:300], rows[300:])._fitted.model.task.calibration.temperature
+    assert passes == [1] + [100] * 5
+    assert again == pytest.approx(kept, rel=1e-6)
 
 
 def test_training_further_on_one_class_is_told_before_its_first_step(rows):
