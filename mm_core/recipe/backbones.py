@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mm_core.api.config import suggest
 from mm_core.api.errors import ConfigError, RecipeError
@@ -260,3 +261,33 @@ def check_features(
             if able
             else "choose another fusion head or task (mm plugins list)",
         )
+
+
+def own_components(backbones: Mapping[str, Chosen]) -> dict[str, Component[BackboneSpec]]:
+    """Those that are no other one."""
+    return {name: part.component for name, part in backbones.items() if part.share_with is None}
+
+
+_MOST = ("epochs", "patience")
+"""Training values of which networks that are trained together take the largest."""
+
+
+def asked_alone(wishes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What backbones ask for that are among themselves; nothing where one of them asks nothing.
+
+    Several new networks need their many epochs together too: the most epochs and patience of any,
+    and of the rest what they agree on.
+    """
+    if not wishes or not all(wishes):
+        return {}
+    shared = {
+        key: value
+        for key, value in wishes[0].items()
+        if all(other.get(key) == value for other in wishes)
+    }
+    most = {
+        key: max(wish[key] for wish in wishes if key in wish)
+        for key in _MOST
+        if any(key in wish for wish in wishes)
+    }
+    return shared | most

@@ -12,7 +12,6 @@ from mm_core.api.errors import ColumnError, ConfigError, MMWarning, RecipeError
 from mm_core.api.processors import Table
 from mm_core.api.specs import (
     AdapterSpec,
-    BackboneSpec,
     FitterSpec,
     FusionHeadSpec,
     LossSpec,
@@ -22,7 +21,14 @@ from mm_core.api.specs import (
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.plugins.registry import Component, Registry
 from mm_core.plugins.slots import USER, Filler, inside
-from mm_core.recipe.backbones import Chosen, check_features, choose_backbones, shared
+from mm_core.recipe.backbones import (
+    Chosen,
+    asked_alone,
+    check_features,
+    choose_backbones,
+    own_components,
+    shared,
+)
 from mm_core.recipe.choices import Choices, chosen_by_preset
 from mm_core.recipe.claims import Label
 from mm_core.recipe.columns import check_column
@@ -73,10 +79,6 @@ def resolve(
         )
     presets = choose_presets(request.presets, registry)
     return _Resolver(request, registry, finder, metrics, presets).resolve(table, exclude)
-
-
-_MOST = ("epochs", "patience")
-"""Training values of which networks that are trained together take the largest."""
 
 
 class _Resolver:
@@ -403,10 +405,10 @@ class _Resolver:
         layers.append(
             (
                 f"backbone {', '.join(components)} alone",
-                _alone([component.spec.alone for component in components.values()]),
+                asked_alone([component.spec.alone for component in components.values()]),
             )
         )
-        first = beside_others(_own(backbones), task) if fused else ()
+        first = beside_others(own_components(backbones), task) if fused else ()
         if first:
             ids = dict.fromkeys(backbones[name].component.id for name in first)
             layers.append((f"backbone {', '.join(ids)} beside others", {"new_first": True}))
@@ -474,29 +476,3 @@ class _Resolver:
         read = config.read(values, where=section)
         self.origins.update({f"{section}.{key}": origin for key, origin in origins.items()})
         return read.model_dump()
-
-
-def _own(backbones: Mapping[str, Chosen]) -> dict[str, Component[BackboneSpec]]:
-    """Those that are no other one."""
-    return {name: part.component for name, part in backbones.items() if part.share_with is None}
-
-
-def _alone(wishes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What backbones ask for that are among themselves; nothing where one of them asks nothing.
-
-    Several new networks need their many epochs together too: the most epochs and patience of any,
-    and of the rest what they agree on.
-    """
-    if not wishes or not all(wishes):
-        return {}
-    shared = {
-        key: value
-        for key, value in wishes[0].items()
-        if all(other.get(key) == value for other in wishes)
-    }
-    most = {
-        key: max(wish[key] for wish in wishes if key in wish)
-        for key in _MOST
-        if any(key in wish for wish in wishes)
-    }
-    return shared | most
