@@ -7,6 +7,7 @@ from typing import Any
 
 from mm_core.api.errors import ConfigError
 from mm_core.api.processors import Table
+from mm_core.api.specs import FitterSpec
 from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.plugins.registry import Registry
 from mm_core.plugins.slots import USER
@@ -46,6 +47,9 @@ def plan_submodel(
         if key.startswith("training.") and outer.origin(key) == USER
     }
     own = dict(settings)
+    reads = _training_read(own, registry)
+    if reads is not None:
+        training = {key: value for key, value in training.items() if key.split(".")[1] in reads}
     presets = _presets(own.pop("presets", outer.presets or None))
     data = outer.data
     kinds = {
@@ -65,6 +69,15 @@ def plan_submodel(
         sample_weight=data.sample_weight,
     )
     return resolve(rows, request, registry, finder, metrics)
+
+
+def _training_read(own: Mapping[str, Any], registry: Registry) -> set[str] | None:
+    """Settings of ``training`` that the fitter it names reads; None: all, or it names none."""
+    named = own.get("fit.id", own.get("fit"))
+    if isinstance(named, Mapping):
+        named = named.get("id")
+    reads = None if named is None else registry.get(FitterSpec, named).spec.training
+    return None if reads is None else {*reads, "loss"}
 
 
 def _presets(named: Any) -> Sequence[str] | None:

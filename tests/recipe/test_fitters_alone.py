@@ -175,3 +175,19 @@ def test_callbacks_of_the_loop_are_refused(means, rows):
 def test_a_spec_says_what_it_reads():
     with pytest.raises(ValueError, match="alone"):
         FitterSpec(name="x", summary="x", target="a:B", alone=True, modalities=("tabular",))
+
+
+def test_inside_a_model_it_is_given_what_it_reads_of_the_users_settings(means, rows):
+    """A member that is a network takes the epochs, beside it one that has none."""
+    inner = FILES.parents[1] / "training" / "files" / "inner.py"
+    settings = {"fit": "inner:inner", "training.epochs": 2, "training.seed": 5}
+    for member, epochs in (("means:means", None), ("core:finetune", 2)):
+        asked = settings | {"fit.settings": {"fit": member}}
+        fitted = predictor([means, inner], asked).fit(rows)
+        recipe = fitted._model.engine.inner.model.recipe
+        assert recipe.fit.id == member
+        assert recipe.training.seed == 5
+        assert epochs in (None, recipe.training.epochs)
+    asked = settings | {"fit.settings": {"fit": "means:means", "training.epochs": 2}}
+    with pytest.raises(ConfigError, match=r"training\.epochs"):
+        predictor([means, inner], asked).fit(rows)

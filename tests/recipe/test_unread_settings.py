@@ -103,26 +103,6 @@ def test_names_of_column_types_that_others_use_are_understood(frame, name, kind)
     assert recipe.columns.types["colour"] == kind
 
 
-def test_what_a_fitter_does_not_read_is_told(frame, tmp_path):
-    (tmp_path / "idle.py").write_text(
-        "from mm_core.api import FitterSpec, PluginInfo, hookimpl\n"
-        "@hookimpl\n"
-        "def mm_plugin_info():\n"
-        "    return PluginInfo(api=(2, 0), summary='Idle.')\n"
-        "@hookimpl\n"
-        "def mm_fitters():\n"
-        "    return [FitterSpec(name='idle', summary='Idle.', target='idle:Idle', reads='inputs',\n"
-        "                       unread=('epochs',))]\n"
-    )
-    settings = {"fit": "idle", "training.epochs": 3, "training.seed": 1}
-    predictor = MultiModalPredictor(
-        "y", hyperparameters=settings, plugins=[tmp_path / "idle.py"], verbosity=0
-    )
-    with pytest.warns(MMWarning, match=r"training.epochs: set, and not read by idle:idle") as told:
-        predictor.plan(frame[["size", "colour", "y"]])
-    assert len(told) == 1
-
-
 def test_the_label_that_nobody_gave_is_not_said_to_be_the_users(frame):
     recipe, _ = _plan(frame[["size", "colour", "y"]])
     assert recipe.origins["data.label"] == "user"
