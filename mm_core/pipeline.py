@@ -188,10 +188,9 @@ def _rows_of(name: str, recipe: Recipe, table: Table) -> Table:
 
 
 def build_task(recipe: Recipe, registry: Registry) -> Task:
-    """The recipe's task with its criterion, not yet learned."""
+    """The recipe's task, not yet learned."""
     component = registry.get(TaskSpec, recipe.task.id)
     task: Task = component.load()(read_config(component, recipe.task, "task"), recipe.data.label)
-    task.criterion = build_criterion(recipe.training.loss, component, registry)
     return task
 
 

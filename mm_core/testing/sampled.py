@@ -118,6 +118,8 @@ def build(subject: Tried) -> Built:
     recipe = end_to_end.predictor_of(subject, job).plan(rows, column_types=job.column_types)
     finder = CheckpointFinder(registry)
     task = build_task(recipe, registry)
+    chosen = registry.get(TaskSpec, recipe.task.id)
+    task.criterion = build_criterion(recipe.training.loss, chosen, registry)
     if job.labels:
         task.learn(table.frame[list(task.label)])
     with seeded(0):

@@ -28,7 +28,7 @@ from mm_core.training.context import FitContext
 from mm_core.training.held_out import HeldOut
 from mm_core.training.job import Job
 from mm_core.training.row_weights import check_some_count, row_weights, weight_column
-from mm_core.training.seeding import seeded
+from mm_core.training.seeding import seeded_fit
 from mm_core.training.start import starting_model
 
 CALIBRATION_SHARE = 0.05
@@ -52,7 +52,8 @@ def fit_model(
     fitter: Fitter = component.load()(read_config(component, recipe.fit, "fit"))
     weight = weight_column(train, recipe.data.sample_weight)
     split = _learned(recipe, train, tuning, component.spec, context)
-    with seeded(recipe.training.seed), tempfile.TemporaryDirectory(prefix="mm-fit-") as folder:
+    seeded = seeded_fit(component.spec, recipe.training.seed)
+    with seeded, tempfile.TemporaryDirectory(prefix="mm-fit-") as folder:
         model = starting_model(recipe, split.train, split.task, component.spec, context)
         kept = weight if weight is None or split.kept is None else weight[split.kept]
         job = _job(model, split, kept, context, Path(folder))
@@ -83,11 +84,8 @@ def _learned(
 ) -> _Split:
     fresh = build_task(recipe, context.registry)
     known = context.task if context.model is None else context.model.task
-    if known is None:
-        task, learn = fresh, fresh.learn
-    else:
-        task = copy.deepcopy(known)
-        task.criterion, learn = fresh.criterion, task.extend
+    task = fresh if known is None else copy.deepcopy(known)
+    learn = task.learn if known is None else task.extend
     label = list(task.label)
     learn(train.frame[label])
     if tuning is not None or not fitter.holds_out:

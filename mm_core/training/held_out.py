@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mm_core import inference
 from mm_core.api.errors import BadCellError, MetricError, MMWarning
@@ -20,8 +18,6 @@ from mm_core.processes import is_first
 from mm_core.scoring import Metrics, Scorer, short_name
 from mm_core.training.limited import EndedError, Limited
 from mm_core.training.loop.interrupt import interruptible
-from mm_core.training.loop.learned import checksum
-from mm_core.training.loop.weights import changing
 
 FEW_ROWS = 32
 """Whose answers, unlike one another, stand for those of all rows."""
@@ -32,15 +28,12 @@ AT_ONCE_BYTES = 64 * 2**20
 KEPT_BYTES = 2**30
 """Outputs of a validation that are kept to calibrate with; more of them are made a second time."""
 
-_WHOLE_NUMBERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""Bytes of a number -> type of a whole number of that size."""
-
 
 @dataclass(frozen=True)
 class _Seen:
     """What a network gave for all rows, and which weights it had."""
 
-    checksums: Tensor
+    weights: np.ndarray
     score: float
     outputs: dict[str, Any]
     meta: dict[str, Any]
@@ -184,14 +177,14 @@ class HeldOut:
     def _outputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Of all rows: those of the best validation, where its weights are the final ones."""
         best = self._best
-        if best is not None and torch.equal(best.checksums, _checksums(self.model)):
+        if best is not None and np.array_equal(best.weights, _weights_of(self.model)):
             return best.outputs, best.meta
         return inference.outputs(self.model, self.rows)
 
     def _remember(self, score: float, outputs: dict[str, Any], meta: dict[str, Any]) -> None:
         sign = self._sign(self.model.recipe.data.validation_metric)
         if self._best is None or sign * score >= sign * self._best.score:
-            self._best = _Seen(_checksums(self.model), score, outputs, meta)
+            self._best = _Seen(_weights_of(self.model), score, outputs, meta)
 
     def _scored(self, decoded: Decoded) -> float:
         return self._scored_by(self.model.recipe.data.validation_metric, decoded)
@@ -244,24 +237,10 @@ def _calibrates(task: Task) -> bool:
     return type(task).calibrate is not Task.calibrate
 
 
-def _checksums(model: Model) -> Tensor:
-    """int64 [tensors], the sum of the bits of each that training changes, read as whole numbers;
-    one more for what a topology learned beside them.
-
-    No two steps leave them alike, and they are the same on every device: sums of numbers with a
-    fraction depend on the order in which a device adds them up.
-    """
+def _weights_of(model: Model) -> np.ndarray:
+    """By which a network's weights are known again; other engines are fitted once."""
     if model.runtime != NETWORK:
-        return torch.zeros(0)  # an engine is fitted once
-    beside = torch.tensor(checksum(model.topology), dtype=torch.int64)
-    values = list(changing(model.topology).values())
-    if not values:
-        return beside
-    sums = [_as_whole_numbers(value).sum(dtype=torch.int64) for value in values]
-    weights = torch.stack([one.to(sums[0].device) for one in sums]).cpu()
-    return torch.cat([weights, beside])
+        return np.zeros(0, np.int64)
+    from mm_core.training.loop.fingerprint import fingerprint
 
-
-def _as_whole_numbers(value: Tensor) -> Tensor:
-    value = torch.view_as_real(value) if value.is_complex() else value
-    return value.view(_WHOLE_NUMBERS[value.element_size()])
+    return fingerprint(model.topology)

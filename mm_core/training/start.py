@@ -12,12 +12,18 @@ from mm_core.api.processors import Processor, Table
 from mm_core.api.specs import FitterSpec, TaskSpec
 from mm_core.api.tasks import Task
 from mm_core.model import NETWORK, Model
-from mm_core.pipeline import Pipeline, build_task, check_recipe, fit_processors
+from mm_core.pipeline import (
+    Pipeline,
+    build_criterion,
+    build_task,
+    check_recipe,
+    fit_processors,
+)
 from mm_core.plugins.offered import default_options
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.tasks import check_epochs
 from mm_core.training.context import FitContext
-from mm_core.training.seeding import seeded
+from mm_core.training.seeding import seeded_fit
 
 
 def starting_model(
@@ -27,6 +33,9 @@ def starting_model(
 
     Where the fitter's models are no network, the engine comes of the fit.
     """
+    if fitter.reads == "network":
+        chosen = context.registry.get(TaskSpec, recipe.task.id)
+        task.criterion = build_criterion(recipe.training.loss, chosen, context.registry)
     if context.model is not None:  # a network: no other model is trained further
         from mm_core.network.change import grown
 
@@ -63,7 +72,7 @@ def unfitted_model(recipe: Recipe, rows: Table, context: FitContext) -> tuple[Mo
     task = build_task(recipe, registry)
     task.learn(rows.frame[[name for name in task.label if name in rows.frame.columns]])
     fitter = registry.get(FitterSpec, recipe.fit.id).spec
-    with seeded(recipe.training.seed):
+    with seeded_fit(fitter, recipe.training.seed):
         model = starting_model(recipe, rows, task, fitter, context)
     report_bad(model.pipeline.encode(rows).bad, context.on_error)
     return model.ready(), FitResult([], None, "nothing was to be learned")

@@ -96,7 +96,7 @@ def test_traceback_on_demand(mm, tmp_path):
     for ran in (mm("inspect", tmp_path, "-v"), mm("inspect", tmp_path, MM_DEBUG="1")):
         assert ran.code == 1
         assert "Traceback" in ran.err
-        assert ran.err.rstrip().endswith("-> give the folder that save() wrote")
+        assert ran.err.rstrip().endswith("-> give the folder that save(), or mm fit --out, wrote")
 
 
 def test_an_unexpected_exception_keeps_its_traceback():

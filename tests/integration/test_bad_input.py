@@ -91,7 +91,8 @@ def test_relative_paths_start_at_the_data_file(fused, tmp_path, monkeypatch):
 @pytest.mark.parametrize("rows", [pd.DataFrame(), pd.DataFrame({"height": []}), [], {"height": []}])
 def test_no_rows(fit_table, small_table, rows):
     predictor = fit_table(small_table)
-    for use in (predictor.predict, predictor.evaluate, predictor.extract_embedding):
+    assert predictor.predict(rows).tolist() == []
+    for use in (predictor.evaluate, predictor.extract_embedding):
         with pytest.raises(EmptyDataError, match="no rows"):
             use(rows)
     with pytest.raises(EmptyDataError):

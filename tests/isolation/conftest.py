@@ -68,12 +68,6 @@ def reads_cells(plugin_name: str) -> bool:
     return plugin_name in READS_CELLS
 
 
-@pytest.fixture
-def is_example(plugin_name: str) -> bool:
-    """Whether it stands in ``examples/`` (see ``test_examples.py``)."""
-    return sources()[plugin_name].parent.name == "examples"
-
-
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment."""

@@ -6,9 +6,17 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
+TARGETS = """
+import sys
+from mm_core.testing.kit import cases
+of_the_plugin = [case for case in cases(sys.argv[1], []) if case.id.startswith("plugin-")]
+assert of_the_plugin
+print([case() for case in of_the_plugin])
+"""
+"""What it names can be imported where nothing else is; its own tests run the whole kit."""
 
 
-def test_plugin_alone(plugin_name, with_needed, alone, heavy, reads_cells, is_example, tmp_path):
+def test_plugin_alone(plugin_name, with_needed, alone, heavy, reads_cells, tmp_path):
     environment = alone(plugin_name)
     there = environment.facts()
     assert there["distributions"] == sorted(["mm-core", *(f"mm-{one}" for one in with_needed)])
@@ -27,8 +35,7 @@ def test_plugin_alone(plugin_name, with_needed, alone, heavy, reads_cells, is_ex
     if reads_cells:
         environment.python(HERE / "fit.py", plugin_name, tmp_path)
         environment.python(HERE / "load.py", tmp_path)
-    elif not is_example:  # whose own tests, kit and all, are run in such an environment too
-        environment.mm("plugins", "check", plugin_name)
+    environment.python("-c", TARGETS, plugin_name)
 
 
 def test_core_alone_says_what_to_install(alone, tmp_path):

@@ -13,7 +13,13 @@ from packaging.requirements import Requirement
 from mm_core.testing.kit import cases
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
+DEAR = {"mm-boxes", "mm-onnxlite"}
+"""Examples that train detectors and export graphs: more than a minute each."""
+
+EXAMPLES = [
+    pytest.param(path, id=path.name, marks=[pytest.mark.slow] if path.name in DEAR else [])
+    for path in sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
+]
 FILES = sorted((ROOT / "examples").glob("*.py"))
 TOOLS = ("pytest", "iniconfig", "pluggy", "pygments")
 
@@ -32,7 +38,7 @@ def _core(environment) -> str:
     return digest.hexdigest()
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_a_package_beside_an_untouched_core(example, holding, wheel, link_tool, linked):
     environment = holding(*_tested_beside(example))
     before = _core(environment)

@@ -49,6 +49,7 @@ def fitted(rows):
     return MultiModalPredictor("y", hyperparameters=QUICK, verbosity=0).fit(rows)
 
 
+@pytest.mark.slow
 def test_check_estimator_of_the_classifier():
     check_estimator(MultiModalClassifier(hyperparameters=ENOUGH), expected_failed_checks=EXPECTED)
 

@@ -14,6 +14,7 @@ from mm_core.api import ArtifactError, BadCellError, ConfigError
 from mm_core.recipe.recipe import Recipe
 
 INNER = Path(__file__).with_name("files") / "inner.py"
+NETWORK = {"fit": "core:finetune"}
 BRIEF = {"fit": "inner:inner", "training.epochs": 8, "training.head_learning_rate": 1e-2}
 
 
@@ -70,7 +71,8 @@ def test_presets_of_the_user_hold_inside_and_its_own_come_first(fitted):
 
     alone = {}
     for name in ("medium_quality", "high_quality", "best_quality"):
-        alone[name] = MultiModalPredictor("y", presets=name, verbosity=0).plan(_rows()).backbones
+        whole = MultiModalPredictor("y", presets=name, hyperparameters=NETWORK, verbosity=0)
+        alone[name] = whole.plan(_rows()).backbones
     assert alone["medium_quality"] != alone["high_quality"] != alone["best_quality"]
     assert inner().backbones == alone["medium_quality"]
     assert inner(presets="best_quality").backbones == alone["best_quality"]
