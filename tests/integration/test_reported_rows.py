@@ -23,7 +23,7 @@ def test_bad_cells_at_fit_are_named_by_the_callers_rows(small_table, fit_table):
 def test_bad_cells_of_training_can_be_taken_as_missing(small_table, fit_table):
     frame = small_table.astype({"height": object})
     frame.loc[TALL, "height"] = "tall"
-    with pytest.warns(MMWarning, match="row 70, column 'height'"):
+    with pytest.warns(MMWarning, match="row 7, column 'height'"):
         fit_table(frame, column_types={"height": "numerical"}, on_error="missing")
 
 

@@ -255,6 +255,28 @@ def test_a_process_without_torch_gives_the_same_answers(
         assert found[label]["importances"] == pytest.approx(importances(model))
 
 
+_FIT = """
+import sys
+import pandas as pd
+from mm_core import MultiModalPredictor
+
+rows = pd.read_json(sys.argv[1], orient="split")
+rows["size"] = range(len(rows))
+MultiModalPredictor(sys.argv[2], verbosity=0).fit(rows.drop(columns=sys.argv[3:]))
+print(*{"lightning", "torch", "transformers"} & set(sys.modules))
+"""
+
+
+def test_a_table_alone_is_fitted_without_torch(tmp_path: Path) -> None:
+    """It would take longer to import than many a table takes to fit."""
+    table().to_json(tmp_path / "rows.json", orient="split")
+    label, *others = LABELS
+    command = [sys.executable, "-c", _FIT, tmp_path / "rows.json", label, *others]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip() == ""
+
+
 def test_a_folder_holds_text_and_an_altered_one_is_refused(
     fitted: dict[str, MultiModalPredictor], tmp_path: Path
 ) -> None:
