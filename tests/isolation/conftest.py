@@ -45,9 +45,18 @@ def sources() -> dict[str, Path]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """``plugin_name``: each plugin of this repository."""
+    """``plugin_name``: each plugin of this repository; examples are slow, for their own tests are
+    run in such environments (``test_examples.py``).
+    """
     if "plugin_name" in metafunc.fixturenames:
-        metafunc.parametrize("plugin_name", [name for name in sources() if name != CORE])
+        folders = {name: folder.parent.name for name, folder in sources().items() if name != CORE}
+        metafunc.parametrize(
+            "plugin_name",
+            [
+                pytest.param(name, marks=[pytest.mark.slow] if folder == "examples" else [])
+                for name, folder in folders.items()
+            ],
+        )
 
 
 @pytest.fixture

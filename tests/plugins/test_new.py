@@ -192,6 +192,7 @@ def test_new_code_is_in_the_house_style_whatever_its_name(kind, name, tmp_path):
     assert project["project"]["entry-points"]["mm_core.plugins"] == {plugin: f"mm_{plugin}.plugin"}
 
 
+@pytest.mark.slow
 def test_new_code_is_fully_typed(tmp_path):
     for kind in KINDS:
         write(Package(kind, f"typed-{kind}"), tmp_path / kind)
