@@ -21,7 +21,7 @@ from mm_core.api.config import suggest
 from mm_core.api.engine import RunSettings
 from mm_core.api.errors import BadCell, ConfigError, MemoryFullError, MMWarning
 from mm_core.api.tasks import Decoded
-from mm_core.data.ahead import made_ahead
+from mm_core.data.ahead import enough, made_ahead
 from mm_core.data.batches import prediction_order
 from mm_core.data.encoded import EncodedFrame
 from mm_core.model import Model
@@ -38,12 +38,6 @@ LARGE_ROW_BYTES = 64 * 2**10
 LARGE_BATCH_BYTES = 32 * 2**20
 """Rows larger than the one, such as pictures, come in batches no larger than the other: a GPU is
 busy with them, and every thread has one to make."""
-
-UNNOTICED = 0.02
-"""Seconds for a batch that one thread makes beside a GPU without keeping it waiting."""
-
-MOST_THREADS = 16
-"""That make batches; more would wait for Python's lock."""
 
 AS_FOUND = RunSettings()
 
@@ -303,11 +297,10 @@ def _pace(
     started = time.perf_counter()
     batch, _ = model.pipeline.batch(frame, rows[:TRIED_ROWS])
     seconds = (time.perf_counter() - started) / TRIED_ROWS
-    row_bytes = _size(batch.inputs) // TRIED_ROWS
+    row_bytes = size_of(batch.inputs) // TRIED_ROWS
     if settings.batch_size is None and row_bytes > LARGE_ROW_BYTES:
         size = min(size, max(TRIED_ROWS, LARGE_BATCH_BYTES // row_bytes))
-    threads = 1 if seconds * size < UNNOTICED else min(MOST_THREADS, cores() - 1)
-    return size, max(1, threads)
+    return size, max(1, enough(seconds * size, cores()))
 
 
 def _tell_smaller(asked: int, size: int) -> None:
@@ -346,7 +339,7 @@ class _Gathered:
         self.outputs.append(found)
         self.metas.append(made.meta)
         self.bad += [*made.bad, *made.batch.bad]
-        self.bytes += _size(found)
+        self.bytes += size_of(found)
 
     def window(self) -> Window:
         positions = np.concatenate(self.rows)
@@ -356,13 +349,14 @@ class _Gathered:
         )
 
 
-def _size(value: Any) -> int:
+def size_of(value: Any) -> int:
+    """Bytes, roughly: of arrays, in lists, tuples and dicts too."""
     if isinstance(value, np.ndarray):
         return value.nbytes
     if isinstance(value, Mapping):
-        return sum(map(_size, value.values()))
+        return sum(map(size_of, value.values()))
     if isinstance(value, list | tuple):
-        return sum(map(_size, value))
+        return sum(map(size_of, value))
     return 64
 
 

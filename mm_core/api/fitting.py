@@ -189,6 +189,9 @@ class FitJob(ABC):
         """
 
 
+INTERRUPTED = "interrupted"
+"""Why a fit ended that Ctrl-C was pressed in."""
+
 TERMINATED = "SIGTERM after the last step"
 """Why a fit ended that the process was told to end, when all that was left was to finish it."""
 

@@ -9,6 +9,22 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+UNNOTICED = 0.02
+"""Seconds for a batch that one thread makes beside a GPU without keeping it waiting."""
+
+MOST = 16
+"""Threads or processes that make batches; more threads would wait for Python's lock."""
+
+
+def enough(seconds: float, cores: int) -> int:
+    """Threads or processes, on all cores but one, that batches of so many seconds are worth.
+
+    Args:
+        seconds: to make one batch.
+        cores: that this process may use.
+    """
+    return 0 if seconds < UNNOTICED else max(0, min(MOST, cores - 1))
+
 
 def made_ahead(jobs: Iterable[Callable[[], T]], threads: int) -> Generator[T, None, None]:
     """What the jobs give, in their order.

@@ -123,8 +123,8 @@ def cells_of(texts: Any, held: Held, decimal: str) -> pd.Series:
     """
     if not held.filled:  # nothing but empty cells and words for it
         return _words(texts) if held.words else pd.Series(np.full(len(texts), np.nan))
-    word = pc.is_in(texts, value_set=_WORDS)
     if held.truths:
+        word = pc.is_in(texts, value_set=_WORDS)
         truth = pd.Series(pc.is_in(texts, value_set=_TRUE).to_numpy())
         known = pd.Series(pc.and_not(pc.is_valid(texts), word).to_numpy())
         return truth.astype(object).where(known, np.nan) if held.holed else truth
@@ -135,6 +135,7 @@ def cells_of(texts: Any, held: Held, decimal: str) -> pd.Series:
     elif not held.numbers:
         return _words(texts)
     if held.words:
+        word = pc.is_in(texts, value_set=_WORDS)
         texts = pc.if_else(word, pa.scalar(None, texts.type), texts)
     if held.holed or "float64" in dtypes:
         return _numbers(texts, "float64")

@@ -7,9 +7,8 @@ from typing import Any
 
 from mm_core.api.specs import BackboneSpec, TaskSpec
 from mm_core.plugins.registry import Component, Registry
+from mm_core.plugins.slots import USER
 from mm_core.recipe.recipe import Recipe
-
-USER = "user"
 
 
 def beside_others(

@@ -42,7 +42,7 @@ def _order(there: pd.Series) -> np.ndarray:
         hashes = pd.util.hash_pandas_object(there, index=False).to_numpy()
     except (TypeError, ValueError, NotImplementedError):  # lists and the like
         return np.arange(len(there))
-    return np.argsort(hashes, kind="stable")
+    return np.argsort(hashes)  # cells of the same hash are the same
 
 
 def is_container(value: Any) -> bool:

@@ -227,9 +227,9 @@ def _check_kept(rows: Rows, asked: Asked) -> None:
     Raises:
         ColumnError: a column that is to be kept is not there.
     """
-    names = list(rows.table.frame.columns)
     for name in asked.keep:
-        if name not in names:
+        if name not in rows.table.frame.columns:
+            names = list(rows.table.frame.columns)
             near = suggest(name, names)
             raise ColumnError(
                 f"column {name!r}, which is to be kept, is not in the data",

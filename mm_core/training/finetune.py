@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from typing import cast
 
-from mm_core.api.fitting import FitJob, FitResult, Fitter
-from mm_core.training.first import INTERRUPTED, train_new_first
+from mm_core.api.fitting import INTERRUPTED, FitJob, FitResult, Fitter
+from mm_core.training.first import train_new_first
 from mm_core.training.job import Job
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mm_core.api.fitting import FitResult
+from mm_core.api.fitting import INTERRUPTED, FitResult
 from mm_core.api.processors import Table
 from mm_core.api.specs import BackboneSpec, TaskSpec
 from mm_core.recipe.first import alone, beside_others
@@ -22,8 +22,6 @@ from mm_core.training.job import Job
 
 SHARE_OF_TIME = 0.25
 """Of the time that a fit is given, what all of it may take at the most."""
-
-INTERRUPTED = "interrupted"
 
 
 def train_new_first(job: Job) -> bool:

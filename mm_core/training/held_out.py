@@ -98,7 +98,7 @@ class HeldOut:
             decoded = self.model.pipeline.decode(window.outputs, window.meta)
             scorer.update(self.rows, window.rows, decoded)
             bad += window.bad
-            size += _nbytes((window.outputs, window.meta)) if keeps else 0
+            size += inference.size_of((window.outputs, window.meta)) if keeps else 0
             if size > KEPT_BYTES:  # calibration runs the best network over them once more
                 keeps, seen = False, []
             if keeps:
@@ -157,7 +157,7 @@ class HeldOut:
         some = np.unique(np.linspace(0, total - 1, few).astype(np.int64))
         found = inference.outputs(self.model, self.rows, some)
         few = len(some)
-        times = max(1, AT_ONCE_BYTES // max(1, _nbytes(found)))
+        times = max(1, AT_ONCE_BYTES // max(1, inference.size_of(found)))
         at_once = min(total, few * times)
         scorer = self._scorer(self.model.recipe.data.validation_metric)
         try:
@@ -222,15 +222,6 @@ def _kept(before: Mapping[str, float], after: Mapping[str, float]) -> str:
     left = [f"{name} {after[name]:.4g}" for name in after if after[name] == before.get(name)]
     kept = f"kept of it: {', '.join(found)}" if found else "nothing of it is kept"
     return kept + (f"; as without it: {', '.join(left)}" if left else "")
-
-
-def _nbytes(values: Any) -> int:
-    """Of the arrays in outputs, or in lists, dicts and tuples of them."""
-    if isinstance(values, Mapping):
-        return sum(map(_nbytes, values.values()))
-    if isinstance(values, (list, tuple)):
-        return sum(map(_nbytes, values))
-    return int(getattr(values, "nbytes", 0))
 
 
 def _calibrates(task: Task) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from mm_core.api.fitting import INTERRUPTED
 from mm_core.api.tasks import Decoded
 
 
@@ -38,7 +39,7 @@ class Limited:
         """
         started = time.monotonic()
         if self._interrupted:
-            raise EndedError("interrupted")
+            raise EndedError(INTERRUPTED)
         if self._deadline is not None and started + self._longest >= self._deadline:
             raise EndedError("time_limit reached")
         try:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import time
 
+from mm_core.data.ahead import enough
 from mm_core.processes import cores
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.batches import TrainBatches
 from mm_core.training.loop.devices import accelerator, device_count
-
-UNNOTICED = 0.02
-"""Seconds for a batch that a GPU's step hides, or that handing it over would take as well."""
-
-MOST = 16
-"""Processes of ``auto``, at most."""
 
 TRIED_ROWS = 8
 """Rows whose making is measured."""
@@ -32,16 +27,6 @@ def with_workers(batches: TrainBatches, training: TrainingConfig) -> TrainBatche
         return batches
     workers = enough(_seconds(batches, training.batch_size), cores() // device_count(training))
     return batches.with_workers(workers, threads=1)
-
-
-def enough(seconds: float, cores: int) -> int:
-    """Processes that batches of so many seconds are worth.
-
-    Args:
-        seconds: to make one batch.
-        cores: that this process may use.
-    """
-    return 0 if seconds < UNNOTICED else max(0, min(MOST, cores - 1))
 
 
 def _seconds(batches: TrainBatches, batch_size: int) -> float:

@@ -78,7 +78,7 @@ def test_threads_make_the_next_batches_and_the_answers_are_the_same(
     rows = _rows(300)
     made, elsewhere.expected = elsewhere.prepared, 8
     monkeypatch.setattr(inference, "cores", lambda: threads + 1)
-    monkeypatch.setattr(inference, "UNNOTICED", 0.0 if threads > 1 else 1e9)
+    monkeypatch.setattr("mm_core.data.ahead.UNNOTICED", 0.0 if threads > 1 else 1e9)
     ahead = fitted.predict_proba(rows)
     assert all(name.startswith("mm-ahead") for name, _ in made)
     assert elsewhere.run_rows == [40] * 7 + [20]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mm_core.api.errors import MetricError, MMWarning, TrainingError
-from mm_core.api.fitting import FitResult
+from mm_core.api.fitting import INTERRUPTED, FitResult
 from mm_core.api.nn import Topology
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.loop.learned import learned, take_back
@@ -375,7 +375,7 @@ class Validation(pl.Callback):
             interrupted = trainer.strategy.reduce_boolean_decision(interrupted, all=False)
             late = trainer.strategy.reduce_boolean_decision(late, all=False)
         if interrupted:
-            return "interrupted"
+            return INTERRUPTED
         return _LATE if late else ""
 
     def _stop(self, trainer: pl.Trainer, reason: str) -> None:

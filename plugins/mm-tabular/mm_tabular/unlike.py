@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -88,11 +89,7 @@ class Ranges:
         """
         if not self.names:
             return []
-        known = np.isfinite(self.low) & np.isfinite(self.high)
-        low, high = np.where(known, self.low, 0.0), np.where(known, self.high, 0.0)
-        width = np.where(high > low, high - low, np.abs(high) + 1.0)
-        lowest = np.where(known, low - width, -np.inf)
-        highest = np.where(known, high + width, np.inf)
+        lowest, highest = self._bounds
         places = list(self.places)
         whole = places == list(range(matrix.shape[1]))  # then nothing has to be copied
         numbers, holes = (matrix, missing) if whole else (matrix[:, places], missing[:, places])
@@ -118,6 +115,14 @@ class Ranges:
                 raise ValueError(f"{pair!r} is no range of {name!r}")
         low, high = np.array(ends, dtype=np.float64).reshape(-1, 2).T
         return cls(tuple(places), tuple(places.values()), low, high)
+
+    @cached_property
+    def _bounds(self) -> tuple[FloatArray, FloatArray]:
+        """float64 [n] each: what is below the one, or above the other, is far outside."""
+        known = np.isfinite(self.low) & np.isfinite(self.high)
+        low, high = np.where(known, self.low, 0.0), np.where(known, self.high, 0.0)
+        width = np.where(high > low, high - low, np.abs(high) + 1.0)
+        return np.where(known, low - width, -np.inf), np.where(known, high + width, np.inf)
 
     def _examples(self, k: int, numbers: FloatArray, far: np.ndarray) -> tuple[str, ...]:
         found = [f"{numbers[row, k]:g}" for row in np.flatnonzero(far[:, k])[:SHOWN]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,7 @@ from mm_core.api import FitJob, MMWarning, TrainingError
 from mm_trees.catboost_engine import CatBoostEngine, as_text, pool
 from mm_trees.configs import CatBoostConfig
 from mm_trees.features import Array, Features
-from mm_trees.fitting import Grown, Task, Trees, ended
+from mm_trees.fitting import Clock, Grown, Task, Trees, ended
 from mm_trees.goals import Goal
 
 
@@ -96,15 +95,11 @@ class CatBoostTrees(Trees):
         return [clock]
 
 
-class _Clock:
+class _Clock(Clock):
     """Called by CatBoost after each round: False ends it."""
 
-    def __init__(self, deadline: float | None) -> None:
-        self.deadline, self.over = deadline, False
-
     def after_iteration(self, info: Any) -> bool:
-        self.over = self.deadline is not None and time.monotonic() > self.deadline
-        return not self.over
+        return not self.look()
 
 
 def _loss(goal: Goal) -> str:

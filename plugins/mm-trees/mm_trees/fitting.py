@@ -60,6 +60,22 @@ class Task:
     deadline: float | None
 
 
+class Clock:
+    """Whether the time is over; looked at after each round.
+
+    Args:
+        deadline: ``time.monotonic()``, or None.
+    """
+
+    def __init__(self, deadline: float | None) -> None:
+        self.deadline, self.over = deadline, False
+
+    def look(self) -> bool:
+        """Whether it is over now."""
+        self.over = self.deadline is not None and time.monotonic() > self.deadline
+        return self.over
+
+
 class Trees(Fitter):
     """Grows trees until the loss on validation rows gets no smaller, the time is over, or all
     rounds are done; then keeps the rounds with the best validation score."""

@@ -7,16 +7,7 @@ from dataclasses import dataclass
 
 from mm_core.api import ConfigError, FitJob
 from mm_trees.features import Array
-
-LOSSES = {
-    "core:cross_entropy": ("class", "classes"),
-    "core:mse": ("value", "mse"),
-    "core:mae": ("value", "mae"),
-    "core:huber": ("value", "huber"),
-    "core:quantile": ("value", "quantile"),
-    "core:bce": ("labels", "labels"),
-}
-"""Loss of the recipe -> the target it reads, and what it is to the trees."""
+from mm_trees.losses import LOSSES
 
 
 @dataclass(frozen=True)

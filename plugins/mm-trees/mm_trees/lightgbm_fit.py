@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from mm_core.api import FitJob
 from mm_trees.configs import LightGBMConfig
 from mm_trees.features import Array, Features
-from mm_trees.fitting import Grown, Task, Trees, ended
+from mm_trees.fitting import Clock, Grown, Task, Trees, ended
 from mm_trees.goals import Goal
 from mm_trees.lightgbm_engine import LightGBMEngine, matrix
 
@@ -98,17 +97,13 @@ def _objective(goal: Goal) -> dict[str, Any]:
     return found if goal.setting is None else {**found, "alpha": goal.setting}
 
 
-class _Clock:
+class _Clock(Clock):
     """Called by LightGBM after each round: ends it when the time is over."""
 
     order = 10
 
-    def __init__(self, deadline: float | None) -> None:
-        self._deadline, self.over = deadline, False
-
     def __call__(self, env: Any) -> None:
-        self.over = self._deadline is not None and time.monotonic() > self._deadline
-        if self.over:
+        if self.look():
             _end(env)
 
 

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from mm_core.api import CommandSpec, Defaults, FitterSpec, PluginInfo, RuntimeSpec, hookimpl
+from mm_trees.losses import LOSSES
 
 CATBOOST = "arxiv:1706.09516"  # Prokhorenkova et al. 2018
 LIGHTGBM = "doi:10.5555/3294996.3295074"  # Ke et al. 2017
-LOSSES = (
-    "core:cross_entropy",
-    "core:mse",
-    "core:mae",
-    "core:huber",
-    "core:quantile",
-    "core:bce",
-)
 
 
 @hookimpl
@@ -42,7 +35,7 @@ def mm_fitters() -> list[FitterSpec]:
             runtime=f"trees:{name}",
             alone=name == "catboost",
             training=("class_weights", "loss", "seed"),
-            losses=LOSSES,
+            losses=tuple(LOSSES),
         )
         for name, title, summary, reference in (
             (
