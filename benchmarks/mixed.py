@@ -6,7 +6,7 @@ Training rows only: three quarters of them train (and hold out, to choose the ep
 scored. The text's encoder is frozen (``peft:frozen``), and what it gives for a text is computed
 once: the question is about the table, and answers are the same to rounding. ``together``: all at
 the pace of the pretrained network (``training.new_first=false``); ``first``: the table's network
-by itself first.
+by itself first; ``table``: that network, be trees installed or not.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 
 from benchmarks.paired import paired
+from benchmarks.place import machine, versions
 from mm_core import MultiModalPredictor
 
 WAYS = ("together", "first", "table", "text")
@@ -91,6 +92,7 @@ def main() -> None:
                 done.append(run | _run(asked.data, name, way, seed))
                 print(json.dumps(done[-1]), flush=True)
                 said = {"runs": done, "differences": _differences(done)}
+                said |= {"machine": machine(torch.get_num_threads()), "versions": versions()}
                 asked.out.write_text(json.dumps(said, indent=1) + "\n")
 
 
@@ -101,7 +103,7 @@ def _run(data: Path, name: str, way: str, seed: int) -> dict[str, Any]:
     cut = int(0.75 * len(frame))
     train, rest = frame.iloc[order[:cut]], frame.iloc[order[cut:]]
     recipe = MultiModalPredictor("y", verbosity=0).plan(train)
-    settings: dict[str, Any] = {"training.seed": seed}
+    settings: dict[str, Any] = {"fit": "core:finetune", "training.seed": seed}  # and no trees
     ignored: tuple[str, ...] = ()
     if way != "table":
         settings["backbones.text.adapter"] = "peft:frozen"
