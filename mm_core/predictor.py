@@ -253,7 +253,8 @@ class MultiModalPredictor(Looking):
         on_error: OnError = "raise",
         **given: Any,
     ) -> Any:
-        """Scores by name; with ``return_pred`` also the predictions.
+        """Scores by name, the further numbers of a metric after it as ``<metric>.<number>``; with
+        ``return_pred`` also the predictions.
 
         Args:
             data: rows with the label.

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mm_core.api.errors import ConfigError, MetricError
 from mm_core.api.fitting import HISTORY_COLUMNS
+from mm_core.api.metrics import DetailedMetric
 from mm_core.api.metrics import Metric as RunningMetric
 from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.api.tasks import Decoded, Task
@@ -247,6 +248,10 @@ class Scorer:
         """
         return {name: running.compute() for name, running in self._running.items()}
 
+    def details(self) -> dict[str, dict[str, float]]:
+        """What metrics say beside their scores, by metric id; after :meth:`compute`."""
+        return {name: running.details() for name, running in self._running.items()}
+
 
 class _Running(Protocol):
     def update(
@@ -254,6 +259,8 @@ class _Running(Protocol):
     ) -> None: ...
 
     def compute(self) -> float: ...
+
+    def details(self) -> dict[str, float]: ...
 
 
 @dataclass
@@ -279,6 +286,11 @@ class _Installed:
     def compute(self) -> float:
         return float(self.metric.compute())
 
+    def details(self) -> dict[str, float]:
+        if not isinstance(self.metric, DetailedMetric):
+            return {}
+        return {name: float(value) for name, value in self.metric.details().items()}
+
 
 @dataclass
 class _Function:
@@ -297,6 +309,9 @@ class _Function:
     def compute(self) -> float:
         truth, answer = (np.concatenate(values) for values in zip(*self.seen, strict=True))
         return self.call(truth, answer)
+
+    def details(self) -> dict[str, float]:
+        return {}
 
 
 def short_name(metric: str) -> str:

@@ -53,7 +53,7 @@ from mm_core.api.fitting import (
 )
 from mm_core.api.hookspecs import hookimpl
 from mm_core.api.loss import Criterion, Loss
-from mm_core.api.metrics import Metric
+from mm_core.api.metrics import DetailedMetric, Metric
 from mm_core.api.processors import (
     Encoded,
     Field,
@@ -89,6 +89,7 @@ from mm_core.api.specs import (
     MethodSpec,
     MetricSpec,
     ModalitySpec,
+    ModelMethodSpec,
     PluginInfo,
     PresetSpec,
     ProcessorSpec,
@@ -133,6 +134,7 @@ __all__ = [
     "DataError",
     "Decoded",
     "Defaults",
+    "DetailedMetric",
     "Detection",
     "EmptyDataError",
     "Encoded",
@@ -168,6 +170,7 @@ __all__ = [
     "MetricError",
     "MetricSpec",
     "ModalitySpec",
+    "ModelMethodSpec",
     "NotFittedError",
     "PluginError",
     "PluginInfo",

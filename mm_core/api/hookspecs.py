@@ -23,6 +23,7 @@ from mm_core.api.specs import (
     LossSpec,
     MetricSpec,
     ModalitySpec,
+    ModelMethodSpec,
     PluginInfo,
     PresetSpec,
     ProcessorSpec,
@@ -122,6 +123,11 @@ def mm_readers() -> Sequence[ReaderSpec]:  # type: ignore[empty-body]
 @hookspec
 def mm_commands() -> Sequence[CommandSpec]:  # type: ignore[empty-body]
     """Commands beside the core's: ``mm <name> ...``."""
+
+
+@hookspec
+def mm_methods() -> Sequence[ModelMethodSpec]:  # type: ignore[empty-body]
+    """What predictors can do besides, whatever their task: ``predictor.explain(rows)``."""
 
 
 @hookspec

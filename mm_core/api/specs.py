@@ -422,7 +422,35 @@ class CommandSpec(ComponentSpec):
 
     target: Target = Field(
         description="function with typer's annotations, ``as_json: AsJson`` among them, that "
-        "returns a mm_core.api.commands.Answer; imported when the command is typed"
+        "returns a mm_core.api.commands.Answer, or a typer.Typer of several such: `mm <name> "
+        "<function> ...`; imported when the command is typed"
+    )
+
+
+class ModelMethodSpec(ComponentSpec):
+    """A method of predictors whose models are not of one task alone: ``explain``, ``leaderboard``.
+
+    What one task's models can do stands in its ``TaskSpec.methods``, which go before these.
+    """
+
+    kind: ClassVar[str] = "method"
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
+        description="name of the method; the id is 'plugin:name'"
+    )
+    target: Target = Field(
+        description="function (predictor, *args, **kwargs) -> anything; imported when called"
+    )
+    command: bool = Field(
+        default=False,
+        description="also `mm <name> MODEL DATA --option k=v`: called as target(predictor, data, "
+        "**options), and what it returns is written as `mm predict` writes answers",
+    )
+    tasks: tuple[ComponentId, ...] = Field(
+        default=(), description="tasks whose models have it; empty: all"
+    )
+    runtimes: tuple[ComponentId, ...] = Field(
+        default=(), description="runtimes whose models have it, once there is one; empty: all"
     )
 
 

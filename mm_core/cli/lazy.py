@@ -70,10 +70,20 @@ def _refuse_setting(option: str, value: str) -> None:
         )
 
 
-def command_of(name: str, function: Callable[..., Any], owner: str | None = None) -> Any:
-    """The typer command of a function; ``owner`` is the id of a plugin's command."""
+def command_of(
+    name: str, target: Callable[..., Any] | typer.Typer, owner: str | None = None
+) -> Any:
+    """The typer command of a function, or the group of an app; ``owner``: id of a plugin's."""
     from mm_core.cli.run import runnable  # mm --help does not pay for the errors' pydantic
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(name, cls=_Command)(runnable(function, owner))
-    return typer.main.get_command(app)
+    if not isinstance(target, typer.Typer):
+        app.command(name, cls=_Command)(runnable(target, owner))
+        return typer.main.get_command(app)
+    app.info.name, app.info.help, app.info.no_args_is_help = name, target.info.help, True
+    for one in target.registered_commands:
+        assert one.callback is not None  # typer registers functions
+        app.command(one.name, cls=_Command, help=one.help, hidden=one.hidden)(
+            runnable(one.callback, owner)
+        )
+    return typer.main.get_group(app)

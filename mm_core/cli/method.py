@@ -1,11 +1,11 @@
-"""Methods of tasks as commands: ``mm <name> MODEL DATA --option k=v``."""
+"""Methods of predictors as commands: ``mm <name> MODEL DATA --option k=v``."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,14 +14,11 @@ from mm_core.api.config import suggest
 from mm_core.api.errors import ConfigError
 from mm_core.cli import options as opt
 from mm_core.cli.write import ANSWERS, answered, check_ending
-from mm_core.plugins.offered import methods_of
-
-if TYPE_CHECKING:
-    from mm_core.plugins.registry import Registry
+from mm_core.plugins.offered import method_of
 
 
-def method_command(name: str, summary: str, registry: Registry) -> Callable[..., Answer]:
-    """A command that asks a model for what its task calls ``name``."""
+def method_command(name: str, summary: str) -> Callable[..., Answer]:
+    """A command that asks a model for what its predictor calls ``name``."""
 
     def ask(
         model: opt.Model,
@@ -45,16 +42,16 @@ def method_command(name: str, summary: str, registry: Registry) -> Callable[...,
         from mm_core.predictor import MultiModalPredictor
 
         predictor = MultiModalPredictor.load(model, plugins=plugin or ())
+        method = method_of(predictor._having, name, predictor._registry)
         task = predictor.recipe.task.id
-        method = methods_of(task, registry).get(name)
-        if method is None or not method.command:
+        if method is None or not method.spec.command:
             raise ConfigError(
                 f"mm {name} is for other models: this one is {task}",
                 plugin=task,
                 value=name,
                 remedy="mm inspect shows what the model is",
             )
-        bound = getattr(predictor, name)
+        bound = method.bound(predictor)
         _check_arguments(bound, name, task, options)
         found: Any = bound(data, **options)
         return answered(pd.DataFrame(found), out, as_json, name)

@@ -49,7 +49,7 @@ def plugged(name: str, files: Files) -> Any:
     if not found and name in (methods := _methods(files)):
         from mm_core.cli.method import method_command
 
-        return command_of(name, method_command(name, methods[name], registry))
+        return command_of(name, method_command(name, methods[name]))
     if not found:
         for problem in registry.problems:  # what is missing may be a broken plugin's
             print(f"note: not used: {problem.error.message}", file=sys.stderr)
@@ -66,8 +66,8 @@ def plugged(name: str, files: Files) -> Any:
 def handed_on(files: Sequence[Path], args: Sequence[str]) -> dict[str, Any]:
     """``--plugin`` before a command, as the default of its own ``--plugin``."""
     given: dict[str, Any] = {"plugin": [str(file) for file in files]}
-    inner = {args[1]: given} if args[0] == GROUP and len(args) > 1 else given
-    return {args[0]: inner}
+    inner = {args[1]: given} if len(args) > 1 else {}  # where it is a group's command
+    return {args[0]: inner | given}
 
 
 def _of_plugins(files: Files) -> list[Component[CommandSpec]]:
@@ -79,13 +79,12 @@ def _of_plugins(files: Files) -> list[Component[CommandSpec]]:
 
 
 def _methods(files: Files) -> dict[str, str]:
-    """Methods of tasks that are commands too -> their lines; the core's own commands go before."""
-    from mm_core.api.specs import TaskSpec
+    """Methods that are commands too -> their lines; the core's own commands go before."""
+    from mm_core.plugins.offered import every_method
 
     return {
         method.name: method.summary
-        for task in _registry(files).all(TaskSpec)
-        for method in task.spec.methods
+        for method in every_method(_registry(files))
         if method.command and method.name not in COMMANDS and method.name != GROUP
     }
 

@@ -31,6 +31,7 @@ from mm_core.session.session import Held, Session
 if TYPE_CHECKING:
     from mm_core.inference import Joined
     from mm_core.model import Model
+    from mm_core.scoring import Scorer
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,17 @@ def evaluate(
             answers.append(_together(parts, frame).set_axis(rows.index, axis=0))
     assert scorer is not None  # there is at least one part, or reading it has raised
     strangers.tell()
-    found = scorer.compute()
-    scores = {name: found[metric] for name, metric in named.items()}
-    return scores, pd.concat(answers) if answers else None
+    return _scores(scorer, named), pd.concat(answers) if answers else None
+
+
+def _scores(scorer: Scorer, named: Mapping[str, str]) -> dict[str, float]:
+    """Short name -> score, and ``<name>.<detail>`` after each that has such."""
+    found, details = scorer.compute(), scorer.details()
+    scores = {}
+    for name, metric in named.items():
+        scores[name] = found[metric]
+        scores |= {f"{name}.{detail}": value for detail, value in details[metric].items()}
+    return scores
 
 
 def embed(session: Session, data: Any, of: str | None, asked: Asked) -> tuple[np.ndarray, Rows]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mm_core.api.errors import AmbiguousComponentError
 from mm_core.api.specs import TaskSpec
-from mm_core.plugins.offered import method_of, methods_of
+from mm_core.plugins.offered import Having, method_of, methods_of, no_method
 from mm_core.plugins.registry import Registry
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.request import Request
@@ -113,22 +113,27 @@ class Looking:
             facts.append(("positive", str(task.positive_class)))
         return [*facts, ("fit", ended(recipe, self._fitted.result))]
 
-    # ---- what the task's models do besides -----------------------------------------------------
+    # ---- what plugins add ----------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        """A method of the task (``TaskSpec.methods``)."""
+        """A method of the task (``TaskSpec.methods``), or of a plugin (``mm_methods``)."""
         if name.startswith("_"):  # asked of copies that are still empty, too
             raise AttributeError(name)
-        known = [one for one in dir(self) if not one.startswith("_")]
-        return method_of(self._task_id, name, self._registry, self, known)
+        method = method_of(self._having, name, self._registry)
+        if method is None:
+            known = [one for one in dir(self) if not one.startswith("_")]
+            raise no_method(self._having, name, known)
+        return method.bound(self)
 
     def __dir__(self) -> Iterable[str]:
-        return [*super().__dir__(), *methods_of(self._task_id, self._registry)]
+        return [*super().__dir__(), *methods_of(self._having, self._registry)]
 
     @property
-    def _task_id(self) -> str | None:
-        """Of the model, or the one that was named."""
-        return self._named_type if self._fitted is None else self.recipe.task.id
+    def _having(self) -> Having:
+        """The model's task and runtime, or the task that was named."""
+        if self._fitted is None:
+            return Having(self._named_type)
+        return Having(self.recipe.task.id, self._model.runtime)
 
     # ---- inside --------------------------------------------------------------------------------
 

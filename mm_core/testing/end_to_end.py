@@ -17,6 +17,7 @@ import pandas as pd
 
 from mm_core.api.errors import MMWarning
 from mm_core.predictor import MultiModalPredictor
+from mm_core.scoring import short_name
 from mm_core.testing import fresh
 from mm_core.testing.alike import alike, plain
 from mm_core.testing.kit import KIT
@@ -178,7 +179,7 @@ def _scores(
     """Metric id -> score, of that of the fit and ``more``."""
     metrics = dict.fromkeys([predictor.recipe.data.eval_metric, *more])
     found = predictor.evaluate(frame, metrics=list(metrics))
-    return dict(zip(metrics, map(float, found.values()), strict=True))
+    return {metric: float(found[short_name(metric)]) for metric in metrics}
 
 
 def _same_when_loaded(

@@ -37,6 +37,7 @@ _CHECKS: Mapping[str, tuple[str, ...]] = {
     "runtime": ("runtimes",),
     "reader": ("readers",),
     "command": ("commands",),
+    "method": ("methods",),
     "recipe_ready": ("listeners",),
     "fit_end": ("listeners",),
     "artifact_saved": ("listeners",),

@@ -11,7 +11,16 @@ import pytest
 from typer.testing import CliRunner
 
 from mm_core import MultiModalPredictor
-from mm_core.api import Batch, DataError, Engine, MMWarning, PluginError, RunSettings, RuntimeSpec
+from mm_core.api import (
+    AmbiguousComponentError,
+    Batch,
+    DataError,
+    Engine,
+    MMWarning,
+    PluginError,
+    RunSettings,
+    RuntimeSpec,
+)
 from mm_core.cli.app import app
 from mm_core.data.rows import read_rows
 from mm_core.plugins.registry import Registry, default_registry
@@ -222,6 +231,17 @@ def test_hook_mm_commands(rows, tmp_path):
     assert "Train a model on a table" in help_
 
 
+def test_a_command_of_several_is_a_group(tmp_path):
+    assert mm("--plugin", BESIDE, "boxes", "draw", 3).stdout == "###\n"
+    assert json.loads(mm("--plugin", BESIDE, "boxes", "count", "##", "--json").stdout) == 2
+    help_ = mm("--plugin", BESIDE, "boxes", "--help").stdout
+    assert "All of boxes." in help_
+    assert "Count them." in help_
+    wrong = mm("--plugin", BESIDE, "boxes", "paint")
+    assert wrong.exit_code == 2
+    assert "paint" in wrong.stderr
+
+
 @pytest.fixture
 def installed(install, site):
     """``installed(plugin, command, target)``: a plugin with a command."""
@@ -293,6 +313,34 @@ def test_an_unknown_command_names_what_is_near_and_what_is_broken(installed, ins
     assert "did you mean 'report'?" in said.stderr
     assert "not today" in said.stderr
     assert mm("one:report").stdout == "one\n"
+
+
+# ---- methods -----------------------------------------------------------------------------------
+
+
+def test_hook_mm_methods(rows, tmp_path):
+    model = predictor()
+    assert {"surest"} == {"surest", "scores_of_it", "mean_of_it"} & set(dir(model))
+    model.fit(rows).save(tmp_path / "model")
+    found = model.surest(rows, top=2)["row"]
+    assert found.iloc[0] == model.predict_proba(rows).max(axis=1).idxmax()
+    for other in ("scores_of_it", "mean_of_it"):  # of another runtime, of another task
+        with pytest.raises(AttributeError, match=other):
+            getattr(model, other)
+    typed = mm(
+        "--plugin", BESIDE, "surest", tmp_path / "model", rows, "--option", "top=2", "--json"
+    )
+    assert [one["row"] for one in json.loads(typed.stdout)["surest"]] == list(found)
+    regression = predictor(problem_type="regression")
+    assert "mean_of_it" in dir(regression)
+
+
+def test_a_method_of_two_plugins_is_refused_with_what_to_do(rows, tmp_path):
+    other = tmp_path / "other.py"
+    other.write_text(BESIDE.read_text().replace("beside:", "other:"))
+    with pytest.raises(AmbiguousComponentError, match="beside:surest, other:surest") as caught:
+        _ = predictor(files=[other]).surest
+    assert "MM_DISABLE_PLUGINS" in caught.value.remedy
 
 
 # ---- life-cycle --------------------------------------------------------------------------------

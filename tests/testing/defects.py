@@ -575,6 +575,12 @@ DEFECTS = (
         "in two parts",
     ),
     Defect(
+        "metric-hits-details_are_those_of_the_rows",
+        'return {"rows": self.rows}\n',
+        'self.rows += 1\n        return {"rows": self.rows}\n',
+        "after details()",
+    ),
+    Defect(
         "metric-hits-points_the_right_way",
         "return self.right / self.rows\n",
         "return 1 - self.right / self.rows if self.rows == 20 else self.right / self.rows\n",
@@ -673,7 +679,13 @@ DEFECTS = (
         "command-hello-has_help_and_json",
         "    as_json: AsJson = False,\n",
         '    as_json: Annotated[bool, typer.Option("--json", hidden=True)] = False,\n',
-        "it has no --json",
+        "no --json",
+    ),
+    _beside(
+        "command-boxes (arguments=['draw', '2'])-has_help_and_json",
+        "boxes = typer.Typer",
+        "boxes = typer.Typer(callback=lambda: None, help='All.')\nothers = typer.Typer",
+        "without groups and callbacks",
     ),
     _beside(
         "command-hello-answers_as_text_and_as_json",
@@ -686,6 +698,20 @@ DEFECTS = (
         "    from mm_core import MultiModalPredictor\n",
         "    from mm_core import MultiModalPredictor\n\n    next(model.iterdir())\n",
         "it is no error of mm_core.api",
+    ),
+    # ---- methods
+    _beside(
+        "method-surest-has_a_name_of_its_own",
+        'name="surest", summary="The surest rows."',
+        'name="fit", summary="The surest rows."',
+        "has a fit of its own",
+    ),
+    _beside(
+        "method-surest-leaves_the_model_as_it_was",
+        "    proba = predictor.predict_proba(data).max(axis=1)\n",
+        "    proba = predictor.predict_proba(data).max(axis=1)\n"
+        "    next(predictor._model.topology.parameters()).data.add_(1.0)\n",
+        "answers otherwise after it",
     ),
     # ---- readers
     _beside(

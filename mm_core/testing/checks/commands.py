@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import typer
 
 from mm_core.api.specs import CommandSpec
 from mm_core.testing import end_to_end
@@ -29,10 +30,14 @@ _SHOWN_LINES = 6
 
 
 def check_has_help_and_json(subject: Command) -> None:
-    """Its --help is shown, and says that --json prints one JSON document."""
-    done = _typed(subject, ["--help"])
-    expect(done.returncode == 0, f"--help ends with exit code {done.returncode}: {_end(done)}")
-    expect("--json" in done.stdout, "it has no --json; give it `as_json: AsJson = False`")
+    """Its --help is shown, and says that --json prints one JSON document; so with each of several
+    that are one command.
+    """
+    for said in _each(subject):
+        shown = " ".join([*said, "--help"])
+        done = _typed(subject, [*said, "--help"])
+        expect(done.returncode == 0, f"{shown} ends with exit code {done.returncode}: {_end(done)}")
+        expect("--json" in done.stdout, f"{shown}: no --json; give it `as_json: AsJson = False`")
 
 
 def check_answers_as_text_and_as_json(subject: Command) -> None:
@@ -70,6 +75,16 @@ def check_a_missing_model_is_an_error(subject: Command) -> None:
 def one_side(subject: Command, folder: Path) -> pd.DataFrame:
     """One input for a fit."""
     return end_to_end.points(_LABELS, ("left",))
+
+
+def _each(subject: Command) -> list[list[str]]:
+    """What is typed after the command's name to come to each function that it is made of."""
+    target = subject.component.load()
+    if not isinstance(target, typer.Typer):
+        return [[]]
+    inner = target.registered_groups or target.registered_callback
+    expect(not inner, "a typer.Typer of functions alone is read, without groups and callbacks")
+    return [[name] for name in typer.main.get_group(target).commands]
 
 
 def _given(subject: Command) -> list[str]:

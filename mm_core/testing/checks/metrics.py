@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mm_core.api.metrics import DetailedMetric
 from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.testing.outcome import NotTried, expect
 from mm_core.testing.sampled import each_built
@@ -33,6 +34,29 @@ def check_forgets_when_reset(subject: Score) -> None:
         metric.update(*part)
     parts = float(metric.compute())
     expect(math.isclose(whole, parts, abs_tol=1e-9), f"{whole} at once is {parts} in two parts")
+
+
+def check_details_are_those_of_the_rows(subject: Score) -> None:
+    """Its further numbers are finite, are the same in parts, and change no score."""
+    whole_rows, parts_of_it = _updates(subject)
+    metric = subject.component.load()()
+    if not isinstance(metric, DetailedMetric):
+        raise NotTried("it has no details()")
+    metric.update(*whole_rows)
+    score, whole = float(metric.compute()), dict(metric.details())
+    bad = [name for name, value in whole.items() if not math.isfinite(value)]
+    expect(not bad, f"details {bad} are not finite; leave out what is not defined")
+    again = float(metric.compute())
+    expect(again == score, f"after details() the score {score} is {again}")
+    metric.reset()
+    for part in parts_of_it:
+        metric.update(*part)
+    metric.compute()
+    parts = dict(metric.details())
+    same = whole.keys() == parts.keys() and all(
+        math.isclose(whole[name], parts[name], abs_tol=1e-9) for name in whole
+    )
+    expect(same, f"{whole} at once is {parts} in two parts")
 
 
 def check_points_the_right_way(subject: Score) -> None:

@@ -17,6 +17,7 @@ from mm_core.api import (
     DataError,
     Engine,
     FitEndSpec,
+    ModelMethodSpec,
     PluginInfo,
     ReaderSpec,
     RecipeReadySpec,
@@ -60,7 +61,28 @@ def mm_readers():
 
 @hookimpl
 def mm_commands():
-    return [CommandSpec(name="hello", summary="Greet a model.", target="beside:hello")]
+    return [
+        CommandSpec(name="hello", summary="Greet a model.", target="beside:hello"),
+        CommandSpec(name="boxes", summary="All of boxes.", target="beside:boxes"),
+    ]
+
+
+@hookimpl
+def mm_methods():
+    return [
+        ModelMethodSpec(
+            name="surest", summary="The surest rows.", target="beside:surest", command=True
+        ),
+        ModelMethodSpec(
+            name="scores_of_it",
+            summary="What is in it.",
+            target="beside:surest",
+            runtimes=("beside:table",),
+        ),
+        ModelMethodSpec(
+            name="mean_of_it", summary="A mean.", target="beside:surest", tasks=("core:regression",)
+        ),
+    ]
 
 
 @hookimpl
@@ -127,6 +149,27 @@ def hello(
     return Answer({"hello": task}, "\n".join([f"hello, {task}"] * times))
 
 
+boxes = typer.Typer(help="All of boxes.")
+
+
+@boxes.command()
+def draw(many: int, as_json: AsJson = False) -> Answer:
+    """Draw some."""
+    return Answer(many, "#" * many)
+
+
+@boxes.command("count")
+def count_them(shown: str, as_json: AsJson = False) -> Answer:
+    """Count them."""
+    return Answer(len(shown), str(len(shown)))
+
+
+def surest(predictor, data, top=1):
+    """The rows that the model is surest of."""
+    proba = predictor.predict_proba(data).max(axis=1)
+    return pd.DataFrame({"row": proba.nlargest(top).index})
+
+
 def note_recipe(recipe):
     HEARD.append(("recipe", recipe.task.id))
 
@@ -157,5 +200,10 @@ SAMPLES = Samples(
             ),
         ),
     ),
-    trials=(Trial("command", "hello", {"arguments": ["{model}", "--times", "2"]}),),
+    trials=(
+        Trial("command", "hello", {"arguments": ["{model}", "--times", "2"]}),
+        Trial("command", "boxes", {"arguments": ["draw", "2"]}),
+        Trial("command", "boxes", {"arguments": ["count", "##"]}),
+        Trial("method", "surest", {"top": 2}),
+    ),
 )

@@ -490,6 +490,9 @@ class Hits:
     def compute(self):
         return self.right / self.rows
 
+    def details(self):
+        return {"rows": self.rows}
+
     def reset(self):
         self.right, self.rows = 0, 0
 
