@@ -135,6 +135,7 @@ def test_commands_in_the_documentation_exist(page):
         "fit", "evaluate", "predict", "plan", "inspect", "embed", "presets", "plugins", "demo",
         "hello", "weigh", "slices",  # of plugins, on the pages that write them
         "importances",  # of mm-trees
+        "export",  # of mm-onnx
     }  # fmt: skip
     blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     used = {

@@ -1,8 +1,8 @@
-"""What mm-onnxlite offers. Light: strings and records only."""
+"""What mm-onnx offers. Light: strings and records only."""
 
 from __future__ import annotations
 
-from mm_core.api import ExporterSpec, PluginInfo, RuntimeSpec, hookimpl
+from mm_core.api import CommandSpec, ExporterSpec, PluginInfo, RuntimeSpec, hookimpl
 
 ONNX = "https://onnx.ai"
 
@@ -13,7 +13,7 @@ def mm_plugin_info() -> PluginInfo:
     return PluginInfo(
         api=(2, 0),
         summary="Models as ONNX graphs, which answer without torch.",
-        samples="mm_onnxlite.samples:SAMPLES",
+        samples="mm_onnx.samples:SAMPLES",
     )
 
 
@@ -22,11 +22,11 @@ def mm_exporters() -> list[ExporterSpec]:
     """It needs torch, onnx and onnxscript; what it writes does not."""
     return [
         ExporterSpec(
-            name="folder",
-            summary="The same model with an ONNX graph for a network, and what to install for it.",
+            name="onnx",
+            summary="A model folder with an ONNX graph for a network; it answers without torch.",
             references=(ONNX,),
-            target="mm_onnxlite.exporter:FolderExporter",
-            config="mm_onnxlite.configs:FolderConfig",
+            target="mm_onnx.exporter:OnnxExporter",
+            config="mm_onnx.configs:OnnxConfig",
         )
     ]
 
@@ -39,6 +39,18 @@ def mm_runtimes() -> list[RuntimeSpec]:
             name="onnx",
             summary="An ONNX graph in onnxruntime, on the CPU.",
             references=(ONNX,),
-            target="mm_onnxlite.engine:GraphEngine",
+            target="mm_onnx.engine:GraphEngine",
+        )
+    ]
+
+
+@hookimpl
+def mm_commands() -> list[CommandSpec]:
+    """Of every exporter that is installed."""
+    return [
+        CommandSpec(
+            name="export",
+            summary="Write a saved model in another form, such as an ONNX graph.",
+            target="mm_onnx.command:export",
         )
     ]

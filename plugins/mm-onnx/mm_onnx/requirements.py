@@ -64,7 +64,7 @@ def _imported(
                 remedy="give rows whose pictures are paths",
             ) from error
         done = subprocess.run(
-            [sys.executable, "-m", "mm_onnxlite.answering", folder.resolve(), rows, *files],
+            [sys.executable, "-m", "mm_onnx.answering", folder.resolve(), rows, *files],
             cwd=sample.folder,  # where relative paths in its cells start
             env=os.environ | {"MM_PLUGINS": ",".join(sorted(set(used) - _named(files)))},
             capture_output=True,

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+
 from mm_core import MultiModalPredictor
 from mm_core.api import ArtifactError, ConfigError, ExportReport
-from PIL import Image
 
 HEAVY = ("torch", "torchvision", "torchmetrics", "transformers", "timm", "lightning")
 TINY = {
@@ -70,7 +71,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     predictor = MultiModalPredictor("liked", hyperparameters=TINY, verbosity=0)
     predictor.fit(folder / "train.csv")
     light = folder / "light"
-    report = predictor.export(light, format="onnxlite:folder", sample=folder / "train.csv")
+    report = predictor.export(light, format="onnx", sample=folder / "train.csv")
     return Exported(predictor, light, report, folder / "new.csv")
 
 
@@ -147,8 +148,8 @@ def test_the_commands_answer_there_too(exported: Exported, tmp_path: Path) -> No
     wanted = exported.predictor.predict_proba(exported.rows)[["no", "yes"]].to_numpy()
     assert np.abs(written - wanted).max() < 1e-5
     said = python("-c", _BLOCKED + _MM, "inspect", exported.folder)
-    assert "onnxlite:onnx" in said
-    assert "mm-onnxlite" in said
+    assert "onnx:onnx" in said
+    assert "mm-onnx" in said
 
 
 def pinned(exported: Exported) -> dict[str, str]:
@@ -186,7 +187,7 @@ def link(found: metadata.Distribution, site: Path) -> None:
 def test_they_name_nothing_that_only_training_needs(exported: Exported) -> None:
     """And all plugins of the model, this one among them."""
     names = set(pinned(exported))
-    assert {"mm-core", "mm-image", "mm-onnxlite", "mm-tabular", "mm-text"} <= names
+    assert {"mm-core", "mm-image", "mm-onnx", "mm-tabular", "mm-text"} <= names
     assert {"numpy", "onnxruntime", "pillow", "tokenizers"} <= names
     assert not names & {*HEAVY, "onnx", "onnxscript", "mm-peft"}
 
@@ -207,8 +208,8 @@ def test_what_it_cannot_do_is_said(exported: Exported, tmp_path: Path) -> None:
     """No rows to follow, no network, another device."""
     light = MultiModalPredictor.load(exported.folder)
     with pytest.raises(ConfigError, match="no rows"):
-        exported.predictor.export(tmp_path / "light", format="onnxlite:folder")
-    with pytest.raises(ConfigError, match="no network"):
-        light.export(tmp_path / "light", format="onnxlite:folder", sample=exported.rows)
+        exported.predictor.export(tmp_path / "light", format="onnx")
+    with pytest.raises(ConfigError, match="already"):
+        light.export(tmp_path / "light", format="onnx", sample=exported.rows)
     with pytest.raises(ConfigError, match="cuda"):
         light.predict(exported.rows, device="cuda")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import onnxruntime as ort
-from mm_core.api import ArtifactError, Batch, ConfigError, Engine, EngineContext, RunSettings
 from onnxruntime.capi.onnxruntime_pybind11_state import (
     Fail,
     InvalidArgument,
     InvalidGraph,
     InvalidProtobuf,
 )
+
+from mm_core.api import ArtifactError, Batch, ConfigError, Engine, EngineContext, RunSettings
 
 FILE = "graph.onnx"
 PRESENT = "present"
@@ -37,12 +39,16 @@ class GraphEngine(Engine):
 
     Args:
         graph: the file's content; all weights are in it.
+        precision: of the weights: ``"32"``, ``"16"`` or ``"int8"``.
+        fixed: options of the task that the graph has computed in, by name.
 
     Raises:
         ArtifactError: it is no graph.
     """
 
-    def __init__(self, graph: bytes) -> None:
+    def __init__(
+        self, graph: bytes, precision: str = "32", fixed: Mapping[str, Any] | None = None
+    ) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         try:
@@ -50,8 +56,12 @@ class GraphEngine(Engine):
         except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
             raise ArtifactError(f"{FILE} is no ONNX graph: {error}", value=FILE) from error
         self._graph = graph
+        self._precision = precision
+        self._fixed = dict(fixed or {})
         self._inputs = [one.name for one in self._session.get_inputs()]
         self._outputs = [one.name for one in self._session.get_outputs()]
+        self._asked_only = ort.RunOptions()  # vectors that nobody asks for cost nothing
+        self._asked_only.only_execute_path_to_fetches = True
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -64,7 +74,12 @@ class GraphEngine(Engine):
         return settings.batch_size or trained
 
     def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
-        """What the network would predict."""
+        """What the network would predict.
+
+        Raises:
+            ConfigError: an option that is computed into the graph is to be another.
+        """
+        self._check_options(options)
         names = [name for name in self._outputs if not name.startswith(VECTORS)]
         return self._answers(names, batch, settings)
 
@@ -75,7 +90,12 @@ class GraphEngine(Engine):
     def write(self, folder: Path, context: EngineContext, standalone: bool) -> dict[str, Any]:
         """The graph, weights and all."""
         (folder / FILE).write_bytes(self._graph)
-        return {"inputs": self._inputs, "outputs": self._outputs}
+        return {
+            "inputs": self._inputs,
+            "outputs": self._outputs,
+            "precision": self._precision,
+            "fixed": self._fixed,
+        }
 
     @classmethod
     def read(cls, folder: Path, values: Mapping[str, Any], context: EngineContext) -> Self:
@@ -84,7 +104,7 @@ class GraphEngine(Engine):
         Raises:
             ArtifactError: it is none, or another than was saved.
         """
-        engine = cls((folder / FILE).read_bytes())
+        engine = cls((folder / FILE).read_bytes(), values["precision"], values["fixed"])
         if [engine._inputs, engine._outputs] != [values["inputs"], values["outputs"]]:
             raise ArtifactError(
                 f"{FILE} reads {engine._inputs} and gives {engine._outputs}, not what was saved",
@@ -99,10 +119,23 @@ class GraphEngine(Engine):
             raise ConfigError(
                 f"an ONNX graph of this plugin answers on the CPU in 32 bits, not on "
                 f"{settings.device or 'cpu'} in {settings.precision or '32'}",
-                plugin="onnxlite:onnx",
+                plugin="onnx:onnx",
                 value=settings.device or settings.precision,
                 remedy="leave device and precision out",
             )
         given = flat(batch)
-        found = self._session.run(names, {name: given[name] for name in self._inputs})
+        read = {name: given[name] for name in self._inputs}
+        found = self._session.run(names, read, self._asked_only)
         return dict(zip(names, found, strict=True))
+
+    def _check_options(self, options: Any) -> None:
+        for name, value in self._fixed.items():
+            wanted = json.loads(json.dumps(getattr(options, name, value), default=str))
+            if wanted != value:
+                raise ConfigError(
+                    f"{name}={wanted!r}: the graph was written with {name}={value!r}, and knows "
+                    "no other",
+                    plugin="onnx:onnx",
+                    value=wanted,
+                    remedy=f"leave {name} out, or ask the model that was exported",
+                )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from mm_core.api import Batch, SampleEngine, Samples
 from onnx import TensorProto, helper, numpy_helper
 
-from mm_onnxlite.engine import GraphEngine
+from mm_core.api import Batch, SampleEngine, Samples, Trial
+from mm_onnx.engine import GraphEngine
 
 N_ROWS, WIDTH, OUTPUTS = 7, 4, 3
 
@@ -38,4 +38,13 @@ def _batch() -> Batch:
     return Batch({"points": {"cells": cells}}, {"points": np.ones(N_ROWS, dtype=bool)})
 
 
-SAMPLES = Samples(engines=(SampleEngine(runtime="onnx", engine=_engine, batch=_batch),))
+SAMPLES = Samples(
+    engines=(SampleEngine(runtime="onnx", engine=_engine, batch=_batch),),
+    trials=(
+        Trial(
+            "command",
+            "export",
+            {"arguments": ["{model}", "{model}-light", "--sample", "{data}"]},
+        ),
+    ),
+)

@@ -1,0 +1,38 @@
+"""Settings of the exporter; pydantic only."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from mm_core.api import Config
+
+
+class OnnxConfig(Config):
+    """Settings of the exporter ``onnx``."""
+
+    precision: Literal["32", "16", "int8"] = Field(
+        default="32",
+        description="what the weights are kept in: 32 or 16 bits, or int8 for those of linear "
+        "layers (activations are measured in each call)",
+    )
+    tolerance: float = Field(
+        default=1e-4,
+        gt=0,
+        description="in 32 bits, outputs that differ by more on the sample (of numbers above 1: by "
+        "this share) are an error",
+    )
+    agreement: float = Field(
+        default=0.99,
+        ge=0,
+        le=1,
+        description="in 16 bits or int8, fewer equal answers on the sample than this share are an "
+        "error",
+    )
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        """``precision=16`` of a command line or a file is the number."""
+        return str(value) if isinstance(value, int) else value

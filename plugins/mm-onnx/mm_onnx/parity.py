@@ -1,0 +1,122 @@
+"""How near a graph is to the model that it was made of, and how fast both answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mm_core.api import RunSettings
+
+FULL = RunSettings(device="cpu", precision="32")
+REPEATS = 5
+CLOSE = 1e-3
+"""Answers that are numbers are equal where they differ by no larger share of themselves."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What came of a comparison on the sample rows.
+
+    Attributes:
+        rows: how many.
+        max_abs_diff: of outputs and vectors.
+        drift: the same, of numbers above 1 as a share of the largest of their output.
+        label_agreement: share of equal answers.
+        one_row_ms: milliseconds of one row through the engine alone: of the model, of the graph.
+        rows_per_second: likewise, of all rows.
+    """
+
+    rows: int
+    max_abs_diff: float
+    drift: float
+    label_agreement: float
+    one_row_ms: dict[str, float]
+    rows_per_second: dict[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """By name; what was measured rounded."""
+        return asdict(self)
+
+
+def compare(model: Any, read: Any, sample: Any) -> Parity:
+    """Of a model and the graph read back, in 32 bits on the CPU.
+
+    Args:
+        model: stays where it is, on a GPU too.
+        read: the model with the graph.
+        sample: rows.
+    """
+    home = getattr(model.engine, "device", None)
+    try:
+        return _compared(model, read, sample)
+    finally:
+        if home is not None:
+            model.topology.to(home)
+
+
+def _compared(model: Any, read: Any, sample: Any) -> Parity:
+    off, drift, same = 0.0, 0.0, []
+    for batch, wanted, found in _pairs(model, read, sample):
+        for key, value in wanted.items():
+            apart = float(np.abs(value - found[key]).max(initial=0.0))
+            off = max(off, apart)
+            drift = max(drift, apart / max(1.0, float(np.abs(value).max(initial=0.0))))
+        answers = [model.pipeline.decode(one, batch.meta).answer for one in (wanted, found)]
+        same.append(equal(*answers))
+    one, many = _speed(model, read, sample)
+    return Parity(len(sample), off, drift, float(np.concatenate(same).mean()), one, many)
+
+
+def equal(wanted: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
+    """bool [N]: rows with equal answers; of numbers, nearly equal ones."""
+    columns = []
+    for name in wanted.columns:
+        a, b = wanted[name].to_numpy(), found[name].to_numpy()
+        near = a.dtype.kind == "f"
+        columns.append(np.isclose(a, b, rtol=CLOSE, atol=CLOSE) if near else a == b)
+    return np.stack(columns).all(axis=0)
+
+
+def _pairs(model: Any, read: Any, sample: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Batches with outputs and vectors of both."""
+    frame = model.pipeline.encode(sample)
+    size = read.engine.batch_size(model.recipe.training.batch_size, FULL)
+    for batch, _ in model.pipeline.arrays(frame, size):
+        yield batch, *(_outputs(one, batch) for one in (model, read))
+
+
+def _outputs(model: Any, batch: Any) -> dict[str, Any]:
+    engine = model.engine
+    with engine.running(FULL):
+        found = dict(engine.run(batch, model.pipeline.options, FULL))
+        for name in engine.embeddings:
+            found[f"embed.{name}"] = engine.embed(batch, name, FULL)
+    return found
+
+
+def _speed(model: Any, read: Any, sample: Any) -> tuple[dict[str, float], dict[str, float]]:
+    """Of the engines alone, warm: the best of a few times."""
+    frame = model.pipeline.encode(sample)
+    size = min(len(sample), model.recipe.training.batch_size)
+    single, _ = model.pipeline.batch(frame, np.arange(1))
+    several, _ = model.pipeline.batch(frame, np.arange(size))
+    one, many = {}, {}
+    for name, answering in (("model", model), ("graph", read)):
+        one[name] = round(_seconds(answering, single) * 1000, 3)
+        many[name] = round(size / _seconds(answering, several), 1)
+    return one, many
+
+
+def _seconds(model: Any, batch: Any) -> float:
+    taken = []
+    with model.engine.running(FULL):
+        for _ in range(REPEATS):
+            started = time.perf_counter()
+            model.engine.run(batch, model.pipeline.options, FULL)
+            taken.append(time.perf_counter() - started)
+    return min(taken)
