@@ -490,7 +490,8 @@ class PresetSpec(ComponentSpec):
     components: tuple[ComponentId, ...] = Field(min_length=1, description="whose keys it sets")
     values: dict[str, Any] = Field(
         description="keys of the component itself; a task's preset may also set 'training.*', and "
-        "choose components: 'backbones.<modality>.id', 'processors.<modality>.id', 'fusion.id'"
+        "choose components: 'backbones.<modality>.id', 'processors.<modality>.id', 'fusion.id', "
+        "'fit.id'"
     )
 
 

@@ -82,7 +82,7 @@ class Component(Generic[SpecT]):
             PluginLoadError: a config class cannot be used.
         """
         config = self.config_class(attribute)
-        return Filler(self.registry).config(config, [("given", settings)], where)
+        return Filler(self.registry, whole=True).config(config, [("given", settings)], where)
 
     def config_class(self, attribute: str = "config") -> type[Config]:
         """The config class that ``spec.config``, or another attribute, names.

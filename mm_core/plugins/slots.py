@@ -33,6 +33,8 @@ class Filler:
         registry: where they are looked up.
         presets: what presets set of a component, at whatever place it stands; None: nothing.
         origins: dotted key -> origin, to be filled.
+        whole: what is read is complete, as a recipe is: of a field that holds components by name,
+            those that it has by default and that are not given were left out.
     """
 
     def __init__(
@@ -40,8 +42,11 @@ class Filler:
         registry: Registry,
         presets: Presets | None = None,
         origins: dict[str, str] | None = None,
+        *,
+        whole: bool = False,
     ) -> None:
         self.registry = registry
+        self.whole = whole
         self.presets = presets
         self.origins = {} if origins is None else origins
 
@@ -111,7 +116,8 @@ class Filler:
         )
         for key, held in slot_fields(cls).items():
             info = cls.model_fields[key]
-            usual = [] if info.is_required() else [("default", info.get_default())]
+            replaced = self.whole and held.many == "dict" and key in layers
+            usual = [] if info.is_required() or replaced else [("default", info.get_default())]
             said = [*usual, *layers.get(key, [])]
             if said:
                 self.origins.pop(f"{where}.{key}")

@@ -30,11 +30,13 @@ def choose_fitter(
     task: Component[TaskSpec],
     loss: Component[LossSpec] | None,
     registry: Registry,
+    wished: tuple[str, str] | None = None,
 ) -> tuple[Component[FitterSpec], str]:
-    """The fitter, and who says so: the user, what the columns are, or nobody.
+    """The fitter, and who says so: the user, a preset, what the columns are, or nobody.
 
     A task that brings a topology of its own, or reads by roles, is fitted by the network unless
-    the user names another fitter.
+    the user names another fitter. That of a preset steps back, as one for columns alone does,
+    where the user sets something that it does not read.
 
     Args:
         user: settings.
@@ -42,6 +44,7 @@ def choose_fitter(
         task: of the recipe.
         loss: that the recipe will name; None: the task has its own.
         registry: installed components.
+        wished: by the chosen presets: its id, and what to say of where it came from.
 
     Raises:
         ConfigError: the user's fitter does not read what is set, or several would be taken.
@@ -53,6 +56,13 @@ def choose_fitter(
         return fitter, USER
     default = registry.get(FitterSpec, DEFAULT_FITTER)
     ordinary = task.spec.topology == _TOPOLOGY and not task.spec.roles
+    reasons = []
+    if wished is not None and ordinary:
+        fitter = registry.get(FitterSpec, wished[0])
+        unread = _unlike(user, fitter, loss)
+        if unread is None:
+            return fitter, wished[1]
+        reasons.append(unread)
     fitters = registry.all(FitterSpec) if ordinary else ()
     able = [one for one in fitters if _reads_all(one, schema, loss)]
     free = [one for one in able if next(_unread(user, one), None) is None]
@@ -64,9 +74,20 @@ def choose_fitter(
             remedy=f"name one: fit={ids[0]}",
         )
     if free:
-        return free[0], f"no column is other than {_listed(set(free[0].spec.modalities))}"
-    reasons = [f"{one.id} reads no {next(_unread(user, one))}" for one in able]
+        alone = f"no column is other than {_listed(set(free[0].spec.modalities))}"
+        return free[0], "; ".join([alone, *reasons])
+    reasons += [f"{one.id} reads no {next(_unread(user, one))}" for one in able]
     return default, "; ".join(["default", *reasons])
+
+
+def _unlike(
+    user: Overrides, fitter: Component[FitterSpec], loss: Component[LossSpec] | None
+) -> str | None:
+    """Why a fitter that a preset chooses steps back; None: it does not."""
+    unread = next(_unread(user, fitter), None)
+    if unread is not None:
+        return f"{fitter.id} reads no {unread}"
+    return None if _trains_by(loss, fitter.spec) else f"{fitter.id} does not train by this loss"
 
 
 def _reads_all(

@@ -13,7 +13,7 @@ from mm_core.plugins.registry import Registry
 
 DEFAULT_PRESET = "high_quality"
 TRAINING = "training."
-CHOICES = ("backbones.", "processors.", "fusion.")
+CHOICES = ("backbones.", "processors.", "fusion.", "fit.")
 """Beginnings of the keys by which a task's preset chooses components."""
 
 

@@ -207,9 +207,12 @@ class _Resolver:
         return part
 
     def _fitter(self, task: Component[TaskSpec], schema: Schema) -> Component[FitterSpec]:
-        preset, _ = self.presets.values(task.id, decided=self.user.task.own)
+        preset, origin = self.presets.values(task.id, decided=self.user.task.own)
         loss = choose_loss(self.user.loss.id or preset.get(f"{TRAINING}loss"), task, self.registry)
-        fitter, self.origins["fit.id"] = choose_fitter(self.user, schema, task, loss, self.registry)
+        wished = (preset["fit.id"], origin) if "fit.id" in preset else None
+        fitter, self.origins["fit.id"] = choose_fitter(
+            self.user, schema, task, loss, self.registry, wished
+        )
         return fitter
 
     def _choices(self, task: Component[TaskSpec], fitter: Component[FitterSpec]) -> Choices:

@@ -17,6 +17,7 @@ from mm_core.api import ConfigError
 from mm_core.api.specs import FitterSpec
 from mm_core.plugins import Registry
 from mm_core.recipe.json_schema import json_schema
+from mm_core.testing.kit import KIT
 
 FILES = Path(__file__).parent / "files"
 MEANS = (FILES.parents[1] / "testing" / "files" / "means.py").read_text()
@@ -28,7 +29,7 @@ ALONE += 'losses=("core:cross_entropy",),'
 @pytest.fixture(autouse=True)
 def _only_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other plugin has a fitter for tables alone."""
-    monkeypatch.setenv("MM_DISABLE_PLUGINS", "trees")
+    monkeypatch.setenv("MM_DISABLE_PLUGINS", "trees,ensemble")
 
 
 @pytest.fixture
@@ -50,6 +51,51 @@ def predictor(plugins: list[Path], settings: Any = None, **more: Any) -> MultiMo
     return MultiModalPredictor(
         "kind", hyperparameters=settings, plugins=plugins, verbosity=0, **more
     )
+
+
+PRESET = """
+
+@hookimpl
+def mm_presets():
+    values = {"fit.id": "means:means"}
+    return [
+        PresetSpec(name="plain", summary="x", components=("core:binary",), values=values),
+        PresetSpec(name="wrong", summary="x", components=("core:concat_mlp",), values=values),
+    ]
+"""
+
+
+@pytest.fixture
+def choosing(tmp_path: Path) -> Path:
+    """The plugin of one file whose preset chooses its fitter, which nobody takes unasked."""
+    file = tmp_path / "means.py"
+    reads = 'modalities=("tabular",), training=("seed", "loss"),'
+    text = MEANS.replace('modalities=("tabular",),', reads)
+    file.write_text(text.replace("    PluginInfo,", "    PluginInfo,\n    PresetSpec,") + PRESET)
+    return file
+
+
+def test_a_preset_may_choose_the_fitter(choosing, rows):
+    found = predictor([choosing], presets="plain").plan(rows)
+    assert (found.fit.id, found.origin("fit.id")) == ("means:means", "preset plain")
+    assert predictor([choosing]).plan(rows).fit.id == "core:finetune"
+    named = predictor([choosing], {"fit": "core:finetune"}, presets="plain").plan(rows)
+    assert (named.fit.id, named.origin("fit.id")) == ("core:finetune", "user")
+
+
+@pytest.mark.parametrize("unread", ["training.epochs", "backbones.tabular.width"])
+def test_the_fitter_of_a_preset_steps_back_where_something_is_set_that_it_does_not_read(
+    choosing, rows, unread
+):
+    found = predictor([choosing], {unread: 3}, presets="plain").plan(rows)
+    assert found.fit.id == "core:finetune"
+    assert "means:means reads no" in found.origin("fit.id")
+
+
+def test_only_the_preset_of_a_task_may(choosing, rows):
+    two = rows.assign(z=[f"left {x} {y}" for x, y in zip(rows.x, rows.y, strict=True)])
+    with pytest.raises(ConfigError, match="only a task's may"):
+        predictor([choosing, KIT], presets="wrong").plan(two)
 
 
 @pytest.mark.parametrize("preset", [None, "medium_quality", "best_quality"])

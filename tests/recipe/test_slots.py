@@ -28,6 +28,7 @@ from mm_core.api import (
 from mm_core.artifact.manifest import FILE
 from mm_core.cli.app import app
 from mm_core.plugins import Registry
+from mm_core.plugins.slots import Filler
 from mm_core.recipe.json_schema import json_schema
 from mm_core.recipe.overrides import read_overrides
 from mm_core.recipe.recipe import Recipe
@@ -425,3 +426,16 @@ def test_a_config_built_by_hand_says_why_nothing_can_be_built() -> None:
     assert Holder().model_dump(mode="json") == {"head": {"id": "core:mean"}}
     with pytest.raises(ConfigError, match="not looked up"):
         Holder().head.build({}, 2)
+
+
+def test_what_a_recipe_left_out_of_a_default_stays_out(wrap: Path) -> None:
+    """A recipe is complete: what it does not name is not there, whatever the default is."""
+    text = WRAP.replace("slot({}, description=", 'slot({"first": "core:mean"}, description=')
+    wrap.write_text(text)
+    registry = Registry(local=[wrap])
+    vote = registry.get(FusionHeadSpec, "wrap:vote")
+    given = {"named": {"first": None, "second": "core:mean"}}
+    planned = Filler(registry).config(vote.config_class(), [("user", given)], "fusion")
+    assert list(planned.named) == ["second"]
+    assert list(vote.read(planned.model_dump(mode="json"), where="fusion").named) == ["second"]
+    assert list(Filler(registry).config(vote.config_class(), [], "fusion").named) == ["first"]

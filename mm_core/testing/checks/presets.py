@@ -30,7 +30,7 @@ _KINDS: tuple[type[ConfigurableSpec], ...] = (
 
 
 def check_sets_settings_that_exist(subject: Preset) -> None:
-    """Every component it sets is there, and takes its values; only a task's sets training.*."""
+    """Every component it sets or chooses is there and takes its values; training.* is a task's."""
     own = {k: v for k, v in subject.spec.values.items() if not is_of_task(k)}
     training = sorted(set(subject.spec.values) - set(own))
     for name in subject.spec.components:
@@ -38,6 +38,9 @@ def check_sets_settings_that_exist(subject: Preset) -> None:
         if component.spec.kind != TaskSpec.kind:
             expect(not training, f"{name} is no task, and may not set {', '.join(training)}")
         component.read(own, where=name)
+    fitter = subject.spec.values.get("fit.id")
+    here = [one.id for one in subject.registry.all(FitterSpec)]
+    expect(fitter is None or fitter in here, f"fit.id is {fitter}, which is no fitter's id here")
 
 
 def _component(subject: Preset, name: str) -> Component[ConfigurableSpec]:
