@@ -136,6 +136,7 @@ def test_commands_in_the_documentation_exist(page):
         "hello", "weigh", "slices",  # of plugins, on the pages that write them
         "importances",  # of mm-trees
         "export",  # of mm-onnx
+        "leaderboard",  # of mm-ensemble
     }  # fmt: skip
     blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     used = {

@@ -66,7 +66,7 @@ def test_presets_of_the_user_hold_inside_and_its_own_come_first(fitted):
     """The plan of the one inside is that of a model of its own with the same presets."""
 
     def inner(**settings):
-        wished = {"fit.settings": {"training.max_steps": 1} | settings}
+        wished = {"fit.settings": NETWORK | {"training.max_steps": 1} | settings}
         return _inner(_fit(_rows(), wished, presets="medium_quality")).recipe
 
     alone = {}

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from mm_core.api import BadCell, ConfigError, RunSettings, Table
+
+from mm_core.api import BadCell, ConfigError, FitJob, MMError, RunSettings, Table
 from mm_core.api.tools import Model, outputs
 
 Array = npt.NDArray[Any]
@@ -54,14 +55,45 @@ def votes_of(model: Model, table: Table, settings: RunSettings) -> tuple[Votes, 
         return Votes(values, "classes" if decoded.exclusive else "labels"), bad
     if set(found) == {"logits"}:
         return Votes(np.asarray(found["logits"], dtype=np.float64), "number"), bad
-    raise ConfigError(
-        f"answers of {model.recipe.task.id} have no mean: they are {', '.join(found)}",
-        plugin="bag:bag",
-        value=model.recipe.task.id,
+    raise _no_mean(model.recipe.task.id)
+
+
+def mean(votes: Sequence[Votes], weights: Sequence[float] | None = None) -> Votes:
+    """Of several models on the same rows.
+
+    Args:
+        votes: of each.
+        weights: of each, not all of them 0; None: they count alike.
+    """
+    values = np.average([one.values for one in votes], axis=0, weights=weights)
+    return replace(votes[0], values=values)
+
+
+def check_has_mean(job: FitJob) -> None:
+    """Refuse, before anything is fitted, a task whose answers have no mean.
+
+    Raises:
+        ConfigError: it does not read logits, or says other probabilities than it was given.
+    """
+    task = job.model.recipe.task.id
+    width = getattr(job.model.task, "output_dim", None)
+    if width is None:
+        raise _no_mean(task)
+    values = np.random.default_rng(0).dirichlet(np.ones(width), size=3)
+    for kind in ("classes", "labels"):
+        try:
+            found = job.model.pipeline.decode({"logits": Votes(values, kind).logits}, {}).proba
+        except (MMError, LookupError, TypeError, ValueError) as error:
+            raise _no_mean(task) from error
+        if found is None or (found.shape == values.shape and np.allclose(found, values, atol=1e-4)):
+            return
+    raise _no_mean(task)
+
+
+def _no_mean(task: str) -> ConfigError:
+    return ConfigError(
+        f"answers of {task} have no mean that it could read: no probabilities, no numbers",
+        plugin="ensemble",
+        value=task,
         remedy="choose another fitter: fit=core:finetune",
     )
-
-
-def mean(votes: Sequence[Votes]) -> Votes:
-    """Of several models on the same rows."""
-    return replace(votes[0], values=np.mean([one.values for one in votes], axis=0))

@@ -1,1 +1,0 @@
-"""Bags for mm: several models in one, each fitted on folds of the rows."""

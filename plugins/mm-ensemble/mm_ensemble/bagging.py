@@ -1,0 +1,82 @@
+"""Members on folds: each row is answered by models that have not seen it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from mm_core.api import ConfigError, FitJob, FitRows, Table
+from mm_ensemble.configs import BaggedConfig
+from mm_ensemble.fitting import Ensemble, Tried, answers, share
+from mm_ensemble.members import Candidate
+from mm_ensemble.votes import Array, Votes, mean
+
+
+class Bagged(Ensemble):
+    """Fits every member on all folds but one, for each fold, which is what it stops by.
+
+    Weights are chosen on what the models say of the folds that they left out; where the user gave
+    validation rows, on what their means say of those.
+    """
+
+    config: BaggedConfig
+
+    def attempt(self, job: FitJob, candidate: Candidate, left: int) -> Tried:
+        """A model for each fold."""
+        count = self.config.folds
+        fold_of = folds(job, count)
+        models, parts, outside = [], [], []
+        began, answering = time.monotonic(), 0.0
+        for fold in range(count):
+            held, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
+            validation = candidate.rows(job, job.train.table.take(held))
+            train = candidate.rows(job, job.train.table.take(rest))
+            turns = (left - 1) * count + count - fold
+            fitted = job.submodel(candidate.settings, train, validation, share(job.deadline, turns))
+            votes, seconds = answers(fitted, validation)
+            models.append(fitted)
+            parts.append((held, votes))
+            answering += seconds
+            if job.validation is not None:
+                given: Table = candidate.rows(job, job.validation.table)
+                outside.append(answers(fitted, given)[0])
+        votes = mean(outside) if outside else _together(parts, len(fold_of))
+        took = time.monotonic() - began - answering
+        return Tried(models, votes, took, count * answering / len(fold_of))
+
+    def scored_rows(self, job: FitJob) -> FitRows:
+        """The user's validation rows; without them all training rows."""
+        return job.train if job.validation is None else job.validation
+
+
+def folds(job: FitJob, count: int) -> Array:
+    """int [N], the fold of each training row, each class spread over all.
+
+    Raises:
+        ConfigError: there are fewer rows than folds.
+    """
+    rows, task = len(job.train), job.model.task
+    if rows < 2 * count:
+        raise ConfigError(
+            f"{rows} rows are too few for {count} folds",
+            plugin="ensemble:bagged",
+            value=count,
+            remedy="set fit.folds=2",
+        )
+    order = np.random.default_rng(job.model.recipe.training.seed).permutation(rows)
+    strata = task.strata(job.train.encoded.targets)
+    if strata is not None:
+        order = order[np.argsort(np.asarray(strata)[order], kind="stable")]
+    found = np.empty(rows, dtype=np.int64)
+    found[order] = np.arange(rows) % count
+    return found
+
+
+def _together(parts: list[tuple[Array, Votes]], rows: int) -> Votes:
+    """The votes of all rows, in their order."""
+    first = parts[0][1]
+    values = np.zeros((rows, first.values.shape[1]))
+    for held, votes in parts:
+        values[held] = votes.values
+    return Votes(values, first.kind)

@@ -1,0 +1,77 @@
+"""Encoders as features: what they say of texts and pictures stands beside the table's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mm_core.api import ConfigError, FitJob, FitResult, Fitter, RunSettings
+from mm_ensemble.columns import EncodedColumns, Encoder, vectors_of, with_columns
+from mm_ensemble.configs import FeaturesConfig
+from mm_ensemble.modalities import encoded, of_columns, only
+from mm_ensemble.pca import PCA
+
+AS_FOUND = RunSettings()
+FROZEN = "ensemble:frozen"
+
+
+class Features(Fitter):
+    """An encoder for each modality that the learner does not read, then the learner.
+
+    Components are those of the training rows; validation rows only stop the learner.
+    """
+
+    config: FeaturesConfig
+
+    def fit(self, job: FitJob) -> FitResult:
+        """Encoders as they came, their components, then the learner on all columns."""
+        recipe = job.model.recipe
+        wanted = encoded(self.config, of_columns(recipe))
+        if not wanted:
+            raise ConfigError(
+                f"{self.config.learner.id} reads all of these columns: there is nothing to encode",
+                plugin=recipe.fit.id,
+                remedy=f"fit it by itself: fit={self.config.learner.id}",
+            )
+        job.plan(self._encoding)
+        encoders = {
+            modality.split(":")[1]: self._encoder(job, modality.split(":")[1], columns)
+            for modality, columns in wanted.items()
+        }
+        assert job.validation is not None  # FitterSpec.holds_out
+        read = {name for columns in wanted.values() for name in columns}
+        own = {name for columns in of_columns(recipe).values() for name in columns} - read
+        train, held = (
+            only(recipe, with_columns(encoders, rows.table, AS_FOUND)[0], own)
+            for rows in (job.train, job.validation)
+        )
+        learner = job.submodel({"fit": self.config.learner.dump()}, train, held)
+        said = ", ".join(
+            f"{name} in {len(one.names)} of {len(one.pca.mean)} dimensions "
+            f"({one.pca.share:.0%} of the variance)"
+            for name, one in encoders.items()
+        )
+        return replace(
+            learner.result,
+            stopped=f"{learner.result.stopped}; {said}",
+            engine=EncodedColumns(encoders, learner),
+            calibrated_score=None,
+        )
+
+    @property
+    def _encoding(self) -> dict[str, object]:
+        return {**self.config.settings, "fit": FROZEN}
+
+    def _encoder(self, job: FitJob, name: str, columns: Sequence[str]) -> Encoder:
+        """An encoder of some columns, and the components of what it says of the training rows."""
+        assert job.validation is not None
+        train, held = (
+            only(job.model.recipe, rows.table, columns) for rows in (job.train, job.validation)
+        )
+        fitted = job.submodel(self._encoding, train, held)
+        vectors, _ = vectors_of(fitted.model, train, AS_FOUND)
+        pca = PCA.fit(vectors, self.config.components)
+        taken = set(job.train.table.frame.columns)
+        while any(f"{name}_{n}" in taken for n in range(len(pca.components))):
+            name += "_"
+        return Encoder(fitted, pca, tuple(f"{name}_{n}" for n in range(len(pca.components))))

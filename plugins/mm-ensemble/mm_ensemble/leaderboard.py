@@ -1,0 +1,126 @@
+"""``predictor.leaderboard(rows)``, ``mm leaderboard``: the ensemble beside its members."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from mm_core.api import Fitted, TaskSpec
+from mm_core.api.tools import (
+    aligned,
+    model_of,
+    read_rows,
+    registry_of,
+    result_of,
+    save_model,
+    stream,
+)
+from mm_core.api.tools import metrics as metrics_of
+from mm_ensemble.models import Member, Models
+
+if TYPE_CHECKING:
+    from mm_core.api.tools import Model, MultiModalPredictor, Registry, Rows
+
+WHOLE = "ensemble"
+
+
+def leaderboard(
+    predictor: MultiModalPredictor, data: Any, metrics: str | list[str] | None = None
+) -> pd.DataFrame:
+    """The ensemble and its members, scored on rows, the best first.
+
+    Args:
+        predictor: whose model was fitted by ``ensemble:greedy`` or ``ensemble:bagged``.
+        data: rows with the label.
+        metrics: names; the first one orders; None: the eval metric. Functions are not known here.
+
+    Returns:
+        ``member``, its ``weight`` in the ensemble, a column for each metric, ``validation`` (the
+        score that weights were chosen by; on rows that no member learned from, but which chose),
+        ``fit_seconds``, ``ms_per_row`` of these answers, and ``megabytes`` when saved. A member of
+        weight 0 is in no model: only what the fit said of it is there.
+    """
+    model, registry = model_of(predictor), registry_of(predictor)
+    assert isinstance(model.engine, Models)  # ModelMethodSpec.runtimes
+    rows = read_rows(data, registry)
+    (said,) = result_of(predictor).history
+    short = model.recipe.data.validation_metric.split(":")[-1]
+    found = []
+    for name, member in {**model.engine.members, WHOLE: None}.items():
+        alone = model if member is None else _as_model(model, name, member)
+        line: dict[str, Any] = {"member": name, "weight": None if member is None else member.weight}
+        began = time.monotonic()
+        line |= _scores(alone, rows, registry, metrics)
+        line["ms_per_row"] = 1e3 * (time.monotonic() - began) / max(1, len(rows.table))
+        line["megabytes"] = _megabytes(member, registry)
+        found.append(line | _of_fit(said, name, short))
+    score = next(name for name in found[0] if name not in ("member", "weight"))
+    found[-1]["megabytes"] = sum(line["megabytes"] for line in found)
+    table = pd.DataFrame(found).sort_values(
+        score, ascending=not _higher(model, registry, score), kind="stable", ignore_index=True
+    )
+    idle = [key.removesuffix(".weight") for key, weight in said.items() if key.endswith(".weight")]
+    missing = [name for name in idle if name not in model.engine.members]
+    rest = pd.DataFrame(
+        [{"member": name, "weight": 0.0} | _of_fit(said, name, short) for name in missing]
+    )
+    order = [name for name in table if name not in _LAST] + list(_LAST)
+    return pd.concat([table, rest], ignore_index=True)[order]
+
+
+_LAST = ("validation", "fit_seconds", "ms_per_row", "megabytes")
+
+
+def _as_model(whole: Model, name: str, member: Member) -> Model:
+    """A member by itself: its model, or the mean of those of its folds."""
+    if len(member.models) == 1:
+        found: Model = member.models[0].model
+        return found
+    return replace(whole, engine=Models({name: Member(member.models, 1.0)}))
+
+
+def _scores(model: Model, rows: Rows, registry: Registry, named: Any) -> dict[str, float]:
+    """Short name of each metric -> score."""
+    recipe = model.recipe
+    known = metrics_of(registry)
+    task = registry.get(TaskSpec, recipe.task.id)
+    asked = known.asked(named, task, default=recipe.data.eval_metric)
+    scorer = known.scorer(asked.values(), model.task, recipe.loss_settings)
+    frame = model.pipeline.encode_with_targets(aligned(model, rows.table, registry))
+    for answers in stream(model, rows.table, registry):
+        scorer.update(frame, answers.rows, answers.decoded)
+    found = scorer.compute()
+    return {name: found[metric] for name, metric in asked.items()}
+
+
+def _higher(model: Model, registry: Registry, name: str) -> bool:
+    known = metrics_of(registry)
+    task = registry.get(TaskSpec, model.recipe.task.id)
+    (metric,) = known.asked(name, task, default=model.recipe.data.eval_metric).values()
+    return known.higher_is_better(metric)
+
+
+def _of_fit(said: Mapping[str, float], name: str, metric: str) -> dict[str, float | None]:
+    """What the fit said of a member, or of all."""
+    if name == WHOLE:
+        return {"validation": said.get(metric), "fit_seconds": said.get("seconds")}
+    return {
+        "validation": said.get(f"{name}.{metric}"),
+        "fit_seconds": said.get(f"{name}.fit_seconds"),
+    }
+
+
+def _megabytes(member: Member | None, registry: Registry) -> float:
+    """What a member's models take on disk; 0 for the ensemble, whose members are added up."""
+    models: list[Fitted] = [] if member is None else list(member.models)
+    with tempfile.TemporaryDirectory(prefix="mm-ensemble-") as name:
+        for fold, one in enumerate(models):
+            save_model(one.model, one.result, registry, Path(name) / str(fold))
+        files = [file for file in Path(name).rglob("*") if file.is_file()]
+        return sum(file.stat().st_size for file in files) / 1e6
