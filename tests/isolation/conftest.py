@@ -24,6 +24,7 @@ CORE = "core"
 HEAVY = {
     "boxes": ["timm", "torchvision"],
     "image": ["timm", "torchvision"],
+    "matching": ["timm", "torchvision", "transformers"],
     "pairs": ["timm", "torchvision", "transformers"],
     "peft": ["transformers"],
     "spans": ["transformers"],

@@ -1,0 +1,1 @@
+"""Matching: two sides of a pair in one space; search; classes from names or a few rows."""

@@ -1,0 +1,354 @@
+"""``BiEncoder``: each side of a pair is a vector; the sides of a pair are to be near each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from mm_core.api import ConfigError, RecipeError
+from mm_core.api.nn import Batch, Features, Latents, Outputs, Parts, Topology
+from mm_matching import losses
+from mm_matching.configs import BiEncoderConfig
+from mm_matching.content import keys
+
+SIDES = ("query", "response")
+NEGATIVE = "negative"
+
+DEFAULT_LOSS = {"pairs": "info_nce", "match": "online_contrastive", "grades": "cosent"}
+"""By what the label says; see ``SimilarityConfig.supervision``."""
+
+FITTING = {
+    "pairs": ("info_nce", "triplet"),
+    "match": ("online_contrastive", "contrastive", "cosent", "cosine", "info_nce"),
+    "grades": ("cosent", "cosine"),
+}
+
+
+@dataclass(frozen=True)
+class _Vector:
+    """One of the vectors that a side is made of: a backbone's, or of one input of it."""
+
+    name: str
+    backbone: str
+    inputs: tuple[str, ...]
+
+
+class BiEncoder(Topology):
+    """A side is the mean direction of its vectors; a side that is not there is zeros.
+
+    A backbone whose inputs are all of one side gives ``pooled`` [B, D]. One that reads inputs of
+    both, such as a CLIP, gives a vector [B, D] for each: ``Features.extra``, by the input's name.
+
+    Roles are ``query`` and ``response``; ``negative``, a response that is wrong for the row's
+    query, is read in training only. The task says what its label means: ``task.supervision`` is
+    ``"pairs"``, ``"match"`` (``targets["match"]`` 0 or 1) or ``"grades"`` (``targets["grade"]`` 0
+    to 1).
+    """
+
+    config: BiEncoderConfig
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self.names = tuple(side for side in (*SIDES, NEGATIVE) if side in self.roles)
+        self.sides = [tuple(self._vectors_of(self.roles[side])) for side in self.names]
+        self.into = self._projections(
+            {name: one.dims["pooled"] for name, one in parts.backbones.items()}
+        )
+        self._check_dims(parts)
+
+    # ---- from rows to sides
+
+    def forward(self, batch: Batch) -> Outputs:
+        """``sides`` [B, S, D], each of length 1, or zeros: query, response, perhaps negative.
+
+        In training, ``topology.mini_batch`` rows at a time where that is set: their activations are
+        forgotten and made again when the gradient comes by (arXiv 2101.06983).
+        """
+        size = self.config.mini_batch
+        if size is None or not self.training or len(batch) <= size:
+            return super().forward(self._prompted(batch))
+        parts = []
+        for start in range(0, len(batch), size):
+            some = batch.map(partial(_slice, start, start + size))
+            parts.append(
+                checkpoint(self._sides_of, some, use_reentrant=False, preserve_rng_state=True)
+            )
+        return {"sides": torch.cat(parts)}
+
+    def _sides_of(self, batch: Batch) -> Tensor:
+        sides: Tensor = super().forward(self._prompted(batch))["sides"]
+        return sides
+
+    def encode(self, batch: Batch) -> Latents:
+        """``<vector>.vector`` [B, D]: a backbone's, or one input's of it."""
+        found = self.run_backbones(batch)
+        return {
+            f"{one.name}.vector": _given(found[one.backbone], one)
+            for vectors in self.sides
+            for one in vectors
+        }
+
+    def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
+        """``sides``, as of :meth:`forward`."""
+        return {"sides": torch.stack([self._side(one, latents, present) for one in self.sides], 1)}
+
+    def predict(self, batch: Batch, options: Any = None) -> dict[str, Any]:
+        """``sides`` [B, 2, D] and ``keys`` int64 [B, 2]: rows that hold the same in a side have
+        the same key there, 0 where it is not there.
+        """
+        batch = self._without(batch, [NEGATIVE])
+        found = torch.stack([self._keys(batch, side) for side in SIDES], dim=1)
+        return {"sides": self.forward(batch)["sides"][:, :2], "keys": found}
+
+    @property
+    def embeddings(self) -> tuple[str, ...]:
+        """The two sides; with Matryoshka widths also ``query@64``."""
+        short = tuple(f"{side}@{dim}" for dim in self.config.dims for side in SIDES)
+        return (*SIDES, *short)
+
+    def embed(self, batch: Batch, of: str = "query") -> Tensor:
+        """[B, D] of one side, length 1. Backbones of the other sides are not run."""
+        self.check_embedding(of)
+        side, _, dim = of.partition("@")
+        batch = self._without(batch, [name for name in self.names if name != side])
+        vectors: Tensor = self.forward(batch)["sides"][:, self.names.index(side)]
+        return functional.normalize(vectors[:, : int(dim)], dim=1) if dim else vectors
+
+    # ---- the loss
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Of the rows that have both sides, and a weight; over ``topology.dims`` too."""
+        there = self._both(batch.present)
+        if batch.weight is not None:
+            there = there & (batch.weight > 0)
+        sides = outputs["sides"][there]
+        if len(sides) == 0:
+            nothing: Tensor = outputs["sides"].sum() * 0.0
+            return nothing
+        asked = _Asked(
+            name=self._loss_name(),
+            targets={name: value[there] for name, value in batch.targets.items()},
+            weight=None if batch.weight is None else batch.weight[there],
+            same={side: one[there][:, there] for side, one in self._same(batch).items()},
+        )
+        found = self._loss_of(sides, asked)
+        for dim in self.config.dims:
+            found = found + self._loss_of(functional.normalize(sides[..., :dim], dim=2), asked)
+        return found / (1 + len(self.config.dims))
+
+    def _loss_of(self, sides: Tensor, asked: _Asked) -> Tensor:
+        config, weight = self.config, asked.weight
+        if asked.name == "info_nce":
+            return self._info_nce(sides, asked)
+        cosine = (sides[:, 0] * sides[:, 1]).sum(dim=1)
+        if asked.name == "triplet":
+            far = (sides[:, 0] * sides[:, 2]).sum(dim=1)
+            return losses.triplet(cosine, far, config.margin, weight)
+        truth = next(iter(asked.targets.values())).float()
+        if asked.name == "contrastive":
+            return losses.contrastive(cosine, truth, config.margin, weight)
+        if asked.name == "online_contrastive":
+            return losses.online_contrastive(cosine, truth, config.margin, weight)
+        if asked.name == "cosent":
+            return losses.cosent(cosine, truth, config.temperature, weight)
+        return losses.cosine(cosine, truth, weight)
+
+    def _info_nce(self, sides: Tensor, asked: _Asked) -> Tensor:
+        """The responses of other rows, and all negatives, are the wrong ones for a query; their
+        queries for a response.
+
+        But not where two rows hold the same on either side, unless a label says that it is wrong.
+        """
+        query, response = sides[:, 0], sides[:, 1]
+        rows = torch.arange(len(sides), device=sides.device)
+        match = asked.targets.get("match", torch.ones(len(rows), device=rows.device)) > 0.5
+        rows = rows[match]  # pairs that do not match are wrong answers and no questions
+        if len(rows) == 0:
+            return sides.sum() * 0.0
+        other = ~torch.eye(len(sides), dtype=torch.bool, device=sides.device)
+        same_query, same_response = (asked.same[side] & other for side in SIDES)
+        cosines = query @ response.T
+        scores = cosines.masked_fill(same_response | (same_query & match), -torch.inf)
+        wrong = sides[:, 2] if sides.shape[1] > 2 else sides[:0, 0]
+        wrong = wrong[wrong.any(dim=1)]
+        onto = torch.cat([scores, query @ wrong.T], dim=1) / self.config.temperature
+        weight = None if asked.weight is None else asked.weight[rows]
+        found = losses.info_nce(onto[rows], rows, weight)
+        if not self.config.symmetric:
+            return found
+        back = cosines.T.masked_fill(same_query | (same_response & match), -torch.inf)
+        back = (back / self.config.temperature)[rows]
+        return (found + losses.info_nce(back, rows, weight)) / 2
+
+    def _loss_name(self) -> str:
+        """The loss that is asked for, or goes with the label.
+
+        Raises:
+            ConfigError: it does not fit the label, or needs negatives.
+        """
+        given: str = getattr(self.task, "supervision", "pairs")
+        name = DEFAULT_LOSS[given] if self.config.loss == "auto" else self.config.loss
+        if name not in FITTING[given]:
+            raise ConfigError(
+                f"topology.loss={name} is not for what the label says ({given})",
+                plugin="matching",
+                value=name,
+                remedy=f"choose from {', '.join(FITTING[given])}",
+            )
+        if name == "triplet" and NEGATIVE not in self.names:
+            raise ConfigError(
+                "topology.loss=triplet needs wrong responses",
+                plugin="matching",
+                value=name,
+                remedy="name their column: roles={'negative': 'COLUMN'}",
+            )
+        return name
+
+    # ---- inside
+
+    def _vectors_of(self, side: Sequence[str]) -> Iterator[_Vector]:
+        for name, inputs in self.backbone_inputs.items():
+            own = tuple(one for one in inputs if one in side)
+            if own == inputs:
+                yield _Vector(name, name, own)
+            else:
+                yield from (_Vector(one, name, (one,)) for one in own)
+
+    def _projections(self, widths: Mapping[str, int]) -> nn.ModuleDict:
+        """One for each backbone, where the settings ask for some.
+
+        Raises:
+            RecipeError: without them the vectors do not fit together.
+        """
+        dim, differ = self.config.dim, len(set(widths.values())) > 1
+        if dim == "auto":
+            dim = min(widths.values()) if differ else None
+        if dim is None:
+            if differ:
+                raise RecipeError(
+                    "the backbones give vectors of different widths: "
+                    + ", ".join(f"{name} {width}" for name, width in widths.items()),
+                    value=dict(widths),
+                    remedy="set topology.dim=256: each is projected to that width, which a fit "
+                    "has to learn",
+                )
+            return nn.ModuleDict()
+        # A shared backbone is one module under two names, and so is its projection.
+        own = {name: width for name, width in widths.items() if name not in self.shared}
+        return nn.ModuleDict({name: nn.Linear(width, dim) for name, width in own.items()})
+
+    def _check_dims(self, parts: Parts) -> None:
+        width = min(
+            [one.dims["pooled"] for one in parts.backbones.values()]
+            if not self.into
+            else [layer.out_features for layer in self.into.values()]
+        )
+        wrong = [dim for dim in self.config.dims if not 0 < dim < width]
+        if wrong:
+            raise RecipeError(
+                f"topology.dims: {wrong[0]} is no part of vectors of {width} numbers",
+                plugin="matching",
+                value=wrong[0],
+                remedy=f"give widths from 1 to {width - 1}",
+            )
+
+    def _side(
+        self, vectors: Sequence[_Vector], latents: Latents, present: Mapping[str, Tensor]
+    ) -> Tensor:
+        directions = []
+        for one in vectors:
+            vector = latents[f"{one.name}.vector"].float()
+            owner = self.shared.get(one.backbone, one.backbone)
+            if owner in self.into:
+                vector = self.into[owner](vector).float()
+            there = _any(present, one.inputs)[:, None]
+            directions.append(torch.where(there, functional.normalize(vector, dim=1), 0.0))
+        if len(directions) == 1:
+            return directions[0]
+        return functional.normalize(torch.stack(directions).sum(dim=0), dim=1)
+
+    def _prompted(self, batch: Batch) -> Batch:
+        """The batch with each side's prompt in its texts, where the processor has some."""
+        inputs = dict(batch.inputs)
+        for side in self.names:
+            for name in self.roles[side]:
+                info = self.infos.get(name, {})
+                ids = info.get("prompts", {}).get("query" if side == "query" else "response")
+                if ids:
+                    inputs[name] = _with_prompt(inputs[name], ids, info["prefix"])
+        return replace(batch, inputs=inputs)
+
+    def _without(self, batch: Batch, sides: Sequence[str]) -> Batch:
+        """The batch as if these sides were absent: their backbones have nothing to run on."""
+        gone = {one for side in sides for one in self.roles.get(side, ())}
+        gone -= {one for name in self.names if name not in sides for one in self.roles[name]}
+        present = {
+            name: torch.zeros_like(there) if name in gone else there
+            for name, there in batch.present.items()
+        }
+        return replace(batch, present=present)
+
+    def _both(self, present: Mapping[str, Tensor]) -> Tensor:
+        """bool [B], rows that have both sides."""
+        sides = [_any(present, self.roles[side]) for side in SIDES]
+        return torch.stack(sides).all(dim=0)
+
+    def _keys(self, batch: Batch, side: str) -> Tensor:
+        names = self.roles[side]
+        present = [batch.present[name] for name in names]
+        return keys([batch.inputs[name] for name in names], present, present[0].device)
+
+    def _same(self, batch: Batch) -> dict[str, Tensor]:
+        """bool [B, B] of each side, whether two rows hold the same there."""
+        codes = {side: self._keys(batch, side) for side in SIDES}
+        return {side: code[:, None] == code for side, code in codes.items()}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a loss is asked of: its name, targets and weights of the rows, and which hold the same
+    in a side.
+    """
+
+    name: str
+    targets: Mapping[str, Tensor]
+    weight: Tensor | None
+    same: Mapping[str, Tensor]
+
+
+def _slice(start: int, stop: int, values: Any) -> Any:
+    return values[start:stop]
+
+
+def _given(features: Features, vector: _Vector) -> Tensor:
+    found = features.pooled if vector.name == vector.backbone else features.extra.get(vector.name)
+    if found is None:
+        raise RecipeError(
+            f"backbones.{vector.backbone} reads both sides and gives no vector of "
+            f"{vector.inputs[0]} alone",
+            value=vector.backbone,
+            remedy="give each side a backbone of its own: backbones.<name>.inputs",
+        )
+    return found
+
+
+def _any(present: Mapping[str, Tensor], inputs: Sequence[str]) -> Tensor:
+    return torch.stack([present[one] for one in inputs]).any(dim=0)
+
+
+def _with_prompt(arrays: Mapping[str, Tensor], ids: Sequence[int], at: int) -> dict[str, Tensor]:
+    """Texts with these tokens put in, after the first ``at``."""
+    found = {}
+    for name, value in arrays.items():
+        fill = {"input_ids": list(ids), "attention_mask": [1] * len(ids)}
+        prompt = torch.tensor(fill.get(name, [0] * len(ids)), dtype=value.dtype)
+        prompt = prompt.to(value.device).expand(len(value), -1)
+        found[name] = torch.cat([value[:, :at], prompt, value[:, at:]], dim=1)
+    return found

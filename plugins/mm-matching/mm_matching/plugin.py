@@ -1,0 +1,223 @@
+"""What mm-matching offers. Light: strings and records only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mm_core.api import (
+    BackboneSpec,
+    CommandSpec,
+    Defaults,
+    MethodSpec,
+    MetricSpec,
+    PluginInfo,
+    PresetSpec,
+    ProcessorSpec,
+    RoleSpec,
+    TaskSpec,
+    hookimpl,
+)
+from mm_matching.catalogue import PRESETS, SENTENCE_CARDS
+
+INFO_NCE = "arxiv:1807.03748"
+SENTENCE_BERT = "arxiv:1908.10084"
+CLIP = "arxiv:2103.00020"
+SIGLIP = "arxiv:2303.15343"
+
+SENTENCE = Defaults(backbone="matching:sentence", processor="matching:sentence_tokenizer")
+
+
+@hookimpl
+def mm_plugin_info() -> PluginInfo:
+    """Written for plugin API 2.0."""
+    return PluginInfo(
+        api=(2, 0),
+        summary="Matching: bi-encoders and CLIP, search, zero-shot and few-shot classification.",
+        samples="mm_matching.samples:SAMPLES",
+    )
+
+
+# ---- tasks
+
+
+def _sides(*modalities: str) -> tuple[RoleSpec, ...]:
+    """Query, response and negative, of these modalities; none: any, and several columns."""
+    said: dict[str, Any] = {"modalities": modalities} if modalities else {"several": True}
+    return (
+        RoleSpec(name="query", summary="what is looked for", **said),
+        RoleSpec(name="response", summary="what is found", like="query", **said),
+        RoleSpec(
+            name="negative",
+            summary="a response that is wrong for the query, to learn from",
+            required=False,
+            like="query",
+            several=not modalities,
+        ),
+    )
+
+
+PAIR_METRICS = (
+    "pairs",
+    "roc_auc",
+    "average_precision",
+    "recall@1",
+    "recall@5",
+    "recall@10",
+    "precision@1",
+    "ndcg@10",
+    "mrr",
+    "map",
+    "spearman",
+)
+
+_METHODS = tuple(
+    MethodSpec(
+        name=name,
+        summary=summary,
+        target=f"mm_matching.{module}:{name}",
+        command=name in ("search", "duplicates", "mine_negatives"),
+    )
+    for name, module, summary in (
+        ("search", "search", "The items nearest to each query."),
+        ("build_index", "search", "An index of items, to be searched again and again."),
+        ("add_to_index", "search", "Take more items into an index."),
+        ("load_index", "search", "A saved index of this model."),
+        ("duplicates", "search", "Pairs of rows that are near doubles of each other."),
+        ("mine_negatives", "search", "Training rows with the hardest wrong responses beside."),
+    )
+)
+
+
+def _pairs(name: str, summary: str, **given: Any) -> TaskSpec:
+    return TaskSpec(
+        name=name,
+        summary=summary,
+        references=(INFO_NCE, SENTENCE_BERT),
+        target="mm_matching.task:Similarity",
+        config="mm_matching.configs:SimilarityConfig",
+        topology="mm_matching.bi_encoder:BiEncoder",
+        options="mm_matching.configs:SimilarityOptions",
+        methods=_METHODS,
+        label="optional",
+        metrics=PAIR_METRICS,
+        default_metric="pairs",
+        fusion=None,
+        **({"topology_config": "mm_matching.configs:BiEncoderConfig"} | given),
+    )
+
+
+@hookimpl
+def mm_tasks() -> list[TaskSpec]:
+    """One bi-encoder under four names; classes; vectors."""
+    return [
+        _pairs(
+            "text_similarity",
+            "How alike two texts are, or whether they match.",
+            roles=_sides("text"),
+            defaults={"text": SENTENCE},
+            requires_fit=False,
+        ),
+        _pairs(
+            "image_similarity",
+            "How alike two pictures are, or whether they match.",
+            roles=_sides("image"),
+            requires_fit=False,
+        ),
+        _pairs(
+            "matching",
+            "Whether two sides match: each of any modality, or of several.",
+            roles=_sides(),
+            defaults={"text": SENTENCE},
+            topology_config="mm_matching.configs:MatchingConfig",
+        ),
+    ]
+
+
+# ---- what they are made of
+
+
+@hookimpl
+def mm_processors() -> list[ProcessorSpec]:
+    """Text -> token ids, with prompts."""
+    return [
+        ProcessorSpec(
+            name="sentence_tokenizer",
+            summary="The checkpoint's tokenizer, as long as it was trained with; prompts by side",
+            target="mm_matching.tokenizer:SentenceTokenizer",
+            config="mm_matching.configs:SentenceTokenizerConfig",
+            modalities=("text",),
+        )
+    ]
+
+
+@hookimpl
+def mm_backbones() -> list[BackboneSpec]:
+    """Texts and pictures to vectors that are made to be compared."""
+    return [
+        BackboneSpec(
+            name="sentence",
+            summary="Any encoder of sentence-transformers, or of transformers: a vector a text",
+            references=(SENTENCE_BERT,),
+            target="mm_matching.sentence:SentenceEncoder",
+            config="mm_matching.configs:SentenceConfig",
+            modalities=("text",),
+            provides=("pooled", "tokens"),
+            processor="matching:sentence_tokenizer",
+            formats=("text:hf",),
+            cards=SENTENCE_CARDS,
+        ),
+    ]
+
+
+@hookimpl
+def mm_metrics() -> list[MetricSpec]:
+    """Of ranks, of which all wait for the last row; of grades; and what fits the label."""
+    ranked = {
+        "recall@1": "Share of a query's right responses that is first.",
+        "recall@5": "Share of a query's right responses among the first 5.",
+        "recall@10": "Share of a query's right responses among the first 10.",
+        "precision@1": "Share of queries whose first response is right.",
+        "ndcg@10": "Discounted gain of the first 10 responses, over the most there could be.",
+    }
+    named = {
+        "mrr": ("ReciprocalRank", "Mean of one over the place of the first right response."),
+        "map": ("AveragePrecision", "Mean precision at the places of the right responses."),
+        "pairs": ("Pairs", "roc_auc of matches, spearman of grades, mrr without a label."),
+    }
+    targets = {n: (n.upper().replace("@", "_"), s) for n, s in ranked.items()} | named
+    found = [
+        MetricSpec(
+            name=name,
+            summary=summary,
+            target=f"mm_matching.metrics:{target}",
+            needs="sides",
+            higher_is_better=True,
+        )
+        for name, (target, summary) in targets.items()
+    ]
+    spearman = MetricSpec(
+        name="spearman",
+        summary="Spearman's correlation of cosines with grades.",
+        target="mm_matching.metrics:Spearman",
+        needs="cosines",
+        higher_is_better=True,
+    )
+    return [*found, spearman]
+
+
+@hookimpl
+def mm_commands() -> list[CommandSpec]:
+    """An index as a folder."""
+    return [
+        CommandSpec(
+            name="index",
+            summary="Make an index of items, for mm search.",
+            target="mm_matching.commands:index",
+        )
+    ]
+
+
+@hookimpl
+def mm_presets() -> list[PresetSpec]:
+    """Which encoders each quality level takes."""
+    return [one for one in PRESETS if one.components == ("matching:sentence",)]

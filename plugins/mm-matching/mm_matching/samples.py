@@ -1,0 +1,99 @@
+"""What the conformance tests try the components on. Light but for numpy."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from mm_core.api import SampleColumn, Samples, SampleTask, Trial
+
+COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (40, 70, 220), "white": (240,) * 3}
+SHAPES = ("disc", "box", "cross", "line")
+
+
+def picture(colour: str, shape: str) -> bytes:
+    """A PNG of 32 x 32 pixels: a shape on black."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (32, 32))
+    draw, fill = ImageDraw.Draw(image), COLOURS[colour]
+    if shape == "disc":
+        draw.ellipse((4, 4, 27, 27), fill=fill)
+    elif shape == "box":
+        draw.rectangle((8, 8, 23, 23), fill=fill)
+    else:
+        draw.line((2, 16, 29, 16), fill=fill, width=5)
+    if shape == "cross":
+        draw.line((16, 2, 16, 29), fill=fill, width=5)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+PAIRS = [(colour, shape) for colour in COLOURS for shape in SHAPES]
+WORDS = [f"a {colour} {shape}" for colour, shape in PAIRS]
+ASKED = [f"where is the {shape} that is {colour}?" for colour, shape in PAIRS]
+TEXTS = SampleColumn("text", "text", WORDS, name="words")
+PICTURES = SampleColumn("image", "bytes", [picture(*pair) for pair in PAIRS], name="shown")
+QUESTIONS = SampleColumn("text", "text", ASKED, name="asked")
+MATCH = [True] * 16 + [False] * 48
+
+
+def _beside(cells: list[Any]) -> list[Any]:
+    """The cells, and three times those of other rows: for pairs of which one in four matches."""
+    return [cells[(row + shift) % 16] for shift in (0, 5, 6, 11) for row in range(16)]
+
+
+SHOWN = list(PICTURES.cells)
+SHOWN_OFTEN = SampleColumn("image", "bytes", SHOWN * 4, name="shown")
+OTHERS = SampleColumn("image", "bytes", _beside(SHOWN), name="other")
+SAID = SampleColumn("text", "text", _beside(WORDS), name="words")
+ASKED_OFTEN = SampleColumn("text", "text", ASKED * 4, name="asked")
+
+NEW = {
+    "backbones.query_text.checkpoint": "random",
+    "backbones.query_text.hidden_size": 32,
+    "training.epochs": 40,
+    "training.learning_rate": 3e-3,
+    "training.head_learning_rate": 3e-3,
+    "topology.loss": "info_nce",
+}
+
+SAMPLES = Samples(
+    columns=(TEXTS, PICTURES),
+    tasks=(
+        SampleTask(
+            "text_similarity",
+            label={"match": MATCH},
+            columns={"query": (ASKED_OFTEN,), "response": (SAID,)},
+            settings=NEW,
+        ),
+        SampleTask(
+            "image_similarity",
+            label={"match": MATCH},
+            columns={"query": (SHOWN_OFTEN,), "response": (OTHERS,)},
+            settings={
+                "training.epochs": 1,
+                "inputs.query_image.processor.image_size": 32,
+                "backbones.query_image.checkpoint": "random",
+            },
+        ),
+        SampleTask(
+            "matching",
+            columns={"query": (QUESTIONS,), "response": (PICTURES,)},
+            settings={
+                "inputs.response_image.processor.image_size": 32,
+                "backbones.response_image.checkpoint": "random",
+                "backbones.query_text.checkpoint": "random",
+            },
+        ),
+    ),
+    trials=(
+        Trial("processor", "sentence_tokenizer", {"max_length": 32, "vocab_size": 300}),
+        Trial(
+            "backbone",
+            "sentence",
+            {"checkpoint": "random", "hidden_size": 16, "num_hidden_layers": 2},
+        ),
+    ),
+)

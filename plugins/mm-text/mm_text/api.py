@@ -1,0 +1,38 @@
+"""What other distributions may import. Importing it imports nothing heavy."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from mm_text.catalogue import WEIGHT_PACKAGE
+from mm_text.configs import HFTextConfig, HFTokenizerConfig
+
+if TYPE_CHECKING:
+    from mm_text.hf import HFText
+    from mm_text.hf_tokenizer import HFTokenizer
+    from mm_text.vocabulary import Vocabulary, read_vocabulary
+
+__all__ = [
+    "WEIGHT_PACKAGE",
+    "HFText",
+    "HFTextConfig",
+    "HFTokenizer",
+    "HFTokenizerConfig",
+    "Vocabulary",
+    "read_vocabulary",
+]
+
+_HOMES = {
+    "HFText": "mm_text.hf",
+    "HFTokenizer": "mm_text.hf_tokenizer",
+    "Vocabulary": "mm_text.vocabulary",
+    "read_vocabulary": "mm_text.vocabulary",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A class or function, imported when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
