@@ -47,26 +47,13 @@ def _beside(cells: list[Any]) -> list[Any]:
 SHOWN = list(PICTURES.cells)
 SHOWN_OFTEN = SampleColumn("image", "bytes", SHOWN * 4, name="shown")
 OTHERS = SampleColumn("image", "bytes", _beside(SHOWN), name="other")
-SAID = SampleColumn("text", "text", _beside(WORDS), name="words")
-ASKED_OFTEN = SampleColumn("text", "text", ASKED * 4, name="asked")
-
-NEW = {
-    "backbones.query_text.checkpoint": "random",
-    "backbones.query_text.hidden_size": 32,
-    "training.epochs": 40,
-    "training.learning_rate": 3e-3,
-    "training.head_learning_rate": 3e-3,
-    "topology.loss": "info_nce",
-}
-
 SAMPLES = Samples(
     columns=(TEXTS, PICTURES),
     tasks=(
         SampleTask(
             "text_similarity",
-            label={"match": MATCH},
-            columns={"query": (ASKED_OFTEN,), "response": (SAID,)},
-            settings=NEW,
+            columns={"query": (QUESTIONS,), "response": (TEXTS,)},
+            settings={"backbones.query_text.checkpoint": "random"},
         ),
         SampleTask(
             "image_similarity",
