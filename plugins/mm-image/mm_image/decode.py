@@ -79,6 +79,18 @@ def find_image(part: Any, folder: Path, column: str) -> ImageCell:
     return ImageCell("path", str(path), column, preview(text))
 
 
+def orientation_of(cell: ImageCell, max_pixels: int) -> int:
+    """EXIF's number, 1..8, of how the stored image is turned to be upright; 1: as it is.
+
+    Where :func:`decode` finds nothing to turn it is 1 too: in a HEIC file, in a broken header.
+    """
+    try:
+        found = _open(cell, max_pixels).getexif().get(_ORIENTATION)
+    except (UnreadableImageError, *_PILLOW_ERRORS):
+        return 1
+    return found if isinstance(found, int) and found in _TRANSPOSE else 1
+
+
 def decode(cell: ImageCell, max_pixels: int) -> Image.Image:
     """The image in mode ``"RGB"``.
 

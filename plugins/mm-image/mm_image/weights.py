@@ -88,18 +88,34 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint, arguments: Mapping[st
     Raises:
         CheckpointError: the weights do not fit the architecture.
     """
-    name = checkpoint.details["architecture"]
+    source = stored_weights(checkpoint, arguments)
     try:
-        read = _read_by_order if checkpoint.details["ordered"] else _read_by_name
-        source = read(checkpoint, arguments).state_dict()
         model.load_state_dict({key: source[key] for key in model.state_dict()})
     except _DOES_NOT_FIT as error:
-        raise CheckpointError(
-            f"the weights of {checkpoint.name!r} ({checkpoint.source}) do not fit {name}: {error}",
-            plugin=PLUGIN,
-            value=checkpoint.details["weights"],
-            remedy="check the architecture named beside the weights",
-        ) from error
+        raise _misfit(checkpoint, error) from error
+
+
+def stored_weights(checkpoint: Checkpoint, arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+    """All weights of ``checkpoint``, its classifier's too, under timm's names.
+
+    Raises:
+        CheckpointError: the weights do not fit the architecture.
+    """
+    try:
+        read = _read_by_order if checkpoint.details["ordered"] else _read_by_name
+        return dict(read(checkpoint, arguments).state_dict())
+    except _DOES_NOT_FIT as error:
+        raise _misfit(checkpoint, error) from error
+
+
+def _misfit(checkpoint: Checkpoint, error: Exception) -> CheckpointError:
+    name = checkpoint.details["architecture"]
+    return CheckpointError(
+        f"the weights of {checkpoint.name!r} ({checkpoint.source}) do not fit {name}: {error}",
+        plugin=PLUGIN,
+        value=checkpoint.details["weights"],
+        remedy="check the architecture named beside the weights",
+    )
 
 
 def _read_by_name(checkpoint: Checkpoint, arguments: Mapping[str, Any]) -> nn.Module:

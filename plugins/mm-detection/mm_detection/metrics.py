@@ -1,0 +1,157 @@
+"""COCO's scores (arXiv 1405.0312), computed by faster-coco-eval. numpy.
+
+The truth is a list of ``{"boxes": float [n, 6], "names": [...]}``, a row a picture: corners, code
+of the class, 1 where a box is to be ignored; answers are ``{"boxes": float [n, 6], "codes": ...}``
+with a score last, and perhaps the codes of the classes that count.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mm_core.api import MetricError
+
+MOST = 100
+"""Boxes a picture that count, the best ones."""
+
+_STATS = ("map", "50", "75", "small", "medium", "large")
+_STATS = (*_STATS, "mar_1", "mar_10", "mar_100", "mar_small", "mar_medium", "mar_large")
+
+
+class MeanAveragePrecision:
+    """Mean over the classes that the truth has, and over overlaps of 0.50, 0.55, ... 0.95.
+
+    What pycocotools calls areas are those of the boxes: labels have no other.
+    """
+
+    main = 0
+    """Place of the score among COCO's twelve."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        self._truth: list[np.ndarray[Any, Any]] = []
+        self._answers: list[np.ndarray[Any, Any]] = []
+        self._names: list[str] = []
+        self._codes: frozenset[int] | None = None
+        self.__dict__.pop("_evaluated", None)
+
+    def update(self, truth: Any, answer: Any) -> None:
+        """Take in some pictures; a number a corner of each box is kept."""
+        self.__dict__.pop("_evaluated", None)
+        for true, said in zip(truth, answer, strict=True):
+            self._names = true["names"]
+            self._codes = said["codes"]
+            boxes = np.asarray(said["boxes"], np.float64).reshape(-1, 6)
+            self._truth.append(np.asarray(true["boxes"], np.float64).reshape(-1, 6))
+            self._answers.append(boxes[np.argsort(-boxes[:, 5], kind="stable")][:MOST])
+
+    def compute(self) -> float:
+        """0..1."""
+        return float(self._evaluated.stats[self.main])
+
+    def details(self) -> dict[str, float]:
+        """The other scores of the same pass; those that no true box says anything of are left out.
+
+        ``50``, ``75``, ``small`` (less than 32 x 32 pixels), ``medium``, ``large`` (from 96 x 96),
+        ``mar_100`` and its kin, and ``class.<name>``.
+        """
+        found = {
+            name: float(value)
+            for place, (name, value) in enumerate(zip(_STATS, self._evaluated.stats, strict=False))
+            if place != self.main and value >= 0
+        }
+        precision = self._evaluated.eval["precision"]  # overlap, recall, class, area, most
+        for place, code in enumerate(self._evaluated.params.catIds):
+            values = precision[:, :, place, 0, -1]
+            if (values > -1).any():
+                found[f"class.{self._names[int(code)]}"] = float(values[values > -1].mean())
+        return found
+
+    @cached_property
+    def _evaluated(self) -> Any:
+        truth = [one if self._codes is None else _of(one, self._codes) for one in self._truth]
+        if not any((one[:, 5] == 0).any() for one in truth):
+            raise MetricError("no row has a box to find", remedy="score rows with some")
+        codes = sorted({int(code) for one in truth for code in one[:, 4]})
+        return evaluated(truth, self._answers, codes)
+
+
+def _of(boxes: np.ndarray[Any, Any], codes: frozenset[int]) -> np.ndarray[Any, Any]:
+    return boxes[np.isin(boxes[:, 4], sorted(codes))]
+
+
+def evaluated(
+    truth: list[np.ndarray[Any, Any]], answers: list[np.ndarray[Any, Any]], codes: list[int]
+) -> Any:
+    """faster-coco-eval's record of all pictures: ``stats``, ``eval``, ``params``."""
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    images = [{"id": number} for number in range(len(truth))]
+    categories = [{"id": code, "name": str(code)} for code in codes]
+    document = {
+        "images": images,
+        "categories": categories,
+        "annotations": list(_annotations(truth)),
+    }
+    true = COCO(document)
+    said = true.loadRes([one for one in _results(answers) if one["category_id"] in set(codes)])
+    evaluation = COCOeval_faster(true, said, "bbox", print_function=_silent)
+    evaluation.params.maxDets = [1, 10, MOST]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return evaluation
+
+
+def _silent(*said: Any) -> None:
+    """Nothing: tables of scores are for the caller to print."""
+
+
+def _annotations(truth: list[np.ndarray[Any, Any]]) -> Any:
+    number = 0
+    for image, boxes in enumerate(truth):
+        for x1, y1, x2, y2, code, ignore in boxes.tolist():
+            number += 1
+            yield {
+                "id": number,
+                "image_id": image,
+                "category_id": int(code),
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "area": (x2 - x1) * (y2 - y1),
+                "iscrowd": int(ignore),
+            }
+
+
+def _results(answers: list[np.ndarray[Any, Any]]) -> Any:
+    for image, boxes in enumerate(answers):
+        for x1, y1, x2, y2, code, score in boxes.tolist():
+            yield {
+                "image_id": image,
+                "category_id": int(code),
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "score": score,
+            }
+
+
+class AtHalf(MeanAveragePrecision):
+    """At an overlap of 0.50."""
+
+    main = 1
+
+
+class AtThreeQuarters(MeanAveragePrecision):
+    """At an overlap of 0.75."""
+
+    main = 2
+
+
+class MeanAverageRecall(MeanAveragePrecision):
+    """Recall with at most 100 boxes a picture, mean over classes and overlaps."""
+
+    main = 8

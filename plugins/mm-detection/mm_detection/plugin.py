@@ -1,0 +1,109 @@
+"""The hooks of mm-detection: names and records only; what they name is imported when chosen."""
+
+from __future__ import annotations
+
+from mm_core.api import (
+    API_VERSION,
+    BackboneSpec,
+    Defaults,
+    MetricSpec,
+    PluginInfo,
+    ProcessorSpec,
+    RoleSpec,
+    TaskSpec,
+    hookimpl,
+)
+
+IMAGE = "image:image"
+"""The modality is mm-image's: columns of pictures are found as ever, and read by this plugin."""
+
+COCO = "arxiv:1405.0312"
+
+
+@hookimpl
+def mm_plugin_info() -> PluginInfo:
+    """Written for this version of the API."""
+    return PluginInfo(
+        api=API_VERSION,
+        summary="Object detection: boxes with classes in pictures",
+        samples="mm_detection.samples:SAMPLES",
+    )
+
+
+@hookimpl
+def mm_processors() -> list[ProcessorSpec]:
+    """Moves boxes together with pixels, which the image plugin's own does not."""
+    return [
+        ProcessorSpec(
+            name="letterbox",
+            summary="a picture a row in a square; boxes move with the pixels",
+            target="mm_detection.letterbox:Letterbox",
+            config="mm_detection.configs:LetterboxConfig",
+            modalities=(IMAGE,),
+        )
+    ]
+
+
+@hookimpl
+def mm_backbones() -> list[BackboneSpec]:
+    """Whole detectors: what they give is what they say of every place of a picture."""
+    return [
+        BackboneSpec(
+            name="torchvision",
+            summary="FCOS, RetinaNet, Faster R-CNN or SSDlite on any timm network",
+            references=("arxiv:2006.09214", "arxiv:1708.02002", "arxiv:1506.01497"),
+            target="mm_detection.torchvision_detector:TorchvisionDetector",
+            config="mm_detection.configs:TorchvisionConfig",
+            modalities=(IMAGE,),
+            provides=("detections",),
+            processor="detection:letterbox",
+            formats=("image:timm",),
+        ),
+    ]
+
+
+@hookimpl
+def mm_tasks() -> list[TaskSpec]:
+    """Cells that are lists of boxes ask for it by themselves; nothing else need be named."""
+    return [
+        TaskSpec(
+            name="object_detection",
+            summary="Boxes with classes, as many as there are; a label is a list of "
+            "[x1, y1, x2, y2, class].",
+            target="mm_detection.task:ObjectDetection",
+            config="mm_detection.configs:DetectionConfig",
+            topology="mm_detection.topology:Finder",
+            options="mm_detection.configs:BoxOptions",
+            detector="mm_detection.detect:detect",
+            roles=(RoleSpec(name="picture", summary="what the boxes lie in", modalities=(IMAGE,)),),
+            defaults={
+                IMAGE: Defaults(backbone="detection:torchvision", processor="detection:letterbox")
+            },
+            needs=("detections",),
+            metrics=("map", "map_50", "map_75", "mar"),
+            default_metric="map",
+            fusion=None,
+        )
+    ]
+
+
+@hookimpl
+def mm_metrics() -> list[MetricSpec]:
+    """COCO's; they read the view ``boxes``, which the task gives."""
+    listed = {
+        "map": ("MeanAveragePrecision", "COCO's average precision, at overlaps of 0.50 to 0.95"),
+        "map_50": ("AtHalf", "average precision at an overlap of 0.50"),
+        "map_75": ("AtThreeQuarters", "average precision at an overlap of 0.75"),
+        "mar": ("MeanAverageRecall", "COCO's average recall, of 100 boxes a picture"),
+    }
+    return [
+        MetricSpec(
+            name=name,
+            summary=summary,
+            references=(COCO,),
+            target=f"mm_detection.metrics:{target}",
+            needs="boxes",
+            higher_is_better=True,
+        )
+        for name, (target, summary) in listed.items()
+    ]

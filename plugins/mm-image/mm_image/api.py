@@ -1,0 +1,40 @@
+"""What other distributions may import: cells that are pictures, and weights of timm. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mm_image.cells import ImageCell, preview, split_cell
+from mm_image.decode import UnreadableImageError, decode, find_image, orientation_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mm_core.api import Checkpoint
+
+__all__ = [
+    "ImageCell",
+    "UnreadableImageError",
+    "decode",
+    "find_image",
+    "orientation_of",
+    "preview",
+    "split_cell",
+    "timm_weights",
+]
+
+
+def timm_weights(checkpoint: Checkpoint, arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of a checkpoint of the format ``image:timm``, under timm's own names.
+
+    Args:
+        checkpoint: on this machine.
+        arguments: of the architecture's constructor.
+
+    Raises:
+        CheckpointError: the weights do not fit the architecture.
+    """
+    from mm_image.weights import stored_weights
+
+    return stored_weights(checkpoint, arguments)
