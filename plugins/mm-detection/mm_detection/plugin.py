@@ -9,6 +9,7 @@ from mm_core.api import (
     MetricSpec,
     PluginInfo,
     ProcessorSpec,
+    ReaderSpec,
     RoleSpec,
     TaskSpec,
     hookimpl,
@@ -59,6 +60,28 @@ def mm_backbones() -> list[BackboneSpec]:
             processor="detection:letterbox",
             formats=("image:timm",),
         ),
+    ]
+
+
+@hookimpl
+def mm_readers() -> list[ReaderSpec]:
+    """Labels as other tools have them: columns image, rois."""
+    listed = {
+        "coco": "COCO's .json; its image ids are the index",
+        "voc": "a VOC folder, or a list of its ImageSets",
+        "yolo": "a YOLO folder, a part of it, or its data.yaml",
+        "labelme": "LabelMe's .json, or a folder of them",
+        "pictures": "a picture, a list of paths, or a folder of nothing but pictures: no labels",
+    }
+    return [
+        ReaderSpec(
+            name=name,
+            summary=summary,
+            claims=f"mm_detection.claims:{name}",
+            target=f"mm_detection.readers:read_{name}",
+            order=60 if name == "pictures" else 50,
+        )
+        for name, summary in listed.items()
     ]
 
 

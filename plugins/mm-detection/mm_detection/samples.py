@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 from PIL import Image
 
-from mm_core.api import SampleColumn, Samples, SampleTask, Trial
+from mm_core.api import SampleColumn, SampleData, Samples, SampleTask, Trial
 
 SIDE = 64
 COLOURS = {"red": (220, 40, 40), "blue": (40, 60, 230)}
@@ -29,6 +30,83 @@ def drawn(number: int, squares: int, seed: int = 0) -> tuple[bytes, list[list[ob
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")
     return file.getvalue(), boxes
+
+
+_COCO = {
+    "images": [
+        {"id": 7, "file_name": "b.png", "width": 64, "height": 64},
+        {"id": 3, "file_name": "a.png", "width": 64, "height": 64},
+    ],
+    "annotations": [
+        {"id": 1, "image_id": 3, "bbox": [1, 2, 3, 4], "category_id": 90},
+        {"id": 2, "image_id": 3, "bbox": [0, 0, 20, 10], "category_id": 7, "iscrowd": 1},
+    ],
+    "categories": [{"id": 7, "name": "train"}, {"id": 90, "name": "toothbrush"}],
+}
+_VOC = b"""<annotation><filename>a.png</filename>
+<size><width>64</width><height>64</height></size>
+<object><name>dog</name><difficult>1</difficult>
+<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>20</xmax><ymax>30</ymax></bndbox></object></annotation>"""
+_LABELME = {
+    "imagePath": "a.png",
+    "imageWidth": 64,
+    "imageHeight": 64,
+    "shapes": [{"label": "dog", "points": [[9, 2], [1, 8]], "shape_type": "rectangle"}],
+}
+
+
+def _data() -> tuple[SampleData, ...]:
+    picture = drawn(0, 0)[0]
+    dog = {"box": [16.0, 16.0, 48.0, 32.0], "class": "dog", "id": 0}
+    return (
+        SampleData(
+            "coco",
+            {"instances.json": json.dumps(_COCO).encode()},
+            lambda folder: folder / "instances.json",
+            {
+                "image": ["b.png", "a.png"],
+                "rois": [
+                    [],
+                    [
+                        {"box": [1.0, 2.0, 4.0, 6.0], "class": "toothbrush", "id": 90},
+                        {"box": [0.0, 0.0, 20.0, 10.0], "class": "train", "id": 7, "crowd": True},
+                    ],
+                ],
+            },
+        ),
+        SampleData(
+            "voc",
+            {"Annotations/a.xml": _VOC, "JPEGImages/a.png": picture},
+            lambda folder: folder,
+            {
+                "image": ["JPEGImages/a.png"],
+                "rois": [[{"box": [1.0, 2.0, 20.0, 30.0], "class": "dog", "difficult": True}]],
+            },
+        ),
+        SampleData(
+            "yolo",
+            {
+                "images/a.png": picture,
+                "images/b.png": picture,
+                "labels/a.txt": b"0 0.5 0.375 0.5 0.25\n",
+                "data.yaml": b"train: images\nnames: [dog]\n",
+            },
+            lambda folder: folder,
+            {"image": ["images/a.png", "images/b.png"], "rois": [[dog], []]},
+        ),
+        SampleData(
+            "labelme",
+            {"a.json": json.dumps(_LABELME).encode()},
+            lambda folder: folder / "a.json",
+            {"image": ["a.png"], "rois": [[[1.0, 2.0, 9.0, 8.0, "dog"]]]},
+        ),
+        SampleData(
+            "pictures",
+            {"b.png": picture, "a.png": picture},
+            lambda folder: folder,
+            {"image": ["a.png", "b.png"]},
+        ),
+    )
 
 
 def _samples(n: int = 24) -> Samples:
@@ -63,6 +141,7 @@ def _samples(n: int = 24) -> Samples:
     return Samples(
         columns=(column,),
         tasks=(task,),
+        data=_data(),
         trials=(
             Trial("processor", "letterbox", {"image_size": SIDE}),
             Trial("backbone", "torchvision", tiny),

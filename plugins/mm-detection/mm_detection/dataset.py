@@ -1,0 +1,183 @@
+"""Labelled pictures in memory, between the forms in which they lie on disk."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, UnidentifiedImageError
+
+from mm_core.api import DataError, MMWarning
+from mm_detection.boxes import Box, as_cell
+
+if TYPE_CHECKING:
+    from mm_core.api import Table
+
+IMAGE, LABEL = "image", "rois"
+"""Columns of what readers give."""
+
+_TURN = 0x0112
+_UNREADABLE = (OSError, UnidentifiedImageError, ValueError, SyntaxError)
+
+_TOLD = {
+    "cut": "box(es) reach beyond their picture: they were cut at its border",
+    "outside": "box(es) lie outside their picture: they were left out",
+    "turned": "picture(s) are turned by EXIF and were labelled as stored: boxes were turned too",
+    "shape": "shape(s) are neither boxes nor areas: they were left out",
+}
+
+
+@dataclass
+class Picture:
+    """One picture and its boxes.
+
+    Attributes:
+        path: as it is written, relative to the folder of the data.
+        boxes: in pixels; corners may be of any order.
+        size: width and height that the labels were made for, or None.
+        id: by which a COCO file knows it.
+    """
+
+    path: str
+    boxes: list[Box] = field(default_factory=list)
+    size: tuple[int, int] | None = None
+    id: int | str | None = None
+
+
+@dataclass
+class Dataset:
+    """Pictures, and where their paths start.
+
+    Attributes:
+        pictures: in the order of the data.
+        folder: of relative paths.
+        labelled: whether there are labels at all.
+        repaired: what was changed, by the keys of what is told.
+    """
+
+    pictures: list[Picture]
+    folder: Path
+    labelled: bool = True
+    repaired: Counter[str] = field(default_factory=Counter)
+
+    def table(self, what: str) -> Table:
+        """As the core reads it; what was repaired is told, with ``what`` before it."""
+        import pandas as pd
+
+        from mm_core.api import Table
+
+        told = [f"{count} {_TOLD[name]}" for name, count in self.repaired.items() if count]
+        if told:
+            warnings.warn(f"{what}: {'; '.join(told)}", MMWarning, stacklevel=4)
+        columns: dict[str, Any] = {IMAGE: [one.path for one in self.pictures]}
+        if self.labelled:
+            cells = [as_cell(one.boxes) for one in self.pictures]
+            columns[LABEL] = pd.Series(cells, dtype=object)
+        frame = pd.DataFrame(columns)
+        ids = [one.id for one in self.pictures]
+        if all(one is not None for one in ids):
+            frame.index = pd.Index(ids, name="image_id")
+        return Table(frame, self.folder)
+
+
+def settled(dataset: Dataset) -> Dataset:
+    """With boxes turned as EXIF turns their pictures, and cut at the borders of these.
+
+    Label tools show pictures upright; those that do not wrote down a size of swapped sides.
+    """
+    repaired = Counter(dataset.repaired)
+    pictures = [_settled(one, dataset.folder, repaired) for one in dataset.pictures]
+    return replace(dataset, pictures=pictures, repaired=repaired)
+
+
+def _settled(picture: Picture, folder: Path, repaired: Counter[str]) -> Picture:
+    size = picture.size
+    if size is None or not picture.boxes:
+        return picture
+    boxes = picture.boxes
+    stored, turn = size_and_turn(folder / picture.path)
+    if turn >= 5 and stored == size and size[0] != size[1]:
+        size = (size[1], size[0])
+        boxes = [replace(box, corners=_turned(box.corners, size, turn)) for box in boxes]
+        repaired["turned"] += 1
+    kept = [cut for box in boxes if (cut := _cut(box, size, repaired)) is not None]
+    return replace(picture, boxes=kept, size=size)
+
+
+def _turned(corners: Sequence[float], size: tuple[int, int], turn: int) -> Any:
+    import numpy as np
+
+    from mm_detection.frames import as_shown
+
+    return tuple(as_shown(np.array([corners], np.float64), size, turn)[0].tolist())
+
+
+def _cut(box: Box, size: tuple[int, int], repaired: Counter[str]) -> Box | None:
+    """The part of a box that lies in its picture; None: none does."""
+    if not all(math.isfinite(one) for one in box.corners):
+        return box  # told by row where labels are read
+    x1, y1, x2, y2 = box.corners
+    (left, right), (top, bottom) = sorted((x1, x2)), sorted((y1, y2))
+    if left == right or top == bottom:
+        return box  # likewise
+    if left >= size[0] or top >= size[1] or right <= 0 or bottom <= 0:
+        repaired["outside"] += 1
+        return None
+    inside = (max(left, 0.0), max(top, 0.0), min(right, size[0]), min(bottom, size[1]))
+    if max(abs(one - other) for one, other in zip(inside, (left, top, right, bottom))) > 1:  # noqa: B905
+        repaired["cut"] += 1
+        return replace(box, corners=inside)
+    return box
+
+
+def size_and_turn(path: Path) -> tuple[tuple[int, int] | None, int]:
+    """Width and height as stored, and EXIF's number; (None, 1) where there is no picture."""
+    try:
+        with Image.open(path) as picture:
+            turn = picture.getexif().get(_TURN, 1)
+            return picture.size, turn if turn in range(1, 9) else 1
+    except _UNREADABLE:
+        return None, 1
+
+
+def upright_size(path: Path) -> tuple[int, int] | None:
+    """Width and height as it is shown."""
+    size, turn = size_and_turn(path)
+    return size if size is None or turn < 5 else (size[1], size[0])
+
+
+def need_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture whose labels are shares of them.
+
+    Raises:
+        DataError: there is no such picture.
+    """
+    size = upright_size(path)
+    if size is None:
+        raise DataError(
+            f"{str(path)!r} cannot be opened, and its labels are shares of its sides",
+            value=str(path),
+            remedy="check that the pictures lie beside their labels",
+        )
+    return size
+
+
+def unique_ids(pictures: Iterable[Picture], path: Path) -> None:
+    """Refuse an id that stands twice.
+
+    Raises:
+        DataError: names it.
+    """
+    counts = Counter(one.id for one in pictures)
+    twice = [one for one, count in counts.items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{str(path)!r} has the image id {twice[0]!r} {counts[twice[0]]} times",
+            value=twice[0],
+            remedy="give each picture an id of its own",
+        )
