@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 CORE = "core"
 HEAVY = {
     "boxes": ["timm", "torchvision"],
+    "detection": ["timm", "torchvision", "transformers"],
     "image": ["timm", "torchvision"],
     "matching": ["timm", "torchvision", "transformers"],
     "pairs": ["timm", "torchvision", "transformers"],

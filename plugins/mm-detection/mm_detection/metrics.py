@@ -21,14 +21,11 @@ _STATS = ("map", "50", "75", "small", "medium", "large")
 _STATS = (*_STATS, "mar_1", "mar_10", "mar_100", "mar_small", "mar_medium", "mar_large")
 
 
-class MeanAveragePrecision:
-    """Mean over the classes that the truth has, and over overlaps of 0.50, 0.55, ... 0.95.
-
-    What pycocotools calls areas are those of the boxes: labels have no other.
-    """
+class _COCO:
+    """One of COCO's twelve scores. Areas are those of the boxes: labels have no other."""
 
     main = 0
-    """Place of the score among COCO's twelve."""
+    """Place of the score among the twelve."""
 
     def __init__(self) -> None:
         self.reset()
@@ -54,24 +51,6 @@ class MeanAveragePrecision:
     def compute(self) -> float:
         """0..1."""
         return float(self._evaluated.stats[self.main])
-
-    def details(self) -> dict[str, float]:
-        """The other scores of the same pass; those that no true box says anything of are left out.
-
-        ``50``, ``75``, ``small`` (less than 32 x 32 pixels), ``medium``, ``large`` (from 96 x 96),
-        ``mar_100`` and its kin, and ``class.<name>``.
-        """
-        found = {
-            name: float(value)
-            for place, (name, value) in enumerate(zip(_STATS, self._evaluated.stats, strict=False))
-            if place != self.main and value >= 0
-        }
-        precision = self._evaluated.eval["precision"]  # overlap, recall, class, area, most
-        for place, code in enumerate(self._evaluated.params.catIds):
-            values = precision[:, :, place, 0, -1]
-            if (values > -1).any():
-                found[f"class.{self._names[int(code)]}"] = float(values[values > -1].mean())
-        return found
 
     @cached_property
     def _evaluated(self) -> Any:
@@ -139,19 +118,41 @@ def _results(answers: list[np.ndarray[Any, Any]]) -> Any:
             }
 
 
-class AtHalf(MeanAveragePrecision):
+class MeanAveragePrecision(_COCO):
+    """Mean over the classes that the truth has, and over overlaps of 0.50, 0.55, ... 0.95."""
+
+    def details(self) -> dict[str, float]:
+        """The other scores of the same pass; those that no true box says anything of are left out.
+
+        ``50``, ``75``, ``small`` (less than 32 x 32 pixels), ``medium``, ``large`` (from 96 x 96),
+        ``mar_100`` and its kin, and ``class.<name>``.
+        """
+        found = {
+            name: float(value)
+            for place, (name, value) in enumerate(zip(_STATS, self._evaluated.stats, strict=False))
+            if place != self.main and value >= 0
+        }
+        precision = self._evaluated.eval["precision"]  # overlap, recall, class, area, most
+        for place, code in enumerate(self._evaluated.params.catIds):
+            values = precision[:, :, place, 0, -1]
+            if (values > -1).any():
+                found[f"class.{self._names[int(code)]}"] = float(values[values > -1].mean())
+        return found
+
+
+class AtHalf(_COCO):
     """At an overlap of 0.50."""
 
     main = 1
 
 
-class AtThreeQuarters(MeanAveragePrecision):
+class AtThreeQuarters(_COCO):
     """At an overlap of 0.75."""
 
     main = 2
 
 
-class MeanAverageRecall(MeanAveragePrecision):
+class MeanAverageRecall(_COCO):
     """Recall with at most 100 boxes a picture, mean over classes and overlaps."""
 
     main = 8

@@ -5,7 +5,10 @@ from __future__ import annotations
 from mm_core.api import (
     API_VERSION,
     BackboneSpec,
+    CheckpointFormatSpec,
+    CommandSpec,
     Defaults,
+    MethodSpec,
     MetricSpec,
     PluginInfo,
     ProcessorSpec,
@@ -17,6 +20,16 @@ from mm_core.api import (
 
 IMAGE = "image:image"
 """The modality is mm-image's: columns of pictures are found as ever, and read by this plugin."""
+
+METHODS = tuple(
+    MethodSpec(name=name, summary=summary, target=f"mm_detection.methods:{name}")
+    for name, summary in (
+        ("visualize", "pictures of what is there beside what was found"),
+        ("confusion", "how often a box of each class was found as which"),
+        ("predict_coco", "what was found as a COCO document"),
+        ("predict_slices", "boxes of large pictures, looked at in slices"),
+    )
+)
 
 COCO = "arxiv:1405.0312"
 
@@ -60,6 +73,29 @@ def mm_backbones() -> list[BackboneSpec]:
             processor="detection:letterbox",
             formats=("image:timm",),
         ),
+        BackboneSpec(
+            name="hf",
+            summary="any detector of transformers: D-FINE, RT-DETRv2, Deformable DETR, YOLOS, ...",
+            references=("https://huggingface.co/docs/transformers",),
+            target="mm_detection.hf_detector:HFDetector",
+            config="mm_detection.configs:HFDetectorConfig",
+            modalities=(IMAGE,),
+            provides=("detections",),
+            processor="detection:letterbox",
+            formats=("hf",),
+        ),
+    ]
+
+
+@hookimpl
+def mm_checkpoint_formats() -> list[CheckpointFormatSpec]:
+    """Folders of transformers, and what their pictures were like."""
+    return [
+        CheckpointFormatSpec(
+            name="hf",
+            summary="a folder with config.json and weights of a detector, as transformers saves it",
+            target="mm_detection.formats:DetectorFolder",
+        )
     ]
 
 
@@ -105,7 +141,20 @@ def mm_tasks() -> list[TaskSpec]:
             needs=("detections",),
             metrics=("map", "map_50", "map_75", "mar"),
             default_metric="map",
+            methods=METHODS,
             fusion=None,
+        )
+    ]
+
+
+@hookimpl
+def mm_commands() -> list[CommandSpec]:
+    """One name for all of them."""
+    return [
+        CommandSpec(
+            name="detection",
+            summary="Boxes in pictures: draw, convert, check, confusion, coco, slices.",
+            target="mm_detection.commands:app",
         )
     ]
 

@@ -11,7 +11,9 @@ from PIL import Image
 from mm_core.api import SampleColumn, SampleData, Samples, SampleTask, Trial
 
 SIDE = 64
-COLOURS = {"red": (220, 40, 40), "blue": (40, 60, 230)}
+COLOURS = {"red": (220, 40, 40), "blue": (40, 60, 230), "green": (30, 200, 60)}
+IDS = {"red": 7, "blue": 3, "green": 90}
+"""Of the classes in COCO files; in no order, and with gaps."""
 
 
 def drawn(number: int, squares: int, seed: int = 0) -> tuple[bytes, list[list[object]]]:

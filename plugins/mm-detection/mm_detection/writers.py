@@ -54,8 +54,7 @@ def rows_of(table: Table, index: pd.Index[Any], image: str | None, label: str | 
         DataError: a picture is not there.
     """
     frame = table.frame
-    label = label or _named(frame, LABEL, "label", _holds_boxes)
-    image = image or _named(frame, IMAGE, "image", lambda column: column.name != label)
+    image, label = columns_of(frame, image, label)
     paths = [table.folder / str(cell) for cell in frame[image]]
     gone = [row for row, path in enumerate(paths) if not path.is_file()]
     if gone:
@@ -70,6 +69,16 @@ def rows_of(table: Table, index: pd.Index[Any], image: str | None, label: str | 
     coco = index.name == "image_id"
     numbers = list(index) if coco else list(range(1, len(frame) + 1))
     return Rows(paths, boxes, numbers, numbered(boxes))
+
+
+def columns_of(frame: pd.DataFrame, image: str | None, label: str | None) -> tuple[str, str]:
+    """Names of the columns of pictures and of boxes.
+
+    Raises:
+        ConfigError: which are meant cannot be told.
+    """
+    label = label or _named(frame, LABEL, "label", _holds_boxes)
+    return image or _named(frame, IMAGE, "image", lambda one: one.name != label), label
 
 
 def checked_boxes(column: pd.Series[Any]) -> list[list[Box]]:

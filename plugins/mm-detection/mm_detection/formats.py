@@ -1,0 +1,60 @@
+"""Folders of transformers that hold a detector. Light."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mm_core.api import CheckpointMiss
+from mm_core.api.checkpoints import HFFolder
+
+LARGEST = 800
+"""Side of the square where a checkpoint was trained on pictures of many forms and sizes."""
+
+
+class DetectorFolder(HFFolder):
+    """A folder as ``save_pretrained`` writes it, of a model that finds boxes.
+
+    Details: ``side`` of the square, ``stretch``, and ``data_config`` (``mean``, ``std``), from its
+    ``preprocessor_config.json``; ``phrases``, whether it is told in words what to find.
+    """
+
+    def recognise(
+        self, path: Path, name: str, told: Mapping[str, Any]
+    ) -> dict[str, Any] | CheckpointMiss:
+        """Also what its pictures were like."""
+        found = super().recognise(path, name, told)
+        if isinstance(found, CheckpointMiss):
+            return found
+        config = _json(path / "config.json")
+        kinds = [str(one) for one in config.get("architectures") or []]
+        if kinds and not any(one.endswith("ForObjectDetection") for one in kinds):
+            return CheckpointMiss(reason=f"{path} holds {kinds[0]}, which finds no boxes")
+        return _pictures(_json(path / "preprocessor_config.json"), config)
+
+
+def _pictures(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    size = given.get("size") or {}
+    whole = isinstance(size, Mapping) and {"height", "width"} <= set(size)
+    side = size["height"] if whole else config.get("image_size") or LARGEST
+    side = side[0] if isinstance(side, list) else side
+    plain = not given.get("do_normalize", True)
+    mean, std = (given.get(key) for key in ("image_mean", "image_std"))
+    return {
+        "side": min(-(-int(side) // 32) * 32, 4096),
+        "stretch": bool(whole and not given.get("do_pad", False)),
+        "data_config": {
+            "mean": [0.0, 0.0, 0.0] if plain else mean,
+            "std": [1.0, 1.0, 1.0] if plain else std,
+        },
+    }
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,382 @@
+"""What else a detector's predictor can do: draw, count confusions, look at slices, write COCO."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from mm_image.api import (
+    ImageCell,
+    UnreadableImageError,
+    decode,
+    find_image,
+    orientation_of,
+    split_cell,
+)
+from PIL import Image
+
+from mm_core.api import ConfigError, DataError
+from mm_core.api.processors import Table
+from mm_detection.boxes import Box
+from mm_detection.configs import BoxOptions
+from mm_detection.draw import side_by_side
+from mm_detection.frames import as_shown
+from mm_detection.matching import matched
+from mm_detection.writers import checked_boxes
+
+if TYPE_CHECKING:
+    from mm_core.api.tools import MultiModalPredictor
+
+NOTHING, MISSED = "(nothing)", "(missed)"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Rows with their answers.
+
+    Attributes:
+        table: of the data.
+        index: the caller's.
+        column: of the pictures.
+        answers: a list of boxes a row.
+        true: boxes of each row, or None where the data has no labels.
+        stored: whether boxes are given as pixels are stored (``processor.exif``).
+        most: pixels of a picture at most.
+    """
+
+    table: Table
+    index: pd.Index[Any]
+    column: str
+    answers: list[list[Any]]
+    true: list[list[Box]] | None
+    stored: bool
+    most: int
+
+    def cell(self, row: int) -> ImageCell:
+        """Where the picture of a row is.
+
+        Raises:
+            DataError: there is none, or it cannot be read.
+        """
+        value = self.table.frame[self.column].iloc[row]
+        try:
+            (part,) = split_cell(value, self.table.folder)
+            return find_image(part, self.table.folder, self.column)
+        except (UnreadableImageError, ValueError) as error:
+            raise DataError(
+                f"row {row} of {self.column!r} has no picture to draw: {error}",
+                column=self.column,
+                rows=[row],
+                value=value,
+                remedy="check the cell",
+            ) from error
+
+    def picture(self, row: int) -> Image.Image:
+        """Upright."""
+        return decode(self.cell(row), self.most)
+
+
+def _asked(predictor: MultiModalPredictor, data: Any, options: dict[str, Any]) -> _Asked:
+    from mm_core.api import tools
+
+    rows = tools.read_rows(data, tools.registry_of(predictor))
+    recipe = predictor.recipe
+    (part,) = recipe.inputs.values()
+    (column,) = part.columns
+    answers = list(predictor.predict(rows.table, **options))
+    label = recipe.data.label[0] if recipe.data.label else ""
+    there = label in rows.table.frame and rows.table.frame[label].notna().all()
+    true = checked_boxes(rows.table.frame[label]) if there else None
+    settings = _settings(part)
+    return _Asked(
+        rows.table, rows.index, column, answers, true, settings[0] == "stored", settings[1]
+    )
+
+
+def _settings(part: Any) -> tuple[str, int]:
+    given = part.processor.config
+    return str(given.get("exif", "upright")), int(given.get("max_pixels", 89_478_485))
+
+
+def visualize(
+    predictor: MultiModalPredictor,
+    data: Any,
+    out: str | Path | None = None,
+    rows: Sequence[int] | None = None,
+    score_threshold: float = 0.3,
+    most: int = 20,
+) -> list[Any]:
+    """Pictures of what is there beside what was found: right, double, of a wrong class, missed.
+
+    Args:
+        predictor: fitted.
+        data: with labels or without.
+        out: a folder to write PNGs to; None: pictures are given.
+        rows: which, by position; None: those with the most mistakes come first, of the first
+            hundred rows.
+        score_threshold: boxes of a lower score are left out.
+        most: pictures at most.
+
+    Returns:
+        Pillow images, or the paths of the files.
+
+    Raises:
+        DataError: a row has no picture.
+    """
+    asked = _asked(predictor, data, {"score_threshold": score_threshold})
+    chosen = list(rows) if rows is not None else _worst(asked)
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    made: list[Any] = []
+    for row in chosen[:most]:
+        if rows is None and pd.isna(asked.table.frame[asked.column].iloc[row]):
+            continue
+        sheet = _sheet(asked, row)
+        if folder is None:
+            made.append(sheet)
+            continue
+        file = folder / f"{row:05d}.png"
+        sheet.save(file)
+        made.append(str(file))
+    return made
+
+
+def _sheet(asked: _Asked, row: int) -> Image.Image:
+    picture = asked.picture(row)
+    true = None if asked.true is None else asked.true[row]
+    said = asked.answers[row]
+    if asked.stored:
+        turn = orientation_of(asked.cell(row), asked.most)
+        said = [[*_shown(box[:4], picture.size, turn), *box[4:]] for box in said]
+        if true is not None:
+            true = [
+                Box(_shown(box.corners, picture.size, turn), box.name, box.id, box.more)
+                for box in true
+            ]
+    return side_by_side(picture, true, said)
+
+
+def _shown(corners: Sequence[float], size: tuple[int, int], turn: int) -> Any:
+    return tuple(as_shown(np.array([corners], np.float64), size, turn)[0].tolist())
+
+
+def _worst(asked: _Asked) -> list[int]:
+    order = range(min(len(asked.answers), 100))
+    if asked.true is None:
+        return list(order)
+    mistakes = {}
+    for row in order:
+        found = matched(asked.true[row], asked.answers[row])
+        wrong = Counter([*found.found, *found.true])
+        mistakes[row] = sum(wrong[what] for what in ("double", "class", "extra", "missed"))
+    return sorted(order, key=lambda row: -mistakes[row])
+
+
+def confusion(
+    predictor: MultiModalPredictor,
+    data: Any,
+    score_threshold: float = 0.3,
+    overlap: float = 0.5,
+) -> pd.DataFrame:
+    """How often a box of each class was found as which.
+
+    Args:
+        predictor: fitted.
+        data: with labels.
+        score_threshold: boxes of a lower score are left out.
+        overlap: from which on a found box is taken for a true one.
+
+    Returns:
+        Counts; a row for each true class and one for nothing, a column for each class found and
+        one for those missed.
+
+    Raises:
+        DataError: the data has no labels.
+    """
+    asked = _asked(predictor, data, {"score_threshold": score_threshold})
+    if asked.true is None:
+        raise DataError(
+            "the data has no boxes to compare with",
+            remedy=f"give a column {predictor.recipe.data.label[0]!r} of boxes",
+        )
+    names = _classes(predictor)
+    table = pd.DataFrame(0, index=[*names, NOTHING], columns=[*names, MISSED])
+    table.index.name = "true"
+    for true, said in zip(asked.true, asked.answers, strict=True):
+        for is_, found in matched(true, said, overlap).pairs:
+            row, column = NOTHING if is_ is None else is_, MISSED if found is None else found
+            if row not in table.index:  # a class that the model does not know, marked difficult
+                continue
+            table.loc[row, column] += 1
+    return table
+
+
+def predict_coco(
+    predictor: MultiModalPredictor, data: Any, out: str | Path | None = None, **options: Any
+) -> dict[str, Any]:
+    """COCO's document of what was found: images, categories by their ids, annotations with scores.
+
+    Args:
+        predictor: fitted.
+        data: images are numbered by its index where that is called ``image_id``, as in data that
+            came from a COCO file, else from 1 on.
+        out: a .json file to write; None: none.
+        options: of the prediction.
+    """
+    asked = _asked(predictor, data, {**options, "as_coco": True})
+    known = asked.index.name == "image_id"
+    numbers = [_plain(one) for one in asked.index] if known else range(1, len(asked.answers) + 1)
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for row, (number, boxes) in enumerate(zip(numbers, asked.answers, strict=True)):
+        value = asked.table.frame[asked.column].iloc[row]
+        images.append({"id": number, "file_name": str(value), **_sides(asked, row)})
+        for box in boxes:
+            area = box["bbox"][2] * box["bbox"][3]
+            more = {"id": len(annotations) + 1, "image_id": number, "area": area, "iscrowd": 0}
+            annotations.append({**more, **box})
+    task: Any = _task(predictor)
+    categories = [
+        {"id": number, "name": str(name)}
+        for name, number in zip(task.classes, task.ids, strict=True)
+    ]
+    document = {"images": images, "categories": categories, "annotations": annotations}
+    if out is not None:
+        Path(out).write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+    return document
+
+
+def _sides(asked: _Asked, row: int) -> dict[str, int]:
+    try:
+        width, height = asked.picture(row).size
+    except DataError:  # a row without a picture has no boxes and no size
+        return {}
+    return {"width": width, "height": height}
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def predict_slices(
+    predictor: MultiModalPredictor,
+    data: Any,
+    side: int = 640,
+    shared: float = 0.2,
+    **options: Any,
+) -> pd.Series[Any]:
+    """Boxes of large pictures: each is looked at as a whole and in slices, and answers are joined.
+
+    Small things in a large picture are too small where it is shrunk to the network's square.
+
+    Args:
+        predictor: fitted.
+        data: with or without labels.
+        side: of a slice, in pixels.
+        shared: share of its side that a slice has in common with the next, so that what lies on
+            a border is whole in one of them.
+        options: of the prediction; ``overlap`` also joins slices (0.5 where it is not given).
+
+    Returns:
+        Answers as ``predict`` gives them, with the caller's index.
+
+    Raises:
+        ConfigError: a side or share that leaves no slices.
+        BadCellsError: a picture cannot be read.
+    """
+    if side < 32 or not 0 <= shared < 0.9:
+        raise ConfigError(
+            f"slices of {side} pixels that share {shared} of their sides cannot be cut",
+            value=(side, shared),
+            remedy="side: 32 or more; shared: from 0 to less than 0.9",
+        )
+    from mm_core.api import tools
+
+    rows = tools.read_rows(data, tools.registry_of(predictor))
+    (part,) = predictor.recipe.inputs.values()
+    (column,) = part.columns
+    read = BoxOptions.read(options, where="options") if options else BoxOptions()
+    asked = _Asked(rows.table, rows.index, column, [], None, False, _settings(part)[1])
+    answers = []
+    for row in range(len(rows)):
+        picture = asked.picture(row)
+        windows = list(slices(picture.size, side, shared))
+        cut = [np.asarray(picture.crop(window)) for window in windows]
+        cells = pd.DataFrame({column: pd.Series(cut, dtype=object)})
+        said = predictor.predict(cells, **{**options, "as_coco": False})
+        joined = [
+            _moved(box, window)
+            for boxes, window in zip(said, windows, strict=True)
+            for box in boxes
+        ]
+        answers.append(_joined(joined, read.overlap or 0.5, read.most))
+    name = predictor.recipe.data.label[0]
+    return pd.Series(answers, index=rows.index, name=name, dtype=object)
+
+
+def slices(size: tuple[int, int], side: int, shared: float) -> Iterator[tuple[int, int, int, int]]:
+    """The whole picture, and windows that cover it: left, upper, right, lower."""
+    width, height = size
+    yield 0, 0, width, height
+    if max(size) <= side:
+        return
+    for top in _starts(height, side, shared):
+        for left in _starts(width, side, shared):
+            yield left, top, min(left + side, width), min(top + side, height)
+
+
+def _starts(length: int, side: int, shared: float) -> list[int]:
+    if length <= side:
+        return [0]
+    count = int(np.ceil((length - side) / (side * (1 - shared)))) + 1
+    return [round(one) for one in np.linspace(0, length - side, count)]
+
+
+def _moved(box: Sequence[Any], window: tuple[int, int, int, int]) -> list[Any]:
+    x, y = window[:2]
+    return [
+        round(box[0] + x, 2),
+        round(box[1] + y, 2),
+        round(box[2] + x, 2),
+        round(box[3] + y, 2),
+        *box[4:],
+    ]
+
+
+def _joined(boxes: Sequence[Sequence[Any]], overlap: float, most: int) -> list[Any]:
+    """Of boxes of one class that are one thing the best; a part cut off by a slice is one too."""
+    kept: list[Sequence[Any]] = []
+    for box in sorted(boxes, key=lambda one: -one[5]):
+        if all(box[4] != one[4] or _common(box, one) <= overlap for one in kept):
+            kept.append(box)
+    return [list(box) for box in kept[:most]]
+
+
+def _common(first: Sequence[Any], second: Sequence[Any]) -> float:
+    """The larger of: intersection over union, and 0.6 of the share of the smaller that lies in the
+    other: a part is told from a neighbour by lying in the whole nearly wholly.
+    """
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(one[2] - one[0]) * (one[3] - one[1]) for one in (first, second)]
+    shared = width * height
+    return float(max(shared / (sum(areas) - shared), 0.6 * shared / max(min(areas), 1e-9)))
+
+
+def _task(predictor: MultiModalPredictor) -> Any:
+    from mm_core.api import tools
+
+    return tools.model_of(predictor).pipeline.task
+
+
+def _classes(predictor: MultiModalPredictor) -> list[Any]:
+    return list(_task(predictor).classes)

@@ -1,0 +1,67 @@
+"""Small pictures with coloured squares, and a detector that has learned them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from mm_detection.samples import IDS, drawn
+
+from mm_core import MultiModalPredictor
+
+SIDE = 64
+
+
+@pytest.fixture(scope="session")
+def small() -> dict[str, Any]:
+    """Settings of a detector that learns squares in seconds."""
+    return {
+        "backbones.picture_image.checkpoint": "random",
+        "backbones.picture_image.head": "ssdlite",
+        "backbones.picture_image.width": 32,
+        "backbones.picture_image.levels": 3,
+        "inputs.picture_image.processor.image_size": SIDE,
+        "inputs.picture_image.processor.augment": "none",
+        "training.epochs": 25,
+        "training.batch_size": 4,
+        "training.head_learning_rate": 4e-3,
+    }
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., pd.DataFrame]:
+    """``pictures(n)``: rows with none to three squares, every second picture wider."""
+
+    def make(n: int, seed: int = 0) -> pd.DataFrame:
+        folder = tmp_path_factory.mktemp("pictures")
+        rows = []
+        for number in range(n):
+            content, boxes = drawn(number, number % 4, seed)
+            (folder / f"{number}.png").write_bytes(content)
+            cell = [{"box": one[:4], "class": one[4], "id": IDS[str(one[4])]} for one in boxes]
+            rows.append({"photo": str(folder / f"{number}.png"), "boxes": cell})
+        return pd.DataFrame(rows)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def frame(pictures: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+    """Rows to train on."""
+    return pictures(24)
+
+
+@pytest.fixture(scope="session")
+def fitted(frame: pd.DataFrame, small: dict[str, Any]) -> MultiModalPredictor:
+    """Nothing but the size of things is set: the label asks for the task, and it for the rest."""
+    predictor = MultiModalPredictor("boxes", hyperparameters=small, verbosity=0)
+    return predictor.fit(frame, tuning_data=frame)
+
+
+@pytest.fixture(scope="session")
+def saved(fitted: MultiModalPredictor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fitted model's folder."""
+    return fitted.save(tmp_path_factory.mktemp("saved") / "model")
