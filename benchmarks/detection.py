@@ -30,8 +30,9 @@ import numpy as np
 import pandas as pd
 
 RESULTS = Path(__file__).parent / "results" / "detection.json"
-SIDE, BATCH, HELD_OUT = 256, 8, 0.2
+SIDE, BATCH, HELD_OUT = 192, 8, 0.2
 RATE, HEAD_RATE = 5e-4, 1e-3
+NETWORK = "tf_efficientnet_lite0"
 LIBRARIES = ("mm-core", "numpy", "timm", "torch", "torchvision", "faster-coco-eval")
 
 
@@ -203,7 +204,7 @@ def network():
             )
             (weights,) = (Path(str(one)) for one in weight_files())
             stored = torch.load(weights, map_location="cpu", weights_only=True)
-            whole = timm.create_model(name).state_dict()
+            whole = timm.create_model(NETWORK).state_dict()
             named = dict(zip(whole, stored.values(), strict=True))
             self.body.load_state_dict({name: named[name] for name in self.body.state_dict()})
             self.fuse = FeaturePyramidNetwork(self.body.feature_info.channels(), 96)
@@ -257,7 +258,7 @@ def main() -> None:
     """One side."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("side", choices=["mm", "plain"])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mm_detection.boxes import Box, BoxError, as_cell, read_boxes
 from mm_detection.frames import as_shown, as_stored
 from mm_detection.matching import iou, matched
+
+if TYPE_CHECKING:
+    from mm_detection.detector import Detector, Found, Wanted
 
 __all__ = [
     "Box",
