@@ -13,6 +13,8 @@ _PACKAGES = (
     "mm-text",
     "mm-image",
     "mm-tabular",
+    "catboost",
+    "lightgbm",
     "torch",
     "torchvision",
     "transformers",

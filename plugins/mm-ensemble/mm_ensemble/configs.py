@@ -38,6 +38,12 @@ class EnsembleConfig(Config):
         default=40, ge=1, description="of the choice of weights; a weight is a multiple of 1/steps"
     )
 
+    keep: bool = Field(
+        default=False,
+        description="members of weight 0 stay in the model, for the leaderboard: they cost space, "
+        "and no time",
+    )
+
     @model_validator(mode="after")
     def _of_members(self) -> Self:
         if not self.members:

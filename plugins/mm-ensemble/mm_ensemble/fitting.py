@@ -129,7 +129,13 @@ class Ensemble(Fitter):
             history=[record],
             best_score=record.get(job.metric),
             stopped=_told(job, tried, weights, alone, left_out, len(rows)),
-            engine=Models({name: Member(tried[name].models, w) for name, w in weights.items()}),
+            engine=Models(
+                {
+                    name: Member(one.models, weights.get(name, 0.0))
+                    for name, one in tried.items()
+                    if name in weights or self.config.keep
+                }
+            ),
         )
 
 

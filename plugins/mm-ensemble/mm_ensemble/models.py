@@ -18,7 +18,7 @@ class Member:
 
     Attributes:
         models: one, or one a fold, each with what came of its fit.
-        weight: of their mean, > 0.
+        weight: of their mean, >= 0.
     """
 
     models: Sequence[Fitted]
@@ -43,7 +43,7 @@ class Models(Engine):
         inside = RunSettings(device=settings.device, precision=settings.precision)
         votes, weights = [], []
         for member in self.members.values():
-            for fitted in member.models:
+            for fitted in member.models if member.weight else ():
                 vote, bad = votes_of(fitted.model, batch.table, inside)
                 votes.append(vote)
                 weights.append(member.weight / len(member.models))

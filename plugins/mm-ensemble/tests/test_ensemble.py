@@ -88,6 +88,22 @@ BOTH = {
 """Trees and the network."""
 
 
+def test_members_of_no_weight_may_be_kept_and_change_nothing() -> None:
+    """They are on the leaderboard."""
+    bad = {"network": {"training.head_learning_rate": 1e-9, "training.epochs": 1}}
+    kept, dropped = (
+        fit("sold", **{**BOTH, "fit.settings": bad, "fit.keep": keep, "fit.steps": 1})
+        for keep in (True, False)
+    )
+    rows = rows_for("sold", 60, seed=4)
+    assert set(model_of(dropped).engine.members) == {"trees"}
+    assert set(model_of(kept).engine.members) == {"trees", "network"}
+    assert np.allclose(kept.predict_proba(rows), dropped.predict_proba(rows))
+    table = kept.leaderboard(rows).set_index("member")
+    assert table.weight["network"] == 0
+    assert np.isfinite(table.roc_auc["network"])
+
+
 @pytest.mark.parametrize(
     ("label", "metric"), [("price", "r2"), ("level", "accuracy"), ("tags", "f1_macro")]
 )

@@ -1,0 +1,211 @@
+"""Ensembles, trees, encoders as features and late fusion beside plain CatBoost on table and TF-IDF.
+
+    python -m benchmarks.quality --data DIR --out benchmarks/results/quality.json
+
+One ensemble is fitted a set and seed, by its members' defaults, within a time limit; its members
+are scored beside it, from the same fit: ``network`` is late fusion. All choices (rounds, epochs,
+weights) are made on training rows; test rows are read once a run. ``tfidf`` is CatBoost by itself,
+on the table's columns and the TF-IDF of the texts, stopped by a fifth of the training rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
+
+from benchmarks.place import machine, versions
+from mm_core import MultiModalPredictor
+from mm_core.api import Table
+from mm_core.api.tools import model_of, outputs, read_rows, registry_of
+
+SETS: dict[str, tuple[str, str, float]] = {
+    "churn": ("Exited", "roc_auc", 90),
+    "california_housing": ("median_house_value", "r2", 120),
+    "houses": ("price", "r2", 420),
+    "pokemon": ("type", "accuracy", 420),
+    "airline_tweets": ("sentiment", "accuracy", 700),
+}
+"""Label, score, and the seconds that an ensemble is given."""
+
+TFIDF_WORDS = 500
+DRAWS = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality.json"))
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=None, help="of trees; None: all cores")
+    asked = parser.parse_args()
+    warnings.simplefilter("ignore")
+    done = json.loads(asked.out.read_text())["runs"] if asked.out.is_file() else []
+    for seed in range(asked.seeds):
+        for name in asked.sets.split(","):
+            if any((one["set"], one["seed"]) == (name, seed) for one in done):
+                continue
+            for run in (_tfidf, _ensemble):
+                found = run(asked.data / name, name, seed, asked.threads)
+                done += [{"set": name, "seed": seed, **one} for one in found]
+            said = {"runs": done, "summary": _summary(done)}
+            said |= {"machine": machine(asked.threads or 0), "versions": versions()}
+            asked.out.write_text(json.dumps(said, indent=1) + "\n")
+            print(json.dumps([one for one in done if one["set"] == name]), flush=True)
+
+
+def _ensemble(folder: Path, name: str, seed: int, threads: int | None) -> list[dict[str, Any]]:
+    """Scores of the ensemble and of each of its members, of one fit."""
+    label, metric, limit = SETS[name]
+    settings: dict[str, Any] = {
+        "fit": "ensemble:greedy",
+        "fit.keep": True,
+        "fit.alone": False,
+        "training.seed": seed,
+    }
+    for place in ("trees", "leafwise", "features.learner"):
+        settings[f"fit.members.{place}.threads"] = threads
+    predictor = MultiModalPredictor(
+        label, eval_metric=metric, hyperparameters=settings, verbosity=0
+    )
+    began = time.monotonic()
+    predictor.fit(str(folder / "train.csv"), time_limit=limit)
+    seconds = time.monotonic() - began
+    model = model_of(predictor)
+    (said,) = predictor.history.to_dict("records")
+    table = read_rows(str(folder / "test.csv"), registry_of(predictor)).table
+    truth = table.frame[label]
+    found = []
+    for member, one in model.engine.members.items():
+        score = _scores(metric, truth, _answers(one.models[0].model, table))
+        own = {"way": member, "weight": one.weight, "seconds": said[f"{member}.fit_seconds"]}
+        validation = said.get(f"{member}.{metric}")
+        found.append({**own, "validation": validation, **score})
+    whole = _scores(metric, truth, _answers(model, table))
+    found.append({"way": "ensemble", "seconds": seconds, "validation": said.get(metric), **whole})
+    return [_rounded(one) for one in found]
+
+
+def _answers(model: Any, table: Table) -> tuple[np.ndarray, np.ndarray | None]:
+    """Answers [N], and of two classes the second one's probability."""
+    raw, meta, _ = outputs(model, table)
+    decoded = model.pipeline.decode(raw, meta)
+    proba = None if decoded.proba is None else decoded.proba.to_numpy()
+    binary = proba is not None and proba.shape[1] == 2
+    return decoded.answer.iloc[:, 0].to_numpy(), proba[:, 1] if binary else None
+
+
+def _tfidf(folder: Path, name: str, seed: int, threads: int | None) -> list[dict[str, Any]]:
+    """Plain CatBoost; pictures are left out."""
+    from catboost import CatBoostClassifier, CatBoostRegressor
+
+    label, metric, _ = SETS[name]
+    train, test = (pd.read_csv(folder / f"{part}.csv") for part in ("train", "test"))
+    plan = MultiModalPredictor(label, verbosity=0).plan(str(folder / "train.csv"))
+    kinds = {one.name: one.modality for one in plan.columns.columns}
+    began = time.monotonic()
+    x, new, categories = _features(train, test, kinds)
+    held = np.random.default_rng(seed).permutation(len(train)) < len(train) // 5
+    made = CatBoostRegressor if metric == "r2" else CatBoostClassifier
+    model = made(
+        iterations=2000,
+        cat_features=categories,
+        random_seed=seed,
+        thread_count=threads or -1,
+        verbose=0,
+        allow_writing_files=False,
+    )
+    model.fit(
+        x[~held],
+        train[label][~held],
+        eval_set=(x[held], train[label][held]),
+        early_stopping_rounds=100,
+    )
+    answer = np.asarray(model.predict(new)).ravel()
+    proba = model.predict_proba(new)[:, 1] if metric == "roc_auc" else None
+    score = _scores(metric, test[label], (answer, proba))
+    return [_rounded({"way": "tfidf", "seconds": time.monotonic() - began, **score})]
+
+
+def _features(
+    train: pd.DataFrame, test: pd.DataFrame, kinds: dict[str, str | None]
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Columns of tables as they are, and the TF-IDF of texts; of the training rows."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    parts: tuple[list[pd.DataFrame], list[pd.DataFrame]] = ([], [])
+    categories: list[str] = []
+    for name, kind in kinds.items():
+        if kind == "text:text":
+            words = TfidfVectorizer(max_features=TFIDF_WORDS, stop_words="english")
+            first = words.fit_transform(train[name].fillna("").astype(str))
+            second = words.transform(test[name].fillna("").astype(str))
+            names = [f"{name}={word}" for word in words.get_feature_names_out()]
+            for part, matrix in zip(parts, (first, second), strict=True):
+                part.append(pd.DataFrame(matrix.toarray(), columns=names))
+        elif kind == "tabular:tabular":
+            number = pd.api.types.is_numeric_dtype(train[name])
+            for part, frame in zip(parts, (train, test), strict=True):
+                column = frame[name] if number else frame[name].fillna("missing").astype(str)
+                part.append(column.reset_index(drop=True).to_frame())
+            categories += [] if number else [name]
+    return pd.concat(parts[0], axis=1), pd.concat(parts[1], axis=1), categories
+
+
+def _scores(
+    metric: str, truth: pd.Series, answers: tuple[np.ndarray, np.ndarray | None]
+) -> dict[str, Any]:
+    """The score, and the middle 95% of it over draws of the test rows."""
+    said, proba = answers
+    true = truth.to_numpy()
+
+    def score(rows: np.ndarray) -> float:
+        if metric == "roc_auc":
+            assert proba is not None
+            return float(roc_auc_score(true[rows], proba[rows]))
+        if metric == "r2":
+            return float(r2_score(true[rows], said[rows].astype(float)))
+        return float(accuracy_score(true[rows].astype(str), said[rows].astype(str)))
+
+    rng = np.random.default_rng(0)
+    draws = [score(rng.integers(0, len(true), len(true))) for _ in range(DRAWS)]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {"metric": metric, "score": score(np.arange(len(true))), "low": low, "high": high}
+
+
+def _rounded(run: dict[str, Any]) -> dict[str, Any]:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    run |= {"peak_mb": round(peak)}  # of the process so far
+    return {k: round(float(v), 4) if isinstance(v, float) else v for k, v in run.items()}
+
+
+def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean score of each way by set, and what the ensemble gains on late fusion."""
+    found: dict[str, Any] = {}
+    for run in runs:
+        found.setdefault(run["set"], {}).setdefault(run["way"], []).append(run["score"])
+    means = {
+        name: {way: round(float(np.mean(scores)), 4) for way, scores in ways.items()}
+        for name, ways in found.items()
+    }
+    gains = [ways["ensemble"] - ways["network"] for ways in means.values() if "network" in ways]
+    if len(gains) > 1:
+        error = float(np.std(gains, ddof=1) / np.sqrt(len(gains)))
+        means["ensemble - network"] = {
+            "mean": round(float(np.mean(gains)), 4),
+            "error": round(error, 4),
+        }
+    return means
+
+
+if __name__ == "__main__":
+    main()
