@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -35,7 +35,11 @@ class Encoder:
     def columns(self, table: Table, settings: RunSettings) -> tuple[pd.DataFrame, list[BadCell]]:
         """float32 columns, missing where there is nothing to encode; cells that are unreadable."""
         vectors, bad = vectors_of(self.fitted.model, table, settings)
-        return pd.DataFrame(self.pca.apply(vectors), columns=list(self.names)), bad
+        return self.named(vectors), bad
+
+    def named(self, vectors: Array) -> pd.DataFrame:
+        """The columns of vectors that are there."""
+        return pd.DataFrame(self.pca.apply(vectors), columns=list(self.names))
 
 
 def vectors_of(model: Model, table: Table, settings: RunSettings) -> tuple[Array, list[BadCell]]:
@@ -121,12 +125,17 @@ def with_columns(
     encoders: Mapping[str, Encoder], table: Table, settings: RunSettings
 ) -> tuple[Table, list[BadCell]]:
     """Rows with the encoders' columns beside their own, and cells that are unreadable."""
-    frames, bad = [table.frame], []
+    frames, bad = [], []
     for one in encoders.values():
         frame, cells = one.columns(table, settings)
         frames.append(frame)
         bad += cells
-    return Table(pd.concat(frames, axis=1), table.folder, table.positions), bad
+    return beside(table, frames), bad
+
+
+def beside(table: Table, columns: Iterable[pd.DataFrame]) -> Table:
+    """Rows with more columns."""
+    return Table(pd.concat([table.frame, *columns], axis=1), table.folder, table.positions)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pandas as pd
+
 from mm_core.api import ConfigError, FitJob, FitResult, Fitter, RunSettings
-from mm_ensemble.columns import EncodedColumns, Encoder, vectors_of, with_columns
+from mm_ensemble.columns import EncodedColumns, Encoder, beside, vectors_of, with_columns
 from mm_ensemble.configs import FeaturesConfig
 from mm_ensemble.modalities import encoded, of_columns, only
 from mm_ensemble.pca import PCA
 
 AS_FOUND = RunSettings()
 FROZEN = "ensemble:frozen"
+LEAST = 0.1
 
 
 class Features(Fitter):
@@ -33,19 +37,24 @@ class Features(Fitter):
                 plugin=recipe.fit.id,
                 remedy=f"fit it by itself: fit={self.config.learner.id}",
             )
+        began = time.monotonic()
         job.plan(self._encoding)
-        encoders = {
+        made = {
             modality.split(":")[1]: self._encoder(job, modality.split(":")[1], columns)
             for modality, columns in wanted.items()
         }
-        assert job.validation is not None  # FitterSpec.holds_out
+        encoders = {name: encoder for name, (encoder, _) in made.items()}
         read = {name for columns in wanted.values() for name in columns}
         own = {name for columns in of_columns(recipe).values() for name in columns} - read
-        train, held = (
-            only(recipe, with_columns(encoders, rows.table, AS_FOUND)[0], own)
-            for rows in (job.train, job.validation)
+        assert job.validation is not None  # FitterSpec.holds_out
+        train = beside(job.train.table, [columns for _, columns in made.values()])
+        held, _ = with_columns(encoders, job.validation.table, AS_FOUND)
+        learner = job.submodel(
+            {"fit": self.config.learner.dump()},
+            only(recipe, train, own),
+            only(recipe, held, own),
+            _deadline(job, began),
         )
-        learner = job.submodel({"fit": self.config.learner.dump()}, train, held)
         said = ", ".join(
             f"{name} in {len(one.names)} of {len(one.pca.mean)} dimensions "
             f"({one.pca.share:.0%} of the variance)"
@@ -62,8 +71,11 @@ class Features(Fitter):
     def _encoding(self) -> dict[str, object]:
         return {**self.config.settings, "fit": FROZEN}
 
-    def _encoder(self, job: FitJob, name: str, columns: Sequence[str]) -> Encoder:
-        """An encoder of some columns, and the components of what it says of the training rows."""
+    def _encoder(
+        self, job: FitJob, name: str, columns: Sequence[str]
+    ) -> tuple[Encoder, pd.DataFrame]:
+        """An encoder of some columns, by the components of what it says of the training rows; and
+        what these are."""
         assert job.validation is not None
         train, held = (
             only(job.model.recipe, rows.table, columns) for rows in (job.train, job.validation)
@@ -74,4 +86,13 @@ class Features(Fitter):
         taken = set(job.train.table.frame.columns)
         while any(f"{name}_{n}" in taken for n in range(len(pca.components))):
             name += "_"
-        return Encoder(fitted, pca, tuple(f"{name}_{n}" for n in range(len(pca.components))))
+        names = tuple(f"{name}_{n}" for n in range(len(pca.components)))
+        encoder = Encoder(fitted, pca, names)
+        return encoder, encoder.named(vectors)
+
+
+def _deadline(job: FitJob, began: float) -> float | None:
+    """When the learner is to stop: at least a tenth of what the encoders took is left to it, for
+    all of that would be lost without."""
+    now = time.monotonic()
+    return None if job.deadline is None else max(job.deadline, now + LEAST * (now - began))

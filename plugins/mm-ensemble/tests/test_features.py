@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from mm_ensemble.features import _deadline
 from mm_ensemble.pca import PCA
 
 from mm_core import MultiModalPredictor
@@ -75,6 +78,16 @@ def test_it_is_the_same_in_a_new_process(fitted: MultiModalPredictor, tmp_path: 
     found = pd.read_csv(tmp_path / "out.csv")["price"]
     assert np.allclose(found, fitted.predict(rows), rtol=1e-5)
     assert (folder / "engine" / "left.safetensors").is_file()
+
+
+def test_what_was_encoded_is_learned_from_though_time_is_over() -> None:
+    """All that went into it would be lost."""
+    now = time.monotonic()
+    late = SimpleNamespace(deadline=now - 1)
+    assert _deadline(late, now - 100) == pytest.approx(now + 10, abs=1)  # type: ignore[arg-type]
+    early = SimpleNamespace(deadline=now + 500)
+    assert _deadline(early, now - 100) == now + 500  # type: ignore[arg-type]
+    assert _deadline(SimpleNamespace(deadline=None), now) is None  # type: ignore[arg-type]
 
 
 def test_a_network_may_read_them_too() -> None:
