@@ -139,6 +139,7 @@ def test_commands_in_the_documentation_exist(page):
         "export",  # of mm-onnx
         "leaderboard",  # of mm-ensemble
         "duplicates", "index", "mine_negatives", "search",  # of mm-matching
+        "tune",  # of mm-tune
     }  # fmt: skip
     blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     used = {

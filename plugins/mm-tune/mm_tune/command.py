@@ -1,0 +1,146 @@
+"""``mm tune``: search for settings. Optuna is imported when the search begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mm_core.api import ConfigError
+from mm_core.api.commands import Answer, AsJson, Data, Plugins, Quiet
+from mm_tune.spaces import FORMS
+
+Label = Annotated[
+    list[str], typer.Option("--label", metavar="COLUMN", help="The label column; may be repeated.")
+]
+Space = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--space",
+        metavar="KEY=RANGE",
+        help=f"What a setting may be: {FORMS}; may be repeated; none: the usual ones.",
+    ),
+]
+Trials = Annotated[int, typer.Option("--trials", min=1, help="In all, resumed ones counted.")]
+Seconds = Annotated[float | None, typer.Option("--time", min=1, help="Seconds; no limit if none.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        help="For each trial as it ends, trials.csv, trials.svg and recipe.json; given again, the "
+        "search goes on.",
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A setting of all trials, as in mm fit; may be repeated."
+    ),
+]
+Preset = Annotated[list[str] | None, typer.Option("--preset", metavar="NAME", help="As in mm fit.")]
+Tuning = Annotated[
+    str | None,
+    typer.Option("--tuning-data", metavar="DATA", help="Validation rows; else some are held out."),
+]
+Type = Annotated[str | None, typer.Option("--problem-type", metavar="TASK", help="As in mm fit.")]
+Metric = Annotated[
+    str | None, typer.Option("--validation-metric", metavar="NAME", help="What is searched by.")
+]
+Sampler = Annotated[str, typer.Option("--sampler", help="tpe or random.")]
+Prune = Annotated[
+    bool, typer.Option("--prune/--no-prune", help="Give up networks that validate worse.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of the search and of the fits.")]
+
+
+def tune(
+    data: Data,
+    label: Label,
+    space: Space = None,
+    trials: Trials = 20,
+    time: Seconds = None,
+    out: Out = None,
+    set_: Set = None,
+    preset: Preset = None,
+    tuning_data: Tuning = None,
+    problem_type: Type = None,
+    validation_metric: Metric = None,
+    sampler: Sampler = "tpe",
+    prune: Prune = True,
+    seed: Seed = 0,
+    plugin: Plugins = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Search for settings; the best ones are a recipe, which mm fit --recipe follows.
+
+    Example: mm tune train.csv --label y --trials 20 --space "fit.depth=int(4, 9)" --out tuned
+    """
+    wanted = _pairs(space, "--space")
+    fixed = {key: _value(text) for key, text in _pairs(set_, "--set").items()}
+
+    from mm_tune.searching import RECIPE
+    from mm_tune.searching import tune as search
+
+    found = search(
+        data,
+        label,
+        space=wanted or None,
+        trials=trials,
+        time=time,
+        tuning_data=tuning_data,
+        hyperparameters=fixed,
+        presets=preset,
+        problem_type=problem_type,
+        validation_metric=validation_metric,
+        folder=out,
+        sampler=sampler,
+        prune=prune,
+        seed=seed,
+        plugins=plugin or (),
+        tell=None if quiet else _tell,
+    )
+    usual = found.trials[(found.trials.trial == 0) & (found.trials.state == "done")]
+    lines = [
+        f"{found.metric} {found.score:.4f} on the held-out rows, of {len(found.trials)} trials"
+    ]
+    lines += [f"  {key} = {json.dumps(value)}" for key, value in found.settings.items()]
+    lines += [] if found.settings else ["  the settings as they are"]
+    if len(usual):
+        lines.append(f"with the settings as they are: {usual.score.iloc[0]:.4f}")
+    if out is not None:
+        labels = " ".join(f"--label {name}" for name in label)
+        lines.append(f"mm fit {data} {labels} --recipe {out / RECIPE} --out model")
+    said = {
+        "settings": found.settings,
+        "score": found.score,
+        "metric": found.metric,
+        "resumed": found.resumed,
+        "trials": json.loads(found.trials.to_json(orient="records")),
+    }
+    return Answer(said, "\n".join(lines))
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
+    found = {}
+    for one in given or ():
+        key, sign, value = one.partition("=")
+        if not sign or not key.strip():
+            raise ConfigError(f"{option} {one!r} has no '='", value=one, remedy=f"{option} KEY=...")
+        found[key.strip()] = value
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

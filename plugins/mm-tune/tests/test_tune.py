@@ -1,0 +1,219 @@
+"""Trials are whole fits on one split, written down as they end, and their best is a recipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mm_tune.api import Search, tune
+from mm_tune.spaces import read_search
+from typer.testing import CliRunner
+
+from mm_core import MultiModalPredictor
+from mm_core.api import ConfigError, TrainingError
+from mm_core.cli.app import app
+from mm_core.recipe.recipe import Recipe
+from mm_core.testing.kit import KIT
+
+QUICK = {"fit": "core:finetune", "training.epochs": 2, "training.batch_size": 16}
+RATE = {"training.head_learning_rate": Search(1e-4, 3e-2, log=True)}
+PAGE = (Path(__file__).parents[3] / "docs" / "tuning.md").read_text(encoding="utf-8")
+
+
+def table(n: int = 80, seed: int = 0) -> pd.DataFrame:
+    """Points of two kinds, as the kit's own plugin reads them."""
+    points = np.random.default_rng(seed).normal(size=(n, 32))
+    cells = ["left " + " ".join(f"{x:.3f}" for x in point) for point in points]
+    return pd.DataFrame({"point": cells, "kind": np.where(points[:, 0] > 0, "a", "b")})
+
+
+def search(rows: pd.DataFrame | None = None, **more: Any) -> Any:
+    given: dict[str, Any] = {"trials": 3, "hyperparameters": QUICK | RATE, "plugins": [KIT]}
+    return tune(table() if rows is None else rows, "kind", **{**given, **more})
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("tuned")
+    return search(folder=folder, trials=4), folder
+
+
+def test_the_best_is_a_recipe_that_fits_the_same(found: Any) -> None:
+    """The first trial is of the settings as they are: the best is not below it."""
+    tuned, folder = found
+    trials = tuned.trials
+    assert list(trials.trial) == [0, 1, 2, 3]
+    assert trials["training.head_learning_rate"][0] == 1e-3
+    assert tuned.metric == "roc_auc"
+    assert tuned.score == trials.score[trials.state == "done"].max() >= trials.score[0]
+    text = (folder / "recipe.json").read_text()
+    assert Recipe.from_json(text) == tuned.recipe
+    again = MultiModalPredictor("kind", verbosity=0, plugins=[KIT])
+    again.fit(table(), recipe=folder / "recipe.json")
+    assert again.history.roc_auc.max() == pytest.approx(tuned.score)
+    rate = again.recipe.training.head_learning_rate
+    assert rate == tuned.settings["training.head_learning_rate"]
+
+
+def test_table_and_picture(found: Any) -> None:
+    """A point for each trial in each panel."""
+    tuned, folder = found
+    pd.testing.assert_frame_equal(
+        pd.read_csv(folder / "trials.csv")[["trial", "state", "score"]],
+        tuned.trials[["trial", "state", "score"]],
+    )
+    drawing = ElementTree.parse(folder / "trials.svg").getroot()
+    marks = [one.tag.rpartition("}")[2] for one in drawing.iter()]
+    assert marks.count("circle") == 2 * (tuned.trials.state == "done").sum()
+    assert "training.head_learning_rate" in (folder / "trials.svg").read_text()
+
+
+def test_it_goes_on_where_it_was(found: Any) -> None:
+    """With the same folder; another search there is refused."""
+    tuned, folder = found
+    more = search(folder=folder, trials=5)
+    assert more.resumed == 4
+    assert len(more.trials) == 5
+    pd.testing.assert_frame_equal(more.trials.head(4), tuned.trials)
+    assert more.trials["training.head_learning_rate"].is_unique
+    with pytest.raises(ConfigError, match="holds another search: its rows differ"):
+        search(table(seed=1), folder=folder)
+    with pytest.raises(ConfigError, match="its space differ"):
+        search(
+            folder=folder,
+            hyperparameters=QUICK,
+            space={"training.head_learning_rate": "log(1e-4, 1e-2)"},
+        )
+
+
+_KILLED = """
+import sys
+from test_tune import search
+search(folder=sys.argv[1], trials=50, tell=lambda line: print(line, flush=True))
+"""
+
+
+def test_no_trial_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+    """kill -9 in the midst of a trial: those that had ended are there, with the same scores."""
+    folder = tmp_path / "tuned"
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED, str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.send_signal(signal.SIGKILL)
+    told = [float(re.search(r": ([\d.]+) in", line).group(1)) for line in lines]  # type: ignore[union-attr]
+    again = search(folder=folder, trials=5)
+    assert again.resumed in (3, 4)
+    assert len(again.trials) == 5
+    assert list(again.trials.score.head(3).round(4)) == pytest.approx(told)
+
+
+def test_networks_that_validate_worse_are_given_up() -> None:
+    """After four trials whose medians they are below."""
+    settings = {**QUICK, "training.epochs": 6, "training.patience": 6}
+    space = {"training.head_learning_rate": Search(choices=(1e-2, 2e-2, 3e-2, 1e-8))}
+    found = search(trials=6, hyperparameters=settings | space, sampler="random", seed=4)
+    states = found.trials.state
+    assert "pruned" in set(states)
+    rates = found.trials["training.head_learning_rate"]
+    assert set(states[rates == 1e-8]) == {"pruned"}
+    assert found.settings["training.head_learning_rate"] > 1e-3
+    kept = search(trials=6, hyperparameters=settings | space, sampler="random", seed=4, prune=False)
+    assert set(kept.trials.state) == {"done"}
+
+
+def test_time_ends_it() -> None:
+    """After the trial that is under way."""
+    began = time.monotonic()
+    found = search(trials=500, time=2)
+    assert time.monotonic() - began < 30
+    assert 0 < len(found.trials) < 500
+
+
+def test_trials_that_fail_are_told_and_counted() -> None:
+    """The others go on; where all fail, so does the search."""
+    wild = {"training.head_learning_rate": Search(choices=(1e30, 1e-2)), "training.clip_norm": None}
+    found = search(trials=6, hyperparameters=QUICK | wild)
+    failed = found.trials[found.trials.state == "failed"]
+    assert set(failed["training.head_learning_rate"]) == {1e30}
+    assert failed.why.str.contains("finite|number|loss").all()
+    never = {"training.head_learning_rate": 1e30, "training.clip_norm": None}
+    space = {"training.weight_decay": "log(1e-3, 1e-2)"}
+    with pytest.raises(TrainingError, match="none of 2 trials came to a score"):
+        search(trials=2, hyperparameters=QUICK | never, space=space)
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"training.head_learning_rat": "log(1e-4, 1e-2)"}, "head_learning_rate"),
+        ({"training.epochs": "int(1, 2"}, "no range"),
+        ({"training.epochs": "int(1)"}, "two numbers"),
+        ({"training.epochs": "int(3, 2)"}, "ends above"),
+        ({"training.epochs": "int(1.5, 2)"}, "whole"),
+        ({"training.learning_rate": "log(0, 1)"}, "above 0"),
+    ],
+)
+def test_what_is_no_range_is_told_before_any_trial(space: Any, said: str) -> None:
+    """And so is a setting that does not exist."""
+    with pytest.raises(ConfigError) as caught:
+        search(hyperparameters=QUICK, space=space)
+    assert said in str(caught.value)
+
+
+def test_ranges_are_read_as_they_are_written() -> None:
+    for text in ("log(1e-05, 0.001)", "uniform(0, 0.5)", "int(2, 8)", 'choice(1, "a", true, null)'):
+        assert str(read_search(text, "x")) == text
+    assert 3 in Search(2, 8, whole=True)
+    assert 3.5 not in Search(2, 8, whole=True)
+    assert True not in Search(0, 2)
+
+
+def test_without_a_space_the_usual_ranges_are_searched() -> None:
+    """Of what the plan has, and the user did not set."""
+    found = search(trials=1, hyperparameters=QUICK)
+    searched = {name for name in found.trials if "." in name}
+    assert "training.head_learning_rate" in searched
+    assert "training.batch_size" not in searched
+    names = ("training.learning_rate", "training.weight_decay", "training.head_learning_rate")
+    with pytest.raises(ConfigError, match="nothing is usually searched"):
+        search(hyperparameters=QUICK | dict.fromkeys(names, 1e-3))
+
+
+def test_the_command(tmp_path: Path) -> None:
+    """Answers as text, that says what to type next, and as JSON."""
+    table().to_csv(tmp_path / "rows.csv", index=False)
+    given = ["--plugin", str(KIT), "tune", str(tmp_path / "rows.csv"), "--label", "kind"]
+    given += [f"--set={key}={value}" for key, value in QUICK.items()]
+    given += ["--space", "training.head_learning_rate=log(1e-4, 1e-2)", "--trials", "2", "-q"]
+    given += ["--plugin", str(KIT), "--out", str(tmp_path / "tuned")]
+    told = CliRunner().invoke(app, given)
+    assert told.exit_code == 0, told.output
+    assert f"--recipe {tmp_path / 'tuned' / 'recipe.json'}" in told.stdout
+    asked = CliRunner().invoke(app, [*given, "--json"])
+    said = json.loads(asked.stdout)
+    assert (said["resumed"], len(said["trials"])) == (2, 2)
+    assert CliRunner().invoke(app, [*given[:5], "--space", "x"]).exit_code == 2
+
+
+def test_the_code_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("mm_trees")
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(code, {})
+    assert capsys.readouterr().out == "rmse ['fit.depth'] ['done', 'done', 'done']\n"
