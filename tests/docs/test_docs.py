@@ -137,6 +137,7 @@ def test_commands_in_the_documentation_exist(page):
         "importances",  # of mm-trees
         "detection",  # of mm-detection
         "export",  # of mm-onnx
+        "explain",  # of mm-report
         "leaderboard",  # of mm-ensemble
         "duplicates", "index", "mine_negatives", "search",  # of mm-matching
         "tune",  # of mm-tune

@@ -1,0 +1,1 @@
+"""Explanations and reports of models of mm."""

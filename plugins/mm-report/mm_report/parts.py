@@ -1,0 +1,110 @@
+"""Texts without a word, pictures without a part."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+MOST_WORDS = 48
+"""Parts of a text, at most: of longer texts a part is several words."""
+
+GRID = 4
+"""Parts of a picture in each direction."""
+
+LONGEST = 1024
+"""Pixels of the longer side of a picture that is cut up: networks see fewer."""
+
+
+@dataclass(frozen=True)
+class RowParts:
+    """A cell with each of its parts left out.
+
+    Attributes:
+        level: what they are: ``"word"`` or ``"region"``.
+        names: of the parts.
+        cells: for each, the cell without it.
+    """
+
+    level: str
+    names: list[str]
+    cells: list[Any]
+
+
+def text_words(column: str, cell: Any) -> RowParts | None:
+    """A text without each of its words; None: there is no text."""
+    if not isinstance(cell, str):
+        return None
+    words = list(re.finditer(r"\S+", cell))
+    if not words:
+        return None
+    step = -(-len(words) // MOST_WORDS)
+    names, cells = [], []
+    for start in range(0, len(words), step):
+        first, last = words[start].start(), words[min(start + step, len(words)) - 1].end()
+        names.append(f"{column}: {first}: {cell[first:last]}")
+        cells.append(cell[:first] + cell[last:])
+    return RowParts("word", names, cells)
+
+
+def picture_regions(column: str, cell: Any, folder: Path) -> RowParts | None:
+    """A picture with each part of a grid in its mean colour; None: no single picture."""
+    picture = opened(cell, folder)
+    if picture is None:
+        return None
+    picture.thumbnail((LONGEST, LONGEST))
+    pixels = np.asarray(picture)
+    mean = pixels.reshape(-1, 3).mean(axis=0).astype(np.uint8)
+    names, cells = [], []
+    for down in range(GRID):
+        for across in range(GRID):
+            x0, x1, y0, y1 = (one / GRID for one in (across, across + 1, down, down + 1))
+            height, width = pixels.shape[:2]
+            changed = pixels.copy()
+            changed[
+                round(y0 * height) : round(y1 * height), round(x0 * width) : round(x1 * width)
+            ] = mean
+            names.append(f"{column}: {x0:g},{y0:g},{x1:g},{y1:g}")
+            cells.append(as_png(Image.fromarray(changed)))
+    return RowParts("region", names, cells)
+
+
+def opened(cell: Any, folder: Path) -> Image.Image | None:
+    """The picture of a cell, upright colours; None: there is none, or several, or it is broken."""
+    content = _content(cell, folder)
+    if content is None:
+        return None
+    try:
+        with Image.open(content) as picture:
+            return picture.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def _content(cell: Any, folder: Path) -> Any:
+    if isinstance(cell, bytes | bytearray):
+        return io.BytesIO(cell)
+    if isinstance(cell, Path) or (isinstance(cell, str) and len(cell) < 1024):
+        path = folder / str(cell).removeprefix("file://")
+        if path.is_file():
+            return path
+    if isinstance(cell, str):
+        try:
+            return io.BytesIO(base64.b64decode(cell.rpartition(",")[2], validate=True))
+        except (binascii.Error, ValueError):
+            return None
+    return None
+
+
+def as_png(picture: Image.Image) -> bytes:
+    """The picture as the bytes of a file."""
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
