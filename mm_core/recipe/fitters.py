@@ -35,8 +35,8 @@ def choose_fitter(
     """The fitter, and who says so: the user, a preset, what the columns are, or nobody.
 
     A task that brings a topology of its own, or reads by roles, is fitted by the network unless
-    the user names another fitter. That of a preset steps back, as one for columns alone does,
-    where the user sets something that it does not read.
+    the user, or a preset of that task, names another fitter. That of a preset steps back, as one
+    for columns alone does, where the user sets something that it does not read.
 
     Args:
         user: settings.
@@ -57,7 +57,7 @@ def choose_fitter(
     default = registry.get(FitterSpec, DEFAULT_FITTER)
     ordinary = task.spec.topology == _TOPOLOGY and not task.spec.roles
     reasons = []
-    if wished is not None and ordinary:
+    if wished is not None:  # presets name their tasks: one with a topology of its own, too
         fitter = registry.get(FitterSpec, wished[0])
         unread = _unlike(user, fitter, loss)
         if unread is None:

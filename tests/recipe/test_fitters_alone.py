@@ -92,6 +92,34 @@ def test_the_fitter_of_a_preset_steps_back_where_something_is_set_that_it_does_n
     assert "means:means reads no" in found.origin("fit.id")
 
 
+TASK = """
+
+@hookimpl
+def mm_tasks():
+    return [
+        TaskSpec(
+            name="own",
+            summary="x",
+            target="mm_core.builtin.tasks.binary:Binary",
+            config="mm_core.builtin.configs:BinaryConfig",
+            topology="means:Own",
+            losses=("core:cross_entropy",),
+            default_loss="core:cross_entropy",
+            default_metric="accuracy",
+        )
+    ]
+"""
+
+
+def test_also_that_of_a_task_with_a_topology_of_its_own(choosing, rows):
+    """Which no fitter is taken for unasked."""
+    text = choosing.read_text().replace('("core:binary",)', '("core:binary", "means:own")')
+    choosing.write_text(text.replace("    PluginInfo,", "    PluginInfo,\n    TaskSpec,", 1) + TASK)
+    found = predictor([choosing], presets="plain", problem_type="means:own").plan(rows)
+    assert (found.fit.id, found.origin("fit.id")) == ("means:means", "preset plain")
+    assert predictor([choosing], problem_type="means:own").plan(rows).fit.id == "core:finetune"
+
+
 def test_only_the_preset_of_a_task_may(choosing, rows):
     two = rows.assign(z=[f"left {x} {y}" for x, y in zip(rows.x, rows.y, strict=True)])
     with pytest.raises(ConfigError, match="only a task's may"):
