@@ -26,7 +26,6 @@ HEAVY = {
     "detection": ["timm", "torchvision", "transformers"],
     "image": ["timm", "torchvision"],
     "matching": ["timm", "torchvision", "transformers"],
-    "pairs": ["timm", "torchvision", "transformers"],
     "peft": ["transformers"],
     "spans": ["transformers"],
     "text": ["transformers"],

@@ -13,8 +13,8 @@ from packaging.requirements import Requirement
 from mm_core.testing.kit import cases
 
 ROOT = Path(__file__).parents[2]
-DEAR = {"mm-boxes", "mm-pairs"}
-"""Examples that train detectors and towers: more than a minute each."""
+DEAR = {"mm-boxes"}
+"""Examples that train detectors: more than a minute each."""
 
 EXAMPLES = [
     pytest.param(path, id=path.name, marks=[pytest.mark.slow] if path.name in DEAR else [])

@@ -17,6 +17,7 @@ from mm_core.api.nn import Batch, Features, Latents, Outputs, Parts, Topology
 from mm_matching import losses
 from mm_matching.configs import BiEncoderConfig
 from mm_matching.content import keys
+from mm_matching.prompts import with_prompt
 
 SIDES = ("query", "response")
 NEGATIVE = "negative"
@@ -278,11 +279,9 @@ class BiEncoder(Topology):
         """The batch with each side's prompt in its texts, where the processor has some."""
         inputs = dict(batch.inputs)
         for side in self.names:
+            own = "query" if side == "query" else "response"
             for name in self.roles[side]:
-                info = self.infos.get(name, {})
-                ids = info.get("prompts", {}).get("query" if side == "query" else "response")
-                if ids:
-                    inputs[name] = _with_prompt(inputs[name], ids, info["prefix"])
+                inputs[name] = with_prompt(inputs[name], self.infos.get(name, {}), own)
         return replace(batch, inputs=inputs)
 
     def _without(self, batch: Batch, sides: Sequence[str]) -> Batch:
@@ -341,14 +340,3 @@ def _given(features: Features, vector: _Vector) -> Tensor:
 
 def _any(present: Mapping[str, Tensor], inputs: Sequence[str]) -> Tensor:
     return torch.stack([present[one] for one in inputs]).any(dim=0)
-
-
-def _with_prompt(arrays: Mapping[str, Tensor], ids: Sequence[int], at: int) -> dict[str, Tensor]:
-    """Texts with these tokens put in, after the first ``at``."""
-    found = {}
-    for name, value in arrays.items():
-        fill = {"input_ids": list(ids), "attention_mask": [1] * len(ids)}
-        prompt = torch.tensor(fill.get(name, [0] * len(ids)), dtype=value.dtype)
-        prompt = prompt.to(value.device).expand(len(value), -1)
-        found[name] = torch.cat([value[:, :at], prompt, value[:, at:]], dim=1)
-    return found

@@ -91,4 +91,12 @@ PRESETS = tuple(
         ("matching:sentence", SENTENCE, ("arxiv:1908.10084",)),
         ("matching:dual", DUAL, ("arxiv:2103.00020", "arxiv:2502.14786")),
     )
+) + tuple(
+    PresetSpec(
+        name=name,
+        summary="frozen features and a logistic head",
+        components=("matching:few_shot_classification",),
+        values={"fit.id": "matching:few_shot"},
+    )
+    for name in _WORDS
 )

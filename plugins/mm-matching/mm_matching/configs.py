@@ -153,10 +153,6 @@ class ZeroShotConfig(Config):
     )
 
 
-class FewShotTaskConfig(Config):
-    """Settings of ``few_shot_classification``: none."""
-
-
 class FewShotConfig(Config):
     """Settings of the fitter ``few_shot``: ``fit.*``."""
 
@@ -177,6 +173,15 @@ class FeaturesConfig(Config):
     normalize: bool = Field(
         default=True, description="each backbone's vector has length 1 before they are joined"
     )
+
+
+class VectorOptions(Config):
+    """What may be given with a prediction of ``feature_extraction``."""
+
+    of: str | None = Field(
+        default=None, description="a backbone, whose vectors alone are wanted; None: all, joined"
+    )
+    dtype: Literal["float32", "float16"] = Field(default="float32", description="of the numbers")
 
 
 class ExportConfig(Config):

@@ -161,6 +161,28 @@ class Spearman(_Gathered):
         return spearman(self.truth, self.rows)
 
 
+class Uniformity(_Gathered):
+    """Logarithm of the mean of exp(-2 d^2) over all pairs of rows, d the distance of their
+    directions (arXiv 2005.10242); 0 where all are the same.
+    """
+
+    def compute(self) -> float:
+        """At most 0.
+
+        Raises:
+            MetricError: fewer than two rows hold something.
+        """
+        rows = self.rows.astype(np.float64)
+        rows = rows[rows.any(axis=1)]
+        if len(rows) < 2:
+            raise MetricError("pairs need two rows or more", remedy="give more rows")
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        total = 0.0
+        for start in range(0, len(rows), 1024):
+            total += float(np.exp(4 * (rows[start : start + 1024] @ rows.T - 1)).sum())
+        return float(np.log((total - len(rows)) / (len(rows) * (len(rows) - 1))))
+
+
 class Pairs(_Gathered):
     """What fits the label: ``roc_auc`` of pairs that match or not, ``spearman`` of grades, ``mrr``
     of pairs without a label. Each by cosines; rows that lack a side are left out.

@@ -8,7 +8,7 @@ from mm_core.api import ConfigError
 
 Array = np.ndarray
 
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 16 * 2**20
 """Cosines that are in memory at a time."""
 
 

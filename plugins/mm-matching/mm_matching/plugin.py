@@ -6,8 +6,11 @@ from typing import Any
 
 from mm_core.api import (
     BackboneSpec,
+    CheckpointFormatSpec,
     CommandSpec,
     Defaults,
+    ExporterSpec,
+    FitterSpec,
     MethodSpec,
     MetricSpec,
     PluginInfo,
@@ -17,13 +20,14 @@ from mm_core.api import (
     TaskSpec,
     hookimpl,
 )
-from mm_matching.catalogue import PRESETS, SENTENCE_CARDS
+from mm_matching.catalogue import DUAL_CARDS, PRESETS, SENTENCE_CARDS
 
 INFO_NCE = "arxiv:1807.03748"
 SENTENCE_BERT = "arxiv:1908.10084"
 CLIP = "arxiv:2103.00020"
 SIGLIP = "arxiv:2303.15343"
 
+DUAL = Defaults(backbone="matching:dual")
 SENTENCE = Defaults(backbone="matching:sentence", processor="matching:sentence_tokenizer")
 
 
@@ -55,6 +59,8 @@ def _sides(*modalities: str) -> tuple[RoleSpec, ...]:
         ),
     )
 
+
+CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "log_loss")
 
 PAIR_METRICS = (
     "pairs",
@@ -130,6 +136,69 @@ def mm_tasks() -> list[TaskSpec]:
             defaults={"text": SENTENCE},
             topology_config="mm_matching.configs:MatchingConfig",
         ),
+        _pairs(
+            "image_text_similarity",
+            "How well a picture goes with a text, by one model that reads both.",
+            roles=tuple(role.model_copy(update={"like": None}) for role in _sides("image", "text")),
+            defaults={"text": DUAL, "image": DUAL},
+            requires_fit=False,
+        ),
+        TaskSpec(
+            name="zero_shot_classification",
+            summary="A class of a picture or a text, from the names of the classes alone.",
+            references=(CLIP,),
+            target="mm_matching.classes:Classes",
+            config="mm_matching.configs:ClassesConfig",
+            topology="mm_matching.features:ZeroShot",
+            topology_config="mm_matching.configs:ZeroShotConfig",
+            defaults={"text": SENTENCE, "image": DUAL},
+            requires_fit=False,
+            label="optional",
+            metrics=CLASS_METRICS,
+            default_metric="accuracy",
+            fusion=None,
+        ),
+        TaskSpec(
+            name="few_shot_classification",
+            summary="A class from a few rows of each: pretrained features and a logistic head.",
+            references=("arxiv:2003.04390",),
+            target="mm_matching.classes:Classes",
+            topology="mm_matching.features:FewShot",
+            topology_config="mm_matching.configs:FeaturesConfig",
+            defaults={"text": SENTENCE},
+            metrics=CLASS_METRICS,
+            default_metric="accuracy",
+            fusion=None,
+        ),
+        TaskSpec(
+            name="feature_extraction",
+            summary="Vectors of rows, by pretrained networks as they are.",
+            target="mm_matching.vectors:Vectors",
+            topology="mm_matching.features:Joined",
+            topology_config="mm_matching.configs:FeaturesConfig",
+            options="mm_matching.configs:VectorOptions",
+            defaults={"text": SENTENCE},
+            requires_fit=False,
+            label="none",
+            metrics=("uniformity",),
+            default_metric="uniformity",
+            fusion=None,
+        ),
+    ]
+
+
+@hookimpl
+def mm_fitters() -> list[FitterSpec]:
+    """A head over frozen features."""
+    return [
+        FitterSpec(
+            name="few_shot",
+            summary="Features as they are, and a logistic head chosen by cross-validation.",
+            target="mm_matching.few_shot:FewShotFitter",
+            config="mm_matching.configs:FewShotConfig",
+            holds_out=False,
+            training=("seed", "batch_size"),
+        )
     ]
 
 
@@ -165,6 +234,20 @@ def mm_backbones() -> list[BackboneSpec]:
             processor="matching:sentence_tokenizer",
             formats=("text:hf",),
             cards=SENTENCE_CARDS,
+        ),
+        BackboneSpec(
+            name="dual",
+            summary="CLIP, SigLIP, MetaCLIP of transformers: pictures and texts in one space",
+            references=(CLIP, SIGLIP),
+            target="mm_matching.dual:Dual",
+            config="mm_matching.configs:DualConfig",
+            modalities=("text", "image"),
+            processor={
+                "text": "matching:sentence_tokenizer",
+                "image": "image:timm_transform",
+            },
+            formats=("dual",),
+            cards=DUAL_CARDS,
         ),
     ]
 
@@ -202,7 +285,15 @@ def mm_metrics() -> list[MetricSpec]:
         needs="cosines",
         higher_is_better=True,
     )
-    return [*found, spearman]
+    uniformity = MetricSpec(
+        name="uniformity",
+        summary="How evenly vectors lie on the sphere: the logarithm of a mean over all pairs.",
+        references=("arxiv:2005.10242",),
+        target="mm_matching.metrics:Uniformity",
+        needs="features",
+        higher_is_better=False,
+    )
+    return [*found, spearman, uniformity]
 
 
 @hookimpl
@@ -219,5 +310,31 @@ def mm_commands() -> list[CommandSpec]:
 
 @hookimpl
 def mm_presets() -> list[PresetSpec]:
-    """Which encoders each quality level takes."""
-    return [one for one in PRESETS if one.components == ("matching:sentence",)]
+    """Which encoders each quality level takes; few shots have their own fitter at each."""
+    return list(PRESETS)
+
+
+@hookimpl
+def mm_exporters() -> list[ExporterSpec]:
+    """What sentence-transformers loads."""
+    return [
+        ExporterSpec(
+            name="sentence-transformers",
+            summary="A side's text encoder as a folder of sentence-transformers.",
+            target="mm_matching.exporter:SentenceTransformersExporter",
+            config="mm_matching.configs:ExportConfig",
+        )
+    ]
+
+
+@hookimpl
+def mm_checkpoint_formats() -> list[CheckpointFormatSpec]:
+    """Both towers in a folder."""
+    return [
+        CheckpointFormatSpec(
+            name="dual",
+            summary="A CLIP, SigLIP or MetaCLIP with tokenizer and preprocessor, as transformers "
+            "saves it",
+            target="mm_matching.formats:DualFolder",
+        )
+    ]

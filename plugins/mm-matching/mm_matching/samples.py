@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from mm_core.api import SampleColumn, Samples, SampleTask, Trial
+from mm_core.api import SampleCheckpoint, SampleColumn, Samples, SampleTask, Trial
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (40, 70, 220), "white": (240,) * 3}
 SHAPES = ("disc", "box", "cross", "line")
@@ -47,6 +47,8 @@ def _beside(cells: list[Any]) -> list[Any]:
 SHOWN = list(PICTURES.cells)
 SHOWN_OFTEN = SampleColumn("image", "bytes", SHOWN * 4, name="shown")
 OTHERS = SampleColumn("image", "bytes", _beside(SHOWN), name="other")
+RANDOM = {"backbones.text.checkpoint": "random", "backbones.text.hidden_size": 16}
+
 SAMPLES = Samples(
     columns=(TEXTS, PICTURES),
     tasks=(
@@ -74,8 +76,49 @@ SAMPLES = Samples(
                 "backbones.query_text.checkpoint": "random",
             },
         ),
+        SampleTask(
+            "image_text_similarity",
+            columns={"query": (TEXTS,), "response": (PICTURES,)},
+            settings={
+                "backbones.dual.checkpoint": "random",
+                "inputs.response_image.processor.image_size": 32,
+            },
+        ),
+        SampleTask(
+            "zero_shot_classification",
+            label={"colour": [colour for colour, _ in PAIRS]},
+            columns=(TEXTS,),
+            settings={"task.classes": list(COLOURS), **RANDOM},
+        ),
+        SampleTask(
+            "few_shot_classification",
+            label={"colour": [colour for colour, _ in PAIRS]},
+            columns=(TEXTS,),
+            settings=RANDOM,
+        ),
+        SampleTask("feature_extraction", columns=(TEXTS,), settings=RANDOM),
+    ),
+    checkpoints=(
+        SampleCheckpoint(
+            "dual", {"config.json": b'{"model_type": "clip"}', "model.safetensors": b""}
+        ),
     ),
     trials=(
+        Trial("task", "zero_shot_classification", {"classes": list(COLOURS)}),
+        Trial("fitter", "few_shot", xfail={"learns_end_to_end": "it fits heads of its own task"}),
+        Trial(
+            "exporter",
+            "sentence-transformers",
+            xfail=dict.fromkeys(
+                ("exports_what_it_accepts", "exports_the_same_in_a_new_process"),
+                "it exports models of pairs, and the kit's is none",
+            ),
+        ),
+        Trial(
+            "backbone",
+            "dual",
+            {"checkpoint": "random", "width": 32, "dim": 16, "layers": 1, "patch": 32},
+        ),
         Trial("processor", "sentence_tokenizer", {"max_length": 32, "vocab_size": 300}),
         Trial(
             "backbone",

@@ -44,6 +44,7 @@ class SentenceEncoder(HFText):
     """
 
     config: SentenceConfig
+    templates = ("{}",)
 
     def __init__(self, config: SentenceConfig, context: BackboneContext) -> None:
         super().__init__(config, context)
@@ -92,6 +93,14 @@ class SentenceEncoder(HFText):
     def stages(self) -> Sequence[nn.Module]:
         """Embeddings, each layer, the rest."""
         return [*super().stages(), *([self.dense] if len(self.dense) else [])]
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether it was built from a checkpoint, whose tokenizer it has."""
+        return self._folder is not None
+
+    def forget_words(self) -> None:
+        """Its words have been read; nothing is to be let go of."""
 
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
         """float32 [N, D] of texts that are no cells, such as names of classes; while it is built.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from mm_text.api import HFTokenizer, Vocabulary, read_vocabulary
 
-from mm_core.api import Checkpoint, Field, State, Table
+from mm_core.api import Checkpoint, Field, MMWarning, State, Table
 from mm_matching.configs import SentenceTokenizerConfig
 
 SIDES = ("query", "response")
+_PROBE = "a text"
 _NAMES = {"query": ("query",), "response": ("passage", "document", "corpus")}
 """What checkpoints call the prompt of each side."""
 
@@ -22,8 +24,9 @@ class SentenceTokenizer(HFTokenizer):
 
     sentence-transformers say how many tokens that is (``max_seq_length``); it does not depend on
     the rows, for texts of an index may be longer than those of a training set. A prompt is
-    tokenised once: ``info["prompts"]`` has its ids by side, which the topology puts in, after the
-    first ``info["prefix"]`` tokens. So both sides can share one processor.
+    tokenised once (``words`` has it as text): ``info["prompts"]`` has its ids by side, which the
+    topology puts in, after the first ``info["prefix"]`` tokens. So both sides can share one
+    processor.
     """
 
     config: SentenceTokenizerConfig
@@ -33,6 +36,7 @@ class SentenceTokenizer(HFTokenizer):
     ) -> None:
         super().__init__(config, fields, checkpoint)
         self._prompts: dict[str, list[int]] = {}
+        self.words: dict[str, str] = {}
 
     def fit(self, table: Table) -> None:
         """Read or train the vocabulary, and the prompts."""
@@ -50,6 +54,7 @@ class SentenceTokenizer(HFTokenizer):
         finally:
             self.config = given
         self._prompts = _ids(self.vocabulary, words)
+        self.words = words
 
     def _words(self) -> dict[str, str]:
         """The prompt of each side that has one."""
@@ -78,7 +83,8 @@ class SentenceTokenizer(HFTokenizer):
     def state(self) -> State:
         """The vocabulary, the length, the prompts."""
         state = super().state()
-        return State({**state.values, "prompts": self._prompts}, state.arrays, state.assets)
+        values = {**state.values, "prompts": self._prompts, "words": self.words}
+        return State(values, state.arrays, state.assets)
 
     @classmethod
     def from_state(cls, config: Any, fields: Sequence[Field], state: State) -> Self:
@@ -87,15 +93,34 @@ class SentenceTokenizer(HFTokenizer):
         processor._prompts = {
             side: list(ids) for side, ids in state.values.get("prompts", {}).items()
         }
+        processor.words = dict(state.values.get("words", {}))
         return processor
 
 
 def _ids(vocabulary: Vocabulary, words: Mapping[str, str]) -> dict[str, list[int]]:
-    """The tokens of each side's prompt."""
-    return {
-        side: [int(one) for one in vocabulary.tokenize([text], len(text)).flat]
-        for side, text in words.items()
-    }
+    """The tokens of each side's prompt, as they stand before a text."""
+    return {side: _before(vocabulary, text) for side, text in words.items()}
+
+
+def _before(vocabulary: Vocabulary, prompt: str) -> list[int]:
+    """The tokens to put before those of a text, so that they are those of both written together.
+
+    Some tokenizers begin every text with a space: the one at the end of a prompt is there already.
+    """
+
+    def tokens(text: str) -> list[int]:
+        return [int(one) for one in vocabulary.tokenize([text], 8 * len(text)).flat]
+
+    for words in (prompt, prompt.rstrip()):
+        if tokens(words) + tokens(_PROBE) == tokens(prompt + _PROBE):
+            return tokens(words)
+    warnings.warn(
+        f"behind the prompt {prompt!r} this tokenizer writes a text otherwise than alone: vectors "
+        "are not quite those of texts that hold the prompt",
+        MMWarning,
+        stacklevel=2,
+    )
+    return tokens(prompt)
 
 
 def _max_length(folder: Path) -> int | None:
