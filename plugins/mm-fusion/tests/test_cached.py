@@ -1,8 +1,6 @@
-"""examples/heads.py: backbones run once a training row, and the model is that of the heads."""
+"""fusion:cached: backbones run once a training row, and the model is that of the heads."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,8 +12,7 @@ from mm_core.api.tools import installed
 from mm_core.testing.end_to_end import points
 from mm_core.testing.kit import KIT
 
-HEADS = Path(__file__).parents[2] / "examples" / "heads.py"
-SETTINGS = {"fit": "heads:cached", "training.head_learning_rate": 1e-2, "training.batch_size": 16}
+SETTINGS = {"fit": "fusion:cached", "training.head_learning_rate": 1e-2, "training.batch_size": 16}
 
 
 @pytest.fixture
@@ -43,7 +40,7 @@ def _fit(rows: pd.DataFrame, epochs: int, **settings) -> MultiModalPredictor:
     train, held = rows.iloc[:54], rows.iloc[54:]
     given = SETTINGS | {"training.epochs": epochs} | settings
     predictor = MultiModalPredictor(
-        "kind", hyperparameters=given, verbosity=0, plugins=[HEADS, KIT], eval_metric="accuracy"
+        "kind", hyperparameters=given, verbosity=0, plugins=[KIT], eval_metric="accuracy"
     )
     return predictor.fit(train, tuning_data=held)
 

@@ -1,0 +1,1 @@
+"""Fusion heads by their papers, wrappers around any head, heads on cached latents."""

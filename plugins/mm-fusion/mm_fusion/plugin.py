@@ -1,0 +1,111 @@
+"""What mm-fusion offers. Light: strings and records only."""
+
+from __future__ import annotations
+
+from mm_core.api import FitterSpec, FusionHeadSpec, PluginInfo, hookimpl
+
+_HEADS = (
+    ("gmu", "gated", "GMU", "Gates per unit weigh the inputs.", "arxiv:1702.01992"),
+    (
+        "gated_residual",
+        "gated",
+        "GatedResidual",
+        "Each input, and through a gate what the others add; starts as a concatenation.",
+        "arxiv:2204.14198",
+    ),
+    ("film", "gated", "FiLM", "Inputs are scaled and shifted by another.", "arxiv:1709.07871"),
+    ("moe", "gated", "MoE", "A few of several experts answer for a row.", "arxiv:1701.06538"),
+    ("tfn", "products", "TFN", "The outer product of all inputs.", "arxiv:1707.07250"),
+    ("lmf", "products", "LMF", "The same product, factorised.", "arxiv:1806.00064"),
+    ("deepset", "products", "DeepSet", "Mean, sum or maximum of the inputs.", "arxiv:1703.06114"),
+    (
+        "cls_transformer",
+        "attention",
+        "ClsTransformer",
+        "A transformer over one vector of each input: AutoMM's fusion transformer.",
+        "arxiv:2404.16233",
+    ),
+)
+_TOKEN_HEADS = (
+    (
+        "cross_attention",
+        "attention",
+        "CrossAttention",
+        "Tokens of each input read those of the others.",
+        "arxiv:1906.00295",
+    ),
+    (
+        "mbt",
+        "attention",
+        "Bottleneck",
+        "Tokens of the inputs speak through a few shared ones.",
+        "arxiv:2107.00135",
+    ),
+    ("perceiver", "attention", "Perceiver", "Learned queries read all tokens.", "arxiv:2107.14795"),
+)
+_WRAPPERS = (
+    (
+        "modality_dropout",
+        "ModalityDropout",
+        "Any head, trained to do without some of its inputs.",
+        "arxiv:1501.00102",
+    ),
+    (
+        "missing_embedding",
+        "MissingEmbedding",
+        "Any head, with a learned vector for each input that a row lacks.",
+        "arxiv:2303.03369",
+    ),
+    ("align", "Align", "Any head, and a loss that draws inputs together.", "arxiv:2103.00020"),
+)
+
+
+@hookimpl
+def mm_plugin_info() -> PluginInfo:
+    """Written for plugin API 2.0."""
+    return PluginInfo(
+        api=(2, 0),
+        summary="Fusion heads by their papers, wrappers around any head, heads on cached latents.",
+    )
+
+
+@hookimpl
+def mm_fusion_heads() -> list[FusionHeadSpec]:
+    """Heads of one vector an input, heads of tokens, wrappers."""
+    return [
+        *(
+            FusionHeadSpec(
+                name=name,
+                summary=summary,
+                references=(reference,),
+                target=f"mm_fusion.{module}:{title}",
+                config=f"mm_fusion.configs:{title}Config",
+                needs=needs,
+            )
+            for heads, needs in ((_HEADS, ("pooled",)), (_TOKEN_HEADS, ("tokens",)))
+            for name, module, title, summary, reference in heads
+        ),
+        *(
+            FusionHeadSpec(
+                name=name,
+                summary=summary,
+                references=(reference,),
+                target=f"mm_fusion.wrappers:{title}",
+                config=f"mm_fusion.configs:{title}Config",
+            )
+            for name, title, summary, reference in _WRAPPERS
+        ),
+    ]
+
+
+@hookimpl
+def mm_fitters() -> list[FitterSpec]:
+    """Fusion and heads alone, on what frozen backbones gave once."""
+    return [
+        FitterSpec(
+            name="cached",
+            summary="Backbones stay as they are and run once a row; all above them is trained.",
+            target="mm_fusion.cached:CachedHeads",
+            config="mm_fusion.configs:CachedConfig",
+        )
+    ]

@@ -1,0 +1,126 @@
+"""Latents on disk, found by the content that they were computed from.
+
+A file's name is the hash of all that its latents depend on: the backbones' weights and settings,
+and the arrays that they read, as the processors gave them. One other pixel, weight or setting is
+another name: nothing kept can be stale, and nothing has to be cleared when a picture, a checkpoint
+or a processor changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mm_core.api import Batch, MMWarning
+from mm_core.api.nn import Topology
+
+_ENDING = ".latents"
+
+
+class LatentStore:
+    """A folder of latents.
+
+    Args:
+        folder: is made where there is none.
+        most_gb: size of the folder from which on nothing more is written.
+        topology: whose backbones encode, with the weights that they have now.
+    """
+
+    def __init__(self, folder: str | Path, most_gb: float, topology: Topology) -> None:
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._most = most_gb * 1e9
+        self._size = float(sum(file.stat().st_size for file in self._folder.glob(f"*{_ENDING}")))
+        self._backbones = _of_backbones(topology)
+        self._full = False
+
+    def key(self, batch: Batch, keep: Iterable[str]) -> str:
+        """Name of the latents of a batch of numpy arrays."""
+        digest = hashlib.sha256(self._backbones)
+        digest.update(json.dumps(sorted(keep)).encode())
+        for name in sorted(batch.inputs):
+            _take_in(digest, name, batch.present[name])
+            for array, value in sorted(batch.inputs[name].items()):
+                _take_in(digest, f"{name}.{array}", value)
+        return digest.hexdigest()
+
+    def get(self, key: str) -> dict[str, Tensor] | None:
+        """Latents by name; None: they are not kept, or their file is damaged."""
+        try:
+            return load_file(self._folder / f"{key}{_ENDING}")
+        except (FileNotFoundError, SafetensorError):
+            return None
+
+    def put(self, key: str, latents: dict[str, Tensor]) -> None:
+        """Keep them, while there is room; a file is there whole or not at all."""
+        size = sum(value.numel() * value.element_size() for value in latents.values())
+        if self._size + size > self._most:
+            self._tell_full()
+            return
+        file = self._folder / f"{key}{_ENDING}"
+        unfinished = file.with_name(f"{file.name}.{os.getpid()}")
+        save_file(latents, unfinished)
+        unfinished.replace(file)
+        self._size += size
+
+    def _tell_full(self) -> None:
+        if not self._full:
+            self._full = True
+            warnings.warn(
+                MMWarning(
+                    f"{self._folder} holds {self._size / 1e9:.1f} GB of latents, and takes no "
+                    "more: remove the folder, or raise fit.cache_gb"
+                ),
+                stacklevel=2,
+            )
+
+
+def _of_backbones(topology: Topology) -> bytes:
+    """Hash of what the latents of a given batch depend on."""
+    digest = hashlib.sha256(f"{type(topology).__module__}:{type(topology).__qualname__}".encode())
+    for name, backbone in topology.backbones.items():
+        kind = f"{type(backbone).__module__}:{type(backbone).__qualname__}"
+        config: Any = backbone.config
+        digest.update(json.dumps([name, kind, config.model_dump(mode="json")]).encode())
+        digest.update(json.dumps(topology.backbone_inputs[name]).encode())
+        for key, value in backbone.state_dict().items():
+            _take_in(digest, key, _bytes_of(value))
+    digest.update(json.dumps(topology.shared, sort_keys=True).encode())
+    return digest.digest()
+
+
+def _bytes_of(value: Tensor) -> np.ndarray:
+    flat = value.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy() if flat.numel() else np.zeros(0, np.uint8)
+
+
+def _take_in(digest: Any, name: str, value: Any) -> None:
+    """A name, the shape and type of an array, and its bytes; of lists each entry."""
+    for path, array in _arrays(name, value):
+        digest.update(f"{path} {array.dtype} {array.shape} ".encode())
+        if array.dtype.kind in "OUS":
+            digest.update(json.dumps(array.tolist(), default=str).encode())
+        else:
+            digest.update(np.ascontiguousarray(array).data)
+
+
+def _arrays(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
+    if isinstance(value, dict):
+        for key in sorted(value):
+            yield from _arrays(f"{name}.{key}", value[key])
+    elif isinstance(value, list | tuple):
+        for position, one in enumerate(value):
+            yield from _arrays(f"{name}[{position}]", one)
+    else:
+        yield name, np.asarray(value)
