@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mm_core import MultiModalPredictor
-from mm_core.api import BackboneSpec, ConfigError
+from mm_core.api import BackboneSpec, ConfigError, MMWarning
 from mm_core.api.tools import installed
 from mm_core.testing.end_to_end import points
 from mm_core.testing.kit import KIT
@@ -73,3 +73,48 @@ def test_the_scores_of_heads_are_those_of_the_whole_model(rows, tmp_path):
 def test_what_would_not_be_used_is_refused(rows):
     with pytest.raises(ConfigError, match="mixup"):
         _fit(rows, 1, **{"training.mixup": 0.2})
+
+
+def test_latents_on_disk_spare_the_backbones(rows, counted, tmp_path):
+    first = _fit(rows, 2, **{"fit.cache": str(tmp_path / "latents")})
+    assert sum(counted) > 0
+    kept = {file.name for file in (tmp_path / "latents").iterdir()}
+    counted.clear()
+    again = _fit(rows, 2, **{"fit.cache": str(tmp_path / "latents")})
+    assert sum(counted) == 0
+    assert {file.name for file in (tmp_path / "latents").iterdir()} == kept
+    assert np.array_equal(again.predict_proba(rows), first.predict_proba(rows))
+    other = _fit(rows, 2, **{"fit.cache": str(tmp_path / "latents"), "fusion": "core:mean"})
+    assert sum(counted) > 0  # of predict_proba
+    assert {file.name for file in (tmp_path / "latents").iterdir()} == kept
+    assert other.recipe.fusion.id == "core:mean"
+
+
+@pytest.mark.parametrize("what", ["a cell", "a weight", "a setting"])
+def test_what_is_kept_is_never_stale(what, rows, tmp_path):
+    folder = tmp_path / "latents"
+    _fit(rows, 1, **{"fit.cache": str(folder)})
+    kept = {file.name for file in folder.iterdir()}
+    if what == "a cell":
+        numbers = rows.loc[3, "left"].split()
+        numbers[1] = str(float(numbers[1]) + 0.5)
+        rows.loc[3, "left"] = " ".join(numbers)
+    changed = {"a weight": {"training.seed": 1}, "a setting": {"backbones.left.dim": 7}}
+    _fit(rows, 1, **{"fit.cache": str(folder)} | changed.get(what, {}))
+    assert not kept >= {file.name for file in folder.iterdir()}
+
+
+def test_a_damaged_file_is_computed_again(rows, tmp_path):
+    folder = tmp_path / "latents"
+    first = _fit(rows, 1, **{"fit.cache": str(folder)})
+    for file in folder.iterdir():
+        file.write_bytes(file.read_bytes()[:40])
+    again = _fit(rows, 1, **{"fit.cache": str(folder)})
+    assert np.array_equal(again.predict_proba(rows), first.predict_proba(rows))
+
+
+def test_a_full_folder_takes_no_more(rows, tmp_path):
+    settings = {"fit.cache": str(tmp_path / "latents"), "fit.cache_gb": 1e-9}
+    with pytest.warns(MMWarning, match="raise fit.cache_gb"):
+        _fit(rows, 1, **settings)
+    assert list((tmp_path / "latents").iterdir()) == []
