@@ -6,10 +6,11 @@ import time
 
 import numpy as np
 
-from mm_core.api import ConfigError, FitJob, FitRows, Table
+from mm_core.api import FitJob, FitRows, Table
 from mm_ensemble.configs import BaggedConfig
-from mm_ensemble.fitting import Ensemble, Tried, answers, share
+from mm_ensemble.fitting import Ensemble, Tried, answers
 from mm_ensemble.members import Candidate
+from mm_ensemble.turns import folds, share
 from mm_ensemble.votes import Array, Votes, mean
 
 
@@ -48,29 +49,6 @@ class Bagged(Ensemble):
     def scored_rows(self, job: FitJob) -> FitRows:
         """The user's validation rows; without them all training rows."""
         return job.train if job.validation is None else job.validation
-
-
-def folds(job: FitJob, count: int) -> Array:
-    """int [N], the fold of each training row, each class spread over all.
-
-    Raises:
-        ConfigError: there are fewer rows than folds.
-    """
-    rows, task = len(job.train), job.model.task
-    if rows < 2 * count:
-        raise ConfigError(
-            f"{rows} rows are too few for {count} folds",
-            plugin="ensemble:bagged",
-            value=count,
-            remedy="set fit.folds=2",
-        )
-    order = np.random.default_rng(job.model.recipe.training.seed).permutation(rows)
-    strata = task.strata(job.train.encoded.targets)
-    if strata is not None:
-        order = order[np.argsort(np.asarray(strata)[order], kind="stable")]
-    found = np.empty(rows, dtype=np.int64)
-    found[order] = np.arange(rows) % count
-    return found
 
 
 def _together(parts: list[tuple[Array, Votes]], rows: int) -> Votes:

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from mm_core.api import BadCell, Batch, Engine, EngineContext, Fitted, RunSettings, Table
 from mm_core.api.tools import Model, load_model, outputs, save_model
 from mm_ensemble.pca import PCA, Array
+from mm_ensemble.votes import votes_of
 
 LEARNER = "learner"
 
@@ -25,21 +26,28 @@ class Encoder:
     Attributes:
         fitted: reads the columns of one modality.
         pca: of its vectors for the training rows.
-        names: of the columns, one a component.
+        names: of the columns, one a component, then one an answer.
+        tuned: networks that were fitted on the label, whose mean answer is columns too.
     """
 
     fitted: Fitted
     pca: PCA
     names: tuple[str, ...]
+    tuned: tuple[Fitted, ...] = ()
 
     def columns(self, table: Table, settings: RunSettings) -> tuple[pd.DataFrame, list[BadCell]]:
         """float32 columns, missing where there is nothing to encode; cells that are unreadable."""
         vectors, bad = vectors_of(self.fitted.model, table, settings)
-        return self.named(vectors), bad
+        said = [answers_of(one.model, table, settings) for one in self.tuned]
+        return self.named(vectors, np.mean(said, axis=0) if said else None), bad
 
-    def named(self, vectors: Array) -> pd.DataFrame:
-        """The columns of vectors that are there."""
-        return pd.DataFrame(self.pca.apply(vectors), columns=list(self.names))
+    def named(self, vectors: Array, answers: Array | None = None) -> pd.DataFrame:
+        """The columns of vectors and answers that are there."""
+        parts = [self.pca.apply(vectors)]
+        if answers is not None:
+            missing = np.isnan(vectors).any(axis=1, keepdims=True)
+            parts.append(np.where(missing, np.nan, answers).astype(np.float32))
+        return pd.DataFrame(np.concatenate(parts, axis=1), columns=list(self.names))
 
 
 def vectors_of(model: Model, table: Table, settings: RunSettings) -> tuple[Array, list[BadCell]]:
@@ -63,6 +71,14 @@ def vectors_of(model: Model, table: Table, settings: RunSettings) -> tuple[Array
                 )
                 whole[batch.row_ids[there]] = found[there]
     return np.concatenate([parts[name] for name in backbones], axis=1), bad
+
+
+def answers_of(model: Model, table: Table, settings: RunSettings) -> Array:
+    """float32 [N, K], what a network says of rows: of two classes the second one's probability."""
+    votes, _ = votes_of(model, table, settings)  # what is unreadable the encoder has told
+    two = votes.kind == "classes" and votes.values.shape[1] == 2
+    found: Array = votes.values[:, 1:] if two else votes.values
+    return found.astype(np.float32)
 
 
 class EncodedColumns(Engine):
@@ -90,6 +106,8 @@ class EncodedColumns(Engine):
     def write(self, folder: Path, context: EngineContext, standalone: bool) -> dict[str, Any]:
         """Each model as the core writes it, in a folder of its own, and the components."""
         models = {name: one.fitted for name, one in self.encoders.items()}
+        for name, one in self.encoders.items():
+            models |= {f"{name}-{fold}": fitted for fold, fitted in enumerate(one.tuned)}
         for name, fitted in {**models, LEARNER: self.learner}.items():
             save_model(
                 fitted.model, fitted.result, context.registry, folder / name, standalone=standalone
@@ -99,7 +117,7 @@ class EncodedColumns(Engine):
             save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, _file(folder, name))
         return {
             "encoders": {
-                name: {"names": list(one.names), "share": one.pca.share}
+                name: {"names": list(one.names), "share": one.pca.share, "tuned": len(one.tuned)}
                 for name, one in self.encoders.items()
             }
         }
@@ -116,7 +134,11 @@ class EncodedColumns(Engine):
             arrays = load_file(_file(folder, name))
             pca = PCA(arrays["mean"], arrays["components"], float(said["share"]))
             fitted = Fitted(*load_model(folder / name, context.registry))
-            encoders[name] = Encoder(fitted, pca, tuple(said["names"]))
+            tuned = tuple(
+                Fitted(*load_model(folder / f"{name}-{fold}", context.registry))
+                for fold in range(int(said.get("tuned", 0)))
+            )
+            encoders[name] = Encoder(fitted, pca, tuple(said["names"]), tuned)
         learner = Fitted(*load_model(folder / LEARNER, context.registry))
         return cls(encoders, learner)
 

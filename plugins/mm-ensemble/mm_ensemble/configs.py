@@ -65,6 +65,18 @@ class BaggedConfig(EnsembleConfig):
     folds: int = Field(default=5, ge=2, description="parts of the rows; models of each member")
 
 
+class DistilledConfig(Config):
+    """Settings of the fitter ``distilled``."""
+
+    teacher: str = Field(description="folder of a saved model of the same label")
+    share: float = Field(
+        default=0.7, ge=0, le=1, description="of the teacher's answers in the loss, beside labels"
+    )
+    temperature: float = Field(
+        default=2.0, gt=0, description="above 1, what the teacher finds unlikely counts for more"
+    )
+
+
 class FeaturesConfig(Config):
     """Settings of the fitter ``features``."""
 
@@ -77,3 +89,12 @@ class FeaturesConfig(Config):
     components: int = Field(
         default=64, ge=1, description="principal components of each modality, at most"
     )
+    tuned: Slot[FitterSpec] | None = slot(
+        None,
+        description="how a network of each modality is fitted on the label (core:finetune), whose "
+        "answers are columns too: of a training row, those of a network that has not seen it",
+    )
+    tuned_settings: dict[str, Any] = Field(
+        default={}, description="settings of its recipe, such as an adapter"
+    )
+    folds: int = Field(default=3, ge=2, description="such networks of each modality")

@@ -6,13 +6,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
-from mm_core.api import ConfigError, FitJob, FitResult, Fitter, RunSettings
-from mm_ensemble.columns import EncodedColumns, Encoder, beside, vectors_of, with_columns
+from mm_core.api import ConfigError, FitJob, FitResult, Fitted, Fitter, RunSettings, Table
+from mm_ensemble.columns import (
+    EncodedColumns,
+    Encoder,
+    answers_of,
+    beside,
+    vectors_of,
+    with_columns,
+)
 from mm_ensemble.configs import FeaturesConfig
 from mm_ensemble.modalities import encoded, of_columns, only
-from mm_ensemble.pca import PCA
+from mm_ensemble.pca import PCA, Array
+from mm_ensemble.turns import folds, share
+from mm_ensemble.votes import check_has_mean
 
 AS_FOUND = RunSettings()
 FROZEN = "ensemble:frozen"
@@ -39,6 +49,9 @@ class Features(Fitter):
             )
         began = time.monotonic()
         job.plan(self._encoding)
+        if self.config.tuned is not None:
+            check_has_mean(job)
+            job.plan({**self.config.tuned_settings, "fit": self.config.tuned.dump()})
         made = {
             modality.split(":")[1]: self._encoder(job, modality.split(":")[1], columns)
             for modality, columns in wanted.items()
@@ -58,6 +71,7 @@ class Features(Fitter):
         said = ", ".join(
             f"{name} in {len(one.names)} of {len(one.pca.mean)} dimensions "
             f"({one.pca.share:.0%} of the variance)"
+            + (f" and the answers of {len(one.tuned)} networks" if one.tuned else "")
             for name, one in encoders.items()
         )
         return replace(
@@ -83,12 +97,33 @@ class Features(Fitter):
         fitted = job.submodel(self._encoding, train, held)
         vectors, _ = vectors_of(fitted.model, train, AS_FOUND)
         pca = PCA.fit(vectors, self.config.components)
+        tuned, said = self._tuned(job, train, held)
+        width = len(pca.components) + (0 if said is None else said.shape[1])
         taken = set(job.train.table.frame.columns)
-        while any(f"{name}_{n}" in taken for n in range(len(pca.components))):
+        while any(f"{name}_{n}" in taken for n in range(width)):
             name += "_"
-        names = tuple(f"{name}_{n}" for n in range(len(pca.components)))
-        encoder = Encoder(fitted, pca, names)
-        return encoder, encoder.named(vectors)
+        encoder = Encoder(fitted, pca, tuple(f"{name}_{n}" for n in range(width)), tuned)
+        return encoder, encoder.named(vectors, said)
+
+    def _tuned(
+        self, job: FitJob, train: Table, held: Table
+    ) -> tuple[tuple[Fitted, ...], Array | None]:
+        """Networks fitted on the label, and what they say of the training rows: each says only
+        something of rows that it has not seen. None where they are not asked for."""
+        if self.config.tuned is None:
+            return (), None
+        settings = {**self.config.tuned_settings, "fit": self.config.tuned.dump()}
+        fold_of = folds(job, self.config.folds)
+        models: list[Fitted] = []
+        said: Array | None = None
+        for fold in range(self.config.folds):
+            unseen, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
+            deadline = share(job.deadline, self.config.folds - fold + 1)  # the learner's turn too
+            models.append(job.submodel(settings, train.take(rest), held, deadline))
+            part = answers_of(models[-1].model, train.take(unseen), AS_FOUND)
+            said = np.zeros((len(train), part.shape[1]), np.float32) if said is None else said
+            said[unseen] = part
+        return tuple(models), said
 
 
 def _deadline(job: FitJob, began: float) -> float | None:

@@ -25,6 +25,7 @@ from mm_ensemble.configs import EnsembleConfig
 from mm_ensemble.members import Candidate, candidates
 from mm_ensemble.models import Member, Models
 from mm_ensemble.selecting import select
+from mm_ensemble.turns import share
 from mm_ensemble.votes import Votes, check_has_mean, mean, votes_of
 
 AS_FOUND = RunSettings()
@@ -156,12 +157,6 @@ class Greedy(Ensemble):
         """The held-out rows."""
         assert job.validation is not None  # FitterSpec.holds_out
         return job.validation
-
-
-def share(deadline: float | None, left: int) -> float | None:
-    """When the next of so many fits is to stop; None: when it is done."""
-    now = time.monotonic()
-    return None if deadline is None else now + max(0.0, deadline - now) / left
 
 
 def answers(model: Fitted, table: Table) -> tuple[Votes, float]:

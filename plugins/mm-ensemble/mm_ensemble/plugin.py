@@ -55,6 +55,13 @@ def mm_fitters() -> list[FitterSpec]:
             target="mm_ensemble.frozen:Frozen",
             training=(),
         ),
+        FitterSpec(
+            name="distilled",
+            summary="A network that learns what a saved model says, beside the labels.",
+            references=("arxiv:1503.02531",),
+            target="mm_ensemble.distilled:Distilled",
+            config="mm_ensemble.configs:DistilledConfig",
+        ),
     ]
 
 
@@ -85,7 +92,13 @@ def mm_methods() -> list[ModelMethodSpec]:
             target="mm_ensemble.leaderboard:leaderboard",
             command=True,
             runtimes=("ensemble:models",),
-        )
+        ),
+        ModelMethodSpec(
+            name="distill",
+            summary="One network that learns what the ensemble says.",
+            target="mm_ensemble.distilling:distill",
+            runtimes=("ensemble:models",),
+        ),
     ]
 
 

@@ -71,6 +71,12 @@ SAMPLES = Samples(
             },
         ),
         Trial("fitter", "frozen", xfail={"learns_end_to_end": "it trains nothing, as it says"}),
+        Trial(
+            "fitter",
+            "distilled",
+            {"teacher": "teacher"},
+            xfail={"learns_end_to_end": "it needs a teacher: tests of its own have one"},
+        ),
         Trial("fitter", "features", {"learner": {"id": "trees:catboost", "threads": 1}}),
     ),
 )

@@ -27,11 +27,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:the weights of left are new")
 SMALL = {"threads": 1, "rounds": 150, "learning_rate": 0.1}
 
 
-def fit(label: str, rows: pd.DataFrame, **settings: Any) -> MultiModalPredictor:
+def fit(
+    label: str, rows: pd.DataFrame, tuning_data: Any = None, **settings: Any
+) -> MultiModalPredictor:
     learner = {f"fit.learner.{name}": value for name, value in SMALL.items()}
     wished = {"fit": "ensemble:features", **learner, **settings}
     model = MultiModalPredictor(label, hyperparameters=wished, verbosity=0, plugins=[KIT])
-    return model.fit(rows)
+    return model.fit(rows, tuning_data=tuning_data)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,42 @@ def test_what_was_encoded_is_learned_from_though_time_is_over() -> None:
     early = SimpleNamespace(deadline=now + 500)
     assert _deadline(early, now - 100) == now + 500  # type: ignore[arg-type]
     assert _deadline(SimpleNamespace(deadline=None), now) is None  # type: ignore[arg-type]
+
+
+TUNED = {
+    "fit.tuned": "core:finetune",
+    "fit.tuned_settings": {"training.epochs": 30, "training.head_learning_rate": 3e-2},
+    "fit.folds": 2,
+}
+
+
+def test_answers_of_tuned_networks_are_of_rows_that_they_have_not_seen() -> None:
+    """The points are noise, and few enough to be learned by heart, which validation on the same
+    rows asks for: a network that had seen the rows would know their labels, and the trees would
+    believe it and nothing else."""
+    rng = np.random.default_rng(0)
+    rows = rows_for("sold", 160).assign(sold=np.nan)
+    rows["sold"] = np.where(rows.height + 0.5 * rng.normal(size=160) > 0, "yes", "no")
+    new = rows_for("sold", 300, seed=8)
+    new["sold"] = np.where(new.height + 0.5 * rng.normal(size=300) > 0, "yes", "no")
+    model = fit("sold", rows, rows, **TUNED)
+    engine = model_of(model).engine
+    assert len(engine.encoders["left"].tuned) == 2
+    assert "the answers of 2 networks" in result_of(model).stopped
+    importances = engine.learner.model.engine.importances
+    answer = engine.encoders["left"].names[-1]
+    assert importances[answer] < importances["height"] / 2
+    assert model.evaluate(new)["roc_auc"] > 0.8
+
+
+def test_answers_of_tuned_networks_help_and_are_saved(tmp_path: Path) -> None:
+    """Where the label stands in the points."""
+    rows, new = rows_for("sold", 300), rows_for("sold", 300, seed=8)
+    model = fit("sold", rows, **TUNED)
+    again = MultiModalPredictor.load(model.save(tmp_path / "model"), verbosity=0, plugins=[KIT])
+    assert np.allclose(again.predict_proba(new), model.predict_proba(new), atol=1e-6)
+    plain = fit("sold", rows)
+    assert model.evaluate(new)["roc_auc"] > plain.evaluate(new)["roc_auc"]
 
 
 def test_a_network_may_read_them_too() -> None:

@@ -1,0 +1,120 @@
+"""``predictor.distill(rows)``: the ensemble's answers in one network."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mm_core.api import ConfigError, Table
+from mm_core.api.tools import MultiModalPredictor, model_of, read_rows, registry_of
+
+FITTER = "ensemble:distilled"
+IGNORE = "ignore"
+_ONE_OF = 5
+
+
+def distill(
+    predictor: MultiModalPredictor,
+    data: Any,
+    unlabelled: Any = None,
+    tuning_data: Any = None,
+    *,
+    hyperparameters: Mapping[str, Any] | None = None,
+    presets: Any = None,
+    path: str | Path | None = None,
+    time_limit: float | None = None,
+    verbosity: int = 2,
+) -> MultiModalPredictor:
+    """One network that learns the labels of rows and what the ensemble says of them.
+
+    Args:
+        predictor: the teacher; its answers are asked for once, and it is not changed.
+        data: rows with the label, such as those that the ensemble was fitted on.
+        unlabelled: rows without: they are learned with the teacher's answers.
+        tuning_data: validation rows, with the label; None: some of ``data`` are held out.
+        hyperparameters: of the network; ``fit.share`` and ``fit.temperature`` among them.
+        presets: of the network; None: the default.
+        path: folder that it is saved to.
+        time_limit: seconds.
+        verbosity: as in ``fit``.
+
+    Returns:
+        The predictor of the network.
+    """
+    model, registry = model_of(predictor), registry_of(predictor)
+    recipe = model.recipe
+    rows = read_rows(data, registry).table
+    if unlabelled is not None:
+        if tuning_data is None:
+            held = _held_out(rows.frame[list(recipe.data.label)], recipe.training.seed)
+            tuning_data, rows = rows.take(np.flatnonzero(held)), rows.take(np.flatnonzero(~held))
+        rows = _with_answers(predictor, rows, read_rows(unlabelled, registry).table)
+    kinds = {
+        plan.name: IGNORE if plan.modality is None else f"{plan.modality.split(':')[1]}:{plan.kind}"
+        for plan in recipe.columns.columns
+        if plan.name in rows.frame.columns
+    }
+    with tempfile.TemporaryDirectory(prefix="mm-distill-") as name:
+        teacher = predictor.save(Path(name) / "teacher")
+        student = MultiModalPredictor(
+            recipe.data.label,
+            recipe.task.id,
+            presets=presets,
+            eval_metric=recipe.data.eval_metric,
+            hyperparameters={
+                **{f"task.{key}": value for key, value in recipe.task.config.items()},
+                **(hyperparameters or {}),
+                "fit.id": FITTER,
+                "fit.teacher": str(teacher),
+            },
+            path=path,
+            verbosity=verbosity,
+        )
+        return student.fit(
+            rows,
+            tuning_data=tuning_data,
+            column_types=kinds,
+            sample_weight=recipe.data.sample_weight,
+            time_limit=time_limit,
+        )
+
+
+def _with_answers(predictor: MultiModalPredictor, rows: Table, more: Table) -> Table:
+    """Labelled rows, and others with the teacher's answers as labels.
+
+    Raises:
+        ConfigError: relative paths in cells start at different folders.
+    """
+    if rows.folder != more.folder:
+        raise ConfigError(
+            f"relative paths in cells start at {rows.folder}, those of the unlabelled rows at "
+            f"{more.folder}",
+            plugin=FITTER,
+            value=str(more.folder),
+            remedy="put both files into one folder, or write whole paths",
+        )
+    answers = predictor.predict(more)
+    given = more.frame.drop(columns=list(predictor.recipe.data.label), errors="ignore")
+    answered = pd.concat([given, pd.DataFrame(answers).set_axis(given.index, axis=0)], axis=1)
+    weight = predictor.recipe.data.sample_weight
+    if weight is not None and weight not in answered:
+        answered[weight] = 1.0
+    return Table(pd.concat([rows.frame, answered], ignore_index=True), rows.folder)
+
+
+def _held_out(labels: pd.DataFrame, seed: int) -> np.ndarray:
+    """bool [N]: one row of five, spread over the labels; none that alone has a label that repeats
+    elsewhere."""
+    words = labels.astype(str).agg(" ".join, axis=1)
+    order = np.random.default_rng(seed).permutation(len(words))
+    order = order[np.argsort(words.to_numpy()[order], kind="stable")]
+    held = np.zeros(len(words), dtype=bool)
+    held[order[_ONE_OF // 2 :: _ONE_OF]] = True
+    if words.nunique() < len(words) / 2:  # classes, not numbers
+        held &= (words.map(words.value_counts()) > 1).to_numpy()
+    return held
