@@ -38,6 +38,7 @@ SETS: dict[str, tuple[str, str, float]] = {
 
 TFIDF_WORDS = 500
 DRAWS = 1000
+TIMES = 20
 
 
 def main() -> None:
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=None, help="training rows; None: all")
+    parser.add_argument("--distill", action="store_true", help="and one network of the ensemble")
     parser.add_argument("--threads", type=int, default=None, help="of trees; None: all cores")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -56,7 +58,7 @@ def main() -> None:
             for way, run in (("tfidf", _tfidf), ("ensemble", _ensemble)):
                 if any((one["set"], one["seed"], one["way"]) == (name, seed, way) for one in done):
                     continue
-                found = run(asked.data / name, name, seed, asked.rows, asked.threads)
+                found = run(asked.data / name, name, seed, asked)
                 done += [{"set": name, "seed": seed, "rows": asked.rows, **one} for one in found]
             said = {"runs": done, "summary": _summary(done)}
             said |= {"machine": machine(asked.threads or 0), "versions": versions()}
@@ -65,7 +67,7 @@ def main() -> None:
 
 
 def _ensemble(
-    folder: Path, name: str, seed: int, rows: int | None, threads: int | None
+    folder: Path, name: str, seed: int, asked: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Scores of the ensemble and of each of its members, of one fit."""
     label, metric, limit = SETS[name]
@@ -76,13 +78,14 @@ def _ensemble(
         "training.seed": seed,
     }
     for place in ("trees", "leafwise", "features.learner"):
-        settings[f"fit.members.{place}.threads"] = threads
+        settings[f"fit.members.{place}.threads"] = asked.threads
     predictor = MultiModalPredictor(
         label, eval_metric=metric, hyperparameters=settings, verbosity=0
     )
     began = time.monotonic()
     train = read_rows(str(folder / "train.csv"), registry_of(predictor)).table
-    predictor.fit(train.take(np.arange(len(train))[:rows]), time_limit=limit)
+    train = train.take(np.arange(len(train))[: asked.rows])
+    predictor.fit(train, time_limit=limit)
     seconds = time.monotonic() - began
     model = model_of(predictor)
     (said,) = predictor.history.to_dict("records")
@@ -95,8 +98,30 @@ def _ensemble(
         validation = said.get(f"{member}.{metric}")
         found.append({**own, "validation": validation, **score})
     whole = _scores(metric, truth, _answers(model, table))
-    found.append({"way": "ensemble", "seconds": seconds, "validation": said.get(metric), **whole})
+    whole |= {"validation": said.get(metric), "row_ms": _row_ms(predictor, table)}
+    found.append({"way": "ensemble", "seconds": seconds, **whole})
+    if asked.distill:
+        began = time.monotonic()
+        student = predictor.distill(
+            train, hyperparameters={"training.seed": seed}, time_limit=limit, verbosity=0
+        )
+        seconds = time.monotonic() - began
+        score = _scores(metric, truth, _answers(model_of(student), table))
+        found.append(
+            {"way": "distilled", "seconds": seconds, "row_ms": _row_ms(student, table), **score}
+        )
     return [_rounded(one) for one in found]
+
+
+def _row_ms(predictor: MultiModalPredictor, table: Table) -> float:
+    """Milliseconds that one row's answer takes, the median of some."""
+    took = []
+    for row in range(TIMES + 3):
+        one = table.take(np.array([row]))
+        began = time.perf_counter()
+        predictor.predict(one)
+        took.append(time.perf_counter() - began)
+    return 1e3 * float(np.median(took[3:]))
 
 
 def _answers(model: Any, table: Table) -> tuple[np.ndarray, np.ndarray | None]:
@@ -108,15 +133,13 @@ def _answers(model: Any, table: Table) -> tuple[np.ndarray, np.ndarray | None]:
     return decoded.answer.iloc[:, 0].to_numpy(), proba[:, 1] if binary else None
 
 
-def _tfidf(
-    folder: Path, name: str, seed: int, rows: int | None, threads: int | None
-) -> list[dict[str, Any]]:
+def _tfidf(folder: Path, name: str, seed: int, asked: argparse.Namespace) -> list[dict[str, Any]]:
     """Plain CatBoost; pictures are left out."""
     from catboost import CatBoostClassifier, CatBoostRegressor
 
     label, metric, _ = SETS[name]
     train, test = (pd.read_csv(folder / f"{part}.csv") for part in ("train", "test"))
-    train = train.head(rows or len(train))
+    train = train.head(asked.rows or len(train))
     plan = MultiModalPredictor(label, verbosity=0).plan(str(folder / "train.csv"))
     kinds = {one.name: one.modality for one in plan.columns.columns}
     began = time.monotonic()
@@ -127,7 +150,7 @@ def _tfidf(
         iterations=2000,
         cat_features=categories,
         random_seed=seed,
-        thread_count=threads or -1,
+        thread_count=asked.threads or -1,
         verbose=0,
         allow_writing_files=False,
     )

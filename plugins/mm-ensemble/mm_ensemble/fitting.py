@@ -7,7 +7,7 @@ import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mm_core.api import (
     FitJob,
@@ -26,11 +26,13 @@ from mm_ensemble.members import Candidate, candidates
 from mm_ensemble.models import Member, Models
 from mm_ensemble.selecting import select
 from mm_ensemble.turns import share
-from mm_ensemble.votes import Votes, check_has_mean, mean, votes_of
+from mm_ensemble.votes import Votes, check_has_mean, constant_of, mean, votes_of
 
 AS_FOUND = RunSettings()
 FEW = 300
 """Rows on which a choice of weights says little."""
+LOWER = 1 / 3
+_RATES = ("learning_rate", "head_learning_rate")
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Ensemble(Fitter):
                 left_out[candidate.name] = "no time left"
                 continue
             try:
-                tried[candidate.name] = self.attempt(job, candidate, len(wanted) - place)
+                tried[candidate.name] = self._steadily(job, candidate, len(wanted) - place)
             except TrainingError as error:
                 if len(wanted) == 1:
                     raise
@@ -97,6 +99,36 @@ class Ensemble(Fitter):
                 remedy="fit one by itself to see more: fit=core:finetune",
             )
         return self._weighed(job, tried, left_out, started)
+
+    def _steadily(self, job: FitJob, candidate: Candidate, left: int) -> Tried:
+        """Fit a member; a network that came to nothing once more, at lower learning rates."""
+        first = self.attempt(job, candidate, left)
+        over = job.deadline is not None and time.monotonic() >= job.deadline
+        if not candidate.network or over or not self._diverged(job, first):
+            return first
+        warnings.warn(
+            f"the member {candidate.name} of the ensemble is no better than a constant answer: it "
+            f"is fitted once more, at {LOWER:.2g} of its learning rates",
+            MMWarning,
+            stacklevel=2,
+        )
+        training = job.plan(candidate.settings).training
+        rates = {f"training.{key}": LOWER * getattr(training, key) for key in _RATES}
+        settings = {**candidate.settings, **rates}
+        second = self.attempt(job, replace(candidate, settings=settings), left)
+        took = first.fit_seconds + second.fit_seconds
+        kept = first if self._diverged(job, second) else second
+        return replace(kept, fit_seconds=took)
+
+    def _diverged(self, job: FitJob, tried: Tried) -> bool:
+        """Whether a member scores no better than the training rows' mean as the answer to all."""
+        rows = self.scored_rows(job)
+        try:
+            own = job.score({"logits": tried.votes.logits}, rows=rows)
+            constant = job.score({"logits": constant_of(job, len(rows)).logits}, rows=rows)
+        except MetricError:  # not defined for answers that are all the same
+            return False
+        return own <= constant if job.higher_is_better else own >= constant
 
     def _weighed(
         self, job: FitJob, tried: Mapping[str, Tried], left_out: Mapping[str, str], started: float

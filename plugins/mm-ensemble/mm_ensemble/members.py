@@ -22,11 +22,13 @@ class Candidate:
         name: of the member.
         settings: of its recipe, its fitter among them.
         columns: that it reads; None: all.
+        network: whether it is one, trained by gradients.
     """
 
     name: str
     settings: Mapping[str, Any]
     columns: Sequence[str] | None = None
+    network: bool = False
 
     def rows(self, job: FitJob, table: Table) -> Table:
         """Rows with its columns only, and the label's."""
@@ -48,7 +50,8 @@ def candidates(job: FitJob, config: EnsembleConfig) -> tuple[list[Candidate], di
             left_out[name] = why
             continue
         settings = {**config.settings.get(name, {}), "fit": member.dump()}
-        found.append(Candidate(name, settings, _columns(member, used)))
+        network = member.spec.reads == "network"
+        found.append(Candidate(name, settings, _columns(member, used), network))
     if config.alone and len(used) > 1:
         found += _alone(config, used, [member.spec for member in config.members.values()])
     names = [one.name for one in found]
@@ -106,5 +109,5 @@ def _alone(
         )
         if not by_others and name not in config.members:
             settings = {"fit": NETWORK, **config.settings.get(name, {})}
-            found.append(Candidate(name, settings, columns))
+            found.append(Candidate(name, settings, columns, network=True))
     return found

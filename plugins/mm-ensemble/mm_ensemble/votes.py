@@ -69,6 +69,22 @@ def mean(votes: Sequence[Votes], weights: Sequence[float] | None = None) -> Vote
     return replace(votes[0], values=values)
 
 
+def constant_of(job: FitJob, rows: int) -> Votes:
+    """The mean of the training rows' labels as the answer to so many rows."""
+    targets = job.train.encoded.targets
+    if "class" in targets:
+        shares = np.bincount(np.asarray(targets["class"]), minlength=job.model.task.output_dim)
+        values, kind = shares / shares.sum(), "classes"
+    elif "labels" in targets:
+        values, kind = np.asarray(targets["labels"]).mean(axis=0), "labels"
+    else:
+        values, kind = (
+            np.asarray(targets["value"]).reshape(len(job.train), -1).mean(axis=0),
+            "number",
+        )
+    return Votes(np.tile(np.asarray(values, np.float64), (rows, 1)), kind)  # type: ignore[arg-type]
+
+
 def check_has_mean(job: FitJob) -> None:
     """Refuse, before anything is fitted, a task whose answers have no mean.
 
