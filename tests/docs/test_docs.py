@@ -139,6 +139,7 @@ def test_commands_in_the_documentation_exist(page):
         "export",  # of mm-onnx
         "explain",  # of mm-report
         "leaderboard",  # of mm-ensemble
+        "compare", "robustness",  # of mm-compare
         "duplicates", "index", "mine_negatives", "search",  # of mm-matching
         "tune",  # of mm-tune
     }  # fmt: skip

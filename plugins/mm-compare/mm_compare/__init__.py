@@ -1,0 +1,1 @@
+"""Settings compared on the same splits, models without some of their inputs."""
