@@ -138,6 +138,7 @@ def test_commands_in_the_documentation_exist(page):
         "detection",  # of mm-detection
         "export",  # of mm-onnx
         "explain",  # of mm-report
+        "serve",  # of mm-serve
         "leaderboard",  # of mm-ensemble
         "compare", "robustness",  # of mm-compare
         "duplicates", "index", "mine_negatives", "search",  # of mm-matching

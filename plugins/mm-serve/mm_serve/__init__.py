@@ -1,0 +1,1 @@
+"""Models of mm behind an HTTP API."""

@@ -1,0 +1,26 @@
+"""docs/serving.md: its code runs, and it names every path and option."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mm_serve import command
+
+TEXT = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+
+
+def test_the_code_runs_and_every_path_is_told() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert all(f" {path}`" in TEXT for path in names["app"].app.openapi()["paths"])
+
+
+def test_every_option_is_told() -> None:
+    import inspect
+
+    names = set(inspect.signature(command.serve).parameters)
+    names -= {"model", "check", "plugin", "as_json", "verbose"}
+    assert [one for one in names if f"--{one.replace('_', '-')}" not in TEXT] == []
