@@ -149,6 +149,11 @@ class ProcessorSpec(ConfigurableSpec):
         "height and width (CutMix). The input's other boolean arrays are masks: only rows that "
         "agree in them are blended",
     )
+    moves: tuple[str, ...] = Field(
+        default=(),
+        description="targets that go with the pixels, augmented or not; 'boxes' is a list of "
+        "float [n, 4] a row, x1 y1 x2 y2 in pixels from the upper left",
+    )
 
 
 class CheckpointCard(Spec):

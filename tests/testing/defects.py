@@ -388,6 +388,13 @@ DEFECTS = (
         "processor.longest = 2\n",
         "from the state in a new process",
     ),
+    Defect(
+        "processor-square-box_moves_with_pixels",
+        "[SIDE - boxes[:, 2], boxes[:, 1], SIDE - boxes[:, 0], boxes[:, 3]], axis=1",
+        "[boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]], axis=1",
+        "augmented by seed 0: pixels of a box went to",
+        plugin="pictures",
+    ),
     # ---- modalities
     Defect(
         "modality-beats-claims_its_samples",

@@ -14,8 +14,9 @@ FILES = Path(__file__).with_name("files")
 SOUND = {
     "sound": FILES / "sound.py",
     "beside": FILES.parents[1] / "plugins" / "files" / "beside.py",
+    "pictures": FILES / "pictures.py",
 }
-"""Plugins that keep every rule: of networks, and of what stands beside them."""
+"""Plugins that keep every rule: of networks, of what stands beside them, of pictures."""
 
 FITS = ("end_to_end", "hears_a_fit")
 NEW_PROCESSES = (
@@ -75,6 +76,11 @@ def test_a_sound_plugin(conformance_check):
 
 @pytest.mark.mm_plugin(str(SOUND["beside"]))
 def test_a_sound_plugin_beside_the_network(conformance_check):
+    conformance_check()
+
+
+@pytest.mark.mm_plugin(str(SOUND["pictures"]))
+def test_a_sound_plugin_of_pictures(conformance_check):
     conformance_check()
 
 

@@ -38,6 +38,7 @@ def mm_processors() -> list[ProcessorSpec]:
             target="mm_boxes.processor:Letterbox",
             config="mm_boxes.configs:LetterboxConfig",
             modalities=(IMAGE,),
+            moves=("boxes",),
         )
     ]
 

@@ -23,7 +23,8 @@ from mm_core.api.specs import ProcessorSpec
 from mm_core.data.unlike import strikes
 from mm_core.testing import fresh
 from mm_core.testing.columns import columns_of, fields_of, table_of
-from mm_core.testing.outcome import expect
+from mm_core.testing.moved import Drawn, drawn, where_seen
+from mm_core.testing.outcome import NotTried, expect
 from mm_core.testing.subject import Subject
 
 Component = Subject[ProcessorSpec]
@@ -43,6 +44,7 @@ _ODD: tuple[Any, ...] = (
     datetime.datetime(1, 1, 1),
     Decimal("NaN"),
 )
+_BOXES = 12
 _TORCH_FREE = ("torch", "torchvision")
 
 
@@ -209,6 +211,58 @@ def check_augments_by_its_generator(subject: Component) -> None:
         for name, array in first.arrays.items():
             same = np.array_equal(np.asarray(array), np.asarray(second.arrays[name]))
             expect(same, f"{name} differs between two generators of one seed: draw from `augment`")
+
+
+def check_box_moves_with_pixels(subject: Component) -> None:
+    """Boxes that it says it moves lie where their pixels went, augmented and not."""
+    if "boxes" not in subject.spec.moves:
+        raise NotTried("its spec moves no boxes")
+    with _tried(subject) as trial:
+        pictures = [drawn(number) for number in range(_BOXES)]
+        seen = [_encoded(trial, pictures, bright=bright) for bright in (True, False)]
+        boxes = [np.array([one.box], np.float32) for one in pictures]
+        for seed in (None, *range(3)):
+            _expect_moved(trial, seen, boxes, seed)
+        again = [np.array([one.box], np.float32) for one in pictures]
+        expect(all(map(np.array_equal, boxes, again)), "the boxes that it was given were changed")
+
+
+def _encoded(trial: _Trial, pictures: list[Drawn], *, bright: bool) -> Encoded:
+    """The pictures in the form of the sample cells: bytes, or files beside the table."""
+    (field,), (column,) = trial.fields, trial.columns
+    cells: list[Any] = []
+    for number, one in enumerate(pictures):
+        name, content = f"drawn-{number}-{bright}.png", one.png(bright=bright)
+        if isinstance(column.cells[0], str):
+            (trial.table.folder / name).write_bytes(content)
+        cells.append(name if isinstance(column.cells[0], str) else content)
+    encoded = trial.encode(pd.DataFrame({field.column: pd.Series(cells, dtype=object)}))
+    expect(bool(encoded.present.all()), f"it cannot read PNG files as {field.kind}: {encoded.bad}")
+    return encoded
+
+
+def _expect_moved(
+    trial: _Trial, seen: list[Encoded], boxes: list[np.ndarray[Any, Any]], seed: int | None
+) -> None:
+    """Both pictures of each box are given the same random change, and differ in the box alone."""
+    rows, made = np.arange(len(boxes)), []
+    for encoded in seen:
+        rng = None if seed is None else np.random.default_rng(seed)
+        targets = {"boxes": list(boxes), "classes": [np.zeros(1, np.int64) for _ in boxes]}
+        made.append(trial.processor.batch(encoded, rows, rng, targets))
+    moved = (made[0].targets or {}).get("boxes", boxes)
+    where = "not augmented" if seed is None else f"augmented by seed {seed}"
+    kept = 0
+    for row, found in enumerate(moved):
+        pixels, side = where_seen(made[0].arrays, made[1].arrays, row)
+        if pixels is None or len(found) == 0:  # cut off by chance
+            continue
+        kept += 1
+        off = min(float(np.abs(one - pixels).max()) for one in np.asarray(found, np.float64))
+        text = f"{where}: pixels of a box went to {pixels.tolist()}, the box to {found.tolist()}"
+        expect(off <= 2 + 0.02 * side, text)
+    least = _BOXES if seed is None else _BOXES // 3
+    expect(kept >= least, f"{where}: {kept} of {_BOXES} boxes are left and seen")
 
 
 def check_comes_back_from_its_state(subject: Component) -> None:
