@@ -97,18 +97,9 @@ class HFDetectorConfig(Config):
         "the first that can be had is taken",
     )
     random_model: str = Field(
-        default="detr",
+        default="yolos",
         description="model type of transformers built, tiny, where checkpoint is 'random': "
-        "'d_fine', 'rt_detr_v2', 'deformable_detr', 'yolos', ...",
-    )
-
-
-class GroundingConfig(Config):
-    """Settings of :class:`mm_detection.grounding.GroundingDetector`."""
-
-    checkpoint: str | tuple[str, ...] = Field(
-        default=("IDEA-Research/grounding-dino-tiny", "google/owlv2-base-patch16-ensemble"),
-        description="a folder or hub name of a detector of transformers that reads phrases",
+        "'d_fine', 'rt_detr_v2', 'deformable_detr', 'detr', ...",
     )
 
 
@@ -140,25 +131,4 @@ class BoxOptions(Config):
         default=False,
         description="answers as COCO's results have them: a list of {'bbox': [x, y, width, "
         "height], 'category_id': ..., 'score': ...} a picture",
-    )
-
-
-class PhraseOptions(Config):
-    """What may be given with a prediction of open vocabulary."""
-
-    classes: tuple[str, ...] = Field(
-        min_length=1, description="what to look for: names or phrases, 'a red car'"
-    )
-    score_threshold: float = Field(
-        default=0.3, ge=0, le=1, description="boxes of a lower score are no part of the answer"
-    )
-    overlap: float | None = Field(
-        default=None,
-        gt=0,
-        le=1,
-        description="of boxes of one class that overlap by more (IoU), the best is kept; None: all",
-    )
-    most: int = Field(default=100, ge=1, description="boxes a picture at most, the best ones")
-    as_coco: bool = Field(
-        default=False, description="answers as COCO's results have them; classes count from 1"
     )

@@ -56,6 +56,7 @@ def mm_processors() -> list[ProcessorSpec]:
             target="mm_detection.letterbox:Letterbox",
             config="mm_detection.configs:LetterboxConfig",
             modalities=(IMAGE,),
+            moves=("boxes",),
         )
     ]
 

@@ -8,7 +8,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from mm_core.api import SampleColumn, SampleData, Samples, SampleTask, Trial
+from mm_core.api import SampleCheckpoint, SampleColumn, SampleData, Samples, SampleTask, Trial
 
 SIDE = 64
 COLOURS = {"red": (220, 40, 40), "blue": (40, 60, 230), "green": (30, 200, 60)}
@@ -144,10 +144,11 @@ def _samples(n: int = 24) -> Samples:
         columns=(column,),
         tasks=(task,),
         data=_data(),
+        checkpoints=(SampleCheckpoint("hf", {"config.json": b"{}", "model.safetensors": b""}),),
         trials=(
             Trial("processor", "letterbox", {"image_size": SIDE}),
             Trial("backbone", "torchvision", tiny),
-            Trial("backbone", "torchvision", {**tiny, "head": "retinanet"}),
+            Trial("backbone", "hf", {"checkpoint": "random", "random_model": "yolos"}),
             Trial("backbone", "torchvision", {**tiny, "head": "ssdlite"}),
         ),
     )
