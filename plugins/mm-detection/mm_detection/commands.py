@@ -1,4 +1,4 @@
-"""``mm detection ...``: draw, convert, check, confusion, coco, slices."""
+"""``mm detection ...``: draw, convert, check, confusion, coco, slices, label."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from mm_core.api import MMWarning, tools
 from mm_core.api.commands import Answer, AsJson, Data, Model, Plugins
 
-app = typer.Typer(help="Boxes in pictures: draw, convert, check, confusion, coco, slices.")
+app = typer.Typer(help="Boxes in pictures: draw, convert, check, confusion, coco, slices, label.")
 
 Threshold = Annotated[
     float, typer.Option(min=0, max=1, help="Boxes of a lower score are left out.")
@@ -175,3 +175,29 @@ def slices(
         written.to_csv(target, index=False)
     boxes = int(found.map(len).sum())
     return Answer({"pictures": len(found), "boxes": boxes}, f"{boxes} boxes -> {target}")
+
+
+@app.command()
+def label(
+    data: Data,
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="A .json file, COCO's.")],
+    classes: Annotated[str, typer.Option(help="What to look for: 'cat, a red car'.")],
+    checkpoint: Annotated[
+        str, typer.Option(help="A folder or hub name of Grounding DINO or OWLv2.")
+    ] = "IDEA-Research/grounding-dino-tiny",
+    threshold: Threshold = 0.3,
+    image: ImageColumn = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Label pictures by what words name, to train a small detector on. Look at what comes out.
+
+    Example: mm detection label pictures/ labels.json --classes 'cat, dog'
+    """
+    from mm_detection.labelling import labelled
+    from mm_detection.writers import write
+
+    rows = labelled(data, classes.split(","), checkpoint, threshold, image)
+    write(rows, target, "coco")
+    boxes = sum(len(one) for one in rows.boxes)
+    facts = {"pictures": len(rows.paths), "boxes": boxes}
+    return Answer(facts, f"{boxes} boxes in {len(rows.paths)} pictures -> {target}")

@@ -158,7 +158,7 @@ def mm_commands() -> list[CommandSpec]:
     return [
         CommandSpec(
             name="detection",
-            summary="Boxes in pictures: draw, convert, check, confusion, coco, slices.",
+            summary="Boxes in pictures: draw, convert, check, confusion, coco, slices, label.",
             target="mm_detection.commands:app",
         )
     ]

@@ -1,0 +1,117 @@
+"""Detectors of transformers: trained, saved, reloaded, started from a folder, adapted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from mm_detection.tiny import tiny_config
+from transformers import AutoModelForObjectDetection
+
+from mm_core import MultiModalPredictor
+from mm_core.api import tools
+
+READER = "backbones.picture_image"
+
+
+@pytest.fixture(scope="module")
+def settings(small):
+    """Of a tiny one."""
+    given = {key: value for key, value in small.items() if not key.startswith(READER)}
+    return given | {
+        f"{READER}.id": "detection:hf",
+        f"{READER}.checkpoint": "random",
+        "inputs.picture_image.processor.flip": False,
+        "training.epochs": 1,
+    }
+
+
+def fit(frame, settings, weight=None, **more):
+    predictor = MultiModalPredictor("boxes", hyperparameters={**settings, **more}, verbosity=0)
+    return predictor.fit(frame, tuning_data=frame, sample_weight=weight)
+
+
+def network(predictor):
+    return tools.model_of(predictor).topology.detector
+
+
+@pytest.mark.parametrize("kind", ["yolos", "detr", "deformable_detr", "rt_detr_v2", "d_fine"])
+def test_a_model_comes_back_as_it_was(frame, settings, kind, tmp_path):
+    """With its ids, from a folder, without the hub; rows are weighed where they have weights."""
+    rows = frame.head(6).assign(weight=[1.0, 2.0, 0.5] * 2)
+    more = {f"{READER}.random_model": kind}
+    predictor = fit(rows, settings, "weight" if kind == "yolos" else None, **more)
+    expected = predictor.predict(rows, score_threshold=0.0, most=5)
+    again = MultiModalPredictor.load(predictor.save(tmp_path / "model"), verbosity=0)
+    found = again.predict(rows, score_threshold=0.0, most=5)
+    assert found.map(len).min() == 5
+    for one, other in zip(found.explode(), expected.explode(), strict=True):
+        assert one[4] == other[4]
+        assert one[:4] + one[5:] == pytest.approx(other[:4] + other[5:], abs=1e-4)
+    known = {one["id"] for one in again.predict_coco(rows)["categories"]}
+    assert known == {3, 7, 90}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A checkpoint as transformers saves it, of two classes that are not ours."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("checkpoint")
+    AutoModelForObjectDetection.from_config(
+        tiny_config("rt_detr_v2", ["cat", "dog"], 64)
+    ).save_pretrained(path)
+    about = {"size": {"height": 64, "width": 64}, "do_normalize": False, "do_pad": False}
+    (path / "preprocessor_config.json").write_text(json.dumps(about))
+    return path
+
+
+def test_a_folder_is_started_from(frame, settings, folder):
+    """Its pictures' size and colours count, and only the heads for other classes are new."""
+    given = {key: value for key, value in settings.items() if "image_size" not in key}
+    predictor = fit(frame.head(6), given, **{f"{READER}.checkpoint": str(folder)})
+    detector = network(predictor)
+    assert detector.side == 64
+    assert detector.pretrained
+    names = {name for name, module in detector.named_modules() if module in detector.new}
+    assert names
+    assert all("class" in name or "score" in name for name in names)
+    (processor,) = tools.model_of(predictor).pipeline.processors.values()
+    assert (processor.stretch, processor.mean, processor.std) == (True, (0, 0, 0), (1, 1, 1))
+
+
+@pytest.mark.parametrize("adapter", ["peft:frozen", "peft:lora"])
+def test_adapters_leave_the_checkpoint_alone(frame, settings, folder, adapter):
+    """What came with it does not move; heads that are new, and the adapter, do."""
+    given = {f"{READER}.checkpoint": str(folder), f"{READER}.adapter": adapter}
+    detector = network(fit(frame.head(6), settings, **given))
+    stored = AutoModelForObjectDetection.from_pretrained(folder).state_dict()
+    trained = {name: one for name, one in detector.named_parameters() if one.requires_grad}
+    assert trained
+    fresh = {id(one) for module in detector.new for one in module.parameters()}
+    assert fresh <= {id(one) for one in trained.values()}
+    others = [name for name, one in trained.items() if id(one) not in fresh]
+    assert all("lora" in name for name in others)
+    assert bool(others) == (adapter == "peft:lora")
+    compared = 0
+    for name, one in detector.named_parameters():
+        plain = name.removeprefix("model.").replace(".base_layer", "")
+        if id(one) in fresh or "lora" in name or plain not in stored:
+            continue
+        compared += 1
+        assert torch.equal(one.detach(), stored[plain]), name
+    assert compared > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["rt_detr_v2", "d_fine"])
+def test_eight_pictures_are_learned_by_heart(pictures, settings, kind):
+    """From random weights, in 200 steps."""
+    rows = pictures(12).iloc[[1, 2, 3, 5, 6, 7, 9, 10]].reset_index(drop=True)
+    long = {
+        f"{READER}.random_model": kind, "training.epochs": 300, "training.batch_size": 8,
+        "training.patience": 1000, "training.schedule": "constant",
+        "training.head_learning_rate": 2e-3,
+    }  # fmt: skip
+    predictor = fit(rows, settings, **long)
+    assert predictor.evaluate(rows)["map.50"] > 0.9
