@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,3 +26,10 @@ def test_every_option_is_told() -> None:
     names = set(inspect.signature(command.serve).parameters)
     names -= {"model", "check", "plugin", "as_json", "verbose"}
     assert [one for one in names if f"--{one.replace('_', '-')}" not in TEXT] == []
+
+
+def test_it_imports_no_torch() -> None:
+    """So that a server of an exported graph needs none."""
+    code = "import sys, mm_serve.app, mm_serve.command; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "transformers", "timm", "lightning"} & set(said.stdout.split())
