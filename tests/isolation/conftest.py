@@ -166,7 +166,7 @@ def holding(environment: Environment, wheel: Callable[[str], Path]) -> Callable[
 
 
 def _needed(plugins: Sequence[str]) -> Iterator[str]:
-    """These plugins, and those of this repository that they say they need."""
+    """These plugins, and those of this repository that they say they need, near or far."""
     for plugin in plugins:
         project = tomllib.loads((sources()[plugin] / "pyproject.toml").read_text("utf-8"))[
             "project"
@@ -176,7 +176,7 @@ def _needed(plugins: Sequence[str]) -> Iterator[str]:
             wanted = Requirement(text).name  # mm-lightgbm needs lightgbm, which is no plugin
             name = wanted.removeprefix("mm-")
             if name != wanted and name in sources() and name != CORE:
-                yield name
+                yield from _needed([name])
 
 
 @pytest.fixture
