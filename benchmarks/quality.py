@@ -15,6 +15,7 @@ import json
 import resource
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,17 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=None, help="training rows; None: all")
+    parser.add_argument(
+        "--table", action="store_true", help="print what --out has; run nothing"
+    )
     parser.add_argument("--distill", action="store_true", help="and one network of the ensemble")
     parser.add_argument("--threads", type=int, default=None, help="of trees; None: all cores")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     done = json.loads(asked.out.read_text())["runs"] if asked.out.is_file() else []
+    if asked.table:
+        print("\n".join(_table(done)))
+        return
     for seed in range(asked.seeds):
         for name in asked.sets.split(","):
             for way, run in (("tfidf", _tfidf), ("ensemble", _ensemble)):
@@ -210,6 +217,24 @@ def _scores(
     draws = [score(rng.integers(0, len(true), len(true))) for _ in range(DRAWS)]
     low, high = np.quantile(draws, [0.025, 0.975])
     return {"metric": metric, "score": score(np.arange(len(true))), "low": low, "high": high}
+
+
+def _table(runs: list[dict[str, Any]]) -> Iterator[str]:
+    """A line for each set and way, of means over seeds."""
+    yield "| set | way | score | 95% of draws of the test rows | validation | weight | seconds |"
+    yield "|---|---|---|---|---|---|---|"
+    frame = pd.DataFrame(runs)
+    keys = ["score", "low", "high", "validation", "weight", "seconds"]
+    for (name, metric, way), one in frame.groupby(["set", "metric", "way"], sort=False)[keys]:
+        mean = one.mean()
+        validation, weight = (
+            "" if np.isnan(mean[key]) else f"{mean[key]:.{places}f}"
+            for key, places in (("validation", 4), ("weight", 2))
+        )
+        yield (
+            f"| {name} ({metric}) | {way} | {mean.score:.4f} | {mean.low:.3f} to {mean.high:.3f} "
+            f"| {validation} | {weight} | {mean.seconds:.0f} |"
+        )
 
 
 def _rounded(run: dict[str, Any]) -> dict[str, Any]:
