@@ -49,9 +49,7 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=None, help="training rows; None: all")
-    parser.add_argument(
-        "--table", action="store_true", help="print what --out has; run nothing"
-    )
+    parser.add_argument("--table", action="store_true", help="print what --out has; run nothing")
     parser.add_argument("--distill", action="store_true", help="and one network of the ensemble")
     parser.add_argument("--threads", type=int, default=None, help="of trees; None: all cores")
     asked = parser.parse_args()
