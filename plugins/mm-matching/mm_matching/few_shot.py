@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mm_core.api import ConfigError, FitJob, FitResult, Fitter, RunSettings
+from mm_core.api import ConfigError, FitJob, FitResult, Fitter, MMWarning, RunSettings
 from mm_matching.configs import FewShotConfig
 from mm_matching.features import FewShot
 
@@ -39,6 +39,7 @@ class FewShotFitter(Fitter):
                 value=job.model.recipe.task.id,
                 remedy="problem_type='few_shot_classification', or fit=core:finetune",
             )
+        _warn_of_new(topology)
         started = time.monotonic()
         topology.eval()
         engine, found = job.model.engine, []
@@ -84,6 +85,18 @@ class FewShotFitter(Fitter):
         strength = min(losses, key=losses.__getitem__)
         loss = losses[strength] / folds
         return strength, loss, f"strength {strength:g} by {folds}-fold cross-validation"
+
+
+def _warn_of_new(topology: FewShot) -> None:
+    """Features of a network that has learned nothing are random: said, where there are such."""
+    new = [name for name, one in topology.backbones.items() if not getattr(one, "pretrained", True)]
+    if new:
+        warnings.warn(
+            f"features of backbones.{', backbones.'.join(new)} come of new weights, which few_shot "
+            "does not train: fit=core:finetune trains the whole, and a table alone is for trees",
+            MMWarning,
+            stacklevel=2,
+        )
 
 
 def _regression(strength: float) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from mm_matching.samples import PAIRS, PICTURES, WORDS
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, LabelError, MetricError
+from mm_core.api import ConfigError, LabelError, MetricError, MMWarning
 
 SHOTS = {
     "play": ["play some jazz", "put on a song by queen", "start my favourite album"],
@@ -80,7 +80,9 @@ def test_two_modalities_side_by_side() -> None:
             "inputs.image.processor.image_size": 32,
         },
         verbosity=0,
-    ).fit(rows)
+    )
+    with pytest.warns(MMWarning, match="come of new weights"):
+        predictor.fit(rows)
     assert predictor.evaluate(rows)["accuracy"] > 0.9
     assert predictor.predict(rows).dtype == bool
     assert predictor.extract_embedding(rows, of="text").shape[0] == 16

@@ -117,6 +117,25 @@ def test_what_search_cannot_do_is_said(trained: MultiModalPredictor, pairs: pd.D
         assert len(trained.build_index({"said": ["a red disc", None]})) == 1
 
 
+def test_a_graph_finds_the_same(trained: MultiModalPredictor, tmp_path: Path) -> None:
+    """faiss: grown, shrunk, saved and read back as an exact index is."""
+    pytest.importorskip("faiss", reason="pip install mm-matching[faiss]")
+    exact, graph = (
+        trained.build_index(ITEMS.head(12), ids="sku", kind=kind) for kind in ("exact", "faiss")
+    )
+    for index in (exact, graph):
+        trained.add_to_index(index, ITEMS.tail(4), ids="sku")
+        index.delete(["s1"])
+    graph.save(tmp_path / "index")
+    query = {"asked": ASKED}
+    wanted = trained.search(query, exact, top_k=3)
+    for index in (graph, trained.load_index(tmp_path / "index")):
+        found = trained.search(query, index, top_k=3)
+        assert np.allclose(found["similarity"], wanted["similarity"], atol=1e-5)
+    with pytest.raises(ConfigError, match="kind='tree'"):
+        trained.build_index(ITEMS, kind="tree")
+
+
 def test_doubles_are_found(trained: MultiModalPredictor) -> None:
     """Each pair once, with a number for those that belong together."""
     rows = pd.DataFrame({"said": [WORDS[0], WORDS[7], WORDS[0], WORDS[7], WORDS[0], None]})
