@@ -43,7 +43,6 @@ def test_they_have_what_is_said_of_them():
 
 
 @pytest.mark.parametrize("task", ["audio_tagging", "time_series"])
-@pytest.mark.parametrize("task", ["speech_recognition", "video_captioning"])
 def test_nothing_else_is_advised(task):
     with pytest.raises(UnknownComponentError) as caught:
         MultiModalPredictor("y", problem_type=task).plan({"x": [1, 2], "y": [0, 1]})
