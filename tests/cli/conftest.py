@@ -104,5 +104,5 @@ def model(folder: Path, fitted: Ran) -> Path:
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
     """A known plugin that is not installed: ``far`` of mm-far."""
-    line = {"install": "pip install mm-far", "components": {"fusion_head": ["gated_residual"]}}
+    line = {"install": "pip install mm-far", "components": {"fusion_head": ["tensor_train"]}}
     monkeypatch.setattr("mm_core.plugins.known.known_plugins", lambda: {"far": line})

@@ -31,9 +31,9 @@ def test_entry(name, mm):
 
 
 def test_the_list_of_commands_says_what_each_is_for(mm):
-    out = mm("--help").out
+    out = " ".join(mm("--help").out.replace("│", " ").split())  # long lines go on in the next
     for name, entry in Commands.lazy.items():
-        assert name in out
+        assert f" {name} " in out
         assert entry.summary in out
 
 

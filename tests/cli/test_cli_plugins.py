@@ -123,7 +123,7 @@ def test_show_helps_with_unknown_names(mm, far):
     assert near.code == 2
     assert "did you mean 'tabular'?" in near.err
     assert "pip install mm-far" in mm("plugins", "show", "far").err
-    assert "pip install mm-far" in mm("plugins", "show", "gated_residual").err
+    assert "pip install mm-far" in mm("plugins", "show", "tensor_train").err
 
 
 def test_presets_show_what_they_set(noisy, mm):

@@ -86,8 +86,8 @@ def test_known_but_not_installed(
 @pytest.mark.usefixtures("far")
 def test_known_short_name_but_not_installed_beside_a_broken_plugin(registry: Registry) -> None:
     # A short name may be the broken one's: so its cause is told besides.
-    assert str(said(registry, FusionHeadSpec, "gated_residual")) == (
-        f"no fusion head is called 'gated_residual'\n    {WRECK}\n  -> pip install mm-far"
+    assert str(said(registry, FusionHeadSpec, "tensor_train")) == (
+        f"no fusion head is called 'tensor_train'\n    {WRECK}\n  -> pip install mm-far"
     )
 
 

@@ -99,7 +99,7 @@ def test_ambiguous_short_name_lists_the_candidates(install: Callable[..., str]) 
         ("core:concat_mpl", "did you mean 'core:concat_mlp'?"),
         ("good:shinny", "did you mean 'good:shiny'?"),
         ("something_else", "installed: core:concat_mlp, core:logit, core:mean, good:shiny"),
-        ("gated_residual", "pip install mm-far"),
+        ("tensor_train", "pip install mm-far"),
         ("far:mbt", "pip install mm-far"),
     ],
 )

@@ -689,7 +689,7 @@ DEFECTS = (
         "no --json",
     ),
     _beside(
-        "command-boxes (arguments=['draw', '2'])-has_help_and_json",
+        "command-boxes-has_help_and_json",
         "boxes = typer.Typer",
         "boxes = typer.Typer(callback=lambda: None, help='All.')\nothers = typer.Typer",
         "without groups and callbacks",
@@ -709,9 +709,9 @@ DEFECTS = (
     # ---- methods
     _beside(
         "method-surest-has_a_name_of_its_own",
-        'name="surest", summary="The surest rows."',
-        'name="fit", summary="The surest rows."',
-        "has a fit of its own",
+        'summary="The surest rows.", target="beside:surest"',
+        'summary="The surest rows.", target="beside:HEARD"',
+        "cannot be called",
     ),
     _beside(
         "method-surest-leaves_the_model_as_it_was",

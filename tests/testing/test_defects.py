@@ -18,7 +18,7 @@ SOUND = {
 }
 """Plugins that keep every rule: of networks, of what stands beside them, of pictures."""
 
-FITS = ("end_to_end", "hears_a_fit")
+FITS = ("end_to_end", "hears_a_fit", "leaves_the_model_as_it_was")
 NEW_PROCESSES = (
     "after_saving",
     "new_process",

@@ -82,7 +82,7 @@ def _each(subject: Command) -> list[list[str]]:
     target = subject.component.load()
     if not isinstance(target, typer.Typer):
         return [[]]
-    inner = target.registered_groups or target.registered_callback
+    inner = target.registered_groups or target.registered_callback or target.info.callback
     expect(not inner, "a typer.Typer of functions alone is read, without groups and callbacks")
     return [[name] for name in typer.main.get_group(target).commands]
 

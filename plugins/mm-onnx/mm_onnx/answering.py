@@ -13,13 +13,13 @@ from pathlib import Path
 import pandas as pd
 import sklearn.metrics  # noqa: F401  # which metrics import when rows are scored
 
-from mm_core.api import tools
+from mm_core.api.tools import load
 
 
 def main(folder: str, rows: Path, plugins: list[str]) -> None:
     """Write the names of the top-level modules beside the rows."""
-    tools.load(folder, plugins).predict(pd.read_parquet(rows))
-    _typed("inspect", folder, *(word for file in plugins for word in ("--plugin", file)))
+    load(folder, plugins).predict(pd.read_parquet(rows))
+    _typed(*(word for file in plugins for word in ("--plugin", file)), "inspect", folder)
     names = sorted({name.partition(".")[0] for name in sys.modules})
     rows.with_suffix(".json").write_text(json.dumps(names), encoding="utf-8")
 

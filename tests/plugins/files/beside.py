@@ -203,7 +203,6 @@ SAMPLES = Samples(
     trials=(
         Trial("command", "hello", {"arguments": ["{model}", "--times", "2"]}),
         Trial("command", "boxes", {"arguments": ["draw", "2"]}),
-        Trial("command", "boxes", {"arguments": ["count", "##"]}),
         Trial("method", "surest", {"top": 2}),
     ),
 )
