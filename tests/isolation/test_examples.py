@@ -13,8 +13,8 @@ from packaging.requirements import Requirement
 from mm_core.testing.kit import cases
 
 ROOT = Path(__file__).parents[2]
-DEAR = {"mm-boxes"}
-"""Examples that train detectors: more than a minute each."""
+DEAR = {"mm-boxes", "mm-lightgbm", "mm-spans", "mm-survival"}
+"""Examples that take half a minute and more; one of the same kind is tried each time."""
 
 EXAMPLES = [
     pytest.param(path, id=path.name, marks=[pytest.mark.slow] if path.name in DEAR else [])
