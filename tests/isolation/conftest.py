@@ -46,15 +46,21 @@ def sources() -> dict[str, Path]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """``plugin_name``: each plugin of this repository; examples are slow, for their own tests are
-    run in such environments (``test_examples.py``).
+    """``plugin_name``: each plugin of this repository. Environments of those that read cells are
+    made each time, those of the others, which stand on these, among the slow tests; so is all of
+    examples, whose own tests are run in such environments (``test_examples.py``).
     """
+    dear = "environment" in metafunc.fixturenames or "alone" in metafunc.fixturenames
+
+    def quick(name: str, folder: str) -> bool:
+        return folder != "examples" and (not dear or name in READS_CELLS)
+
     if "plugin_name" in metafunc.fixturenames:
         folders = {name: folder.parent.name for name, folder in sources().items() if name != CORE}
         metafunc.parametrize(
             "plugin_name",
             [
-                pytest.param(name, marks=[pytest.mark.slow] if folder == "examples" else [])
+                pytest.param(name, marks=[] if quick(name, folder) else [pytest.mark.slow])
                 for name, folder in folders.items()
             ],
         )
