@@ -16,6 +16,27 @@ sys.path.insert(0, str(GUARD))
 
 import sitecustomize  # noqa: E402  (blocks sockets in this process)
 
+DEAR = (
+    "test_defects.py::test_a_defect_fails_its_own_check_only[command-",
+    "test_new.py::test_new_packages_pass_their_own_tests_and_the_kit[1]",
+    "test_new.py::test_new_packages_pass_their_own_tests_and_the_kit[2]",
+    "test_detection_conformance.py::test_conformance[command-",
+    "test_detection_conformance.py::test_conformance[task-object_detection-learns_end_to_end]",
+    "test_onnx_conformance.py::test_conformance[command-",
+    "test_onnx_conformance.py::test_conformance[exporter-onnx-exports_the_same_in_a_new_process]",
+    "test_tune_conformance.py::test_conformance[command-",
+    "test_matching_conformance.py::test_conformance[task-image_text_similarity-learns_end_to_end]",
+)
+"""Beginnings of tests of ten seconds and more, of kinds that other fast tests try too."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """They are slow: marked before pytest leaves out what is."""
+    for item in items:
+        if any(item.nodeid.rpartition("/")[2].startswith(dear) for dear in DEAR):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_network_in_subprocesses() -> None:
