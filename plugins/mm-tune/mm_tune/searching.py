@@ -288,7 +288,8 @@ class _Search:
         seconds = clock.monotonic() - began
         trial.set_user_attr(SECONDS, seconds)
         if score is None or not math.isfinite(score):
-            trial.set_user_attr("why", why or f"its score is {score}")
+            why = why or f"its score is {score}"
+            trial.set_user_attr("why", why)
             self.study.tell(trial, state=TrialState.FAIL)
             return f"trial {trial.number}: failed after {seconds:.0f} s ({why})"
         if pruning is not None and pruning.pruned:
