@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from mm_core.api import FitJob, FitRows, Table
+from mm_core.api import FitJob, FitRows
 from mm_ensemble.configs import BaggedConfig
 from mm_ensemble.fitting import Ensemble, Tried, answers
 from mm_ensemble.members import Candidate
@@ -27,24 +27,24 @@ class Bagged(Ensemble):
         """A model for each fold."""
         count = self.config.folds
         fold_of = folds(job, count)
-        models, parts, outside = [], [], []
-        began, answering = time.monotonic(), 0.0
+        given = None if job.validation is None else candidate.rows(job, job.validation.table)
+        models, parts = [], []
+        began, answering, answered = time.monotonic(), 0.0, 0
         for fold in range(count):
             held, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
             validation = candidate.rows(job, job.train.table.take(held))
             train = candidate.rows(job, job.train.table.take(rest))
             turns = (left - 1) * count + count - fold
             fitted = job.submodel(candidate.settings, train, validation, share(job.deadline, turns))
-            votes, seconds = answers(fitted, validation)
+            scored = validation if given is None else given
+            votes, seconds = answers(fitted, scored)
             models.append(fitted)
             parts.append((held, votes))
             answering += seconds
-            if job.validation is not None:
-                given: Table = candidate.rows(job, job.validation.table)
-                outside.append(answers(fitted, given)[0])
-        votes = mean(outside) if outside else _together(parts, len(fold_of))
+            answered += len(scored)
         took = time.monotonic() - began - answering
-        return Tried(models, votes, took, count * answering / len(fold_of))
+        whole = _together(parts, len(fold_of)) if given is None else mean([one for _, one in parts])
+        return Tried(models, whole, took, count * answering / answered)
 
     def scored_rows(self, job: FitJob) -> FitRows:
         """The user's validation rows; without them all training rows."""

@@ -14,7 +14,6 @@ from mm_core.api import ConfigError, Table
 from mm_core.api.tools import MultiModalPredictor, model_of, read_rows, registry_of
 
 FITTER = "ensemble:distilled"
-IGNORE = "ignore"
 _ONE_OF = 5
 
 
@@ -54,11 +53,8 @@ def distill(
             held = _held_out(rows.frame[list(recipe.data.label)], recipe.training.seed)
             tuning_data, rows = rows.take(np.flatnonzero(held)), rows.take(np.flatnonzero(~held))
         rows = _with_answers(predictor, rows, read_rows(unlabelled, registry).table)
-    kinds = {
-        plan.name: IGNORE if plan.modality is None else f"{plan.modality.split(':')[1]}:{plan.kind}"
-        for plan in recipe.columns.columns
-        if plan.name in rows.frame.columns
-    }
+    there = rows.frame.columns
+    kinds = {name: kind for name, kind in predictor.column_types.items() if name in there}
     with tempfile.TemporaryDirectory(prefix="mm-distill-") as name:
         teacher = predictor.save(Path(name) / "teacher")
         student = MultiModalPredictor(

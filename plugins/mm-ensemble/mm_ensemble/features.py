@@ -49,9 +49,9 @@ class Features(Fitter):
             )
         began = time.monotonic()
         job.plan(self._encoding)
-        if self.config.tuned is not None:
+        if self._tuning is not None:
             check_has_mean(job)
-            job.plan({**self.config.tuned_settings, "fit": self.config.tuned.dump()})
+            job.plan(self._tuning)
         made = {
             modality.split(":")[1]: self._encoder(job, modality.split(":")[1], columns)
             for modality, columns in wanted.items()
@@ -85,6 +85,11 @@ class Features(Fitter):
     def _encoding(self) -> dict[str, object]:
         return {**self.config.settings, "fit": FROZEN}
 
+    @property
+    def _tuning(self) -> dict[str, object] | None:
+        fitter = self.config.tuned
+        return None if fitter is None else {**self.config.tuned_settings, "fit": fitter.dump()}
+
     def _encoder(
         self, job: FitJob, name: str, columns: Sequence[str]
     ) -> tuple[Encoder, pd.DataFrame]:
@@ -110,9 +115,9 @@ class Features(Fitter):
     ) -> tuple[tuple[Fitted, ...], Array | None]:
         """Networks fitted on the label, and what they say of the training rows: each says only
         something of rows that it has not seen. None where they are not asked for."""
-        if self.config.tuned is None:
+        settings = self._tuning
+        if settings is None:
             return (), None
-        settings = {**self.config.tuned_settings, "fit": self.config.tuned.dump()}
         fold_of = folds(job, self.config.folds)
         models: list[Fitted] = []
         said: Array | None = None

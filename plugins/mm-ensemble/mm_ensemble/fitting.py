@@ -136,7 +136,7 @@ class Ensemble(Fitter):
         rows = self.scored_rows(job)
         sign = 1 if job.higher_is_better else -1
 
-        def score(counts: Mapping[str, int]) -> float:
+        def score(counts: Mapping[str, float]) -> float:
             votes = mean([tried[name].votes for name in counts], list(counts.values()))
             try:
                 return sign * job.score({"logits": votes.logits}, rows=rows)
@@ -145,7 +145,7 @@ class Ensemble(Fitter):
 
         weights = select(list(tried), score, self.config.steps)
         alone = {name: sign * score({name: 1}) for name in tried}
-        whole = sign * score(weights)  # type: ignore[arg-type]  # any multiple is the same mean
+        whole = sign * score(weights)  # any multiple is the same mean
         record = {
             "epoch": 1.0,
             "step": float(len(tried)),

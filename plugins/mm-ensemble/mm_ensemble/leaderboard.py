@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mm_core.api import Fitted, TaskSpec
+from mm_core.api import ConfigError, TaskSpec
 from mm_core.api.tools import (
     aligned,
     model_of,
@@ -25,7 +25,7 @@ from mm_core.api.tools import metrics as metrics_of
 from mm_ensemble.models import Member, Models
 
 if TYPE_CHECKING:
-    from mm_core.api.tools import Model, MultiModalPredictor, Registry, Rows
+    from mm_core.api.tools import Metrics, Model, MultiModalPredictor, Registry, Rows
 
 WHOLE = "ensemble"
 
@@ -38,32 +38,49 @@ def leaderboard(
     Args:
         predictor: whose model was fitted by ``ensemble:greedy`` or ``ensemble:bagged``.
         data: rows with the label.
-        metrics: names; the first one orders; None: the eval metric. Functions are not known here.
+        metrics: names; the first one orders; None: the eval metric, unless that is a function,
+            which is not known here.
 
     Returns:
         ``member``, its ``weight`` in the ensemble, a column for each metric, ``validation`` (the
         score that weights were chosen by; on rows that no member learned from, but which chose),
         ``fit_seconds``, ``ms_per_row`` of these answers, and ``megabytes`` when saved. A member of
         weight 0 is in no model: only what the fit said of it is there.
+
+    Raises:
+        ConfigError: no metric is named.
     """
     model, registry = model_of(predictor), registry_of(predictor)
     assert isinstance(model.engine, Models)  # ModelMethodSpec.runtimes
     rows = read_rows(data, registry)
     (said,) = result_of(predictor).history
     short = model.recipe.data.validation_metric.split(":")[-1]
-    found = []
+    known = metrics_of(registry)
+    task = registry.get(TaskSpec, model.recipe.task.id)
+    asked = known.asked(metrics, task, default=model.recipe.data.eval_metric)
+    if not asked:
+        raise ConfigError(
+            "members are ordered by a metric, and none is named",
+            plugin="ensemble",
+            value=metrics,
+            remedy="name one, or leave metrics out: the eval metric",
+        )
+    first, metric = next(iter(asked.items()))
+    found: list[dict[str, Any]] = []
     for name, member in {**model.engine.members, WHOLE: None}.items():
         alone = model if member is None else _as_model(model, name, member)
         line: dict[str, Any] = {"member": name, "weight": None if member is None else member.weight}
         began = time.monotonic()
-        line |= _scores(alone, rows, registry, metrics)
+        line |= _scores(alone, rows, registry, known, asked)
         line["ms_per_row"] = 1e3 * (time.monotonic() - began) / max(1, len(rows.table))
-        line["megabytes"] = _megabytes(member, registry)
+        line["megabytes"] = (
+            sum(one["megabytes"] for one in found)
+            if member is None
+            else _megabytes(member, registry)
+        )
         found.append(line | _of_fit(said, name, short))
-    score = next(name for name in found[0] if name not in ("member", "weight"))
-    found[-1]["megabytes"] = sum(line["megabytes"] for line in found)
     table = pd.DataFrame(found).sort_values(
-        score, ascending=not _higher(model, registry, score), kind="stable", ignore_index=True
+        first, ascending=not known.higher_is_better(metric), kind="stable", ignore_index=True
     )
     idle = [key.removesuffix(".weight") for key, weight in said.items() if key.endswith(".weight")]
     missing = [name for name in idle if name not in model.engine.members]
@@ -85,25 +102,16 @@ def _as_model(whole: Model, name: str, member: Member) -> Model:
     return replace(whole, engine=Models({name: Member(member.models, 1.0)}))
 
 
-def _scores(model: Model, rows: Rows, registry: Registry, named: Any) -> dict[str, float]:
+def _scores(
+    model: Model, rows: Rows, registry: Registry, known: Metrics, asked: Mapping[str, str]
+) -> dict[str, float]:
     """Short name of each metric -> score."""
-    recipe = model.recipe
-    known = metrics_of(registry)
-    task = registry.get(TaskSpec, recipe.task.id)
-    asked = known.asked(named, task, default=recipe.data.eval_metric)
-    scorer = known.scorer(asked.values(), model.task, recipe.loss_settings)
+    scorer = known.scorer(asked.values(), model.task, model.recipe.loss_settings)
     frame = model.pipeline.encode_with_targets(aligned(model, rows.table, registry))
     for answers in stream(model, rows.table, registry):
         scorer.update(frame, answers.rows, answers.decoded)
     found = scorer.compute()
     return {name: found[metric] for name, metric in asked.items()}
-
-
-def _higher(model: Model, registry: Registry, name: str) -> bool:
-    known = metrics_of(registry)
-    task = registry.get(TaskSpec, model.recipe.task.id)
-    (metric,) = known.asked(name, task, default=model.recipe.data.eval_metric).values()
-    return known.higher_is_better(metric)
 
 
 def _of_fit(said: Mapping[str, float], name: str, metric: str) -> dict[str, float | None]:
@@ -116,11 +124,10 @@ def _of_fit(said: Mapping[str, float], name: str, metric: str) -> dict[str, floa
     }
 
 
-def _megabytes(member: Member | None, registry: Registry) -> float:
-    """What a member's models take on disk; 0 for the ensemble, whose members are added up."""
-    models: list[Fitted] = [] if member is None else list(member.models)
+def _megabytes(member: Member, registry: Registry) -> float:
+    """What a member's models take on disk."""
     with tempfile.TemporaryDirectory(prefix="mm-ensemble-") as name:
-        for fold, one in enumerate(models):
+        for fold, one in enumerate(member.models):
             save_model(one.model, one.result, registry, Path(name) / str(fold))
         files = [file for file in Path(name).rglob("*") if file.is_file()]
         return sum(file.stat().st_size for file in files) / 1e6

@@ -15,7 +15,7 @@ import pytest
 from mm_ensemble.selecting import select
 
 from mm_core import MultiModalPredictor
-from mm_core.api import MMWarning, Table
+from mm_core.api import ConfigError, MMWarning, Table
 from mm_core.api.tools import model_of, outputs, result_of
 from mm_core.testing.kit import KIT
 
@@ -163,6 +163,8 @@ def test_the_leaderboard_scores_every_member(fitted: MultiModalPredictor) -> Non
     assert list(scored) == sorted(scored, reverse=True)
     both = fitted.leaderboard(rows, ["log_loss", "accuracy"])
     assert list(both.log_loss.dropna()) == sorted(both.log_loss.dropna())
+    with pytest.raises(ConfigError, match="none is named"):
+        fitted.leaderboard(rows, [])
 
 
 def test_time_that_is_over_leaves_members_out_which_is_said() -> None:
