@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
+from mm_text.api import new_model, read_model, rebuild_model, saved_config
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModel, CLIPConfig
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers import CLIPConfig
 
 from mm_core.api import ArtifactError, Checkpoint, CheckpointError, RecipeError
 from mm_core.api.nn import Backbone, BackboneContext, Features
 from mm_matching.configs import DualConfig
 from mm_matching.formats import KINDS
+from mm_matching.words import read_words
 
 PLUGIN = "matching:dual"
 _SIDES = {"text:text": ("text",), "image:image": ("vision", "visual")}
@@ -27,8 +25,6 @@ _SIDES = {"text:text": ("text",), "image:image": ("vision", "visual")}
 
 _PADDED = ("siglip",)
 """Kinds that were trained on texts padded to their full length, and attend to the padding."""
-
-_FOREIGN = ("_name_or_path", "auto_map", "attn_implementation", "_attn_implementation")
 
 
 class Dual(Backbone):
@@ -69,9 +65,7 @@ class Dual(Backbone):
     @property
     def architecture(self) -> dict[str, Any]:
         """The model's own config, and what its cosines are multiplied by."""
-        model = json.loads(self._model_config.to_json_string(use_diff=False))
-        kept = {key: value for key, value in model.items() if key not in _FOREIGN}
-        return {"model": kept, "scale": self.logit_scale}
+        return {"model": saved_config(self._model_config), "scale": self.logit_scale}
 
     @property
     def dims(self) -> Mapping[str, int]:
@@ -129,16 +123,8 @@ class Dual(Backbone):
                 plugin=PLUGIN,
                 remedy="name a checkpoint: backbones.image.checkpoint=...",
             )
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(self._folder), local_files_only=True, trust_remote_code=False
-        )
-        arrays = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
-        mask = arrays.get("attention_mask", torch.ones_like(arrays["input_ids"]))
-        given = {"input_ids": arrays["input_ids"], "attention_mask": mask}
         with torch.no_grad():
-            return self._words(self._text, given).float()
+            return self._words(self._text, read_words(self._folder, texts)).float()
 
     def forget_words(self) -> None:
         """Its words have been read: a tower of texts that reads no input goes."""
@@ -208,25 +194,10 @@ def _inputs(context: BackboneContext) -> dict[str, str]:
 
 
 def _load(folder: Path, checkpoint: Checkpoint) -> Any:
-    try:
-        model, report = AutoModel.from_pretrained(
-            str(folder),
-            dtype=torch.float32,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
+    model, missing = read_model(folder, checkpoint, PLUGIN)
+    if missing:
         raise CheckpointError(
-            f"transformers cannot read {checkpoint.name!r} ({checkpoint.source}): {error}",
-            plugin=PLUGIN,
-            value=checkpoint.name,
-            remedy="name another checkpoint; models that need code of their own are not run",
-        ) from error
-    if report["missing_keys"]:
-        raise CheckpointError(
-            f"{checkpoint.name!r} ({checkpoint.source}) lacks weights, such as "
-            f"{sorted(report['missing_keys'])[0]!r}",
+            f"{checkpoint.name!r} ({checkpoint.source}) lacks weights, such as {missing[0]!r}",
             plugin=PLUGIN,
             value=checkpoint.name,
             remedy="name another checkpoint",
@@ -236,17 +207,11 @@ def _load(folder: Path, checkpoint: Checkpoint) -> Any:
 
 def _rebuild(architecture: Mapping[str, Any]) -> Any:
     kind = str(architecture.get("model_type"))
-    if kind not in KINDS or kind not in CONFIG_MAPPING:
+    if kind not in KINDS:
         raise ArtifactError(
             f"the saved architecture is of no known kind: {kind!r}", plugin=PLUGIN, value=kind
         )
-    try:
-        config = CONFIG_MAPPING[kind].from_dict(dict(architecture))
-        return AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
-    except (TypeError, ValueError, StrictDataclassError) as error:
-        raise ArtifactError(
-            f"the saved architecture is no {kind!r} model: {error}", plugin=PLUGIN, value=kind
-        ) from error
+    return rebuild_model(architecture, PLUGIN)
 
 
 def _tiny(config: DualConfig, context: BackboneContext) -> Any:
@@ -283,4 +248,4 @@ def _tiny(config: DualConfig, context: BackboneContext) -> Any:
         vision_config={**tower, "image_size": height, "patch_size": config.patch},
         projection_dim=config.dim,
     )
-    return AutoModel.from_config(made, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    return new_model(made)

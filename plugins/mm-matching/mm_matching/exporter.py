@@ -17,18 +17,10 @@ from mm_core.api import ConfigError, Exporter, ExportJob, ExportReport
 from mm_core.api.tools import Model
 from mm_matching.bi_encoder import BiEncoder
 from mm_matching.configs import ExportConfig
-from mm_matching.sentence import SentenceEncoder
+from mm_matching.sentence import MODES, SentenceEncoder
 from mm_matching.tokenizer import SentenceTokenizer
 
 _KINDS = "sentence_transformers.models"
-_MODES = {
-    "cls": "cls_token",
-    "mean": "mean_tokens",
-    "max": "max_tokens",
-    "lasttoken": "lasttoken",
-    "mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-    "weightedmean": "weightedmean_tokens",
-}
 
 
 class SentenceTransformersExporter(Exporter):
@@ -79,10 +71,14 @@ class SentenceTransformersExporter(Exporter):
             isinstance(one, SentenceEncoder) for one in backbones
         )
 
-    def _backbone(self, model: Model) -> SentenceEncoder:
+    def _reader(self, model: Model) -> str:
+        """Name of the backbone that reads the side."""
         (name,) = model.topology.roles[self.config.side]
         (key,) = (k for k, own in model.topology.backbone_inputs.items() if own == (name,))
-        backbone = model.topology.backbones[key]
+        return key
+
+    def _backbone(self, model: Model) -> SentenceEncoder:
+        backbone = model.topology.backbones[self._reader(model)]
         assert isinstance(backbone, SentenceEncoder)
         return backbone
 
@@ -129,8 +125,7 @@ class SentenceTransformersExporter(Exporter):
         )
 
     def _projection(self, model: Model) -> list[nn.Module]:
-        (name,) = model.topology.roles[self.config.side]
-        (key,) = (k for k, own in model.topology.backbone_inputs.items() if own == (name,))
+        key = self._reader(model)
         owner = model.topology.shared.get(key, key)
         into = model.topology.into
         return [nn.Sequential(into[owner], nn.Identity())] if owner in into else []
@@ -194,7 +189,7 @@ def _write_tokenizer(processor: Any, folder: Path) -> None:
 
 
 def _pooling(mode: str, width: int) -> dict[str, Any]:
-    modes = {f"pooling_mode_{key}": name == mode for name, key in _MODES.items()}
+    modes = {f"pooling_mode_{key}": name == mode for key, name in MODES.items()}
     return {"word_embedding_dimension": width, **modes, "include_prompt": True}
 
 

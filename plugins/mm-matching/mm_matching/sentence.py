@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from mm_core.api import Checkpoint, CheckpointError, RecipeError
 from mm_core.api.nn import BackboneContext, Features
 from mm_matching.configs import SentenceConfig
+from mm_matching.words import read_words
 
-_MODES = {
+MODES = {
     "cls_token": "cls",
     "mean_tokens": "mean",
     "max_tokens": "max",
@@ -114,13 +115,7 @@ class SentenceEncoder(HFText):
                 plugin="matching:sentence",
                 remedy="name a checkpoint: backbones.text.checkpoint=...",
             )
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(self._folder), local_files_only=True, trust_remote_code=False
-        )
-        arrays = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
-        known = {name: arrays[name] for name in ("input_ids", "attention_mask")}
+        known = read_words(self._folder, texts)
         was = self.training
         self.eval()
         with torch.no_grad():
@@ -180,10 +175,10 @@ def _modules(folder: Path, checkpoint: Checkpoint) -> tuple[str | None, list[dic
 
 def _pooling(config: Mapping[str, Any], checkpoint: Checkpoint) -> str:
     named = config.get("pooling_mode")
-    modes = [mode for key, mode in _MODES.items() if config.get(f"pooling_mode_{key}")]
+    modes = [mode for key, mode in MODES.items() if config.get(f"pooling_mode_{key}")]
     if isinstance(named, str):
         modes = [named]
-    if len(modes) != 1 or modes[0] not in _MODES.values():
+    if len(modes) != 1 or modes[0] not in MODES.values():
         raise CheckpointError(
             f"{checkpoint.name!r} pools tokens by {' and '.join(map(str, modes)) or 'nothing'}: "
             "one way is read here",

@@ -11,6 +11,7 @@ from mm_text.configs import HFTextConfig, HFTokenizerConfig
 if TYPE_CHECKING:
     from mm_text.hf import HFText
     from mm_text.hf_tokenizer import HFTokenizer
+    from mm_text.pretrained import new_model, read_model, rebuild_model, saved_config
     from mm_text.vocabulary import Vocabulary, read_vocabulary
 
 __all__ = [
@@ -20,14 +21,22 @@ __all__ = [
     "HFTokenizer",
     "HFTokenizerConfig",
     "Vocabulary",
+    "new_model",
+    "read_model",
     "read_vocabulary",
+    "rebuild_model",
+    "saved_config",
 ]
 
 _HOMES = {
     "HFText": "mm_text.hf",
     "HFTokenizer": "mm_text.hf_tokenizer",
     "Vocabulary": "mm_text.vocabulary",
+    "new_model": "mm_text.pretrained",
+    "read_model": "mm_text.pretrained",
     "read_vocabulary": "mm_text.vocabulary",
+    "rebuild_model": "mm_text.pretrained",
+    "saved_config": "mm_text.pretrained",
 }
 
 

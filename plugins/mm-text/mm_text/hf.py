@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-from transformers.utils import logging
+from transformers import BertConfig, PreTrainedConfig, PreTrainedModel
 
-from mm_core.api import ArtifactError, Checkpoint, CheckpointError
+from mm_core.api import Checkpoint, CheckpointError
 from mm_core.api.nn import Backbone, BackboneContext, Features
 from mm_text.configs import HFTextConfig
+from mm_text.pretrained import new_model, read_model, rebuild_model, saved_config
 from mm_text.stages import split_stages
 
-_FOREIGN = frozenset(
-    {
-        "_name_or_path",  # a path of the machine that trained
-        "auto_map",  # code that comes with a checkpoint: never run
-        "attn_implementation",  # may name kernels on a hub
-        "_attn_implementation",
-        "experts_implementation",
-        "_experts_implementation",
-        "quantization_config",
-    }
-)
+PLUGIN = "text:hf"
 
 
 class HFText(Backbone):
@@ -60,11 +45,12 @@ class HFText(Backbone):
         pooling = _first_pooling(info)
         if context.checkpoint is not None:
             folder = Path(context.checkpoint.location)
-            model = _load(folder, context.checkpoint)
+            model, missing = read_model(folder, context.checkpoint, PLUGIN)
+            _refuse_gaps(model, missing, context.checkpoint)
             pooling = _sentence_pooling(folder) or pooling
             self.pretrained = True
         elif context.architecture is not None:
-            model = _rebuild(context.architecture["model"])
+            model = rebuild_model(context.architecture["model"], PLUGIN)
             pooling = context.architecture["pooling"]
             self.pretrained = context.architecture["pretrained"]
         else:
@@ -76,9 +62,8 @@ class HFText(Backbone):
     @property
     def architecture(self) -> dict[str, Any]:
         """The model's own config, the pooling, and whether the weights were pretrained."""
-        model = json.loads(self._model_config.to_json_string(use_diff=False))
         return {
-            "model": {key: value for key, value in model.items() if key not in _FOREIGN},
+            "model": saved_config(self._model_config),
             "pooling": self.pooling,
             "pretrained": self.pretrained,
         }
@@ -111,28 +96,6 @@ class HFText(Backbone):
 # ---- building
 
 
-def _load(folder: Path, checkpoint: Checkpoint) -> PreTrainedModel:
-    try:
-        with _quiet():
-            model, report = AutoModel.from_pretrained(
-                str(folder),
-                dtype=torch.float32,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-    except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
-        raise CheckpointError(
-            f"transformers cannot read {checkpoint.name!r} ({checkpoint.source}): {error}",
-            plugin="text:hf",
-            value=checkpoint.name,
-            remedy="name another checkpoint; models that need code of their own are not run",
-        ) from error
-    assert isinstance(model, PreTrainedModel)
-    _refuse_gaps(model, report["missing_keys"], checkpoint)
-    return model
-
-
 def _refuse_gaps(model: PreTrainedModel, missing: Sequence[str], checkpoint: Checkpoint) -> None:
     """Refuse weights that would leave a part of the encoder random."""
     used = {id(parameter) for parameter in _encoder(model).parameters()}
@@ -142,34 +105,16 @@ def _refuse_gaps(model: PreTrainedModel, missing: Sequence[str], checkpoint: Che
         raise CheckpointError(
             f"{checkpoint.name!r} ({checkpoint.source}) lacks {len(gaps)} of the encoder's "
             f"weights, such as {gaps[0]!r}",
-            plugin="text:hf",
+            plugin=PLUGIN,
             value=checkpoint.name,
             remedy="name another checkpoint",
         )
 
 
-def _rebuild(architecture: Mapping[str, Any]) -> PreTrainedModel:
-    values = {key: value for key, value in architecture.items() if key not in _FOREIGN}
-    kind = str(values.get("model_type"))
-    if kind not in CONFIG_MAPPING:
-        raise ArtifactError(
-            f"transformers knows no model type {kind!r}",
-            plugin="text:hf",
-            value=kind,
-            remedy="install the transformers version with which the model was saved",
-        )
-    try:
-        return _build(CONFIG_MAPPING[kind].from_dict(values))
-    except (TypeError, ValueError, StrictDataclassError) as error:
-        raise ArtifactError(
-            f"the saved architecture is no {kind!r} model: {error}", plugin="text:hf", value=kind
-        ) from error
-
-
 def _tiny(config: HFTextConfig, info: Mapping[str, Any]) -> PreTrainedModel:
     """A BERT (arXiv 1810.04805) with random weights, heads of width 16."""
     width = config.hidden_size or 64
-    return _build(
+    return new_model(
         BertConfig(
             vocab_size=info["vocab_size"],
             hidden_size=width,
@@ -180,11 +125,6 @@ def _tiny(config: HFTextConfig, info: Mapping[str, Any]) -> PreTrainedModel:
             pad_token_id=info["pad_id"],
         )
     )
-
-
-def _build(config: PreTrainedConfig) -> PreTrainedModel:
-    model: PreTrainedModel = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
-    return model
 
 
 def _encoder(model: PreTrainedModel) -> nn.Module:
@@ -213,17 +153,3 @@ def _sentence_pooling(folder: Path) -> str | None:
             pooling = json.loads(file.read_text(encoding="utf-8"))
             return "cls" if pooling.get("pooling_mode_cls_token") else "mean"
     return "mean"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar and no report of unused weights while a checkpoint is read."""
-    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
