@@ -188,13 +188,25 @@ class Pairs(_Gathered):
     of pairs without a label. Each by cosines; rows that lack a side are left out.
     """
 
+    def reset(self) -> None:
+        """Forget all rows."""
+        super().reset()
+        self._found: dict[str, float] | None = None
+
+    def update(self, truth: Any, answer: Any) -> None:
+        """Take in some rows; ``truth`` None: each row is right."""
+        super().update(truth, answer)
+        self._found = None
+
     def compute(self) -> float:
         """0..1, of grades -1..1."""
-        return next(iter(self._scores().values()))
+        return next(iter(self.details().values()))
 
     def details(self) -> dict[str, float]:
         """The score by its own name, and what goes with it."""
-        return self._scores()
+        if self._found is None:  # ranking all rows is dear, and the score was asked for before
+            self._found = self._scores()
+        return dict(self._found)
 
     def _scores(self) -> dict[str, float]:
         rows, truth = self.rows, self.truth
@@ -264,6 +276,5 @@ def _both(truth: Array | None, values: Array) -> tuple[Array, Array]:
     return truth, values
 
 
-RECALL_1, RECALL_5, RECALL_10, RECALL_100 = (partial(Recall, k) for k in (1, 5, 10, 100))
-PRECISION_1, PRECISION_5, PRECISION_10 = (partial(Precision, k) for k in (1, 5, 10))
-NDCG_5, NDCG_10 = partial(NDCG, 5), partial(NDCG, 10)
+RECALL_1, RECALL_5, RECALL_10 = (partial(Recall, k) for k in (1, 5, 10))
+PRECISION_1, NDCG_10 = partial(Precision, 1), partial(NDCG, 10)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mm_core.api import ColumnError, ConfigError, MMWarning, NotFittedError, Table
+from mm_core.api import ArtifactError, ColumnError, ConfigError, MMWarning, NotFittedError, Table
 from mm_core.api.tools import MultiModalPredictor, Rows, model_of, read_rows, registry_of
-from mm_matching.index import Filter, Index, fingerprint
-from mm_matching.nearest import check_top_k, pairs_above
+from mm_matching.index import HEAD, Filter, Index, fingerprint
+from mm_matching.nearest import check_top_k, nearest, pairs_above
 
 SIDES = ("query", "response")
 
@@ -117,17 +117,9 @@ def search(
     top_k = check_top_k(top_k)
     _check_side(side)
     asked = read_rows(queries, registry_of(predictor))
-    if isinstance(items, str | Path) and (Path(items) / "index.json").is_file():
-        _need_model(predictor, asked.table)
-        items = load_index(predictor, items)
-    if not isinstance(items, Index):
-        found = asked if items is None else read_rows(items, registry_of(predictor))
-        _need_model(predictor, asked.table, found.table)
-        items = _index_of(predictor, found)
-    _need_model(predictor, asked.table)
-    _check_model(predictor, items)
+    index = _searched(predictor, asked, items)
     vectors = side_vectors(predictor, asked.table, side)
-    return _found(vectors, asked.index, items, top_k, filter)
+    return _found(vectors, asked.index, index, top_k, filter)
 
 
 def duplicates(
@@ -200,15 +192,13 @@ def mine_negatives(
     per_query = check_top_k(per_query)
     rows = read_rows(data, registry_of(predictor))
     _need_model(predictor, rows.table)
-    (query,), (response,) = (_single(predictor, side) for side in SIDES)
+    query, response = (_single(predictor, side) for side in SIDES)
     asked = side_vectors(predictor, rows.table, "query")
     given = side_vectors(predictor, rows.table, "response")
     frame = rows.table.frame
     known = frame.groupby(query)[response].agg(set)
     own = (asked * given).sum(axis=1)
     firsts = np.flatnonzero(~frame[response].duplicated().to_numpy() & given.any(axis=1))
-    from mm_matching.nearest import nearest
-
     wide = per_query + 50
     places, cosines = nearest(asked, given[firsts], wide)
     taken: list[int] = []
@@ -255,7 +245,7 @@ def _columns(predictor: MultiModalPredictor, side: str) -> list[str]:
     return [column for part in inputs if part.role == side for column in part.columns]
 
 
-def _single(predictor: MultiModalPredictor, side: str) -> list[str]:
+def _single(predictor: MultiModalPredictor, side: str) -> str:
     columns = _columns(predictor, side)
     if len(columns) != 1:
         raise ConfigError(
@@ -263,7 +253,7 @@ def _single(predictor: MultiModalPredictor, side: str) -> list[str]:
             value=columns,
             remedy="mine where each side is one column",
         )
-    return columns
+    return columns[0]
 
 
 def _items(
@@ -322,16 +312,32 @@ def _plain(frame: pd.DataFrame, all_of_them: bool) -> pd.DataFrame:
     return frame[kept]
 
 
+def _searched(predictor: MultiModalPredictor, asked: Rows, items: Any) -> Index:
+    """The index that is given, that of a folder, or one of rows for the moment."""
+    if isinstance(items, Index):
+        _need_model(predictor, asked.table)
+        _check_model(predictor, items)
+        return items
+    if isinstance(items, str | Path) and (Path(items) / HEAD).is_file():
+        _need_model(predictor, asked.table)
+        return load_index(predictor, items)
+    rows = asked if items is None else read_rows(items, registry_of(predictor))
+    _need_model(predictor, asked.table, rows.table)
+    return _index_of(predictor, rows)
+
+
 def _index_of(predictor: MultiModalPredictor, rows: Rows) -> Index:
-    """Of the moment: items by their place, so that labels may stand there twice."""
+    """Of the moment: items by their place, so that labels may stand there twice. It meets no other
+    model, so the weights are not read through for a fingerprint.
+    """
     vectors = side_vectors(predictor, rows.table, "response")
     there = np.flatnonzero(vectors.any(axis=1))
     index = Index(
         vectors[there],
         pd.RangeIndex(len(there)),
         rows.table.frame.iloc[there].reset_index(drop=True)[[]],
-        "response",
-        fingerprint(model_of(predictor)),
+        side="response",
+        model="",
     )
     index.ids = rows.index[there]
     return index
@@ -375,8 +381,6 @@ def _check_side(side: str) -> None:
 
 def _check_model(predictor: MultiModalPredictor, index: Index) -> None:
     if index.model != fingerprint(model_of(predictor)):
-        from mm_core.api import ArtifactError
-
         raise ArtifactError(
             "the index is of another model, or of this one before it was trained further",
             remedy="build it anew: predictor.build_index(items)",
