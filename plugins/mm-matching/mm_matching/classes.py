@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mm_core.api import ConfigError, Decoded, LabelError, MetricError, State, Task, suggest
+from mm_matching.labels import plain
 
 DEFAULT_LABEL = "class"
 """Name of the answer where no label column is named."""
@@ -31,7 +32,7 @@ class Classes(Task):
             _check_names(self._classes)
             return
         labels = self.complete(targets)[self.label[0]]
-        found = [_plain(one) for one in pd.unique(labels)]
+        found = [plain(one) for one in pd.unique(labels)]
         if len(found) < 2:
             raise LabelError(
                 f"label {self.label[0]!r} is {found[0]!r} in all rows",
@@ -51,7 +52,7 @@ class Classes(Task):
             return {}
         labels = self.complete(targets)[self.label[0]]
         place = {one: number for number, one in enumerate(self._classes)}
-        codes = labels.map(lambda one: place.get(_plain(one), -1)).to_numpy(dtype=np.int64)
+        codes = labels.map(lambda one: place.get(plain(one), -1)).to_numpy(dtype=np.int64)
         wrong = np.flatnonzero(codes < 0)
         if len(wrong):
             value = labels.iloc[wrong[0]]
@@ -156,8 +157,3 @@ def _check_names(classes: Sequence[str]) -> None:
             remedy="name two or more, each once: "
             "hyperparameters={'task.classes': ['a cat', 'a dog']}",
         )
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it."""
-    return value.item() if isinstance(value, np.generic) else value

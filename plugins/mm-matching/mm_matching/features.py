@@ -70,18 +70,28 @@ class Joined(Topology):
     def embed(self, batch: Batch, of: str = "fused") -> Tensor:
         """[B, D]."""
         self.check_embedding(of)
-        features: Tensor = Topology.forward(self, batch)["features"]
+        features: Tensor = self.forward(batch)["features"]
         if of == "fused":
             return features
-        start = sum(
-            width
-            for name, width in self.widths.items()
-            if list(self.widths).index(name) < list(self.widths).index(of)
-        )
+        names = list(self.widths)
+        start = sum(self.widths[name] for name in names[: names.index(of)])
         return features[:, start : start + self.widths[of]]
 
 
-class FewShot(Joined):
+class Scored(Joined):
+    """Classes by ``logits`` [B, C] over the joined features."""
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """The task's, where the whole is trained: of few shots by ``fit=core:finetune``."""
+        found: Tensor = self.task.loss(outputs["logits"], batch.targets, batch.weight)
+        return found
+
+    def predict(self, batch: Batch, options: Any = None) -> dict[str, Any]:
+        """``logits``."""
+        return {"logits": self.forward(batch)["logits"]}
+
+
+class FewShot(Scored):
     """A linear head over the joined features."""
 
     def __init__(self, parts: Parts) -> None:
@@ -93,17 +103,8 @@ class FewShot(Joined):
         features = super().forward_latents(latents, present)["features"]
         return {"features": features, "logits": self.head(features)}
 
-    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """The task's, where the whole is trained: ``fit=core:finetune``."""
-        found: Tensor = self.task.loss(outputs["logits"], batch.targets, batch.weight)
-        return found
 
-    def predict(self, batch: Batch, options: Any = None) -> dict[str, Any]:
-        """``logits``."""
-        return {"logits": self.forward(batch)["logits"]}
-
-
-class ZeroShot(Joined):
+class ZeroShot(Scored):
     """Cosines with the vectors of classes, which the backbone's own text side made of their names.
 
     They are made once, when it is built from a checkpoint, and saved with the weights.
@@ -145,15 +146,6 @@ class ZeroShot(Joined):
         features = super().forward_latents(latents, present)["features"]
         classes: Any = self.classes
         return {"features": features, "logits": features @ classes.T * self.scale}
-
-    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """The task's."""
-        found: Tensor = self.task.loss(outputs["logits"], batch.targets, batch.weight)
-        return found
-
-    def predict(self, batch: Batch, options: Any = None) -> dict[str, Any]:
-        """``logits``."""
-        return {"logits": self.forward(batch)["logits"]}
 
 
 def _class_vectors(backbone: Any, config: Any, classes: list[str]) -> Tensor:

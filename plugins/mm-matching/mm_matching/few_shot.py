@@ -50,7 +50,7 @@ class FewShotFitter(Fitter):
         classes = np.asarray(job.train.encoded.targets["class"])
         weight = job.train.encoded.weight
         strength, loss, said = self._strength(features, classes, weight, job)
-        head = _regression(strength).fit(features, classes, weight)
+        head = _fitted(strength, features, classes, weight)
         _put(topology, head, job.model.task.output_dim)
         record = {
             "epoch": 1.0,
@@ -70,7 +70,7 @@ class FewShotFitter(Fitter):
         folds = min(self.config.folds, int(np.bincount(classes)[np.unique(classes)].min()))
         if folds < 2:
             strength = self.config.alone
-            head = _regression(strength).fit(features, classes, weight)
+            head = _fitted(strength, features, classes, weight)
             loss = float(log_loss(classes, head.predict_proba(features), labels=head.classes_))
             return strength, loss, f"strength {strength:g}: a class has one row, none was chosen"
         seed = job.model.recipe.training.seed % 2**32
@@ -79,7 +79,7 @@ class FewShotFitter(Fitter):
         for kept, held in split.split(features, classes):
             own = None if weight is None else weight[kept]
             for strength in losses:
-                head = _regression(strength).fit(features[kept], classes[kept], own)
+                head = _fitted(strength, features[kept], classes[kept], own)
                 proba = head.predict_proba(features[held])
                 losses[strength] += float(log_loss(classes[held], proba, labels=head.classes_))
         strength = min(losses, key=losses.__getitem__)
@@ -99,22 +99,13 @@ def _warn_of_new(topology: FewShot) -> None:
         )
 
 
-def _regression(strength: float) -> Any:
+def _fitted(strength: float, features: Array, classes: Array, weight: Any) -> Any:
+    """scikit-learn's regression, without its warning that the last digit has not converged."""
     from sklearn.linear_model import LogisticRegression
 
-    return _Quiet(LogisticRegression(C=strength, max_iter=1000))
-
-
-class _Quiet:
-    """scikit-learn's, which warns where it has not converged to the last digit."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def fit(self, features: Array, classes: Array, weight: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return self._model.fit(features, classes, weight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return LogisticRegression(C=strength, max_iter=1000).fit(features, classes, weight)
 
 
 def _put(topology: FewShot, head: Any, n_classes: int) -> None:

@@ -62,7 +62,7 @@ def read_labels(config: SimilarityConfig, labels: pd.Series) -> Reading:
         plugin=PLUGIN,
         column=name,
         value=str(found[0]),
-        remedy=f"match_label={_plain(found[-1])!r} (--set task.match_label={_plain(found[-1])}), "
+        remedy=f"match_label={plain(found[-1])!r} (--set task.match_label={plain(found[-1])}), "
         "or another of them",
     )
 
@@ -84,8 +84,8 @@ def matches(reading: Reading, labels: pd.Series) -> np.ndarray:
                 column=str(labels.name),
                 rows=[row],
                 value=labels.iloc[row],
-                remedy=f"labels are {_plain(reading.classes[0])!r} and "
-                f"{_plain(reading.classes[1])!r}",
+                remedy=f"labels are {plain(reading.classes[0])!r} and "
+                f"{plain(reading.classes[1])!r}",
             )
     return found
 
@@ -127,15 +127,15 @@ def _matching(match: Any, found: list[Any], name: str) -> Reading:
         )
     if not others:
         raise LabelError(
-            f"all pairs match: {name!r} is {_plain(right[0])!r} in all rows",
+            f"all pairs match: {name!r} is {plain(right[0])!r} in all rows",
             plugin=PLUGIN,
             column=name,
-            value=_plain(right[0]),
+            value=plain(right[0]),
             remedy="leave the label out: each row is a pair that belongs together then",
         )
     if len(others) > 1:
-        return Reading("match", (False, True), _plain(right[0]))
-    return Reading("match", (_plain(others[0]), _plain(right[0])), _plain(right[0]))
+        return Reading("match", (False, True), plain(right[0]))
+    return Reading("match", (plain(others[0]), plain(right[0])), plain(right[0]))
 
 
 def _graded(labels: pd.Series, found: list[Any], name: str) -> Reading:
@@ -162,6 +162,6 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other) or (str(one) == str(other))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """As JSON has it."""
     return value.item() if isinstance(value, np.generic) else value

@@ -60,8 +60,6 @@ def _sides(*modalities: str) -> tuple[RoleSpec, ...]:
     )
 
 
-CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "log_loss")
-
 PAIR_METRICS = (
     "pairs",
     "roc_auc",
@@ -143,32 +141,31 @@ def mm_tasks() -> list[TaskSpec]:
             defaults={"text": DUAL, "image": DUAL},
             requires_fit=False,
         ),
-        TaskSpec(
-            name="zero_shot_classification",
-            summary="A class of a picture or a text, from the names of the classes alone.",
+        *_of_rows(),
+    ]
+
+
+def _of_rows() -> list[TaskSpec]:
+    """Tasks of rows that have no two sides."""
+    return [
+        _classes(
+            "zero_shot_classification",
+            "A class of a picture or a text, from the names of the classes alone.",
             references=(CLIP,),
-            target="mm_matching.classes:Classes",
             config="mm_matching.configs:ClassesConfig",
             topology="mm_matching.features:ZeroShot",
             topology_config="mm_matching.configs:ZeroShotConfig",
             defaults={"text": SENTENCE, "image": DUAL},
             requires_fit=False,
             label="optional",
-            metrics=CLASS_METRICS,
-            default_metric="accuracy",
-            fusion=None,
         ),
-        TaskSpec(
-            name="few_shot_classification",
-            summary="A class from a few rows of each: pretrained features and a logistic head.",
+        _classes(
+            "few_shot_classification",
+            "A class from a few rows of each: pretrained features and a logistic head.",
             references=("arxiv:2003.04390",),
-            target="mm_matching.classes:Classes",
             topology="mm_matching.features:FewShot",
             topology_config="mm_matching.configs:FeaturesConfig",
             defaults={"text": SENTENCE},
-            metrics=CLASS_METRICS,
-            default_metric="accuracy",
-            fusion=None,
         ),
         TaskSpec(
             name="feature_extraction",
@@ -185,6 +182,18 @@ def mm_tasks() -> list[TaskSpec]:
             fusion=None,
         ),
     ]
+
+
+def _classes(name: str, summary: str, **given: Any) -> TaskSpec:
+    return TaskSpec(
+        name=name,
+        summary=summary,
+        target="mm_matching.classes:Classes",
+        metrics=("accuracy", "balanced_accuracy", "f1_macro", "log_loss"),
+        default_metric="accuracy",
+        fusion=None,
+        **given,
+    )
 
 
 @hookimpl

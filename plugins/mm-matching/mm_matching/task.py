@@ -141,9 +141,8 @@ class Similarity(Task):
     ) -> Decoded:
         """A label, a grade or a cosine a row; missing where a side is."""
         sides = np.asarray(outputs["sides"], dtype=np.float32)
-        cosine = (sides[:, 0] * sides[:, 1]).sum(axis=1).astype(np.float64)
-        there = np.all(np.any(sides, axis=2), axis=1)
-        cosine = np.where(there, cosine, np.nan)
+        cosine, there = _cosines(sides)
+        cosine = np.where(there, cosine.astype(np.float64), np.nan)
         views: dict[str, Any] = {
             "sides": _together(sides, np.asarray(outputs["keys"])),
             "cosines": cosine,
@@ -215,9 +214,8 @@ class Similarity(Task):
         """The curve from cosines to probabilities, and a threshold where the metric wants another
         than that of an even chance; or the line to grades.
         """
-        sides = np.asarray(outputs["sides"], dtype=np.float64)
-        there = np.all(np.any(sides, axis=2), axis=1)
-        cosine = (sides[:, 0] * sides[:, 1]).sum(axis=1)[there]
+        cosine, there = _cosines(np.asarray(outputs["sides"], dtype=np.float64))
+        cosine = cosine[there]
         if self.supervision == "match":
             match = np.asarray(targets["match"])[there]
             self._curve = logistic(cosine, match)
@@ -312,6 +310,11 @@ def logistic(cosine: Array, match: Array) -> tuple[float, float]:
         return STEEPNESS, -STEEPNESS * MIDDLE
     slope = float(curve[0]) / spread
     return slope, float(curve[1]) - slope * middle
+
+
+def _cosines(sides: Array) -> tuple[Array, Array]:
+    """[N] of ``sides`` [N, 2, D]; and bool [N], where both sides are there."""
+    return (sides[:, 0] * sides[:, 1]).sum(axis=1), sides.any(axis=2).all(axis=1)
 
 
 def _together(sides: Array, keys: Array) -> Array:
