@@ -10,20 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mm_core.api import BadCellError, ConfigError, MMWarning, Table, suggest, tools
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a model says of some rows.
-
-    Attributes:
-        answer: [N] rows, the label's columns.
-        proba: [N] rows, a column a class or label; None: a number is answered.
-    """
-
-    answer: pd.DataFrame
-    proba: pd.DataFrame | None
+from mm_core.api import (
+    BadCellError,
+    ConfigError,
+    Decoded,
+    MMWarning,
+    Table,
+    TaskSpec,
+    suggest,
+    tools,
+)
 
 
 class Asked:
@@ -37,9 +33,11 @@ class Asked:
     def __init__(self, predictor: Any, on_error: str = "raise") -> None:
         self.model = tools.model_of(predictor)
         self.registry = tools.registry_of(predictor)
+        task = self.registry.get(TaskSpec, self.model.recipe.task.id)
+        self._options = task.read({}, where="", attribute="options")
         self._on_error = on_error
 
-    def __call__(self, table: Table) -> Found:
+    def __call__(self, table: Table) -> Decoded:
         """Answers in the order of the rows.
 
         Raises:
@@ -48,18 +46,11 @@ class Asked:
         with warnings.catch_warnings():
             # Of cells that are missing because they were left out, and of strange ones put in.
             warnings.simplefilter("ignore", MMWarning)
-            parts = list(tools.stream(self.model, table, self.registry))
-        bad = [cell for part in parts for cell in part.bad]
+            known = tools.aligned(self.model, table, self.registry)
+            outputs, meta, bad = tools.outputs(self.model, known, options=self._options)
         if bad and self._on_error == "raise":
             raise BadCellError(bad)
-        order = np.argsort(np.concatenate([part.rows for part in parts]), kind="stable")
-        answer = _ordered([part.decoded.answer for part in parts], order)
-        probas = [part.decoded.proba for part in parts if part.decoded.proba is not None]
-        return Found(answer, _ordered(probas, order) if probas else None)
-
-
-def _ordered(frames: list[pd.DataFrame], order: np.ndarray) -> pd.DataFrame:
-    return pd.concat(frames, ignore_index=True).take(order).reset_index(drop=True)
+        return self.model.pipeline.decode(outputs, meta, self._options)
 
 
 @dataclass(frozen=True)
@@ -75,7 +66,7 @@ class Target:
     names: list[Hashable]
 
     @classmethod
-    def of(cls, found: Found, wanted: Hashable | None, task: str) -> Target:
+    def of(cls, found: Decoded, wanted: Hashable | None, task: str) -> Target:
         """The class that was asked for, or the likeliest of each row; or the number.
 
         Raises:
@@ -100,7 +91,7 @@ class Target:
         return cls(np.full(n, position), [classes[position]] * n)
 
     @classmethod
-    def _number(cls, found: Found, wanted: Hashable | None, task: str) -> Target:
+    def _number(cls, found: Decoded, wanted: Hashable | None, task: str) -> Target:
         one = found.answer.shape[1] == 1
         if not one or not pd.api.types.is_numeric_dtype(found.answer.iloc[:, 0]):
             raise ConfigError(
@@ -124,7 +115,7 @@ class Target:
         columns = None if self.columns is None else self.columns[rows]
         return Target(columns, [self.names[row] for row in rows])
 
-    def values(self, found: Found) -> np.ndarray:
+    def values(self, found: Decoded) -> np.ndarray:
         """float64 [N]."""
         if self.columns is None or found.proba is None:
             return found.answer.iloc[:, 0].to_numpy(dtype=np.float64)

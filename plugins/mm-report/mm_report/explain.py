@@ -98,6 +98,7 @@ class _Explained:
         found = asked(table)
         self._target = Target.of(found, of, recipe.task.id)
         self._answer = self._target.values(found)
+        self._left: dict[frozenset[str], np.ndarray] = {}  # answers by what was left out
         self._base = self._without(self._used)
 
     def whole(self) -> list[pd.DataFrame]:
@@ -154,7 +155,16 @@ class _Explained:
         )
 
     def _without(self, columns: Sequence[str]) -> np.ndarray:
-        """float64 [N], the answers with these columns left out."""
+        """float64 [N], the answers with these columns left out.
+
+        Asked once: an only input is all columns, and an only column of an input is the input.
+        """
+        left = frozenset(columns)
+        if left not in self._left:
+            self._left[left] = self._asked_without(columns)
+        return self._left[left]
+
+    def _asked_without(self, columns: Sequence[str]) -> np.ndarray:
         if self._background is None:
             return self._values(dict.fromkeys(columns))
         given = self._background.frame

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 MOST_WORDS = 48
 """Parts of a text, at most: of longer texts a part is several words."""
@@ -83,7 +83,7 @@ def opened(cell: Any, folder: Path) -> Image.Image | None:
         return None
     try:
         with Image.open(content) as picture:
-            return picture.convert("RGB")
+            return ImageOps.exif_transpose(picture).convert("RGB")
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
 

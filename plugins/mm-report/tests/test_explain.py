@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from mm_report.parts import picture_regions
 from PIL import Image
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError
+from mm_core.api import BadCellError, ConfigError, tools
 
 
 def part(found: pd.DataFrame, level: str) -> pd.Series:
@@ -55,6 +57,44 @@ def test_what_does_not_add_up_is_said(trees: Any, rows: pd.DataFrame) -> None:
     wide = found.pivot_table("contribution", "row", "level", "sum")
     assert np.allclose(wide.answer, wide.base + wide.column + wide.rest)
     assert list(wide.index) == list("abcdefghij")
+
+
+def test_cells_that_cannot_be_read(trees: Any, rows: pd.DataFrame) -> None:
+    """Refused as by ``predict``, or missing where that is asked for."""
+    some = rows[:2].astype({"x": object})
+    some.loc[0, "x"] = "many"
+    with pytest.raises(BadCellError, match="'x'"):
+        trees.explain(some)
+    found = trees.explain(some, on_error="missing")
+    assert np.allclose(
+        found[found.level == "answer"].contribution, trees.predict(some, on_error="missing")
+    )
+
+
+def test_the_same_is_asked_once(
+    trees: Any, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only input is all columns: two answers and one a column."""
+    asked: list[int] = []
+    answer = tools.outputs
+
+    def counted(*args: Any, **more: Any) -> Any:
+        asked.append(1)
+        return answer(*args, **more)
+
+    monkeypatch.setattr(tools, "outputs", counted)
+    trees.explain(rows[:2])
+    assert len(asked) == 2 + 3
+
+
+def test_a_turned_picture_is_cut_up_upright(tmp_path: Path) -> None:
+    """As the model sees it: the turn that EXIF tells is lost with the file."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg", exif=turned)
+    found = picture_regions("picture", "a.jpg", tmp_path)
+    assert found is not None
+    assert Image.open(io.BytesIO(found.cells[0])).size == (20, 40)
 
 
 @pytest.fixture(scope="module")

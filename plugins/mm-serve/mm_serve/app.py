@@ -16,11 +16,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from mm_core.api import ConfigError, MMError, MMWarning, tools
+from mm_core.api import BadCellError, ConfigError, MMError, MMWarning, TaskSpec, tools
 from mm_serve.batching import Batcher, QueueFullError
 from mm_serve.columns import (
-    Column,
-    answers_of,
+    cells_of,
     check_picture,
     columns_of,
     frame_of,
@@ -56,13 +55,26 @@ class Served:
         self.registry = tools.registry_of(predictor)
         self.columns = columns_of(self.model)
         self.row = row_model(self.columns, limits)
+        task = self.registry.get(TaskSpec, self.model.recipe.task.id)
+        self._options = task.read({}, where="", attribute="options")
         self.batcher = Batcher(self._answers, limits)
         self.explains = "explain" in dir(predictor)
 
     def _answers(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, Any]:
+        """Answers and probabilities (or None), rows in order.
+
+        Raises:
+            BadCellError: a cell cannot be read.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MMWarning)  # nobody reads them here
-            return answers_of(self.model, self.registry, frame)
+            rows = tools.read_rows(frame, self.registry)
+            table = tools.aligned(self.model, rows.table, self.registry)
+            outputs, meta, bad = tools.outputs(self.model, table, options=self._options)
+        if bad:
+            raise BadCellError(bad)
+        decoded = self.model.pipeline.decode(outputs, meta, self._options)
+        return decoded.answer, decoded.proba
 
     def warm(self) -> None:
         """Answer a row of missing cells, so that the first request waits for no import."""
@@ -70,7 +82,7 @@ class Served:
 
     def frame(self, rows: list[BaseModel]) -> pd.DataFrame:
         """Rows of a request."""
-        return frame_of([row.model_dump(by_alias=True) for row in rows], self.columns)
+        return frame_of([cells_of(row) for row in rows], self.columns)
 
     def described(self) -> dict[str, Any]:
         """What a page or a client has to know."""
@@ -245,7 +257,7 @@ async def _from_form(request: Request, served: Served) -> pd.DataFrame:
             else:
                 raise _refused(name, f"{name!r} is no column of pictures")
     try:
-        served.row.model_validate(cells)
+        row = cells_of(served.row.model_validate(cells))
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_context=False)) from error
     for name, content in pictures.items():
@@ -253,7 +265,7 @@ async def _from_form(request: Request, served: Served) -> pd.DataFrame:
             check_picture(content, served.limits)
         except ValueError as error:
             raise _refused(name, str(error)) from error
-    return frame_of([cells | pictures], served.columns)
+    return frame_of([row | pictures], served.columns)
 
 
 def _refused(name: str, message: str) -> RequestValidationError:
@@ -292,4 +304,4 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-__all__ = ["Column", "Limits", "make_app"]
+__all__ = ["Limits", "make_app"]

@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from mm_core.api import MMError
 from mm_serve.limits import Limits
 
 
@@ -146,7 +145,7 @@ class Batcher:
 def _tell(one: _Waiting, answer: Any) -> None:
     if one.done.done():
         return
-    if isinstance(answer, MMError | Exception):
+    if isinstance(answer, Exception):
         one.done.set_exception(answer)
     else:
         one.done.set_result(answer)

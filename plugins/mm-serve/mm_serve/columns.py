@@ -8,13 +8,14 @@ import io
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import pandas as pd
 from PIL import Image
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
-from mm_core.api import ConfigError, tools
+from mm_core.api import ConfigError
 from mm_serve.limits import Limits
 
 KINDS = {
@@ -88,12 +89,7 @@ def _known(processor: Any) -> dict[str, tuple[str, ...]]:
 
 
 def row_model(columns: Sequence[Column], limits: Limits) -> type[BaseModel]:
-    """A row as a request holds it; cells that are left out are missing."""
-
-    def picture(value: str) -> str:
-        decoded(value, limits)
-        return value
-
+    """A row as a request holds it; cells that are left out are missing, pictures become bytes."""
     number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
     text = Annotated[str, Field(max_length=limits.text_chars)]
     types: dict[str, Any] = {
@@ -102,7 +98,7 @@ def row_model(columns: Sequence[Column], limits: Limits) -> type[BaseModel]:
         "category": text | bool | number,
         "boolean": bool | text | number,
         "date": text,
-        "image": Annotated[str, AfterValidator(picture)],
+        "image": Annotated[str, AfterValidator(partial(decoded, limits=limits))],
     }
     fields: dict[str, Any] = {
         f"column_{place}": (
@@ -156,20 +152,19 @@ def check_picture(content: bytes, limits: Limits) -> None:
         raise ValueError(f"a picture of {width} x {height}, more than {limits.pixels} pixels")
 
 
+def cells_of(row: BaseModel) -> dict[str, Any]:
+    """Cells by column."""
+    return row.model_dump(by_alias=True, warnings=False)  # of pictures, which came as texts
+
+
 def frame_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
     """Rows of a request as a frame: numbers as such, pictures as bytes, nothing that is a path."""
     made: dict[str, Any] = {}
     for column in columns:
         cells = [row.get(column.name) for row in rows]
-        if column.type == "image":
-            cells = [None if cell is None else _bytes(cell) for cell in cells]
         dtype = "float64" if column.type == "number" else object
         made[column.name] = pd.Series(cells, dtype=dtype)
     return pd.DataFrame(made)
-
-
-def _bytes(cell: str | bytes) -> bytes:
-    return cell if isinstance(cell, bytes) else base64.b64decode(cell.rpartition(",")[2])
 
 
 def from_form(text: str, column: Column) -> Any:
@@ -185,22 +180,3 @@ def from_form(text: str, column: Column) -> Any:
     if column.type == "boolean" and text.lower() in ("true", "false"):
         return text.lower() == "true"
     return text
-
-
-def answers_of(model: Any, registry: Any, frame: pd.DataFrame) -> tuple[pd.DataFrame, Any]:
-    """Answers and probabilities (or None), rows in order.
-
-    Raises:
-        BadCellError: a cell cannot be read.
-    """
-    from mm_core.api import BadCellError
-
-    parts = list(tools.stream(model, frame, registry))
-    bad = [cell for part in parts for cell in part.bad]
-    if bad:
-        raise BadCellError(bad)
-    order = pd.concat([pd.Series(part.rows) for part in parts]).to_numpy().argsort(kind="stable")
-    answer = pd.concat([part.decoded.answer for part in parts], ignore_index=True)
-    probas = [part.decoded.proba for part in parts if part.decoded.proba is not None]
-    proba = pd.concat(probas, ignore_index=True).take(order) if probas else None
-    return answer.take(order).reset_index(drop=True), proba

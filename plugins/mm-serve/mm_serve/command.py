@@ -25,7 +25,9 @@ def serve(
         ),
     ] = None,
     max_rows: Annotated[int, typer.Option(min=1, help="Rows of a request.")] = USUAL.rows,
-    max_mb: Annotated[int, typer.Option(min=1, help="Megabytes of a request.")] = 20,
+    max_mb: Annotated[int, typer.Option(min=1, help="Megabytes of a request.")] = (
+        USUAL.body_bytes // 2**20
+    ),
     max_pixels: Annotated[int, typer.Option(min=1, help="Of a picture.")] = USUAL.pixels,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds until an answer is given up.")

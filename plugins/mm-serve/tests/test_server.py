@@ -8,6 +8,7 @@ import io
 import json
 import struct
 import time
+import urllib.parse
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +167,36 @@ def test_missing_cells_and_forms(client: Client, rows: pd.DataFrame) -> None:
     )
     assert (one, two, three) == (200, 200, 200)
     assert form["proba"][0] == pytest.approx(plain["proba"][0], abs=1e-5)
+
+
+def test_a_picture_as_text_of_a_form(client: Client) -> None:
+    """It is read as that of a row, and refused as one."""
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    text = base64.b64encode(png()).decode()
+    good = urllib.parse.urlencode({"picture": text}).encode()
+    (one, form), (two, plain), (three, _) = client.run(
+        ("POST", "/v1/form", good, kind),
+        ("POST", "/v1/predict", {"rows": [{"picture": text}]}, {}),
+        ("POST", "/v1/form", b"picture=/etc/passwd", kind),
+    )
+    assert (one, two, three) == (200, 200, 422)
+    assert form["proba"][0] == pytest.approx(plain["proba"][0], abs=1e-5)
+
+
+def test_cells_that_only_the_model_can_judge() -> None:
+    """A text that is no date is refused with its column, and never taken as missing."""
+    days = pd.date_range("2020-01-01", periods=40).astype(str)
+    rows = pd.DataFrame({"day": days, "liked": ["yes", "no"] * 20})
+    settings = {"training.epochs": 1}
+    predictor = MultiModalPredictor("liked", hyperparameters=settings, verbosity=0).fit(rows)
+    good, bad = ({"rows": [{"day": day}]} for day in ("2020-01-03", "someday"))
+    (one, _), (two, told), (three, _) = Client(make_app(predictor, LIMITS)).run(
+        ("POST", "/v1/predict", good, {}),
+        ("POST", "/v1/predict", bad, {}),
+        ("POST", "/v1/predict_proba", bad, {}),
+    )
+    assert (one, two, three) == (200, 422, 422)
+    assert told["column"] == "day"
 
 
 def test_what_it_says_of_itself(client: Client) -> None:
