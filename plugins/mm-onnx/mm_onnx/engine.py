@@ -34,6 +34,11 @@ def flat(batch: Batch) -> dict[str, Any]:
     return arrays | {f"{name}/{PRESENT}": value for name, value in batch.present.items()}
 
 
+def as_json(value: Any) -> Any:
+    """An option, or several by name, as it is when it is read back."""
+    return json.loads(json.dumps(value, default=str))
+
+
 class GraphEngine(Engine):
     """Outputs and vectors of an ONNX graph.
 
@@ -130,7 +135,7 @@ class GraphEngine(Engine):
 
     def _check_options(self, options: Any) -> None:
         for name, value in self._fixed.items():
-            wanted = json.loads(json.dumps(getattr(options, name, value), default=str))
+            wanted = as_json(getattr(options, name, value))
             if wanted != value:
                 raise ConfigError(
                     f"{name}={wanted!r}: the graph was written with {name}={value!r}, and knows "

@@ -75,9 +75,9 @@ class OnnxExporter(Exporter):
         with tempfile.TemporaryDirectory(prefix="mm-onnx-") as name:
             file = Path(name) / FILE
             options = model.pipeline.options
-            graph = write_graph(model.topology, _followed(model, sample), options, file)
+            fixed = write_graph(model.topology, _followed(model, sample), options, file)
             lighter(file, self.config.precision)
-            return GraphEngine(file.read_bytes(), self.config.precision, graph.fixed)
+            return GraphEngine(file.read_bytes(), self.config.precision, fixed)
 
     def _check(self, parity: Parity) -> None:
         """

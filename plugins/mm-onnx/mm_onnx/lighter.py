@@ -30,13 +30,13 @@ def lighter(file: Path, precision: str) -> None:
     _without_traces(model)
     if precision == "16":
         _halve(model)
+    if precision == "int8":
+        onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
     onnx.save(model, str(file))
     if precision != "int8":
         return
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
-    onnx.save(model, str(file))
     with _quiet():
         quantize_dynamic(
             str(file),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import json
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,22 +14,10 @@ from torch.export import Dim
 
 from mm_core.api import Batch, ConfigError
 from mm_core.api.nn import Backbone, Latents, Topology, tensors
-from mm_onnx.engine import VECTORS, flat
+from mm_onnx.engine import VECTORS, as_json, flat
 
 Inputs = dict[str, dict[str, Tensor]]
 Present = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Graph:
-    """What was written besides the file.
-
-    Attributes:
-        fixed: options of the task that the network read, with the values that it was followed
-            with: the graph knows no others.
-    """
-
-    fixed: dict[str, Any]
 
 
 class Answers(nn.Module):
@@ -81,7 +67,7 @@ class _Noted:
         return value
 
 
-def write_graph(topology: Topology, batch: Batch, options: Any, path: Path) -> Graph:
+def write_graph(topology: Topology, batch: Batch, options: Any, path: Path) -> dict[str, Any]:
     """Write the network as an ONNX graph, for any number of rows and of tokens.
 
     Args:
@@ -89,6 +75,10 @@ def write_graph(topology: Topology, batch: Batch, options: Any, path: Path) -> G
         batch: two rows or more (one row would be taken for a constant), arrays of numpy.
         options: of the task, where a prediction is given none; or None.
         path: of the file.
+
+    Returns:
+        Options of the task that the network read, with the values that it was followed with: the
+        graph knows no others.
 
     Raises:
         ConfigError: the network cannot be followed, or gives something other than arrays.
@@ -116,7 +106,8 @@ def write_graph(topology: Topology, batch: Batch, options: Any, path: Path) -> G
             )
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
             raise _not_followed(topology, str(error)) from error
-    return Graph({} if noted is None else _as_json(noted.read))
+    fixed: dict[str, Any] = as_json({} if noted is None else noted.read)
+    return fixed
 
 
 def _merged(topology: Topology) -> Topology:
@@ -156,9 +147,3 @@ def _free(values: Any) -> Any:
     if isinstance(values, dict):
         return {name: _free(value) for name, value in values.items()}
     return {0: Dim.DYNAMIC} | ({1: Dim.AUTO} if values.dim() > 1 else {})
-
-
-def _as_json(read: dict[str, Any]) -> dict[str, Any]:
-    """As they are when they are read back."""
-    found: dict[str, Any] = json.loads(json.dumps(read, default=str))
-    return found

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mm_core.api import RunSettings
+from mm_onnx.engine import VECTORS
 
 FULL = RunSettings(device="cpu", precision="32")
 REPEATS = 5
@@ -61,14 +62,15 @@ def compare(model: Any, read: Any, sample: Any) -> Parity:
 
 def _compared(model: Any, read: Any, sample: Any) -> Parity:
     off, drift, same = 0.0, 0.0, []
-    for batch, wanted, found in _pairs(model, read, sample):
+    frame = model.pipeline.encode(sample)
+    for batch, wanted, found in _pairs(model, read, frame):
         for key, value in wanted.items():
             apart = float(np.abs(value - found[key]).max(initial=0.0))
             off = max(off, apart)
             drift = max(drift, apart / max(1.0, float(np.abs(value).max(initial=0.0))))
         answers = [model.pipeline.decode(one, batch.meta).answer for one in (wanted, found)]
         same.append(equal(*answers))
-    one, many = _speed(model, read, sample)
+    one, many = _speed(model, read, frame)
     return Parity(len(sample), off, drift, float(np.concatenate(same).mean()), one, many)
 
 
@@ -82,9 +84,8 @@ def equal(wanted: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
     return np.stack(columns).all(axis=0)
 
 
-def _pairs(model: Any, read: Any, sample: Any) -> Iterator[tuple[Any, Any, Any]]:
+def _pairs(model: Any, read: Any, frame: Any) -> Iterator[tuple[Any, Any, Any]]:
     """Batches with outputs and vectors of both."""
-    frame = model.pipeline.encode(sample)
     size = read.engine.batch_size(model.recipe.training.batch_size, FULL)
     for batch, _ in model.pipeline.arrays(frame, size):
         yield batch, *(_outputs(one, batch) for one in (model, read))
@@ -95,14 +96,13 @@ def _outputs(model: Any, batch: Any) -> dict[str, Any]:
     with engine.running(FULL):
         found = dict(engine.run(batch, model.pipeline.options, FULL))
         for name in engine.embeddings:
-            found[f"embed.{name}"] = engine.embed(batch, name, FULL)
+            found[f"{VECTORS}{name}"] = engine.embed(batch, name, FULL)
     return found
 
 
-def _speed(model: Any, read: Any, sample: Any) -> tuple[dict[str, float], dict[str, float]]:
+def _speed(model: Any, read: Any, frame: Any) -> tuple[dict[str, float], dict[str, float]]:
     """Of the engines alone, warm: the best of a few times."""
-    frame = model.pipeline.encode(sample)
-    size = min(len(sample), model.recipe.training.batch_size)
+    size = min(frame.n_rows, model.recipe.training.batch_size)
     single, _ = model.pipeline.batch(frame, np.arange(1))
     several, _ = model.pipeline.batch(frame, np.arange(size))
     one, many = {}, {}

@@ -201,9 +201,9 @@ def points() -> Batch:
 def test_an_option_that_is_in_the_graph_cannot_be_another(tmp_path: Path) -> None:
     """One that is read afterwards can."""
     file = tmp_path / "graph.onnx"
-    graph = write_graph(Scaled(), points(), Options(), file)
-    assert graph.fixed == {"scale": 2.0}
-    engine, settings = GraphEngine(file.read_bytes(), "32", graph.fixed), RunSettings()
+    fixed = write_graph(Scaled(), points(), Options(), file)
+    assert fixed == {"scale": 2.0}
+    engine, settings = GraphEngine(file.read_bytes(), "32", fixed), RunSettings()
     found = engine.run(points(), Options(threshold=0.9), settings)["found"]
     assert found.tolist() == [[0, 2], [4, 6], [8, 10]]
     with pytest.raises(ConfigError, match=r"scale=3\.0"):
