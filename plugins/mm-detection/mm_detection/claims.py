@@ -83,7 +83,8 @@ def labelme(data: Any) -> bool:
     if path is None:
         return False
     files = [path] if path.suffix == ".json" and path.is_file() else some(path, "*.json")
-    return any(b'"shapes"' in _ends(one) and b'"imagePath"' in _ends(one) for one in files)
+    ends = (_ends(one) for one in files)
+    return any(b'"shapes"' in text and b'"imagePath"' in text for text in ends)
 
 
 def pictures(data: Any) -> bool:

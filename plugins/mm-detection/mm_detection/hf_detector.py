@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -115,7 +115,7 @@ class HFDetector(Detector):
             given["pixel_mask"] = _mask(extent, self.side)
         if wanted is not None:
             given["labels"] = self._labels(wanted, extent)
-        with _without_autocast(pixels) if wanted is not None else _as_it_is():
+        with _without_autocast(pixels) if wanted is not None else nullcontext():
             said = self.model(**given)
         logits, boxes = said.logits, said.pred_boxes
         tokens = said.last_hidden_state
@@ -160,11 +160,6 @@ class HFDetector(Detector):
 
 _SOFTMAX = {"detr", "yolos", "table-transformer"}
 """Model types with one more class, "nothing", that is told against the others."""
-
-
-@contextmanager
-def _as_it_is() -> Iterator[None]:
-    yield
 
 
 def _without_autocast(pixels: Tensor) -> Any:

@@ -8,11 +8,10 @@ from typing import Any
 from mm_image.api import UnreadableImageError, decode, find_image
 
 from mm_core.api import ConfigError, DataError, tools
+from mm_detection.configs import MAX_PIXELS
 from mm_detection.dataset import IMAGE
 from mm_detection.grounding import Grounding
 from mm_detection.writers import Rows
-
-_PIXELS = 89_478_485
 
 
 def labelled(
@@ -46,7 +45,7 @@ def labelled(
     boxes = []
     for row, path in enumerate(paths):
         try:
-            picture = decode(find_image(str(path.absolute()), table.folder, column), _PIXELS)
+            picture = decode(find_image(str(path.absolute()), table.folder, column), MAX_PIXELS)
         except UnreadableImageError as error:
             raise DataError(
                 f"row {row}: {str(path)!r} {error}",
