@@ -5,24 +5,22 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, UnidentifiedImageError
+from mm_image.api import ImageCell, UnreadableImageError, preview, size_and_turn
 
 from mm_core.api import DataError, MMWarning
 from mm_detection.boxes import Box, as_cell
+from mm_detection.frames import corners_as_shown
 
 if TYPE_CHECKING:
     from mm_core.api import Table
 
 IMAGE, LABEL = "image", "rois"
 """Columns of what readers give."""
-
-_TURN = 0x0112
-_UNREADABLE = (OSError, UnidentifiedImageError, ValueError, SyntaxError)
 
 _TOLD = {
     "cut": "box(es) reach beyond their picture: they were cut at its border",
@@ -100,21 +98,13 @@ def _settled(picture: Picture, folder: Path, repaired: Counter[str]) -> Picture:
     if size is None or not picture.boxes:
         return picture
     boxes = picture.boxes
-    stored, turn = size_and_turn(folder / picture.path)
-    if turn >= 5 and stored == size and size[0] != size[1]:
+    shown, turn = _size_and_turn(folder / picture.path)
+    if turn >= 5 and shown == size[::-1] and size[0] != size[1]:
         size = (size[1], size[0])
-        boxes = [replace(box, corners=_turned(box.corners, size, turn)) for box in boxes]
+        boxes = [replace(box, corners=corners_as_shown(box.corners, size, turn)) for box in boxes]
         repaired["turned"] += 1
     kept = [cut for box in boxes if (cut := _cut(box, size, repaired)) is not None]
     return replace(picture, boxes=kept, size=size)
-
-
-def _turned(corners: Sequence[float], size: tuple[int, int], turn: int) -> Any:
-    import numpy as np
-
-    from mm_detection.frames import as_shown
-
-    return tuple(as_shown(np.array([corners], np.float64), size, turn)[0].tolist())
 
 
 def _cut(box: Box, size: tuple[int, int], repaired: Counter[str]) -> Box | None:
@@ -135,20 +125,17 @@ def _cut(box: Box, size: tuple[int, int], repaired: Counter[str]) -> Box | None:
     return box
 
 
-def size_and_turn(path: Path) -> tuple[tuple[int, int] | None, int]:
-    """Width and height as stored, and EXIF's number; (None, 1) where there is no picture."""
+def _size_and_turn(path: Path) -> tuple[tuple[int, int] | None, int]:
+    """As mm-image reads it; (None, 1) where there is no picture."""
     try:
-        with Image.open(path) as picture:
-            turn = picture.getexif().get(_TURN, 1)
-            return picture.size, turn if turn in range(1, 9) else 1
-    except _UNREADABLE:
+        return size_and_turn(ImageCell("path", str(path), IMAGE, preview(path)))
+    except UnreadableImageError:
         return None, 1
 
 
 def upright_size(path: Path) -> tuple[int, int] | None:
     """Width and height as it is shown."""
-    size, turn = size_and_turn(path)
-    return size if size is None or turn < 5 else (size[1], size[0])
+    return _size_and_turn(path)[0]
 
 
 def need_size(path: Path) -> tuple[int, int]:

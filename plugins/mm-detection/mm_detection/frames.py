@@ -84,6 +84,14 @@ def as_shown(boxes: np.ndarray[Any, Any], size: Sequence[float], turn: int) -> n
     return np.stack([x1, y1, x2, y2], axis=1)
 
 
+def corners_as_shown(
+    corners: Sequence[float], size: Sequence[float], turn: int
+) -> tuple[float, float, float, float]:
+    """The same of one box."""
+    x1, y1, x2, y2 = as_shown(np.array([corners], np.float64), size, turn)[0].tolist()
+    return x1, y1, x2, y2
+
+
 def as_stored(
     boxes: np.ndarray[Any, Any], size: Sequence[float], turn: int
 ) -> np.ndarray[Any, Any]:

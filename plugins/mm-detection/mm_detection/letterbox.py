@@ -17,8 +17,8 @@ from mm_image.api import (
     UnreadableImageError,
     decode,
     find_image,
-    orientation_of,
     preview,
+    size_and_turn,
     split_cell,
 )
 from PIL import Image
@@ -157,7 +157,7 @@ class Letterbox(Processor):
             size[place] = picture.size
             boxes = np.asarray(moved[place], np.float64).reshape(-1, 4)
             if self.config.exif == "stored":
-                turn[place] = orientation_of(cell, self.config.max_pixels)
+                turn[place] = size_and_turn(cell)[1]
                 boxes = as_shown(boxes, picture.size, int(turn[place]))
             _tell_of_outside(encoded, boxes, picture.size)
             if seeds is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,22 +16,24 @@ from mm_image.api import (
     UnreadableImageError,
     decode,
     find_image,
-    orientation_of,
+    size_and_turn,
     split_cell,
 )
 from PIL import Image
 
-from mm_core.api import ConfigError, DataError
+from mm_core.api import ConfigError, DataError, tools
 from mm_core.api.processors import Table
 from mm_detection.boxes import Box
-from mm_detection.configs import BoxOptions
+from mm_detection.configs import MAX_PIXELS, BoxOptions
 from mm_detection.draw import side_by_side
-from mm_detection.frames import as_shown
+from mm_detection.frames import corners_as_shown
 from mm_detection.matching import matched
 from mm_detection.writers import checked_boxes
 
 if TYPE_CHECKING:
     from mm_core.api.tools import MultiModalPredictor
+
+T = TypeVar("T")
 
 NOTHING, MISSED = "(nothing)", "(missed)"
 
@@ -58,16 +60,23 @@ class _Asked:
     stored: bool
     most: int
 
-    def cell(self, row: int) -> ImageCell:
-        """Where the picture of a row is.
+    def picture(self, row: int) -> Image.Image:
+        """Upright.
 
         Raises:
             DataError: there is none, or it cannot be read.
         """
+        return self._read(row, lambda cell: decode(cell, self.most))
+
+    def size_and_turn(self, row: int) -> tuple[tuple[int, int], int]:
+        """Sides of the upright picture, and EXIF's number; raises likewise."""
+        return self._read(row, size_and_turn)
+
+    def _read(self, row: int, how: Callable[[ImageCell], T]) -> T:
         value = self.table.frame[self.column].iloc[row]
         try:
             (part,) = split_cell(value, self.table.folder)
-            return find_image(part, self.table.folder, self.column)
+            return how(find_image(part, self.table.folder, self.column))
         except (UnreadableImageError, ValueError) as error:
             raise DataError(
                 f"row {row} of {self.column!r} has no picture to draw: {error}",
@@ -77,14 +86,8 @@ class _Asked:
                 remedy="check the cell",
             ) from error
 
-    def picture(self, row: int) -> Image.Image:
-        """Upright."""
-        return decode(self.cell(row), self.most)
-
 
 def _asked(predictor: MultiModalPredictor, data: Any, options: dict[str, Any]) -> _Asked:
-    from mm_core.api import tools
-
     rows = tools.read_rows(data, tools.registry_of(predictor))
     recipe = predictor.recipe
     (part,) = recipe.inputs.values()
@@ -101,7 +104,7 @@ def _asked(predictor: MultiModalPredictor, data: Any, options: dict[str, Any]) -
 
 def _settings(part: Any) -> tuple[str, int]:
     given = part.processor.config
-    return str(given.get("exif", "upright")), int(given.get("max_pixels", 89_478_485))
+    return str(given.get("exif", "upright")), int(given.get("max_pixels", MAX_PIXELS))
 
 
 def visualize(
@@ -153,18 +156,11 @@ def _sheet(asked: _Asked, row: int) -> Image.Image:
     true = None if asked.true is None else asked.true[row]
     said = asked.answers[row]
     if asked.stored:
-        turn = orientation_of(asked.cell(row), asked.most)
-        said = [[*_shown(box[:4], picture.size, turn), *box[4:]] for box in said]
+        size, turn = asked.size_and_turn(row)
+        said = [[*corners_as_shown(box[:4], size, turn), *box[4:]] for box in said]
         if true is not None:
-            true = [
-                Box(_shown(box.corners, picture.size, turn), box.name, box.id, box.more)
-                for box in true
-            ]
+            true = [replace(box, corners=corners_as_shown(box.corners, size, turn)) for box in true]
     return side_by_side(picture, true, said)
-
-
-def _shown(corners: Sequence[float], size: tuple[int, int], turn: int) -> Any:
-    return tuple(as_shown(np.array([corners], np.float64), size, turn)[0].tolist())
 
 
 def _worst(asked: _Asked) -> list[int]:
@@ -255,7 +251,7 @@ def predict_coco(
 
 def _sides(asked: _Asked, row: int) -> dict[str, int]:
     try:
-        width, height = asked.picture(row).size
+        width, height = asked.size_and_turn(row)[0]
     except DataError:  # a row without a picture has no boxes and no size
         return {}
     return {"width": width, "height": height}
@@ -297,8 +293,6 @@ def predict_slices(
             value=(side, shared),
             remedy="side: 32 or more; shared: from 0 to less than 0.9",
         )
-    from mm_core.api import tools
-
     rows = tools.read_rows(data, tools.registry_of(predictor))
     (part,) = predictor.recipe.inputs.values()
     (column,) = part.columns
@@ -373,8 +367,6 @@ def _common(first: Sequence[Any], second: Sequence[Any]) -> float:
 
 
 def _task(predictor: MultiModalPredictor) -> Any:
-    from mm_core.api import tools
-
     return tools.model_of(predictor).pipeline.task
 
 

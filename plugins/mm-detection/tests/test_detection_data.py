@@ -186,6 +186,15 @@ def test_boxes_of_a_stored_picture_are_turned_with_it(coco):
     assert read_boxes(table.frame["rois"].iloc[0])[0].corners == (1, 2, 31, 42)
 
 
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_shares_of_a_turned_picture_are_of_its_upright_sides(tmp_path, ending):
+    save(tmp_path / "images" / f"a.{ending}", turn=6)  # 80 x 60 as stored
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 1 1")
+    (cell,) = read(tmp_path).table.frame["rois"]
+    assert read_boxes(cell)[0].corners == (0, 0, 60, 80)
+
+
 def learned(cells):
     task = ObjectDetection(None, ["rois"])
     task.learn(pd.DataFrame({"rois": pd.Series(cells, dtype=object)}))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mm_image.cells import ImageCell, preview, split_cell
-from mm_image.decode import UnreadableImageError, decode, find_image, orientation_of
+from mm_image.decode import UnreadableImageError, decode, find_image, size_and_turn
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,8 +18,8 @@ __all__ = [
     "UnreadableImageError",
     "decode",
     "find_image",
-    "orientation_of",
     "preview",
+    "size_and_turn",
     "split_cell",
     "timm_weights",
 ]

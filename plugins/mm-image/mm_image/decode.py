@@ -18,7 +18,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -79,16 +79,35 @@ def find_image(part: Any, folder: Path, column: str) -> ImageCell:
     return ImageCell("path", str(path), column, preview(text))
 
 
-def orientation_of(cell: ImageCell, max_pixels: int) -> int:
-    """EXIF's number, 1..8, of how the stored image is turned to be upright; 1: as it is.
+def size_and_turn(cell: ImageCell) -> tuple[tuple[int, int], int]:
+    """Width and height as :func:`decode` gives them, and how the stored image is turned for that.
 
-    Where :func:`decode` finds nothing to turn it is 1 too: in a HEIC file, in a broken header.
+    The header is read and no pixel decoded, unless a PNG says something behind its pixels. The turn
+    is EXIF's number, 1..8; 1 where :func:`decode` finds nothing to turn, as in a HEIC file or a
+    broken header.
+
+    Raises:
+        UnreadableImageError: missing, or no image.
     """
     try:
-        found = _open(cell, max_pixels).getexif().get(_ORIENTATION)
-    except (UnreadableImageError, *_PILLOW_ERRORS):
-        return 1
-    return found if isinstance(found, int) and found in _TRANSPOSE else 1
+        if cell.kind == "pixels":
+            return _shown(_of_pixels(cell.value), None)
+        with _file(cell) as file:
+            if image_format(file.read(HEAD_SIZE)) == HEIC:
+                return _heic(file).size, 1
+            return _shown(Image.open(file), file)
+    except _PILLOW_ERRORS as error:
+        if isinstance(error, UnreadableImageError):
+            raise
+        raise UnreadableImageError(f"cannot be opened: {error or type(error).__name__}") from None
+
+
+def _shown(image: Image.Image, file: BinaryIO | None) -> tuple[tuple[int, int], int]:
+    turn = _turn(image, file)
+    width, height = image.size
+    if turn < 5 or image.format == "TIFF":  # of a TIFF Pillow gives the sides upright already
+        return (width, height), turn
+    return (height, width), turn
 
 
 def decode(cell: ImageCell, max_pixels: int) -> Image.Image:
@@ -147,29 +166,38 @@ def _check_head(head: bytes, source: bytes | Path) -> None:
 
 
 def _open(cell: ImageCell, max_pixels: int) -> Image.Image:
-    if cell.kind == "path":
-        # Read at once: Pillow would keep the file open until the last frame.
-        return _open_bytes(Path(cell.value).read_bytes(), max_pixels)
-    if cell.kind == "bytes":
-        return _open_bytes(cell.value, max_pixels)
-    if cell.kind == "base64":
-        return _open_bytes(base64.b64decode(cell.value), max_pixels)
-    if isinstance(cell.value, np.ndarray):
-        return _from_array(cell.value)
-    image: Image.Image = cell.value
-    return image
-
-
-def _open_bytes(data: bytes, max_pixels: int) -> Image.Image:
+    if cell.kind == "pixels":
+        return _of_pixels(cell.value)
+    with _file(cell) as file:
+        data = file.read()  # at once: Pillow would keep the file open until the last frame
     if image_format(data[:HEAD_SIZE]) == HEIC:
-        from pillow_heif import open_heif
-
-        # Not as an opener of Pillow's: that would change it for the user's whole process.
-        heic = open_heif(io.BytesIO(data))  # upright already
+        heic = _heic(io.BytesIO(data))
         _check_size(heic.size, max_pixels)
         image: Image.Image = heic.to_pillow()
         return image
     return Image.open(io.BytesIO(data))
+
+
+def _file(cell: ImageCell) -> BinaryIO:
+    if cell.kind == "path":
+        return Path(cell.value).open("rb")
+    return io.BytesIO(cell.value if cell.kind == "bytes" else base64.b64decode(cell.value))
+
+
+def _heic(file: BinaryIO) -> Any:
+    """Upright already."""
+    from pillow_heif import open_heif
+
+    # Not as an opener of Pillow's: that would change it for the user's whole process.
+    file.seek(0)
+    return open_heif(file)
+
+
+def _of_pixels(value: Any) -> Image.Image:
+    if isinstance(value, np.ndarray):
+        return _from_array(value)
+    image: Image.Image = value
+    return image
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -187,12 +215,37 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    turn = _turn(image, None)
+    return image if turn == 1 else image.transpose(_TRANSPOSE[turn])
+
+
+def _turn(image: Image.Image, file: BinaryIO | None) -> int:
+    """EXIF's number, 1..8; of an image whose ``file`` is given as little is read as can be."""
     try:
-        orientation = image.getexif().get(_ORIENTATION)
+        if file is not None and image.format == "PNG" and not _speaks_behind_pixels(file):
+            exif = Image.Image.getexif(image)  # PNG's own decodes all pixels to look behind them
+        else:
+            exif = image.getexif()
+        found = exif.get(_ORIENTATION)
     except _PILLOW_ERRORS:  # broken EXIF data in a sound image
-        return image
-    method = _TRANSPOSE.get(orientation) if isinstance(orientation, int) else None
-    return image if method is None else image.transpose(method)
+        return 1
+    return found if isinstance(found, int) and found in _TRANSPOSE else 1
+
+
+def _speaks_behind_pixels(file: BinaryIO) -> bool:
+    """Whether a PNG has EXIF data or text, which may hold it, behind its first pixels."""
+    start, pixels = file.tell(), False
+    try:
+        file.seek(8)
+        while len(header := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", header)
+            if pixels and kind in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"):
+                return True
+            pixels = pixels or kind == b"IDAT"
+            file.seek(length + 4, os.SEEK_CUR)  # its sum of checks
+        return False
+    finally:
+        file.seek(start)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

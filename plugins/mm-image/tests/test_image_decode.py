@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import struct
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from mm_image.cells import split_cell
-from mm_image.decode import UnreadableImageError, decode, find_image
-from PIL import Image
+from mm_image.decode import UnreadableImageError, decode, find_image, size_and_turn
+from PIL import Image, ImageFile
 
 Pixels = Callable[..., np.ndarray]
 ToBytes = Callable[..., bytes]
@@ -48,6 +50,47 @@ def test_exif_orientation(orientation: int, pixels: Pixels, to_bytes: ToBytes) -
         8: a.transpose(1, 0, 2)[::-1],
     }
     assert np.array_equal(rgb(to_bytes(Image.fromarray(a), exif=exif)), upright[orientation])
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("turn", [1, 3, 6, 8])
+def test_the_header_tells_size_and_turn_as_decoding_does(
+    format: str, turn: int, pixels: Pixels, to_bytes: ToBytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A TIFF's sides are upright in the header already; no pixel of a PNG is decoded."""
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    cells = [
+        find_image(to_bytes(Image.fromarray(pixels(0)), format, **options), Path(), "image")
+        for options in ({"exif": exif}, {})
+    ]
+    sizes = [decode(cell, LIMIT).size for cell in cells]
+    if format != "WEBP":  # Pillow reads a WebP's pixels as one
+        monkeypatch.setattr(ImageFile.ImageFile, "load", None)
+    assert [size_and_turn(cell) for cell in cells] == list(zip(sizes, (turn, 1), strict=True))
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_exif_of_a_png_may_stand_behind_its_pixels(
+    behind: bool, pixels: Pixels, to_bytes: ToBytes
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    body = b"eXIf" + exif.tobytes()[6:]
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    blob = to_bytes(Image.fromarray(pixels(0)))
+    at = len(blob) - 12 if behind else 33  # before the last chunk, or behind the first
+    cell = find_image(blob[:at] + chunk + blob[at:], Path(), "image")
+    assert size_and_turn(cell) == ((40, 56), 6)
+    assert decode(cell, LIMIT).size == (40, 56)
+
+
+def test_size_of_arrays_and_of_what_is_no_image(pixels: Pixels, folder: Path) -> None:
+    assert size_and_turn(find_image(pixels(0), Path(), "image")) == ((56, 40), 1)
+    cell = find_image("pictures/0.png", folder, "image")
+    Path(cell.value).unlink()
+    with pytest.raises(UnreadableImageError, match=r"cannot be opened: .*No such file"):
+        size_and_turn(cell)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
