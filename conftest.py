@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,25 +17,29 @@ sys.path.insert(0, str(GUARD))
 
 import sitecustomize  # noqa: E402  (blocks sockets in this process)
 
-DEAR = (
-    "test_defects.py::test_a_defect_fails_its_own_check_only[command-",
-    "test_new.py::test_new_packages_pass_their_own_tests_and_the_kit[1]",
-    "test_new.py::test_new_packages_pass_their_own_tests_and_the_kit[2]",
-    "test_detection_conformance.py::test_conformance[command-",
-    "test_detection_conformance.py::test_conformance[task-object_detection-learns_end_to_end]",
-    "test_onnx_conformance.py::test_conformance[command-",
-    "test_onnx_conformance.py::test_conformance[exporter-onnx-exports_the_same_in_a_new_process]",
-    "test_tune_conformance.py::test_conformance[command-",
-    "test_matching_conformance.py::test_conformance[task-image_text_similarity-learns_end_to_end]",
+_OTHER_HEADS = r"fusion_head-(?!gmu-|cross_attention-|modality_dropout-)\S+-"
+
+DEAR = re.compile(
+    "|".join(
+        (
+            r"test_defects\.py::test_a_defect_fails_its_own_check_only\[command-",
+            r"test_new\.py::test_new_packages_pass_their_own_tests_and_the_kit\[[12]\]",
+            r"test_(detection|onnx|tune)_conformance\.py::test_conformance\[command-",
+            r"test_detection_conformance\.py::.*\[task-object_detection-learns_end_to_end\]",
+            r"test_onnx_conformance\.py::.*\[exporter-onnx-exports_the_same_in_a_new_process\]",
+            r"test_matching_conformance\.py::.*\[task-image_text_similarity-learns_end_to_end\]",
+            rf"mm-fusion/\S*::.*\[{_OTHER_HEADS}(fits_end_to_end|answers_the_same_after_saving)",
+        )
+    )
 )
-"""Beginnings of tests of ten seconds and more, of kinds that other fast tests try too."""
+"""Tests of ten seconds and more, and of many that start a process: fast ones try the same kind."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """They are slow: marked before pytest leaves out what is."""
     for item in items:
-        if any(item.nodeid.rpartition("/")[2].startswith(dear) for dear in DEAR):
+        if DEAR.search(item.nodeid):
             item.add_marker(pytest.mark.slow)
 
 
