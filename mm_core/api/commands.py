@@ -8,13 +8,29 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Answer", "AsJson", "Data", "Model", "Plugins", "Quiet", "Verbose"]
+__all__ = [
+    "Answer",
+    "AsJson",
+    "Data",
+    "Model",
+    "Plugins",
+    "Preset",
+    "ProblemType",
+    "Quiet",
+    "Set",
+    "Verbose",
+    "pair",
+    "pairs",
+    "settings",
+    "value_of",
+]
 
 Data = Annotated[
     str,
@@ -28,6 +44,23 @@ Data = Annotated[
 Model = Annotated[
     Path,
     typer.Argument(metavar="MODEL", show_default=False, help="The folder of a saved model."),
+]
+ProblemType = Annotated[
+    str | None,
+    typer.Option("--problem-type", metavar="TASK", help="Inferred from the label if not given."),
+]
+Preset = Annotated[
+    list[str] | None,
+    typer.Option("--preset", metavar="NAME", help="See mm presets; may be repeated."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting of the recipe, such as training.epochs=3; VALUE is JSON, or else a string; "
+        "may be repeated.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only notes and errors.")]
@@ -66,6 +99,66 @@ class Answer:
         if as_json:
             return json.dumps(_finite(self.data), indent=2, ensure_ascii=False, allow_nan=False)
         return self.text
+
+
+def settings(given: Sequence[str] | None, option: str = "--set") -> dict[str, Any]:
+    """``["training.epochs=3", "fusion=mean"]`` -> ``{"training.epochs": 3, "fusion": "mean"}``.
+
+    Raises:
+        typer.BadParameter: as of :func:`pairs`.
+    """
+    return {key: value_of(text) for key, text in pairs(given, option).items()}
+
+
+def value_of(text: str) -> Any:
+    """JSON, or else the text itself."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def pairs(
+    given: Sequence[str] | None,
+    option: str,
+    form: str = "key=value",
+    split: Callable[[str, str], tuple[str, str, str]] = str.partition,
+) -> dict[str, str]:
+    """``["a=1", "b=x=y"]`` -> ``{"a": "1", "b": "x=y"}``; none where nothing is given.
+
+    Args:
+        given: what was typed after the option, each time.
+        option: its name, for the error.
+        form: what is to be typed, for the error.
+        split: at the first ``=``, or the last (``str.rpartition``).
+
+    Raises:
+        typer.BadParameter: there is no ``=``, nothing before it, or a key with two values.
+    """
+    found: dict[str, str] = {}
+    for key, value in (pair(text, option, form, split) for text in given or ()):
+        if found.setdefault(key, value) != value:
+            raise typer.BadParameter(
+                f"{key} is given twice: {found[key]!r} and {value!r}", param_hint=option
+            )
+    return found
+
+
+def pair(
+    text: str,
+    option: str,
+    form: str = "key=value",
+    split: Callable[[str, str], tuple[str, str, str]] = str.partition,
+) -> tuple[str, str]:
+    """``"a=1"`` -> ``("a", "1")``, for options in which a key may stand twice; see :func:`pairs`.
+
+    Raises:
+        typer.BadParameter: there is no ``=``, or nothing before it.
+    """
+    key, equals, value = split(text, "=")
+    if not equals or not key.strip():
+        raise typer.BadParameter(f"{text!r} is not of the form {form}", param_hint=option)
+    return key.strip(), value
 
 
 def _finite(value: Any) -> Any:

@@ -432,7 +432,7 @@ class CommandSpec(ComponentSpec):
     )
 
 
-class ModelMethodSpec(ComponentSpec):
+class ModelMethodSpec(MethodSpec, ComponentSpec):
     """A method of predictors whose models are not of one task alone: ``explain``, ``leaderboard``.
 
     What one task's models can do stands in its ``TaskSpec.methods``, which go before these.
@@ -440,17 +440,6 @@ class ModelMethodSpec(ComponentSpec):
 
     kind: ClassVar[str] = "method"
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
-        description="name of the method; the id is 'plugin:name'"
-    )
-    target: Target = Field(
-        description="function (predictor, *args, **kwargs) -> anything; imported when called"
-    )
-    command: bool = Field(
-        default=False,
-        description="also `mm <name> MODEL DATA --option k=v`: called as target(predictor, data, "
-        "**options), and what it returns is written as `mm predict` writes answers",
-    )
     tasks: tuple[ComponentId, ...] = Field(
         default=(), description="tasks whose models have it; empty: all"
     )

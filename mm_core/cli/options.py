@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -12,29 +11,17 @@ from mm_core.api.commands import AsJson as AsJson
 from mm_core.api.commands import Data as Data
 from mm_core.api.commands import Model as Model
 from mm_core.api.commands import Plugins as Plugins
+from mm_core.api.commands import Preset as Preset
+from mm_core.api.commands import ProblemType as ProblemType
 from mm_core.api.commands import Quiet as Quiet
+from mm_core.api.commands import Set as Set
 from mm_core.api.commands import Verbose as Verbose
+from mm_core.api.commands import pair, pairs
+from mm_core.api.commands import settings as settings
 
 Label = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="COLUMN", help="The label column; may be repeated."),
-]
-ProblemType = Annotated[
-    str | None,
-    typer.Option("--problem-type", metavar="TASK", help="Inferred from the label if not given."),
-]
-Preset = Annotated[
-    list[str] | None,
-    typer.Option("--preset", metavar="NAME", help="See mm presets; may be repeated."),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="A setting of the recipe, such as training.epochs=3; VALUE is JSON, or else a string; "
-        "may be repeated.",
-    ),
 ]
 ColumnType = Annotated[
     list[str] | None,
@@ -124,74 +111,29 @@ def verbosity(quiet: bool, verbose: bool, wanted: int | None = None) -> int:
     return 0 if quiet else 3 if verbose else 2 if wanted is None else wanted
 
 
-def settings(given: Sequence[str] | None) -> dict[str, Any]:
-    """``["training.epochs=3", "fusion=mean"]`` -> ``{"training.epochs": 3, "fusion": "mean"}``."""
-    return _values(given, "--set")
-
-
 def task_options(given: Sequence[str] | None) -> dict[str, Any]:
     """``["threshold=0.3"]`` -> ``{"threshold": 0.3}``."""
-    return _values(given, "--option")
+    return settings(given, "--option")
 
 
 def column_types(given: Sequence[str] | None) -> dict[str, str]:
     """``["age=numerical"]`` -> ``{"age": "numerical"}``; the name may hold ``=`` itself."""
-    pairs = [_pair(text, text.rpartition("="), "--column-type") for text in given or ()]
-    return _unique(pairs, "--column-type")
+    return pairs(given, "--column-type", "column=kind", str.rpartition)
 
 
 def source(data: str, given: Sequence[str] | None) -> Any:
     """The data as typed, or the CSV file with what is said of it."""
     if not given:
         return data
-    pairs = [_pair(text, text.partition("="), "--csv") for text in given]
     from mm_core.data.separated import csv_file
 
-    return csv_file(data, _unique(pairs, "--csv"))
-
-
-def _values(given: Sequence[str] | None, option: str) -> dict[str, Any]:
-    pairs = [_pair(text, text.partition("="), option) for text in given or ()]
-    return {key: _value(value) for key, value in _unique(pairs, option).items()}
+    return csv_file(data, pairs(given, "--csv"))
 
 
 def roles(given: Sequence[str] | None) -> dict[str, list[str]]:
     """``["query=title", "query=text"]`` -> ``{"query": ["title", "text"]}``."""
     found: dict[str, list[str]] = {}
     for text in given or ():
-        role, column = _pair(text, text.partition("="), "--role")
+        role, column = pair(text, "--role", "role=column")
         found.setdefault(role, []).append(column)
     return found
-
-
-def _pair(text: str, parts: tuple[str, str, str], option: str) -> tuple[str, str]:
-    key, equals, value = parts
-    if not equals or not key.strip():
-        raise typer.BadParameter(f"{text!r} is not of the form {_FORMS[option]}", param_hint=option)
-    return key.strip(), value
-
-
-_FORMS = {
-    "--set": "key=value",
-    "--option": "key=value",
-    "--column-type": "column=kind",
-    "--csv": "key=value",
-    "--role": "role=column",
-}
-
-
-def _unique(pairs: Sequence[tuple[str, str]], option: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key, value in pairs:
-        if found.setdefault(key, value) != value:
-            raise typer.BadParameter(
-                f"{key} is given twice: {found[key]!r} and {value!r}", param_hint=option
-            )
-    return found
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text

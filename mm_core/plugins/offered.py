@@ -53,7 +53,7 @@ class Method:
     """
 
     owner: Component[Any]
-    spec: MethodSpec | ModelMethodSpec
+    spec: MethodSpec
 
     def bound(self, predictor: Any) -> Callable[..., Any]:
         """To be called without the predictor, which it is given.
@@ -89,7 +89,7 @@ def methods_of(having: Having, registry: Registry) -> dict[str, list[Method]]:
     return found | {spec.name: [Method(task, spec)] for spec in own if task is not None}
 
 
-def every_method(registry: Registry) -> list[MethodSpec | ModelMethodSpec]:
+def every_method(registry: Registry) -> list[MethodSpec]:
     """Of all tasks, and of none."""
     of_tasks = [spec for task in registry.all(TaskSpec) for spec in task.spec.methods]
     return [*of_tasks, *(component.spec for component in registry.all(ModelMethodSpec))]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mm_core.api.specs import ModelMethodSpec
+from mm_core.api.specs import MethodSpec, ModelMethodSpec
 from mm_core.builtin.commands import COMMANDS, GROUP
+from mm_core.plugins.registry import Component
 from mm_core.predictor import MultiModalPredictor
 from mm_core.testing import end_to_end
 from mm_core.testing.outcome import NotTried, expect
@@ -25,12 +27,7 @@ _JOB = end_to_end.Job(
 
 def check_has_a_name_of_its_own(subject: Method) -> None:
     """It has no name of the predictor's own, and as a command none of the core's."""
-    spec = subject.spec
-    own = {name for name in dir(MultiModalPredictor) if not name.startswith("_")}
-    expect(spec.name not in own, f"the predictor has a {spec.name} of its own")
-    taken = spec.command and spec.name in {*COMMANDS, GROUP}
-    expect(not taken, f"mm {spec.name} is the core's: nobody could type the method")
-    expect(callable(subject.component.load()), f"{spec.target} cannot be called")
+    expect_own_name(subject.component, subject.spec)
 
 
 def check_leaves_the_model_as_it_was(subject: Method) -> None:
@@ -54,3 +51,15 @@ def check_leaves_the_model_as_it_was(subject: Method) -> None:
 def one_side(subject: Method, folder: Path) -> pd.DataFrame:
     """One input for a fit."""
     return end_to_end.points(_LABELS, ("left",))
+
+
+def expect_own_name(owner: Component[Any], spec: MethodSpec) -> None:
+    """Of a method, be it of a task or of all: nothing stands in its way, and it can be called."""
+    own = {name for name in dir(MultiModalPredictor) if not name.startswith("_")}
+    expect(spec.name not in own, f"the predictor has a {spec.name} of its own")
+    taken = spec.command and spec.name in {*COMMANDS, GROUP}
+    expect(not taken, f"mm {spec.name} is the core's: nobody could type the method")
+    expect(
+        callable(owner.find(spec.target, spec.name)),
+        f"method {spec.name}: {spec.target} cannot be called",
+    )

@@ -21,6 +21,7 @@ from mm_core.predictor import MultiModalPredictor
 from mm_core.scoring import Metrics
 from mm_core.testing import end_to_end
 from mm_core.testing.alike import alike, plain
+from mm_core.testing.checks.methods import expect_own_name
 from mm_core.testing.outcome import CheckError, NotTried, expect
 from mm_core.testing.sampled import each_built, job_of, learned, new_task, sample_of
 from mm_core.testing.stubs import predicted, rows_of
@@ -112,16 +113,11 @@ def _outputs(subject: Component) -> tuple[Task, dict[str, Any], dict[str, Any]]:
 
 def check_offers_what_there_is(subject: Component) -> None:
     """Its options and methods can be imported, and have no name of the predictor's own."""
-    own = {name for name in dir(MultiModalPredictor) if not name.startswith("_")}
     taken = set(signature(MultiModalPredictor.predict).parameters)
     options = set(subject.component.config_class("options").model_fields)
     expect(not options & taken, f"options {sorted(options & taken)} are arguments of predict")
     for method in subject.spec.methods:
-        expect(method.name not in own, f"the predictor has a {method.name} of its own")
-        expect(
-            callable(subject.component.find(method.target, method.name)),
-            f"method {method.name}: {method.target} cannot be called",
-        )
+        expect_own_name(subject.component, method)
 
 
 def check_keeps_the_labels_dtype(subject: Component) -> None:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mm_core.api import ConfigError
-from mm_core.api.commands import Answer, AsJson, Data, Plugins, Quiet
+from mm_core.api.commands import (
+    Answer,
+    AsJson,
+    Data,
+    Plugins,
+    Preset,
+    ProblemType,
+    Quiet,
+    Set,
+    pairs,
+    settings,
+    value_of,
+)
 
 Label = Annotated[
     list[str], typer.Option("--label", metavar="COLUMN", help="The label column; may be repeated.")
@@ -26,14 +37,6 @@ Vary = Annotated[
 ]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Number of random splits.")]
 Share = Annotated[float, typer.Option("--test-share", help="Share of the rows to score on.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="A setting of all fits, as in mm fit; may be repeated."
-    ),
-]
-Preset = Annotated[list[str] | None, typer.Option("--preset", metavar="NAME", help="As in mm fit.")]
-Type = Annotated[str | None, typer.Option("--problem-type", metavar="TASK", help="As in mm fit.")]
 Metric = Annotated[str | None, typer.Option("--eval-metric", metavar="NAME", help="The score.")]
 Out = Annotated[
     Path | None,
@@ -54,7 +57,7 @@ def compare(
     test_share: Share = 0.2,
     set_: Set = None,
     preset: Preset = None,
-    problem_type: Type = None,
+    problem_type: ProblemType = None,
     eval_metric: Metric = None,
     out: Out = None,
     plugin: Plugins = None,
@@ -65,8 +68,9 @@ def compare(
 
     Example: mm compare train.csv --label y --vary fusion=concat_mlp,gmu --seeds 10 --out compared
     """
-    varied = {key: _several(value) for key, value in _pairs(vary, "--vary").items()}
-    fixed = {key: _value(value) for key, value in _pairs(set_, "--set").items()}
+    wanted = pairs(vary, "--vary", "--vary KEY=A,B,...")
+    varied = {key: _several(text) for key, text in wanted.items()}
+    fixed = settings(set_)
 
     from mm_compare.comparing import compare as run
 
@@ -122,16 +126,6 @@ def _tell(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
-    found = {}
-    for one in given or ():
-        key, sign, value = one.partition("=")
-        if not sign or not key.strip() or not value:
-            raise ConfigError(f"{option} {one!r} has no '='", value=one, remedy=f"{option} KEY=...")
-        found[key.strip()] = value
-    return found
-
-
 def _several(text: str) -> list[Any]:
     """``"a,b"``, or a JSON list where values have commas."""
     if text.startswith("["):
@@ -141,11 +135,4 @@ def _several(text: str) -> list[Any]:
             raise ConfigError(
                 f"--vary: {text} is no JSON list: {error}", value=text, remedy='write ["a", "b"]'
             ) from None
-    return [_value(part) for part in text.split(",")]
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    return [value_of(part) for part in text.split(",")]

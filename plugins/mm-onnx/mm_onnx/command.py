@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mm_core.api import ConfigError, tools
-from mm_core.api.commands import Answer, AsJson, Model, Plugins, Verbose
+from mm_core.api import tools
+from mm_core.api.commands import Answer, AsJson, Model, Plugins, Verbose, settings
 
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="The file or folder to write.")]
 Sample = Annotated[
@@ -47,9 +47,9 @@ def export(
 
     Example: mm export model/ light/ --sample test.csv
     """
-    settings = dict(_setting(text) for text in set_ or ())
+    chosen = settings(set_)
     predictor = tools.load(model, plugin or ())
-    report = predictor.export(out, format=format, sample=sample, **settings)
+    report = predictor.export(out, format=format, sample=sample, **chosen)
     data = {
         "path": str(report.path),
         "max_abs_diff": report.max_abs_diff,
@@ -59,16 +59,6 @@ def export(
     told = report.path / "export.json"
     more = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else {}
     return Answer({**data, **more}, "\n".join(_lines(data, more)))
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--set {text!r} is not KEY=VALUE", value=text, remedy="--set a=1")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
 
 
 def _lines(data: dict[str, Any], more: dict[str, Any]) -> list[str]:

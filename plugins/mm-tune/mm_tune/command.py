@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from mm_core.api import ConfigError
-from mm_core.api.commands import Answer, AsJson, Data, Plugins, Quiet
+from mm_core.api.commands import (
+    Answer,
+    AsJson,
+    Data,
+    Plugins,
+    Preset,
+    ProblemType,
+    Quiet,
+    Set,
+    pairs,
+    settings,
+)
 from mm_tune.spaces import FORMS
 
 Label = Annotated[
@@ -35,18 +44,10 @@ Out = Annotated[
         "search goes on.",
     ),
 ]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="A setting of all trials, as in mm fit; may be repeated."
-    ),
-]
-Preset = Annotated[list[str] | None, typer.Option("--preset", metavar="NAME", help="As in mm fit.")]
 Tuning = Annotated[
     str | None,
     typer.Option("--tuning-data", metavar="DATA", help="Validation rows; else some are held out."),
 ]
-Type = Annotated[str | None, typer.Option("--problem-type", metavar="TASK", help="As in mm fit.")]
 Metric = Annotated[
     str | None, typer.Option("--validation-metric", metavar="NAME", help="What is searched by.")
 ]
@@ -67,7 +68,7 @@ def tune(
     set_: Set = None,
     preset: Preset = None,
     tuning_data: Tuning = None,
-    problem_type: Type = None,
+    problem_type: ProblemType = None,
     validation_metric: Metric = None,
     sampler: Sampler = "tpe",
     prune: Prune = True,
@@ -80,8 +81,8 @@ def tune(
 
     Example: mm tune train.csv --label y --trials 20 --space "fit.depth=int(4, 9)" --out tuned
     """
-    wanted = _pairs(space, "--space")
-    fixed = {key: _value(text) for key, text in _pairs(set_, "--set").items()}
+    wanted = pairs(space, "--space")
+    fixed = settings(set_)
 
     from mm_tune.searching import RECIPE
     from mm_tune.searching import tune as search
@@ -127,20 +128,3 @@ def tune(
 
 def _tell(line: str) -> None:
     typer.echo(line, err=True)
-
-
-def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
-    found = {}
-    for one in given or ():
-        key, sign, value = one.partition("=")
-        if not sign or not key.strip():
-            raise ConfigError(f"{option} {one!r} has no '='", value=one, remedy=f"{option} KEY=...")
-        found[key.strip()] = value
-    return found
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mm_core.api import ConfigError
+from mm_core.api.commands import value_of
 
 FORMS = "log(1e-5, 1e-3), uniform(0, 0.5), int(2, 8), logint(8, 256), choice(32, 64)"
 
@@ -103,7 +104,7 @@ def read_search(text: str, where: str) -> Search:
             f"{where}={text!r} is no range to search", value=text, remedy=f"one of: {FORMS}"
         )
     form, inside = match.groups()
-    values = [_value(part.strip()) for part in inside.split(",")] if inside.strip() else []
+    values = [value_of(part.strip()) for part in inside.split(",")] if inside.strip() else []
     if form == "choice":
         return Search(choices=tuple(values))
     numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
@@ -168,13 +169,6 @@ def _usual(parts: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Search]]:
     for before, component in parts:
         for key, text in USUAL.get(component, {}).items():
             yield before + key, read_search(text, key)
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def _wrong(search: Search, why: str) -> ConfigError:
