@@ -140,9 +140,19 @@ def stream(
     settings: RunSettings = AS_FOUND,
 ) -> Iterator[Answers]:
     """Decoded answers, a window of rows at a time; see :func:`windows`."""
+    encoding = frame.bad
     for window in windows(model, frame, options=options, settings=settings):
         decoded = model.pipeline.decode(window.outputs, window.meta, options)
-        yield Answers(window.rows, decoded, window.bad)
+        bad = [*_of_rows(encoding, frame, window.rows), *window.bad]
+        yield Answers(window.rows, decoded, list(dict.fromkeys(bad)))
+
+
+def _of_rows(cells: Sequence[BadCell], frame: EncodedFrame, rows: np.ndarray) -> list[BadCell]:
+    """Those of the cells that stand in these rows of the frame."""
+    if not cells:
+        return []
+    stood = set((rows if frame.positions is None else frame.positions[rows]).tolist())
+    return [cell for cell in cells if cell.row in stood]
 
 
 def joined(parts: Sequence[Answers], frame: EncodedFrame) -> Joined:

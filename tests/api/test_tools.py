@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mm_core.api import ConfigError, RunSettings, Table, tools
+from mm_core.api import BadCellError, ConfigError, RunSettings, Table, tools
 from mm_core.api.specs import TaskSpec
 from mm_core.testing.authoring.heavy import HEAVY
 
@@ -55,6 +55,20 @@ def test_a_stream_of_answers_is_what_predict_gives(saved):
     assert answers.tolist() == predictor.predict(frame).tolist()
     with pytest.raises(ConfigError, match="no option 'k'"):
         next(tools.stream(tools.model_of(predictor), frame, registry, options={"k": 3}))
+
+
+def test_a_stream_tells_cells_that_were_unreadable_when_they_were_encoded(saved):
+    frame, folder = saved
+    predictor = tools.load(folder)
+    rows = frame.drop(columns="y").astype({"x": object})
+    rows.loc[[3, 70], "x"] = "oops"
+    parts = tools.stream(tools.model_of(predictor), rows, tools.registry_of(predictor))
+    bad = [(cell.row, cell.column) for part in parts for cell in part.bad]
+    assert sorted(bad) == [(3, "x"), (70, "x")]
+    assert predictor.predict(rows, on_error="missing").notna().all()
+    with pytest.raises(BadCellError) as caught:
+        predictor.predict(rows)
+    assert [cell.row for cell in caught.value.cells] == [3, 70]
 
 
 def test_a_stream_leaves_the_callers_mode_alone(saved, monkeypatch):
