@@ -209,6 +209,15 @@ class HFFolder(CheckpointFormat):
                 return [*self.SMALL, f"{stem}-*.{suffix}"]
         return CheckpointMiss(reason="the hub has no PyTorch weights of it")
 
+    @staticmethod
+    def read_json(file: Path) -> dict[str, Any]:
+        """What one of the small files says; nothing where it is not there, or no JSON object."""
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def _lacks(self, folder: Path) -> str | None:
         if not (folder / "config.json").is_file():
             return "config.json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,11 @@ class DetectorFolder(HFFolder):
         found = super().recognise(path, name, told)
         if isinstance(found, CheckpointMiss):
             return found
-        config = _json(path / "config.json")
+        config = self.read_json(path / "config.json")
         kinds = [str(one) for one in config.get("architectures") or []]
         if kinds and not any(one.endswith("ForObjectDetection") for one in kinds):
             return CheckpointMiss(reason=f"{path} holds {kinds[0]}, which finds no boxes")
-        return _pictures(_json(path / "preprocessor_config.json"), config)
+        return _pictures(self.read_json(path / "preprocessor_config.json"), config)
 
 
 def _pictures(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,11 +49,3 @@ def _pictures(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, 
             "std": [1.0, 1.0, 1.0] if plain else std,
         },
     }
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

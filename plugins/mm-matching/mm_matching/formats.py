@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mm_core.api import CheckpointMiss, HFFolder
 
-KINDS = ("clip", "siglip", "metaclip_2", "chinese_clip", "altclip")
+KINDS = ("clip", "siglip", "metaclip_2")
 _RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 
 
@@ -26,15 +25,15 @@ class DualFolder(HFFolder):
         found = super().recognise(path, name, told)
         if isinstance(found, CheckpointMiss):
             return found
-        config = _json(path / "config.json")
+        config = self.read_json(path / "config.json")
         if config.get("model_type") not in KINDS:
             return CheckpointMiss(
                 reason=f"the folder {path} holds a {config.get('model_type')!r}, which has no side "
                 "of pictures and side of texts"
             )
-        prepared = _json(path / "preprocessor_config.json")
+        prepared = self.read_json(path / "preprocessor_config.json")
         if not prepared:
-            prepared = _json(path / "processor_config.json").get("image_processor", {})
+            prepared = self.read_json(path / "processor_config.json").get("image_processor", {})
         return {"data_config": _data_config(prepared, config.get("vision_config", {}))}
 
 
@@ -58,11 +57,3 @@ def _side(size: Any) -> int | None:
     if isinstance(size, Mapping):
         return next((int(size[key]) for key in ("shortest_edge", "height") if size.get(key)), None)
     return int(size) if isinstance(size, int) else None
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mm_matching.formats import DualFolder
+from mm_matching.plugin import mm_checkpoint_formats
 from mm_matching.samples import PICTURES, WORDS
 from PIL import Image
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, RecipeError
+from mm_core.api import CheckpointMiss, ConfigError, RecipeError
 
 SHOWN = pd.DataFrame({"shown": PICTURES.cells})
 CLASSES = ["a red disc", "a green box", "a blue line"]
@@ -176,3 +179,12 @@ def test_what_cannot_be_classified_by_names_is_said() -> None:
             hyperparameters={"task.classes": CLASSES, **timm},
             verbosity=0,
         ).predict(SHOWN)
+
+
+@pytest.mark.parametrize("kind", ["altclip", "chinese_clip"])
+def test_models_whose_texts_are_pooled_otherwise_are_refused(kind, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    found = DualFolder(mm_checkpoint_formats()[0]).recognise(tmp_path, kind, {})
+    assert isinstance(found, CheckpointMiss)
+    assert kind in found.reason
