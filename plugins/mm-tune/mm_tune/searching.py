@@ -223,8 +223,12 @@ class _Search:
             "space": {key: str(one) for key, one in self.space.items()},
             "settings": {key: str(one) for key, one in self.wanted.fixed.items()},
             "metric": self.metric,
+            "presets": list(self.plan.presets),
+            "task": self.plan.task.id,
+            "column types": dict(self.wanted.column_types or {}),
             "label": list(self.plan.data.label),
             "rows": _mark(self.table.frame),
+            "tuning rows": self._tuning_mark(),
             "seed": self.wanted.seed,
         }
         before = self.study.user_attrs.get("of")
@@ -238,6 +242,12 @@ class _Search:
                 value=str(self.place),
                 remedy="give it another folder, or the same arguments to go on",
             )
+
+    def _tuning_mark(self) -> str | None:
+        given = self.wanted.tuning_data
+        if given is None:
+            return None
+        return _mark(read_rows(given, installed(self.wanted.plugins)).table.frame)
 
     def _take_up(self) -> None:
         """Trials that were under way are tried again."""

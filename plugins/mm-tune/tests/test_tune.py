@@ -89,6 +89,12 @@ def test_it_goes_on_where_it_was(found: Any) -> None:
     assert more.trials["training.head_learning_rate"].is_unique
     with pytest.raises(ConfigError, match="holds another search: its rows differ"):
         search(table(seed=1), folder=folder)
+    with pytest.raises(ConfigError, match="its column types differ"):
+        search(folder=folder, column_types={"point": tuned.recipe.columns.types["point"]})
+    with pytest.raises(ConfigError, match="its presets differ"):
+        search(folder=folder, presets="medium_quality")
+    with pytest.raises(ConfigError, match="its tuning rows differ"):
+        search(folder=folder, tuning_data=table(seed=2))
     with pytest.raises(ConfigError, match="its space differ"):
         search(
             folder=folder,
