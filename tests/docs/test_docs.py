@@ -137,7 +137,7 @@ def test_commands_in_the_documentation_exist(page):
         "importances",  # of mm-trees
         "detection",  # of mm-detection
         "export",  # of mm-onnx
-        "explain",  # of mm-report
+        "explain", "report",  # of mm-report
         "serve",  # of mm-serve
         "leaderboard",  # of mm-ensemble
         "compare", "robustness",  # of mm-compare

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mm_core.api import (
+    BadCell,
     BadCellError,
     ConfigError,
     Decoded,
@@ -28,9 +29,16 @@ class Asked:
     Args:
         predictor: with a model.
         on_error: what is done about cells that cannot be read: ``"raise"`` or ``"missing"``.
+
+    Raises:
+        ConfigError: ``on_error`` is something else.
     """
 
     def __init__(self, predictor: Any, on_error: str = "raise") -> None:
+        if on_error not in ("raise", "missing"):
+            raise ConfigError(
+                f"on_error={on_error!r}", value=on_error, remedy="use 'raise' or 'missing'"
+            )
         self.model = tools.model_of(predictor)
         self.registry = tools.registry_of(predictor)
         task = self.registry.get(TaskSpec, self.model.recipe.task.id)
@@ -43,6 +51,14 @@ class Asked:
         Raises:
             BadCellError: a cell cannot be read.
         """
+        return self.answers(table)[0]
+
+    def answers(self, table: Table) -> tuple[Decoded, list[BadCell]]:
+        """The same, and the cells that were taken as missing.
+
+        Raises:
+            BadCellError: a cell cannot be read.
+        """
         with warnings.catch_warnings():
             # Of cells that are missing because they were left out, and of strange ones put in.
             warnings.simplefilter("ignore", MMWarning)
@@ -50,7 +66,7 @@ class Asked:
             outputs, meta, bad = tools.outputs(self.model, known, options=self._options)
         if bad and self._on_error == "raise":
             raise BadCellError(bad)
-        return self.model.pipeline.decode(outputs, meta, self._options)
+        return self.model.pipeline.decode(outputs, meta, self._options), bad
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
 import re
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 MOST_WORDS = 48
 """Parts of a text, at most: of longer texts a part is several words."""
@@ -21,6 +19,10 @@ GRID = 4
 
 LONGEST = 1024
 """Pixels of the longer side of a picture that is cut up: networks see fewer."""
+
+
+MOST_PIXELS = 100_000_000
+"""Of a picture that is opened."""
 
 
 @dataclass(frozen=True)
@@ -77,30 +79,21 @@ def picture_regions(column: str, cell: Any, folder: Path) -> RowParts | None:
 
 
 def opened(cell: Any, folder: Path) -> Image.Image | None:
-    """The picture of a cell, upright colours; None: there is none, or several, or it is broken."""
-    content = _content(cell, folder)
-    if content is None:
+    """The picture of a cell, as models of mm-image see it; None: there is none, or several, or it
+    cannot be read.
+    """
+    try:
+        # Only here: models without pictures need no mm-image, which brings torch.
+        from mm_image.api import UnreadableImageError, decode, find_image, split_cell
+    except ImportError:
+        return None
+    parts = split_cell(cell, folder)
+    if len(parts) != 1:
         return None
     try:
-        with Image.open(content) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError):
+        return decode(find_image(parts[0], folder, ""), MOST_PIXELS)
+    except UnreadableImageError:
         return None
-
-
-def _content(cell: Any, folder: Path) -> Any:
-    if isinstance(cell, bytes | bytearray):
-        return io.BytesIO(cell)
-    if isinstance(cell, Path) or (isinstance(cell, str) and len(cell) < 1024):
-        path = folder / str(cell).removeprefix("file://")
-        if path.is_file():
-            return path
-    if isinstance(cell, str):
-        try:
-            return io.BytesIO(base64.b64decode(cell.rpartition(",")[2], validate=True))
-        except (binascii.Error, ValueError):
-            return None
-    return None
 
 
 def as_png(picture: Image.Image) -> bytes:

@@ -1,0 +1,168 @@
+"""Rows as people look at them: short texts, small pictures, answer and truth."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from mm_report.parts import opened
+from mm_report.tested import Tested
+
+LONGEST_TEXT = 400
+MOST_CELLS = 12
+"""Of a row, beside its pictures."""
+
+SIDE = 200
+"""Pixels of the longer side of a small picture."""
+
+PICTURES = ("path", "bytes", "base64")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a row.
+
+    Attributes:
+        column: its name.
+        text: what stands there, short.
+        picture: a ``data:`` address of the small picture, or empty.
+    """
+
+    column: str
+    text: str
+    picture: str = ""
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """A row with what the model said of it.
+
+    Attributes:
+        row: its index.
+        truth: the label.
+        answer: what the model said.
+        how: a few more words: probabilities, distance.
+        cells: of it, pictures first.
+        hidden: how many cells are not shown.
+    """
+
+    row: str
+    truth: str
+    answer: str
+    how: str
+    cells: list[Cell] = field(default_factory=list)
+    hidden: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """By name."""
+        return asdict(self)
+
+
+def worst(tested: Tested, most: int) -> list[int]:
+    """Positions of the rows that are most wrong, the worst first; right ones are left out."""
+    values = tested.wrong.values
+    order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
+    return [int(row) for row in order if np.isfinite(values[row]) and not _right(tested, row)][
+        :most
+    ]
+
+
+def surest_errors(tested: Tested, most: int) -> list[int]:
+    """Positions of wrong answers by how sure the model was of them; none where it says nothing."""
+    if tested.form != "classes" or tested.proba is None:
+        return []
+    labels = np.asarray(tested.decoded.views["labels"])
+    wrong = np.flatnonzero(labels != tested.true("labels"))
+    sure = tested.proba[wrong, labels[wrong]]
+    return [int(row) for row in wrong[np.argsort(-sure, kind="stable")][:most]]
+
+
+def _right(tested: Tested, row: int) -> bool:
+    if tested.form == "number":
+        return bool(tested.wrong.values[row] == 0)
+    if "labels" in tested.decoded.views and tested.form != "other":
+        found = np.asarray(tested.decoded.views["labels"])[row]
+        return bool(np.all(found == tested.true("labels")[row]))
+    return False
+
+
+def shown(tested: Tested, row: int) -> ShownRow:
+    """A row of the table."""
+    kinds = {plan.name: plan.kind for plan in tested.recipe.columns.columns}
+    frame, label = tested.table.frame, tested.recipe.data.label
+    cells = []
+    for name in frame.columns:
+        if name not in label and not _is_missing(frame[name].iloc[row]):
+            cells.append(_cell(name, frame[name].iloc[row], kinds.get(name), tested.table.folder))
+    cells.sort(key=lambda cell: not cell.picture)
+    plain = sum(not cell.picture for cell in cells)
+    kept = cells[: len(cells) - max(0, plain - MOST_CELLS)]
+    return ShownRow(
+        row=str(tested.index[row]),
+        truth=_joined(tested.truth.iloc[row]),
+        answer=_joined(tested.decoded.answer.iloc[row]),
+        how=_how(tested, row),
+        cells=kept,
+        hidden=len(cells) - len(kept),
+    )
+
+
+def _how(tested: Tested, row: int) -> str:
+    if tested.form == "classes" and tested.proba is not None:
+        answered = int(np.asarray(tested.decoded.views["labels"])[row])
+        true = int(tested.true("proba")[row])
+        said = f"answer {tested.proba[row, answered]:.1%}"
+        return said if answered == true else f"{said}, truth {tested.proba[row, true]:.1%}"
+    value = tested.wrong.values[row]
+    return f"{tested.wrong.what}: {number(value)}" if np.isfinite(value) else ""
+
+
+def _joined(values: pd.Series) -> str:
+    if len(values) == 1:
+        return short(values.iloc[0])
+    return ", ".join(f"{name} {short(value)}" for name, value in values.items())
+
+
+def _cell(column: str, cell: Any, kind: str | None, folder: Path) -> Cell:
+    picture = opened(cell, folder) if kind in PICTURES else None
+    if picture is None:
+        return Cell(column, short(cell))
+    name = Path(cell).name if isinstance(cell, str) and len(cell) < LONGEST_TEXT else ""
+    return Cell(column, name, small(picture))
+
+
+def small(picture: Image.Image) -> str:
+    """The picture as a ``data:`` address of at most some 10 kB."""
+    picture.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def short(value: Any) -> str:
+    """A cell as text; what is left out of a long one is said."""
+    if isinstance(value, float | np.floating):
+        return number(float(value))
+    if isinstance(value, bytes | bytearray):
+        return f"{len(value)} bytes"
+    text = str(value)
+    if len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[:LONGEST_TEXT]} … ({len(text):,} characters)"
+
+
+def number(value: float) -> str:
+    """Four digits, or all of a larger whole number."""
+    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+
+
+def _is_missing(cell: Any) -> bool:
+    found = pd.isna(cell)
+    return bool(found) if isinstance(found, bool | np.bool_) else False
