@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 
@@ -73,6 +73,7 @@ class Fused:
         per_input: name -> logits [B, output_dim] of one input alone (auxiliary heads).
         aux_losses: name -> scalar, added to the loss as they are.
         gates: name -> [B], share of each input in the answer, where the head knows it.
+        kept: name -> tensor, what :meth:`FusionHead.loss` needs of this pass.
     """
 
     pooled: Tensor | None = None
@@ -80,6 +81,7 @@ class Fused:
     per_input: dict[str, Tensor] = field(default_factory=dict)
     aux_losses: dict[str, Tensor] = field(default_factory=dict)
     gates: dict[str, Tensor] = field(default_factory=dict)
+    kept: dict[str, Tensor] = field(default_factory=dict)
 
 
 Outputs = dict[str, Any]
@@ -226,6 +228,20 @@ class FusionHead(nn.Module, ABC):
     @abstractmethod
     def forward(self, features: Mapping[str, Features], present: Mapping[str, Tensor]) -> Fused:
         """``present[name]`` is bool [B]."""
+
+    def loss(self, outputs: Outputs, batch: Batch, of: Callable[[Batch], Tensor]) -> Tensor:
+        """Scalar training loss, for a head that looks at targets, or blends them.
+
+        Unless overridden: ``of(batch)``. A head around another one asks that one's ``loss``.
+
+        Args:
+            outputs: what the topology made of :class:`Fused`: ``"logits"`` [B, output_dim],
+                ``"per_input"``, ``"aux_losses"``, ``"gates"``, ``"kept"``.
+            batch: with ``targets``, ``weight`` ([B] or None) and ``present``, by input.
+            of: the topology's own loss of these outputs, by the targets and weights of a batch:
+                the task's, those of ``per_input``, and ``aux_losses``.
+        """
+        return of(batch)
 
 
 @dataclass(frozen=True)

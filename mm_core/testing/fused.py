@@ -8,12 +8,13 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mm_core.api.config import Config
 from mm_core.api.features import map_features
-from mm_core.api.nn import Features, Fused, FusionHead
+from mm_core.api.nn import Batch, Features, Fused, FusionHead, Outputs
 from mm_core.api.specs import FusionHeadSpec
-from mm_core.testing.networks import copied
+from mm_core.testing.networks import copied, pull
 from mm_core.testing.outcome import expect
 from mm_core.testing.subject import Subject, shown
 from mm_core.training.seeding import seeded
@@ -125,6 +126,35 @@ def answers(fused: Fused) -> dict[str, Tensor]:
     found |= {f"per_input.{name}": value for name, value in fused.per_input.items()}
     found |= {f"gates.{name}": value for name, value in fused.gates.items()}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def loss_of(head: FusionHead, fused: Fused, rows: Rows, weight: Tensor | None = None) -> Tensor:
+    """What the head makes of a loss that moves all that it gives, by classes of the rows."""
+    n = len(rows)
+    batch = Batch({}, rows.present, {"class": torch.arange(n) % OUTPUT_DIM}, weight)
+    with seeded(0):
+        return head.loss(_outputs(fused), batch, partial(_loss, fused))
+
+
+def _outputs(fused: Fused) -> Outputs:
+    """As a topology's, a fixed layer on what is pooled."""
+    logits = fused.logits
+    if logits is None:
+        assert fused.pooled is not None
+        layer = torch.linspace(-1.0, 1.0, fused.pooled.shape[1] * OUTPUT_DIM)
+        logits = fused.pooled.float() @ layer.reshape(-1, OUTPUT_DIM)
+    found = {name: getattr(fused, name) for name in ("per_input", "aux_losses", "gates", "kept")}
+    return {"logits": logits} | found
+
+
+def _loss(fused: Fused, batch: Batch) -> Tensor:
+    given = {name: value for name, value in answers(fused).items() if "gates." not in name}
+    logits = _outputs(fused)["logits"].float()
+    right = functional.cross_entropy(logits, batch.targets["class"], reduction="none")
+    loss = pull(given) + (right if batch.weight is None else right * batch.weight).mean()
+    for extra in fused.aux_losses.values():
+        loss = loss + extra
+    return loss
 
 
 def answer(head: FusionHead, rows: Rows) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import cast
 
 import torch
@@ -45,17 +46,25 @@ class LateFusion(Topology):
         self.head = None if dim is None else nn.Linear(dim, self.task.output_dim)
 
     def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
-        """``logits`` [B, output_dim]; ``per_input`` logits, ``aux_losses``, ``gates`` by name."""
+        """``logits`` [B, output_dim]; ``per_input`` logits, ``aux_losses``, ``gates``, ``kept``."""
         fused = self._fuse(latents, present)
         return {
             "logits": fused.logits if self.head is None else self.head(fused.pooled),
             "per_input": fused.per_input,
             "aux_losses": fused.aux_losses,
             "gates": fused.gates,
+            "kept": fused.kept,
         }
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """The task's loss, the mean of the inputs' own losses, and the head's extra losses."""
+        """The task's loss, the mean of the inputs' own losses, and the head's extra losses: what
+        the head makes of them (:meth:`FusionHead.loss`).
+        """
+        if self.fusion is None:
+            return self._loss(outputs, batch)
+        return self.fusion.loss(outputs, batch, partial(self._loss, outputs))
+
+    def _loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         loss = self.task.loss(outputs["logits"], batch.targets, batch.weight)
         own = self._own_losses(outputs["per_input"], batch)
         if own and self.fusion is not None:

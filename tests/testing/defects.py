@@ -118,6 +118,14 @@ DEFECTS = (
         "built with inputs reversed",
     ),
     Defect(
+        "fusion_head-gate-its_loss_is_a_finite_number",
+        "            gates={n: shares[:, i] for i, n in enumerate(names)},\n        )\n",
+        "            gates={n: shares[:, i] for i, n in enumerate(names)},\n        )\n\n"
+        "    def loss(self, outputs, batch, of):\n"
+        "        return of(batch) / (1 if batch.weight is None else batch.weight.min())\n",
+        "with weights: loss",
+    ),
+    Defect(
         "fusion_head-gate-a_row_without_anything_is_finite",
         "pooled = torch.where(there.any(dim=1, keepdim=True), pooled, self.nothing)\n",
         "pooled = torch.where(there.any(dim=1, keepdim=True), pooled, self.nothing)\n"

@@ -13,6 +13,7 @@ proportional hazards are what few rows fall back to.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -57,6 +58,12 @@ class TimeVaryingEffects(Topology):
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Minus log-likelihood, shrinkage, and the losses of the fusion head."""
+        of = partial(self._loss, outputs)
+        if self.fusion is None:
+            return of(batch)
+        return self.fusion.loss(vars(outputs["fused"]) | outputs, batch, of)
+
+    def _loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         loss = self.task.loss(outputs["logits"], batch.targets, batch.weight)
         if "changing" in outputs:
             size = outputs["changing"].float().square().sum(dim=1).mean()

@@ -20,6 +20,7 @@ from mm_core.testing.fused import (
     answer,
     answers,
     fuse,
+    loss_of,
     situations,
 )
 from mm_core.testing.networks import (
@@ -30,7 +31,6 @@ from mm_core.testing.networks import (
     expect_state,
     gradients,
     hidden,
-    pull,
 )
 from mm_core.testing.outcome import expect
 from mm_core.testing.subject import Subject
@@ -148,14 +148,28 @@ def check_a_row_without_anything_is_finite(subject: Head) -> None:
             expect_finite_gradients(head, f"{situation}, nothing present")
 
 
+def check_its_loss_is_a_finite_number(subject: Head) -> None:
+    """Its ``loss`` is a finite scalar of any batch, with weights of rows and without."""
+    for situation in situations(subject):
+        for n in BATCHES:
+            rows, head = situation.rows(n).with_gaps().spoilt(math.nan), situation.build().train()
+            for weight in (None, torch.linspace(0.0, 1.0, n)):
+                loss = loss_of(head, fuse(head, rows), rows, weight)
+                where = f"{situation}, {n} row(s){'' if weight is None else ' with weights'}: loss"
+                _expect_shape("it", loss, (), where)
+                expect_finite({"loss": loss}, where)
+
+
 def check_runs_in_bfloat16(subject: Head) -> None:
     """Forward and backward run under autocast to bfloat16, and stay finite."""
     for situation in situations(subject):
         head = situation.build()
+        rows = situation.rows(5).with_gaps()
         with torch.autocast("cpu", torch.bfloat16):
-            fused = fuse(head.train(), situation.rows(5).with_gaps())
+            fused = fuse(head.train(), rows)
             expect_finite(answers(fused), f"{situation}, bfloat16")
-        _loss(fused).backward()  # type: ignore[no-untyped-call]
+            loss = loss_of(head, fused, rows)
+        loss.backward()  # type: ignore[no-untyped-call]
         expect_finite_gradients(head, f"{situation}, bfloat16")
 
 
@@ -206,15 +220,8 @@ def two_sides(subject: Head, folder: Path) -> pd.DataFrame:
     return points(_LABELS, ("left", "right"))
 
 
-def _loss(fused: Fused) -> Tensor:
-    loss = pull({k: v for k, v in answers(fused).items() if not k.startswith("gates.")})
-    for extra in fused.aux_losses.values():
-        loss = loss + extra
-    return loss
-
-
 def _backward(head: FusionHead, rows: Rows) -> None:
-    _loss(fuse(head.train(), rows)).backward()  # type: ignore[no-untyped-call]
+    loss_of(head, fuse(head.train(), rows), rows).backward()  # type: ignore[no-untyped-call]
 
 
 def _expect_shapes(head: FusionHead, fused: Fused, n: int, where: str) -> None:
