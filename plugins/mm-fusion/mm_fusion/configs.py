@@ -86,6 +86,16 @@ class MoEConfig(HeadConfig):
         return self
 
 
+class TMCConfig(Config):
+    """Settings of ``fusion:tmc``."""
+
+    dim: int = Field(default=128, ge=1, description="width of each input after its projection")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="dropout probability")
+    regularisation: float = Field(
+        default=0.1, ge=0, description="weight of what keeps evidence for wrong classes small"
+    )
+
+
 class TransformerConfig(HeadConfig):
     """What the heads made of attention share."""
 
@@ -153,6 +163,30 @@ class AlignConfig(WrapperConfig):
     dim: int = Field(default=128, ge=1, description="width of the space the inputs meet in")
     weight: float = Field(default=0.1, ge=0, description="weight of the loss")
     temperature: float = Field(default=0.07, gt=0, description="temperature of the softmax")
+
+
+class FuseMixConfig(WrapperConfig):
+    """Settings of ``fusion:fusemix``."""
+
+    alpha: float = Field(
+        default=1.0, gt=0, description="of the Beta distribution of the shares; 1: all alike"
+    )
+
+    @model_validator(mode="after")
+    def _not_twice(self) -> Self:
+        if self.head.id == "fusion:fusemix":
+            raise ValueError("latents are blended once: leave the inner fusion:fusemix out")
+        return self
+
+
+class GradientModulationConfig(WrapperConfig):
+    """Settings of ``fusion:ogm_ge``."""
+
+    dim: int = Field(default=128, ge=1, description="width of each input after its projection")
+    strength: float = Field(
+        default=0.3, ge=0, description="a of 1 - tanh(a rho): how long the input ahead waits"
+    )
+    noise: bool = Field(default=True, description="add noise of the gradient's own deviation")
 
 
 class CachedConfig(Config):

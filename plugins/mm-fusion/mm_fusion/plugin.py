@@ -17,6 +17,13 @@ _HEADS = (
     ("moe", "gated", "MoE", "A few of several experts answer for a row.", "arxiv:1701.06538"),
     ("tfn", "products", "TFN", "The outer product of all inputs.", "arxiv:1707.07250"),
     ("lmf", "products", "LMF", "The same product, factorised.", "arxiv:1806.00064"),
+    (
+        "tmc",
+        "evidence",
+        "TMC",
+        "Evidence for classes from each input, and how uncertain the whole is.",
+        "arxiv:2102.02051",
+    ),
     ("deepset", "products", "DeepSet", "Mean, sum or maximum of the inputs.", "arxiv:1703.06114"),
     (
         "cls_transformer",
@@ -46,17 +53,39 @@ _TOKEN_HEADS = (
 _WRAPPERS = (
     (
         "modality_dropout",
+        "wrappers",
         "ModalityDropout",
         "Any head, trained to do without some of its inputs.",
         "arxiv:1501.00102",
     ),
     (
         "missing_embedding",
+        "wrappers",
         "MissingEmbedding",
         "Any head, with a learned vector for each input that a row lacks.",
         "arxiv:2303.03369",
     ),
-    ("align", "Align", "Any head, and a loss that draws inputs together.", "arxiv:2103.00020"),
+    (
+        "align",
+        "wrappers",
+        "Align",
+        "Any head, and a loss that draws inputs together.",
+        "arxiv:2103.00020",
+    ),
+    (
+        "fusemix",
+        "blended",
+        "FuseMix",
+        "Any head, on latents blended with those of other rows, as are their losses.",
+        "arxiv:2312.10144",
+    ),
+    (
+        "ogm_ge",
+        "blended",
+        "GradientModulation",
+        "Any head, and an input that is ahead in learning waits for the others.",
+        "arxiv:2203.15332",
+    ),
 )
 
 
@@ -90,10 +119,10 @@ def mm_fusion_heads() -> list[FusionHeadSpec]:
                 name=name,
                 summary=summary,
                 references=(reference,),
-                target=f"mm_fusion.wrappers:{title}",
+                target=f"mm_fusion.{module}:{title}",
                 config=f"mm_fusion.configs:{title}Config",
             )
-            for name, title, summary, reference in _WRAPPERS
+            for name, module, title, summary, reference in _WRAPPERS
         ),
     ]
 

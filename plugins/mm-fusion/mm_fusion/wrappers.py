@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mm_core.api.nn import Dims, Features, Fused, FusionHead
+from mm_core.api.nn import Batch, Dims, Features, Fused, FusionHead, Outputs
 from mm_fusion.configs import AlignConfig, MissingEmbeddingConfig, ModalityDropoutConfig
 from mm_fusion.inputs import Projected, width_of
 
@@ -24,6 +24,10 @@ class Wrapper(FusionHead):
         self.auxiliary_weight = self.head.auxiliary_weight
         if hasattr(self.head, "dim"):  # it gives a vector, not logits
             self.dim = self.head.dim
+
+    def loss(self, outputs: Outputs, batch: Batch, of: Callable[[Batch], Tensor]) -> Tensor:
+        """That of the head inside."""
+        return self.head.loss(outputs, batch, of)
 
 
 class ModalityDropout(Wrapper):
