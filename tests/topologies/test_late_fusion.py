@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -238,6 +239,26 @@ def test_loss_adds_the_mean_of_the_inputs_own_losses(fusion: str) -> None:
     )
     fused = model.task.loss(outputs["logits"], data.targets, data.weight)
     torch.testing.assert_close(model.loss(outputs, data), fused + 0.7 * only)
+
+
+def test_the_head_has_the_last_word_on_the_loss() -> None:
+    """It is given the outputs with what it kept, and the loss by the targets of any batch."""
+    model = build(TWO, "core:mean").eval()
+    data = batch(("text", "image"))
+    plain, asked = model.loss(model(data), data), []
+
+    def blended(outputs, of_batch, of):
+        asked.append(outputs["kept"])
+        turned = {name: value.flip(0) for name, value in of_batch.targets.items()}
+        return of(of_batch) + 2 * of(replace(of_batch, targets=turned))
+
+    assert model.fusion is not None
+    model.fusion.loss = blended
+    turned = replace(data, targets={"class": data.targets["class"].flip(0)})
+    found = model.loss(model(data), data)
+    del model.fusion.loss
+    torch.testing.assert_close(found, plain + 2 * model.loss(model(data), turned))
+    assert asked == [{}]
 
 
 @pytest.mark.parametrize("fusion", HEADS)

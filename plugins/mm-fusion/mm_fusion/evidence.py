@@ -24,7 +24,8 @@ class TMC(FusionHead):
     ``b = e / S`` and uncertainty ``u = C / S``, ``S = sum alpha``. Two opinions become
     ``b = (b1 b2 + b1 u2 + b2 u1) / (1 - conflict)``, ``u = u1 u2 / (1 - conflict)``
     (Dempster's rule); one that is not there is ``b = 0, u = 1``, and changes nothing. ``logits``
-    are ``log(alpha / S)`` of the whole: their softmax is the expected probability.
+    are ``log(alpha / S)`` of the whole: their softmax is the expected probability. ``gates`` of a
+    row sum to ``1 - u`` of the whole: what its contributions lack to 1 is its uncertainty.
 
     The loss is the evidential one of the whole and of each input, in the place of
     ``training.loss``: the expected cross-entropy, and ``regularisation`` times the divergence of
@@ -63,7 +64,7 @@ class TMC(FusionHead):
         alpha = _alpha(whole)
         doubts = {name: u[:, 0] for name, (_, u) in zip(names, opinions, strict=True)}
         sure = torch.stack([1 - one for one in doubts.values()])
-        shares = sure / sure.sum(dim=0).clamp_min(1e-6)
+        shares = (1 - whole[1][:, 0]) * sure / sure.sum(dim=0).clamp_min(1e-6)
         return Fused(
             logits=alpha.log() - alpha.sum(dim=1, keepdim=True).log(),
             gates=dict(zip(names, shares, strict=True)),
