@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -58,7 +59,7 @@ class Pipeline:
         """Encode rows together with their labels."""
         frame = self.encode(table)
         frame.labels = table.frame[list(self.task.label)]
-        frame.targets = self.task.encode(frame.labels)
+        frame.targets = encode_labels(self.task, table)
         return frame
 
     def arrays(
@@ -93,6 +94,16 @@ class Pipeline:
         if decoded.contributions is not None or not shares:
             return decoded
         return replace(decoded, contributions=shares)
+
+
+def encode_labels(task: Task, table: Table) -> dict[str, Any]:
+    """Targets of these rows, whose label columns are there.
+
+    The task stays as it is: models may be asked in several threads, with tables of several folders.
+    """
+    placed = copy.copy(task)
+    placed.folder = table.folder
+    return placed.encode(table.frame[list(task.label)])
 
 
 def read_config(component: Component[Any], part: Part, where: str) -> Config:

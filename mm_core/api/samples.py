@@ -52,6 +52,8 @@ class SampleTask:
         backbone: id of what reads the columns; None: what a user gets who names none.
         processor: likewise.
         settings: of the recipe, by dotted key: ``{"training.epochs": 30}``.
+        files: where labels may name files, such as masks: name -> content of some.
+        named: name of label column -> labels that name these files, from their folder.
     """
 
     task: str
@@ -61,6 +63,8 @@ class SampleTask:
     backbone: str | None = None
     processor: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    named: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

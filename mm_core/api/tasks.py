@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mm_core.api.errors import LabelError, TrainingError
@@ -50,9 +51,13 @@ class Task(ABC):
         criterion: the loss that the recipe names (``training.loss``), given by the core before
             training; None at prediction, and for a task with a loss of its own
             (``TaskSpec.losses`` is empty).
+        folder: where relative paths in labels start, the folder of the data that they are from:
+            given by the core before :meth:`learn`, :meth:`extend` and :meth:`encode`, and of no
+            meaning elsewhere. What a target needs of it, :meth:`encode` puts into the target.
     """
 
     criterion: Criterion | None = None
+    folder: Path = Path()
 
     def __init__(self, config: Any, label: Sequence[str]) -> None:
         self.config = config

@@ -87,6 +87,7 @@ def _learned(
     task = fresh if known is None else copy.deepcopy(known)
     learn = task.learn if known is None else task.extend
     label = list(task.label)
+    task.folder = train.folder
     learn(train.frame[label])
     if tuning is not None or not fitter.holds_out:
         return _Split(task, train, tuning)

@@ -29,6 +29,7 @@ def check_labels(recipe: Recipe, table: Table, learned: Task | None, registry: R
     """
     labels = table.frame[list(recipe.data.label)]
     task = _new(recipe, registry) if learned is None else copy.deepcopy(learned)
+    task.folder = table.folder
     (task.learn if learned is None else task.extend)(labels)
     own = weight_column(table, recipe.data.sample_weight)
     row_weights(own, recipe.training.class_weights, task, task.encode(labels))

@@ -70,6 +70,7 @@ def unfitted_model(recipe: Recipe, rows: Table, context: FitContext) -> tuple[Mo
     check_recipe(recipe, registry)
     check_epochs(0, registry.get(TaskSpec, recipe.task.id))
     task = build_task(recipe, registry)
+    task.folder = rows.folder
     task.learn(rows.frame[[name for name in task.label if name in rows.frame.columns]])
     fitter = registry.get(FitterSpec, recipe.fit.id).spec
     with seeded_fit(fitter, recipe.training.seed):

@@ -471,6 +471,12 @@ DEFECTS = (
         "target 'even' differs",
     ),
     Defect(
+        "task-parity-finds_files_beside_the_data",
+        '            raise LabelError(f"there is no {file}", column=self.label[0], value=label)\n',
+        "            return 0\n",
+        "files that are not in the folder of the data are accepted",
+    ),
+    Defect(
         "task-parity-refuses_missing_labels",
         "        if len(rows):\n",
         "        if len(rows) > 1:\n",

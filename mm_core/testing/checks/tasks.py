@@ -22,6 +22,7 @@ from mm_core.scoring import Metrics
 from mm_core.testing import end_to_end
 from mm_core.testing.alike import alike, plain
 from mm_core.testing.checks.methods import expect_own_name
+from mm_core.testing.columns import Folder
 from mm_core.testing.outcome import CheckError, NotTried, expect
 from mm_core.testing.sampled import each_built, job_of, learned, new_task, sample_of
 from mm_core.testing.stubs import predicted, rows_of
@@ -155,6 +156,30 @@ def check_comes_back_from_its_state(subject: Component) -> None:
     for name, want in task.encode(frame).items():
         got = again.encode(frame)[name]
         expect(alike(got, want), f"target {name!r} differs")
+
+
+def check_finds_files_beside_the_data(subject: Component) -> None:
+    """Labels that name files are looked for in the folder of the data, and nowhere else."""
+    sample = sample_of(subject)
+    if not sample.named:
+        raise NotTried("its samples have no labels that name files")
+    frame = pd.DataFrame({name: list(cells) for name, cells in sample.named.items()})
+    there, elsewhere = Folder(), Folder()
+    for name, content in sample.files.items():
+        file = there.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    task = new_task(subject)
+    task.folder = there.path
+    task.learn(frame)
+    task.encode(frame)
+    task.folder = elsewhere.path
+    try:
+        task.encode(frame)
+    except LabelError as error:
+        expect(error.column in frame, f"the error names the column {error.column!r}")
+        return
+    raise CheckError("files that are not in the folder of the data are accepted")
 
 
 def check_refuses_missing_labels(subject: Component) -> None:

@@ -61,7 +61,12 @@ SAMPLES = Samples(
         ),
     ),
     tasks=(
-        SampleTask("parity", {"even": [i % 3 == 0 for i in range(24)]}),
+        SampleTask(
+            "parity",
+            {"even": [i % 3 == 0 for i in range(24)]},
+            files={"labels/yes.txt": b"1", "labels/no.txt": b"0"},
+            named={"even": ["labels/yes.txt", "labels/no.txt"]},
+        ),
         SampleTask("level", {"high": [i % 4 == 0 for i in range(24)]}),
     ),
     checkpoints=(SampleCheckpoint("sizes", {"sizes.json": b"{}", "values.bin": b"1"}),),
@@ -365,7 +370,15 @@ class Parity(Task):
 
     def encode(self, targets):
         self._check(targets)
-        return {"even": targets.iloc[:, 0].to_numpy().astype(np.int64)}
+        return {"even": np.array([self._read(one) for one in targets.iloc[:, 0]], np.int64)}
+
+    def _read(self, label):
+        if not isinstance(label, str):
+            return label
+        file = self.folder / label
+        if not file.is_file():
+            raise LabelError(f"there is no {file}", column=self.label[0], value=label)
+        return int(file.read_text())
 
     def _check(self, targets):
         column = targets.iloc[:, 0]
