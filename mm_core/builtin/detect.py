@@ -48,7 +48,9 @@ def detect_multiclass(sample: LabelSample) -> Detection | None:
         if _nearly_numbers(column):
             return None
         reason = f"{column.n_unique} distinct values of type {column.dtype}"
-        return Detection("multiclass", 1.0, reason, warning=_of_files(column))
+        told = _of_files(column)
+        # What stands in files is for a task that reads them, where one is installed.
+        return Detection("multiclass", 0.5 if told else 1.0, reason, warning=told)
     if _are_classes(column):
         return Detection(
             "multiclass",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -67,7 +68,7 @@ def taken(
     for task, detection in claims:
         if able and detection.score < able[0][1].score:
             break
-        error = _cannot_learn(task, label.frame, settings)
+        error = _cannot_learn(task, label.frame, settings, label.columns[0].folder)
         if error is None:
             able.append((task, detection))
         else:
@@ -121,10 +122,11 @@ def _detect(task: Component[TaskSpec], label: Label) -> Detection | None:
 
 
 def _cannot_learn(
-    task: Component[TaskSpec], frame: pd.DataFrame, settings: Mapping[str, Any]
+    task: Component[TaskSpec], frame: pd.DataFrame, settings: Mapping[str, Any], folder: Path
 ) -> LabelError | None:
     config = task.read(settings, where="task")
     tried = task.load()(config, tuple(frame))
+    tried.folder = folder
     try:
         tried.learn(frame)
         tried.encode(frame)

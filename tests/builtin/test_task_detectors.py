@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -110,6 +111,14 @@ def test_nothing_claims_constants_and_several_columns() -> None:
     assert best(sample([3], "number")) is None
     two = sample([0, 3], "number").columns * 2
     assert best(LabelSample(two)) is None
+
+
+def test_a_label_of_files_is_left_to_a_task_that_reads_them(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / name).write_bytes(b"?")
+    column = replace(sample(["a.png", "b.png", "c.png"]).columns[0], folder=tmp_path)
+    assert best(LabelSample((column,))).score == 0.5
+    assert best(sample(["a.png", "b.png", "c.png"])).score == 1.0
 
 
 def test_a_label_of_files_is_told(tmp_path):
