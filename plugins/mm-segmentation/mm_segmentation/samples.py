@@ -1,0 +1,90 @@
+"""What the conformance tests try: small pictures with bright discs."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mm_core.api import SampleColumn, SampleData, Samples, SampleTask, Trial
+from mm_segmentation import rle
+
+SIDE = 64
+
+
+Drawn = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+
+
+def drawn(number: int, seed: int = 0, wider: int = 0) -> Drawn:
+    """uint8 [H, W, 3] with a bright disc or none on noise; bool [H, W]. Odd ones ``wider``."""
+    rng = np.random.default_rng([seed, number])
+    width = SIDE + wider * (number % 2)
+    y, x = np.mgrid[:SIDE, :width]
+    radius = int(rng.integers(8, 20)) if number % 5 else 0
+    middle = rng.integers(radius, SIDE - radius), rng.integers(radius, width - radius)
+    mask = np.hypot(y - middle[0], x - middle[1]) < radius
+    picture = rng.integers(20, 110, (SIDE, width, 3))
+    picture[mask] = rng.integers(150, 250, (int(mask.sum()), 3))
+    return picture.astype(np.uint8), mask
+
+
+def png(pixels: np.ndarray[Any, Any]) -> bytes:
+    """As a file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def _samples(n: int = 24) -> Samples:
+    pictures = [drawn(number) for number in range(n)]
+    files = {f"{number}.png": png(pixels) for number, (pixels, _) in enumerate(pictures)}
+    column = SampleColumn(
+        "image:image",
+        "path",
+        list(files),
+        broken=("absent.png", "broken.png"),
+        files={**files, "broken.png": files["0.png"][:70]},
+        name="photo",
+    )
+    tiny = {"checkpoint": "random", "decoder_settings": {"decoder_channels": [32, 16, 16, 8, 8]}}
+    small = {
+        **{f"backbones.picture_image.{key}": value for key, value in tiny.items()},
+        "inputs.picture_image.processor.image_size": SIDE,
+        "inputs.picture_image.processor.augment": "none",
+        "training.epochs": 12,
+        "training.batch_size": 4,
+        "training.head_learning_rate": 5e-3,
+    }
+    task = SampleTask(
+        "semantic_segmentation",
+        {"mask": [rle.encode(mask) for _, mask in pictures]},
+        {"picture": (column,)},
+        settings=small,
+        files={f"masks/{i}.png": png(255 * pictures[i][1].astype(np.uint8)) for i in range(3)},
+        named={"mask": [f"masks/{i}.png" for i in range(3)]},
+    )
+    return Samples(
+        columns=(column,),
+        tasks=(task,),
+        data=(_folders(pictures),),
+        trials=(
+            Trial("processor", "canvas", {"image_size": SIDE}),
+            Trial("backbone", "timm", tiny),
+            Trial("backbone", "timm", {"checkpoint": "random", "decoder": "fpn"}),
+        ),
+    )
+
+
+def _folders(pictures: list[Drawn]) -> SampleData:
+    files = {f"images/{name}.png": png(pictures[i][0]) for i, name in enumerate("ab")}
+    files |= {f"masks/{name}_mask.png": png(pictures[0][1].astype(np.uint8)) for name in "ab"}
+    columns = {
+        "image": ["images/a.png", "images/b.png"],
+        "mask": ["masks/a_mask.png", "masks/b_mask.png"],
+    }
+    return SampleData("folders", files, lambda folder: folder, columns)
+
+
+SAMPLES = _samples()

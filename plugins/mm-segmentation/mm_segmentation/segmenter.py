@@ -1,0 +1,74 @@
+"""What every segmenter is: a backbone that says of each place which class it is. Heavy: torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mm_core.api.nn import Backbone, BackboneContext, Features
+
+WANTED = "wanted_codes"
+"""Name under which the topology puts ``codes`` among the arrays of one with a loss of its own."""
+
+
+class Segmenter(Backbone):
+    """Gives the feature ``masks``: ``extra["masks"]`` logits [B, D, h, w] of the canvas.
+
+    h and w may be smaller than the canvas: who reads them makes them larger. ``extra["embedding"]``
+    is a vector a picture [B, E]; ``extra["loss"]`` [B], where it has a loss of its own
+    (:attr:`own_loss`) and ``wanted_codes`` [B, H, W] stands among its arrays.
+
+    A segmenter is a backbone, so that adapters, stages and learning rates work on it; what its
+    checkpoint has no weights for is ``new``.
+
+    Arrays read: ``pixels`` float [B, 3, H, W].
+    """
+
+    own_loss: bool = False
+
+    def __init__(self, config: Any, context: BackboneContext) -> None:
+        super().__init__(config, context)
+        ((self.input_name, info),) = context.inputs.items()
+        height, width = info["image_size"]
+        self.canvas = (int(height), int(width))
+        self.n_outputs = int(context.task["output_dim"])
+
+    @property
+    def dims(self) -> Mapping[str, int]:
+        """Numbers that are said of each place."""
+        return {"masks": self.n_outputs}
+
+    def forward(self, inputs: Mapping[str, Mapping[str, Any]]) -> Features:
+        """``masks``, ``embedding``, and the loss where it is its own."""
+        arrays = inputs[self.input_name]
+        with batch_norm_of_one(self, len(arrays["pixels"])):
+            return self.look(arrays)
+
+    def look(self, arrays: Mapping[str, Any]) -> Features:
+        """What it says of some pictures."""
+        raise NotImplementedError
+
+
+@contextmanager
+def batch_norm_of_one(model: nn.Module, images: int) -> Iterator[None]:
+    """A single training picture has no batch statistics: use the running ones, and leave them."""
+    if not model.training or images > 1:
+        yield
+        return
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training]
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()
+
+
+def means(maps: Tensor) -> Tensor:
+    """[B, D] of [B, D, h, w]."""
+    return maps.mean(dim=(2, 3))
