@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.api import ConfigError, FitJob, FitResult, FitRows, Fitter
-from mm_core.api.nn import Batch, Topology, tensors
+from mm_core.api.nn import Batch, Features, Topology, tensors
 from mm_fusion.batches import LatentBatches, joined
 from mm_fusion.store import LatentStore
+
+_FEATURES = frozenset(one.name for one in fields(Features))
 
 
 class CachedHeads(Fitter):
@@ -77,8 +80,13 @@ class _Encoder:
         return {
             name: latent.cpu().contiguous()
             for name, latent in found.items()
-            if name.split(".")[1] in self._keep
+            if self._is_kept(name)
         }
+
+    def _is_kept(self, name: str) -> bool:
+        """Of the features of backbones those that are wanted; all of a topology's own making."""
+        kind = name.partition(".")[2].partition(".")[0]
+        return kind in self._keep or kind not in _FEATURES
 
 
 def _scored(job: FitJob, above: Above, held: LatentBatches) -> Callable[[], float]:

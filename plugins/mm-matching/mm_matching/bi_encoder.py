@@ -67,29 +67,37 @@ class BiEncoder(Topology):
     # ---- from rows to sides
 
     def forward(self, batch: Batch) -> Outputs:
-        """``sides`` [B, S, D], each of length 1, or zeros: query, response, perhaps negative.
+        """``sides`` [B, S, D], each of length 1, or zeros: query, response, perhaps negative; and
+        ``keys`` int64 [B, 2]: rows that hold the same in the query, or response, have the same key
+        there, 0 where it is not there.
 
         In training, ``topology.mini_batch`` rows at a time where that is set: their activations are
         forgotten and made again when the gradient comes by (arXiv 2101.06983).
         """
         size = self.config.mini_batch
         if size is None or not self.training or len(batch) <= size:
-            return super().forward(self._prompted(batch))
+            return super().forward(batch)
         parts = []
         for start in range(0, len(batch), size):
             some = batch.map(partial(_slice, start, start + size))
             parts.append(
-                checkpoint(self._sides_of, some, use_reentrant=False, preserve_rng_state=True)
+                checkpoint(super().forward, some, use_reentrant=False, preserve_rng_state=True)
             )
-        return {"sides": torch.cat(parts)}
-
-    def _sides_of(self, batch: Batch) -> Tensor:
-        sides: Tensor = super().forward(self._prompted(batch))["sides"]
-        return sides
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def encode(self, batch: Batch) -> Latents:
-        """``<vector>.vector`` [B, D]: a backbone's, or one input's of it."""
-        found = self.run_backbones(batch)
+        """``<vector>.vector`` [B, D]: a backbone's, or one input's of it; ``query.key`` and
+        ``response.key`` int64 [B].
+        """
+        latents = self._vectors(batch)
+        for side in SIDES:
+            names = self.roles[side]
+            there = [batch.present[name] for name in names]
+            latents[f"{side}.key"] = keys([batch.inputs[name] for name in names], there)
+        return latents
+
+    def _vectors(self, batch: Batch) -> Latents:
+        found = self.run_backbones(self._prompted(batch))
         return {
             f"{one.name}.vector": _given(found[one.backbone], one)
             for vectors in self.sides
@@ -97,16 +105,16 @@ class BiEncoder(Topology):
         }
 
     def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
-        """``sides``, as of :meth:`forward`."""
-        return {"sides": torch.stack([self._side(one, latents, present) for one in self.sides], 1)}
+        """``sides`` and ``keys``, as of :meth:`forward`."""
+        return {
+            "sides": torch.stack([self._side(one, latents, present) for one in self.sides], 1),
+            "keys": torch.stack([latents[f"{side}.key"] for side in SIDES], 1),
+        }
 
     def predict(self, batch: Batch, options: Any = None) -> dict[str, Any]:
-        """``sides`` [B, 2, D] and ``keys`` int64 [B, 2]: rows that hold the same in a side have
-        the same key there, 0 where it is not there.
-        """
-        batch = self._without(batch, [NEGATIVE])
-        found = torch.stack([self._keys(batch, side) for side in SIDES], dim=1)
-        return {"sides": self.forward(batch)["sides"][:, :2], "keys": found}
+        """``sides`` [B, 2, D] and ``keys``."""
+        found = self.forward(self._without(batch, [NEGATIVE]))
+        return {"sides": found["sides"][:, :2], "keys": found["keys"]}
 
     @property
     def embeddings(self) -> tuple[str, ...]:
@@ -119,7 +127,8 @@ class BiEncoder(Topology):
         self.check_embedding(of)
         side, _, dim = of.partition("@")
         batch = self._without(batch, [name for name in self.names if name != side])
-        vectors: Tensor = self.forward(batch)["sides"][:, self.names.index(side)]
+        own = self.sides[self.names.index(side)]
+        vectors = self._side(own, self._vectors(batch), batch.present)
         return functional.normalize(vectors[:, : int(dim)], dim=1) if dim else vectors
 
     # ---- the loss
@@ -137,7 +146,10 @@ class BiEncoder(Topology):
             name=self._loss_name(),
             targets={name: value[there] for name, value in batch.targets.items()},
             weight=None if batch.weight is None else batch.weight[there],
-            same={side: one[there][:, there] for side, one in self._same(batch).items()},
+            same={
+                side: code[:, None] == code
+                for side, code in zip(SIDES, outputs["keys"][there].T, strict=True)
+            },
         )
         found = self._loss_of(sides, asked)
         for dim in self.config.dims:
@@ -298,16 +310,6 @@ class BiEncoder(Topology):
         """bool [B], rows that have both sides."""
         sides = [_any(present, self.roles[side]) for side in SIDES]
         return torch.stack(sides).all(dim=0)
-
-    def _keys(self, batch: Batch, side: str) -> Tensor:
-        names = self.roles[side]
-        present = [batch.present[name] for name in names]
-        return keys([batch.inputs[name] for name in names], present, present[0].device)
-
-    def _same(self, batch: Batch) -> dict[str, Tensor]:
-        """bool [B, B] of each side, whether two rows hold the same there."""
-        codes = {side: self._keys(batch, side) for side in SIDES}
-        return {side: code[:, None] == code for side, code in codes.items()}
 
 
 @dataclass(frozen=True)

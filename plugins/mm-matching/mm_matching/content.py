@@ -12,15 +12,13 @@ _ODD = 0x9E3779B97F4A7C15 - (1 << 64)  # the golden ratio in 64 bits, as a signe
 _MIX = 0xBF58476D1CE4E5B9 - (1 << 64)
 
 
-def keys(
-    inputs: Sequence[Mapping[str, Any]], present: Sequence[Tensor], device: torch.device
-) -> Tensor:
+def keys(inputs: Sequence[Mapping[str, Any]], present: Sequence[Tensor]) -> Tensor:
     """int64 [B], equal for rows that hold the same in all these inputs; 0: nothing is there.
 
     Two rows that differ have the same key with a probability of about 2**-64. What stands in an
     absent input, and how far a text is padded, changes nothing.
     """
-    total = torch.zeros(len(present[0]), dtype=torch.int64, device=device)
+    total = torch.zeros_like(present[0], dtype=torch.int64)
     for number, (arrays, there) in enumerate(zip(inputs, present, strict=True)):
         code = _mixed(torch.full_like(total, number + 1))
         for name in sorted(arrays):

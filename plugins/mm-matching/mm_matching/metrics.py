@@ -210,13 +210,13 @@ class Pairs(_Gathered):
 
     def _scores(self) -> dict[str, float]:
         rows, truth = self.rows, self.truth
-        there = rows["query"].any(axis=1) & rows["response"].any(axis=1)
-        rows, truth = rows[there], None if truth is None else truth[there]
         if truth is None:
             found = ranking(rows, None)
             names = ("mrr", "recall@1", "recall@10")
             made = (ReciprocalRank(), Recall(1), Recall(10))
             return {n: float(m.score(found).mean()) for n, m in zip(names, made, strict=True)}
+        there = rows["query"].any(axis=1) & rows["response"].any(axis=1)
+        rows, truth = rows[there], truth[there]
         cosine = (rows["query"] * rows["response"]).sum(axis=1)
         if set(np.unique(truth)) <= {0.0, 1.0}:
             return _of_matches(truth, cosine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,20 +60,39 @@ class Ranking:
             yield int(self.query[start]), found[:, 0], found[:, 1], counts
 
 
+_last: dict[bytes, Ranking] = {}
+"""The ranking that was asked for last, by what it is of."""
+
+
 def ranking(rows: Array, relevance: Array | None) -> Ranking:
     """The places of right responses among all responses of these rows, each once.
 
+    Several scores of the same rows are of one ranking, which is kept until another is asked for:
+    each score is a metric of its own and knows of no other.
+
     Args:
-        rows: records as :class:`~mm_matching.task.Similarity` gives them; those that lack a side
-            are left out. Rows with the same key hold the same query, or response.
+        rows: records as :class:`~mm_matching.task.Similarity` gives them. Rows with the same key
+            hold the same query, or response. One with a response alone is a candidate; one
+            without a response is left out.
         relevance: float [N], how right a row's response is for its query; None: all are.
 
     Raises:
         MetricError: no query has a right response.
     """
     relevance = np.ones(len(rows)) if relevance is None else np.asarray(relevance, np.float64)
-    there = rows["query"].any(axis=1) & rows["response"].any(axis=1)
+    digest = hashlib.sha256(np.ascontiguousarray(rows).view(np.uint8).data)
+    digest.update(np.ascontiguousarray(relevance).data)
+    key = digest.digest()
+    found = _last.get(key) or _ranked(rows, relevance)
+    _last.clear()
+    _last[key] = found
+    return found
+
+
+def _ranked(rows: Array, relevance: Array) -> Ranking:
+    there = rows["response"].any(axis=1)
     rows, relevance = rows[there], relevance[there]
+    relevance = np.where(rows["query"].any(axis=1), relevance, 0.0)
     _, first_query, query = np.unique(rows["query_key"], return_index=True, return_inverse=True)
     _, first, response = np.unique(rows["response_key"], return_index=True, return_inverse=True)
     pairs = np.stack([query, response], axis=1)[relevance > 0]

@@ -169,6 +169,29 @@ def test_pictures_and_texts_in_one_space(pairs: pd.DataFrame) -> None:
     assert sides[0].shape == sides[1].shape == (16, 64)
 
 
+def test_frozen_towers_are_run_once_and_brought_together(pairs: pd.DataFrame) -> None:
+    """fusion:cached: what stands above them learns the pairs; they stay as they were."""
+    rows = pairs[["said"]].assign(shown=PICTURES.cells)
+    settings = {
+        "fit": "fusion:cached",
+        "topology.dim": 32,
+        "backbones.query_text.checkpoint": "random",
+        "backbones.response_image.checkpoint": "random",
+        "inputs.response_image.processor.image_size": 32,
+        "training.epochs": 20,
+        "training.batch_size": 16,
+        "training.head_learning_rate": 1e-2,
+    }
+    fitted = MultiModalPredictor(
+        problem_type="matching",
+        query="said",
+        response="shown",
+        hyperparameters=settings,
+        verbosity=0,
+    ).fit(rows, tuning_data=rows)
+    assert fitted.evaluate(rows, "recall@1")["recall@1"] > 0.9
+
+
 def test_unicode_and_a_missing_side(trained: MultiModalPredictor) -> None:
     """Any script, emoji, nothing at all."""
     odd = ["日本語のテキスト", "\N{PILE OF POO}" * 50, "", " ", "\x00\u202e", None]

@@ -132,6 +132,31 @@ def test_sides_that_are_not_there_are_left_out() -> None:
         score(Recall(1), given[1:])
 
 
+def test_a_response_without_a_query_is_a_candidate() -> None:
+    """It can be nearer than the right one; it is nobody's own."""
+    given = rows([[1, 0], [0, 0]], [[1, 1], [1, 0.1]])
+    assert score(Recall(1), given) == 0.0
+    assert score(ReciprocalRank(), given) == pytest.approx(1 / 2)
+    assert score(Pairs(), given) == pytest.approx(1 / 2)
+
+
+def test_scores_of_the_same_rows_are_of_one_ranking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the dear part; other rows have another."""
+    from mm_matching import ranking
+
+    asked = []
+    places = ranking._places
+    monkeypatch.setattr(ranking, "_places", lambda *given: asked.append(1) or places(*given))
+    rng = np.random.default_rng(7)
+    given = rows(rng.normal(size=(9, 4)), rng.normal(size=(9, 4)))
+    first = [score(metric, given.copy()) for metric in (Recall(1), ReciprocalRank(), Pairs())]
+    assert len(asked) == 1
+    assert score(ReciprocalRank(), given, np.arange(9.0)) != first[1]
+    given["response"][0] = -given["response"][0]
+    assert [score(metric, given) for metric in (ReciprocalRank(), Pairs())] != first[1:]
+    assert len(asked) == 3
+
+
 def test_one_pair_is_enough() -> None:
     """There is nothing to be nearer."""
     given = rows([[1, 0]], [[0, 1]])
