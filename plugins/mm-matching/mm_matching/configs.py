@@ -165,6 +165,16 @@ class FewShotConfig(Config):
     alone: float = Field(
         default=10.0, gt=0, description="strength where a class has one row: none can be chosen"
     )
+    contrastive: int = Field(
+        default=0,
+        ge=0,
+        description="epochs that the networks are trained for before, so that rows of a class are "
+        "near each other; 0: they stay as they are",
+    )
+    contrastive_rate: float = Field(default=5e-5, gt=0, description="learning rate of those epochs")
+    temperature: float = Field(
+        default=0.1, gt=0, description="of those epochs: cosines are divided by it"
+    )
 
 
 class FeaturesConfig(Config):

@@ -13,6 +13,7 @@ from torch.nn import functional
 from mm_core.api import RecipeError
 from mm_core.api.nn import Batch, Latents, Outputs, Parts, Topology
 from mm_matching.configs import FeaturesConfig, ZeroShotConfig
+from mm_matching.losses import classes_apart
 from mm_matching.prompts import with_prompt
 
 SCALE = 20.0
@@ -92,16 +93,30 @@ class Scored(Joined):
 
 
 class FewShot(Scored):
-    """A linear head over the joined features."""
+    """A linear head over the joined features.
+
+    Attributes:
+        contrast: while it is set, training draws the features of each class together, by this
+            temperature, and leaves the head as it is.
+    """
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
+        self.contrast: float | None = None
         self.head = nn.Linear(sum(self.widths.values()), parts.task.output_dim)
 
     def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
         """``features`` and ``logits`` [B, C]."""
         features = super().forward_latents(latents, present)["features"]
         return {"features": features, "logits": self.head(features)}
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """The task's; or that the classes lie apart."""
+        if self.contrast is None:
+            return super().loss(outputs, batch)
+        rows = functional.normalize(outputs["features"], dim=1)
+        own = batch.targets["class"]
+        return classes_apart(rows @ rows.T, own, self.contrast, batch.weight)
 
 
 class ZeroShot(Scored):

@@ -17,7 +17,8 @@ Array = np.ndarray
 
 
 class FewShotFitter(Fitter):
-    """Runs the backbones once over each row, without augmentation; trains nothing of them.
+    """Runs the backbones once over each row, without augmentation, and trains nothing of them
+    unless it is told to (``contrastive``).
 
     The head is scikit-learn's logistic regression over the joined features. How strongly it is
     regularised is what gives the smallest log loss in cross-validation.
@@ -39,9 +40,49 @@ class FewShotFitter(Fitter):
                 value=job.model.recipe.task.id,
                 remedy="problem_type='few_shot_classification', or fit=core:finetune",
             )
-        _warn_of_new(topology)
         started = time.monotonic()
+        before: list[dict[str, float]] = []
+        if self.config.contrastive:
+            before = self._drawn_together(topology, job).history
+        else:
+            _warn_of_new(topology)
         topology.eval()
+        loss, said = self._headed(topology, job)
+        epoch, step = (before[-1][key] if before else 0.0 for key in ("epoch", "step"))
+        record = {
+            "epoch": epoch + 1,
+            "step": step + 1,
+            "seconds": round(time.monotonic() - started, 3),
+            "loss": round(loss, 6),
+        }
+        return FitResult([*before, record], None, said)
+
+    def _drawn_together(self, topology: FewShot, job: FitJob) -> FitResult:
+        """Train the backbones so that the classes lie apart (as SetFit does, arXiv 2209.11055).
+
+        Where there are validation rows, epochs are judged by a head that is fitted anew.
+        """
+
+        def score() -> float:
+            self._headed(topology, job)
+            return job.score()
+
+        topology.contrast = self.config.temperature
+        try:
+            return job.train_network(
+                topology,
+                job.batches(),
+                score=None if job.validation is None else score,
+                training={
+                    "epochs": self.config.contrastive,
+                    "learning_rate": self.config.contrastive_rate,
+                },
+            )
+        finally:
+            topology.contrast = None
+
+    def _headed(self, topology: FewShot, job: FitJob) -> tuple[float, str]:
+        """Fit the head to the features as they are: its log loss, and what is to be said of it."""
         engine, found = job.model.engine, []
         with engine.running(RunSettings()):
             for batch in job.plain(job.train):
@@ -52,13 +93,7 @@ class FewShotFitter(Fitter):
         strength, loss, said = self._strength(features, classes, weight, job)
         head = _fitted(strength, features, classes, weight)
         _put(topology, head, job.model.task.output_dim)
-        record = {
-            "epoch": 1.0,
-            "step": 1.0,
-            "seconds": round(time.monotonic() - started, 3),
-            "loss": round(loss, 6),
-        }
-        return FitResult([record], None, said)
+        return loss, said
 
     def _strength(
         self, features: Array, classes: Array, weight: Any, job: FitJob

@@ -68,5 +68,24 @@ def triplet(near: Tensor, far: Tensor, margin: float, weight: Tensor | None) -> 
     return _mean(functional.relu(far - near + margin), weight)
 
 
+def classes_apart(cosine: Tensor, own: Tensor, temperature: float, weight: Tensor | None) -> Tensor:
+    """Rows of a class are nearer to each other than to the others of the batch (arXiv 2004.11362).
+
+    Args:
+        cosine: [B, B] of the rows with each other.
+        own: int [B], their classes; a row that is alone of its class is compared with, not asked.
+        temperature: cosines are divided by it.
+        weight: [B] or None.
+    """
+    self = torch.eye(len(own), dtype=torch.bool, device=own.device)
+    scores = functional.log_softmax((cosine / temperature).masked_fill(self, -torch.inf), dim=1)
+    same = (own[:, None] == own[None, :]) & ~self
+    asked = same.any(dim=1)
+    if not asked.any():
+        return cosine.sum() * 0.0
+    found = -scores.masked_fill(~same, 0.0).sum(dim=1)[asked] / same.sum(dim=1)[asked]
+    return _mean(found, None if weight is None else weight[asked])
+
+
 def _mean(losses: Tensor, weight: Tensor | None) -> Tensor:
     return losses.mean() if weight is None else (losses * weight).mean()

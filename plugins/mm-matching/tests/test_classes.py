@@ -66,6 +66,24 @@ def test_the_head_is_scikit_learns() -> None:
     assert np.allclose(predictor.predict_proba(ASKED), proba, atol=1e-3)
 
 
+def test_networks_may_be_drawn_to_the_classes_before() -> None:
+    """Rows of a class are nearer to each other than they were; the head is fitted to that."""
+
+    def apart(predictor: MultiModalPredictor) -> float:
+        vectors = predictor.extract_embedding(ROWS)
+        same = np.equal.outer(ROWS.intent.to_numpy(), ROWS.intent.to_numpy())
+        cosines = vectors @ vectors.T
+        return float(cosines[same & ~np.eye(9, dtype=bool)].mean() - cosines[~same].mean())
+
+    plain = few().fit(ROWS)
+    drawn = few(**{"fit.contrastive": 3}).fit(ROWS)
+    assert apart(drawn) > apart(plain) + 0.1
+    assert drawn.history.epoch.tolist() == [1, 2, 3, 4]
+    assert drawn.evaluate(ASKED) == {"accuracy": 1.0}
+    judged = few(**{"fit.contrastive": 2}).fit(ROWS, tuning_data=ASKED)
+    assert judged.evaluate(ASKED) == {"accuracy": 1.0}
+
+
 def test_two_modalities_side_by_side() -> None:
     """A word and a picture, two classes of them, and a row that lacks one."""
     rows = pd.DataFrame(
