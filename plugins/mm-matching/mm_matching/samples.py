@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from mm_core.api import SampleCheckpoint, SampleColumn, Samples, SampleTask, Trial
+from mm_core.api import SampleCheckpoint, SampleColumn, SampleData, Samples, SampleTask, Trial
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (40, 70, 220), "white": (240,) * 3}
 SHAPES = ("disc", "box", "cross", "line")
@@ -49,8 +49,25 @@ SHOWN_OFTEN = SampleColumn("image", "bytes", SHOWN * 4, name="shown")
 OTHERS = SampleColumn("image", "bytes", _beside(SHOWN), name="other")
 RANDOM = {"backbones.text.checkpoint": "random", "backbones.text.hidden_size": 16}
 
+BY_ID = SampleData(
+    reader="by_id",
+    files={
+        "all.json": b'{"rows": "pairs.csv", "tables": {"asked": "questions.csv", "said": "all.csv"}, '
+        b'"candidates": ["said"]}',
+        "pairs.csv": b"asked,said\nq1,a2\nq2,\n",
+        "questions.csv": b"id,words\nq2,where is it?\nq1,what is it?\n",
+        "all.csv": b"id,words\na1,it is here\na2,a disc\n",
+    },
+    data=lambda folder: folder / "all.json",
+    columns={
+        "asked": ["what is it?", "where is it?", None],
+        "said": ["a disc", None, "it is here"],
+    },
+)
+
 SAMPLES = Samples(
     columns=(TEXTS, PICTURES),
+    data=(BY_ID,),
     tasks=(
         SampleTask(
             "text_similarity",
