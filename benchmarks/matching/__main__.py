@@ -25,7 +25,9 @@ PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Run]]] = {
     "pairs": pairs.pairs,
     "encode": pairs.encoding,
     "search": search.search,
+    "few_shot_tried": few.tried,
     "few_shot": few.shots,
+    "pictures_tried": pictures.tried,
     "image_pairs": pictures.image_pairs,
     "image_text": pictures.image_text,
     "mpnet": large.mpnet,
@@ -38,10 +40,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/matching.json"))
     parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--sets", default=",".join(pairs.SETS), help="of pairs")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=600, help="training pairs")
     parser.add_argument("--test-rows", type=int, default=1000, help="test pairs, the first ones")
     parser.add_argument("--draws", type=int, default=10, help="of few shots")
+    parser.add_argument("--whole-draws", type=int, default=5, help="of whole networks on them")
+    parser.add_argument("--large-rows", type=int, default=200, help="pairs for MPNet")
     parser.add_argument("--texts", type=int, default=10_000, help="texts to encode")
     parser.add_argument("--items", type=int, default=100_000, help="vectors to search")
     parser.add_argument("--width", type=int, default=384, help="of those vectors")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 Run = tuple[dict[str, Any], Callable[[], dict[str, Any]]]
-
-__all__ = ["Run", "argparse", "interval", "partial", "rounded"]
 
 
 def rounded(found: Mapping[str, float]) -> dict[str, float]:

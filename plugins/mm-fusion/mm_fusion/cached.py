@@ -78,9 +78,7 @@ class _Encoder:
         with torch.no_grad():
             found = self._topology.encode(batch.to(device))
         return {
-            name: latent.cpu().contiguous()
-            for name, latent in found.items()
-            if self._is_kept(name)
+            name: latent.cpu().contiguous() for name, latent in found.items() if self._is_kept(name)
         }
 
     def _is_kept(self, name: str) -> bool:

@@ -200,7 +200,8 @@ def _looked_up(name: str, ids: pd.Series, table: pd.DataFrame) -> pd.DataFrame:
             column=name,
             rows=unknown.tolist(),
             value=value,
-            remedy=f"it has ids such as {table.index[:1].tolist()[0]!r}: a number and a text are not the same",
+            remedy=f"it has ids such as {table.index[:1].tolist()[0]!r}: a number and a text are "
+            "not the same",
         )
     found = table.iloc[places].set_axis(ids.index, axis=0)
     return found.where(ids.notna().to_numpy()[:, None], None) if ids.isna().any() else found

@@ -74,7 +74,9 @@ def joined(checkpoint: Checkpoint, format: CheckpointFormat) -> Checkpoint | Che
         except OSError as error:
             if not folder.is_dir():  # another process was first
                 raise _damaged(str(error)) from error
-    return format.checkpoint(folder, checkpoint.name, checkpoint.source, revision=checkpoint.revision)
+    return format.checkpoint(
+        folder, checkpoint.name, checkpoint.source, revision=checkpoint.revision
+    )
 
 
 def _unpack(whole: Path, made: Path) -> None:

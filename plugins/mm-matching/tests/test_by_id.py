@@ -44,9 +44,10 @@ def test_items_of_no_pair_are_candidates(trained: MultiModalPredictor) -> None:
     few = ById(IDS.head(3), {"asked": QUESTIONS, "said": ANSWERS}, candidates=("said",))
     assert len(read(few).frame) == 16
     alone = ById(IDS.head(3).assign(said=["a9", "a1", "a2"]), few.tables)
-    assert trained.evaluate(alone, "mrr")["mrr"] > trained.evaluate(
-        ById(alone.rows, few.tables, ("said",)), "mrr"
-    )["mrr"]
+    assert (
+        trained.evaluate(alone, "mrr")["mrr"]
+        > trained.evaluate(ById(alone.rows, few.tables, ("said",)), "mrr")["mrr"]
+    )
     answer = trained.predict(few)
     assert answer.index.tolist()[:4] == ["row 0", "row 1", "row 2", "said=a3"]
     assert np.isnan(answer[3:].to_numpy(float)).all()

@@ -19,9 +19,7 @@ from mm_core.api import CheckpointError, tools
 
 
 @pytest.fixture
-def wheels(
-    trained: MultiModalPredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def wheels(trained: MultiModalPredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small encoder as the five are made: a zip, cut."""
     pytest.importorskip("sentence_transformers", reason="pip install sentence-transformers")
     from huggingface_hub import constants
