@@ -52,8 +52,8 @@ RANDOM = {"backbones.text.checkpoint": "random", "backbones.text.hidden_size": 1
 BY_ID = SampleData(
     reader="by_id",
     files={
-        "all.json": b'{"rows": "pairs.csv", "tables": {"asked": "questions.csv", "said": "all.csv"}, '
-        b'"candidates": ["said"]}',
+        "all.json": b'{"rows": "pairs.csv", "candidates": ["said"], '
+        b'"tables": {"asked": "questions.csv", "said": "all.csv"}}',
         "pairs.csv": b"asked,said\nq1,a2\nq2,\n",
         "questions.csv": b"id,words\nq2,where is it?\nq1,what is it?\n",
         "all.csv": b"id,words\na1,it is here\na2,a disc\n",
