@@ -1,6 +1,6 @@
-"""Prediction: a stream of decoded batches. No torch, no Trainer, no processes.
+"""Prediction: a stream of decoded batches. No torch, no Trainer.
 
-Where an engine leaves the CPU alone, threads make the next batches while it runs one.
+Where an engine leaves the CPU alone, threads or processes make the next batches meanwhile.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mm_core.data.ahead import enough, made_ahead
 from mm_core.data.batches import prediction_order
 from mm_core.data.encoded import EncodedFrame
 from mm_core.model import Model
-from mm_core.processes import cores
+from mm_core.processes import cores, may_have_children
 
 WINDOW_BYTES = 32 * 2**20
 """Outputs that are gathered before they are decoded: few calls for small answers, and never more
@@ -38,6 +38,9 @@ LARGE_ROW_BYTES = 64 * 2**10
 LARGE_BATCH_BYTES = 32 * 2**20
 """Rows larger than the one, such as pictures, come in batches no larger than the other: a GPU is
 busy with them, and every thread has one to make."""
+
+WORTH_PROCESSES = 1.0
+"""Seconds that rows take to be made, from which on processes make them that have to be started."""
 
 AS_FOUND = RunSettings()
 
@@ -252,9 +255,25 @@ class _Made:
     batch: Batch
 
 
-def _made(model: Model, frame: EncodedFrame, rows: np.ndarray) -> _Made:
-    batch, bad = model.pipeline.batch(frame, rows)
-    return _Made(rows, batch.meta, bad, model.engine.prepare(batch))
+def _batches(
+    model: Model, frame: EncodedFrame, parts: Sequence[np.ndarray], pace: _Pace
+) -> Generator[_Made, None, None]:
+    """These rows as batches, in order, made ahead as the pace says."""
+    make = partial(model.pipeline.batch, frame)
+    if pace.processes and len(parts) > 1:
+        made = model.engine.made_by_processes(make, parts, pace.processes)
+        if made is not None:
+            with closing(made):
+                for rows, (batch, bad) in zip(parts, made, strict=True):
+                    yield _Made(rows, batch.meta, bad, batch)
+            return
+
+    def prepared(rows: np.ndarray) -> _Made:
+        batch, bad = make(rows)
+        return _Made(rows, batch.meta, bad, model.engine.prepare(batch))
+
+    jobs = (partial(prepared, part) for part in parts)
+    yield from made_ahead(jobs, min(pace.threads, len(parts) - 1))
 
 
 def _answered(
@@ -274,12 +293,11 @@ def _answered(
     """
     ordered = prediction_order(frame, max(1, frame.n_rows), rows)  # all in one
     left = ordered[0] if ordered else np.zeros(0, np.int64)
-    size, threads = _pace(model, frame, left, settings)
-    asked = size
+    pace = _pace(model, frame, left, settings)
+    size = asked = pace.size
     while len(left):
         parts = [left[start : start + size] for start in range(0, len(left), size)]
-        jobs = (partial(_made, model, frame, part) for part in parts)
-        with closing(made_ahead(jobs, min(threads, len(parts) - 1))) as batches:
+        with closing(_batches(model, frame, parts, pace)) as batches:
             for made in batches:
                 try:
                     found = answer(made.batch)
@@ -295,22 +313,41 @@ def _answered(
                 yield made, found
 
 
-def _pace(
-    model: Model, frame: EncodedFrame, rows: np.ndarray, settings: RunSettings
-) -> tuple[int, int]:
-    """Rows a batch, and threads that make batches ahead: none for few rows, nor beside an engine
-    that needs the CPU itself.
+@dataclass(frozen=True)
+class _Pace:
+    """How rows become batches.
+
+    Attributes:
+        size: rows a batch.
+        threads: that make batches ahead; 0: none.
+        processes: that make them, where the engine knows how to use them; 0: none.
     """
-    size = model.engine.batch_size(model.recipe.training.batch_size, settings)
+
+    size: int
+    threads: int = 0
+    processes: int = 0
+
+
+def _pace(model: Model, frame: EncodedFrame, rows: np.ndarray, settings: RunSettings) -> _Pace:
+    """Nothing is made ahead for few rows, nor beside an engine that needs the CPU itself.
+
+    Rows that are dear to make are made by processes, where there are enough of them, or threads;
+    others by one thread. ``training.workers`` holds for processes here as well.
+    """
+    training = model.recipe.training
+    size = model.engine.batch_size(training.batch_size, settings)
     if not model.engine.leaves_cpu or len(rows) <= TRIED_ROWS:
-        return size, 0
+        return _Pace(size)
     started = time.perf_counter()
     batch, _ = model.pipeline.batch(frame, rows[:TRIED_ROWS])
     seconds = (time.perf_counter() - started) / TRIED_ROWS
     row_bytes = size_of(batch.inputs) // TRIED_ROWS
     if settings.batch_size is None and row_bytes > LARGE_ROW_BYTES:
         size = min(size, max(TRIED_ROWS, LARGE_BATCH_BYTES // row_bytes))
-    return size, max(1, enough(seconds * size, cores()))
+    makers = enough(seconds * size, cores())
+    wanted = makers if training.workers == "auto" else training.workers
+    forked = makers and seconds * len(rows) > WORTH_PROCESSES and may_have_children()
+    return _Pace(size, max(1, makers), wanted if forked else 0)
 
 
 def _tell_smaller(asked: int, size: int) -> None:

@@ -4,6 +4,7 @@ what of the machine is there for one; several threads that fit.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -29,6 +30,11 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def may_have_children() -> bool:
+    """Whether this process may start others: a daemon, such as one of a pool, may not."""
+    return not multiprocessing.current_process().daemon
 
 
 _FITTING = threading.RLock()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 if TYPE_CHECKING:
     from mm_core.api.batch import Batch
@@ -85,6 +87,28 @@ class Engine(ABC):
             batch: numpy arrays.
         """
         return batch
+
+    def made_by_processes(
+        self,
+        make: Callable[[np.ndarray], tuple[Batch, Any]],
+        parts: Sequence[np.ndarray],
+        count: int,
+    ) -> Generator[tuple[Batch, Any], None, None] | None:
+        """The batches of these rows, made by other processes; unless overridden: None, by threads.
+
+        Asked of an engine that leaves the CPU (:attr:`leaves_cpu`) where rows are dear to make,
+        such as pictures: one that calls Python for each of its steps would wait at each for
+        Python's lock, which as many threads hold.
+
+        Args:
+            make: rows -> a batch of numpy arrays, and what goes beside it.
+            parts: long [n] each, positions of the rows of each batch.
+            count: of processes.
+
+        Returns:
+            What ``make`` gives for each of them, in order, the batch prepared (:meth:`prepare`).
+        """
+        return None
 
     @abstractmethod
     def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:

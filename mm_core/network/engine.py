@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -22,6 +22,7 @@ from mm_core.network.bases import BaseRecord, check_bases, check_bases_found, wi
 from mm_core.network.build import architectures, build_topology, shared_backbones
 from mm_core.network.precision import FULL, mixed, usual
 from mm_core.network.transfer import on_device
+from mm_core.network.workers import Workers
 
 _T = TypeVar("_T")
 
@@ -102,6 +103,17 @@ class NetworkEngine(Engine):
         """Tensors; in pinned memory, from which they go to a GPU."""
         made = tensors(batch)
         return made.pin_memory() if self.device.type == "cuda" else made
+
+    def made_by_processes(
+        self,
+        make: Callable[[np.ndarray], tuple[Batch, Any]],
+        parts: Sequence[np.ndarray],
+        count: int,
+    ) -> Generator[tuple[Batch, Any], None, None]:
+        """By forks of this process, which leave the GPU alone; in pinned memory."""
+        pinned = self.device.type == "cuda"
+        with closing(Workers(make, min(count, len(parts)), pinned)) as workers:
+            yield from workers.made(parts)
 
     def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
         """What the topology predicts, on the CPU; floats of any width as float32.

@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 
 from mm_core.api.batch import Batch
 from mm_core.api.errors import BadCell, BadCellError, ConfigError
@@ -18,6 +17,7 @@ from mm_core.api.processors import Processor
 from mm_core.data.ahead import made_ahead
 from mm_core.data.batches import BatchMaker, prediction_order
 from mm_core.data.encoded import EncodedFrame
+from mm_core.network.workers import Workers
 
 
 class TrainBatches:
@@ -56,7 +56,7 @@ class TrainBatches:
         self._seed = seed
         self._augment = augment
         self._workers, self._threads = 0, 0
-        self._loader: tuple[DataLoader[_Item], list[_Key]] | None = None
+        self._processes: Workers[_Key] | None = None
         self._rank, self._world_size = 0, 1
         self._epoch, self._start = 0, 0
         self._masking = False
@@ -132,39 +132,26 @@ class TrainBatches:
 
     def close(self) -> None:
         """Let the processes go that make batches, where there are any."""
-        self._loader = None
+        if self._processes is not None:
+            self._processes.close()
+        self._processes = None
 
     def _with(self, **changed: object) -> Self:
         other = copy.copy(self)
-        other._loader = None
+        other._processes = None
         vars(other).update(changed)
         return other
 
     def _made(self) -> Iterable[_Item]:
         pinned = torch.cuda.is_available()
         wanted = [(self._epoch, at) for at in range(self._start, len(self))]
-        if not self._workers:
-            make = partial(_made_of, _Epochs(self), pinned and bool(self._threads))
-            return made_ahead((partial(make, key) for key in wanted), self._threads)
-        if self._loader is None:
-            self._loader = self._processes(pinned)
-        loader, keys = self._loader
-        keys[:] = wanted
-        return loader
-
-    def _processes(self, pinned: bool) -> tuple[DataLoader[_Item], list[_Key]]:
-        """What makes the batches whose keys stand in the list, when it is iterated over."""
-        keys: list[_Key] = []
-        loader = DataLoader(
-            _Epochs(self),
-            batch_size=None,
-            sampler=keys,
-            num_workers=min(self._workers, len(self)),
-            persistent_workers=True,
-            pin_memory=pinned,
-            generator=torch.Generator(),  # else it draws from the one that dropout draws from
-        )
-        return loader, keys
+        if self._workers:
+            if self._processes is None:
+                count = min(self._workers, len(self))
+                self._processes = Workers(_Epochs(self).made, count, pinned)
+            return self._processes.made(wanted)
+        make = partial(_made_of, _Epochs(self), pinned and bool(self._threads))
+        return made_ahead((partial(make, key) for key in wanted), self._threads)
 
     @property
     def _cuts(self) -> list[tuple[int, int]]:
@@ -185,7 +172,7 @@ _Key = tuple[int, int]
 """An epoch, and which of its batches."""
 
 
-class _Epochs(Dataset[_Item]):
+class _Epochs:
     """The batches of all epochs."""
 
     def __init__(self, batches: TrainBatches) -> None:
@@ -195,13 +182,13 @@ class _Epochs(Dataset[_Item]):
         self._rank, self._world_size = batches._rank, batches._world_size
         self._shuffled: tuple[int, np.ndarray] | None = None
 
-    def __getitem__(self, key: _Key) -> _Item:
+    def made(self, key: _Key) -> _Item:
+        """That batch, of numpy arrays."""
         epoch, index = key
         rows = self._order(epoch)[slice(*self._cuts[index])][self._rank :: self._world_size]
         generator = np.random.default_rng((self._seed, epoch, index, self._rank))
         maker = BatchMaker(self._processors, self._frame)
-        batch = maker.make(rows, generator if self._augment else None)
-        return tensors(batch), maker.bad
+        return maker.make(rows, generator if self._augment else None), maker.bad
 
     def _order(self, epoch: int) -> np.ndarray:
         """long [n_rows], the rows as they come in that epoch."""
@@ -213,7 +200,8 @@ class _Epochs(Dataset[_Item]):
 
 
 def _made_of(epochs: _Epochs, pinned: bool, key: _Key) -> _Item:
-    batch, bad = epochs[key]
+    made, bad = epochs.made(key)
+    batch = tensors(made)
     return batch.pin_memory() if pinned else batch, bad
 
 

@@ -5,6 +5,7 @@ No GPU is needed: the engine says that it is elsewhere, and notes what it is ask
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 import warnings
 
@@ -14,7 +15,8 @@ import pytest
 import torch
 
 from mm_core import MultiModalPredictor, inference
-from mm_core.api import MemoryFullError, MMWarning
+from mm_core.api import ConfigError, MemoryFullError, MMWarning
+from mm_core.network import workers
 from mm_core.network.engine import NetworkEngine
 
 pytestmark = pytest.mark.usefixtures("module_on_cpu")
@@ -88,6 +90,65 @@ def test_threads_make_the_next_batches_and_the_answers_are_the_same(
     elsewhere.expected = 0
     pd.testing.assert_frame_equal(fitted.predict_proba(rows), ahead)
     assert {name for name, _ in made} == {"MainThread"}
+
+
+@pytest.fixture
+def dear(monkeypatch):
+    """Rows that are worth processes."""
+    monkeypatch.setattr(inference, "cores", lambda: 3)
+    monkeypatch.setattr(inference, "WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr("mm_core.data.ahead.UNNOTICED", 0.0)
+    monkeypatch.setattr(workers, "SHARED_BYTES", 100)  # x of 40 rows is shared, y is not
+
+
+def test_processes_make_rows_that_are_dear_and_the_answers_are_the_same(
+    fitted, monkeypatch, elsewhere, dear
+):
+    rows = _rows(300)
+    plain = fitted.predict_proba(rows.iloc[:16])
+    elsewhere.run_rows.clear()
+    elsewhere.prepared.clear()
+    torch.manual_seed(3)
+    drawn = torch.get_rng_state()
+    ahead = fitted.predict_proba(rows)
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert elsewhere.run_rows == [40] * 7 + [20]
+    assert not elsewhere.prepared  # here: they came as tensors
+    assert not multiprocessing.active_children()
+    pd.testing.assert_frame_equal(ahead.iloc[:16], plain)
+
+
+def test_processes_are_for_rows_that_are_dear_and_where_they_are_wanted(
+    fitted, monkeypatch, elsewhere, dear
+):
+    monkeypatch.setattr(inference, "WORTH_PROCESSES", 60.0)
+    fitted.predict(_rows(300))
+    assert len(elsewhere.prepared) == 8  # threads of this process
+    elsewhere.prepared.clear()
+    monkeypatch.setattr(inference, "WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr(inference, "may_have_children", lambda: False)
+    fitted.predict(_rows(300))
+    assert len(elsewhere.prepared) == 8
+
+
+def test_an_error_in_a_process_comes_as_it_is(fitted, elsewhere, dear):
+    (processor,) = fitted._model.processors.values()
+    read = processor.batch
+
+    def failing(encoded, rows, *given):
+        if 250 in rows:
+            raise ConfigError("the disk is gone", value=250, remedy="bring it back")
+        return read(encoded, rows, *given)
+
+    processor.batch = failing
+    try:
+        with pytest.raises(ConfigError, match="the disk is gone") as caught:
+            fitted.predict(_rows(300))
+    finally:
+        del processor.batch
+    assert (caught.value.value, caught.value.remedy) == (250, "bring it back")
+    assert len(elsewhere.run_rows) == 6
+    assert not multiprocessing.active_children()
 
 
 def test_few_rows_are_answered_without_a_thread(fitted, elsewhere):

@@ -153,6 +153,21 @@ def test_gradients_are_clipped(small_table, fit_table, precision):
     assert max(after) == pytest.approx(0.01, rel=0.01)
 
 
+@pytest.mark.parametrize("stop", ["", "early"])
+def test_a_fit_leaves_no_gradients_nor_numbers_of_the_optimiser(small_table, fit_table, stop):
+    held = []
+
+    class Look(pl.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, index):
+            held.append(trainer.optimizers[0])
+            trainer.should_stop = bool(stop)
+
+    predictor = fit_table(small_table, callbacks=[Look()])
+    assert held
+    assert not held[-1].state
+    assert all(parameter.grad is None for parameter in predictor._model.topology.parameters())
+
+
 def test_patience_stops_and_the_best_weights_are_kept(small_table):
     predictor = MultiModalPredictor(
         "kind",

@@ -54,7 +54,7 @@ class _Rows:
 
 
 def test_halved_and_accumulated_with_one_warning():
-    network = _Network(room=8)
+    network = _Network(room=9)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     random = torch.get_rng_state()
     training = TrainingConfig(batch_size=32, accumulate=2)
@@ -62,7 +62,7 @@ def test_halved_and_accumulated_with_one_warning():
         warnings.simplefilter("always")
         batches, accumulate = halved_until_it_fits(network, _Rows(32), training)
     assert (batches.size, accumulate) == (8, 8)
-    assert network.tried == [32, 16, 8]
+    assert network.tried == [36, 18, 9]  # an eighth more than will be trained on
     (warning,) = [one for one in caught if issubclass(one.category, MMWarning)]
     assert "8 at once, 8 times" in str(warning.message)
     for name, value in network.state_dict().items():
@@ -86,7 +86,7 @@ def test_what_fits_stays_as_it_is():
     rows = _Rows(32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert halved_until_it_fits(_Network(room=32), rows, training) == (rows, 2)
+        assert halved_until_it_fits(_Network(room=36), rows, training) == (rows, 2)
 
 
 def test_not_even_two_rows_fit():
@@ -101,7 +101,7 @@ def test_another_error_is_not_a_lack_of_memory():
             raise RuntimeError("of the network's own")
 
     with pytest.raises(RuntimeError, match="own"):
-        halved_until_it_fits(Broken(room=32), _Rows(32), TrainingConfig(batch_size=32))
+        halved_until_it_fits(Broken(room=36), _Rows(32), TrainingConfig(batch_size=32))
 
 
 def test_a_batch_is_tried_in_the_precision_of_training_and_without_it_backwards():
@@ -116,7 +116,7 @@ def test_a_batch_is_tried_in_the_precision_of_training_and_without_it_backwards(
 
     for precision in ("32", "bf16-mixed"):
         training = TrainingConfig(batch_size=32, precision=precision)
-        halved_until_it_fits(Noting(room=32), _Rows(32), training)
+        halved_until_it_fits(Noting(room=36), _Rows(32), training)
     assert seen == [False, False, True, False]
 
 

@@ -13,15 +13,18 @@ from mm_core.network.precision import chosen, mixed
 from mm_core.recipe.training import TrainingConfig
 from mm_core.training.loop.devices import process_count
 
+SPARE = 1 / 8
+"""Of a batch's rows, how many more are tried: batches of unlike lengths leave gaps in memory."""
+
 
 def within_memory(model: Topology, train: Batches, training: TrainingConfig) -> tuple[Batches, int]:
     """Batches that fit into the GPU's memory, and how many of them make an optimiser step.
 
-    The costliest rows are tried as they will be trained on (adapters in, stages recomputed where
-    they are to be, in the precision asked for): forward and backward, beside room for the
-    optimiser. Where the memory does not suffice, batches are halved and more of them make a step,
-    with one warning. Nothing is tried on a CPU, nor for several processes, which would have to
-    agree.
+    The costliest rows, an eighth more than a batch has, are tried as they will be trained on
+    (adapters in, stages recomputed where they are to be, in the precision asked for): forward and
+    backward, beside room for the optimiser. Where the memory does not suffice, batches are halved
+    and more of them make a step, with one warning. Nothing is tried on a CPU, nor for several
+    processes, which would have to agree.
 
     Args:
         model: as it will be trained; on the device afterwards.
@@ -44,7 +47,7 @@ def halved_until_it_fits(
     """As :func:`within_memory`, on the device where the model is."""
     size, rows_of_step = training.batch_size, training.batch_size * training.accumulate
     precision = chosen(training.precision)
-    while not _fits(model, train.costliest(), precision):
+    while not _fits(model, _tried(train, size), precision):
         torch.cuda.empty_cache()
         if size <= 2:
             raise TrainingError(
@@ -65,6 +68,11 @@ def halved_until_it_fits(
             stacklevel=3,
         )
     return train, accumulate
+
+
+def _tried(train: Batches, size: int) -> Batch:
+    tried: Batch = train.with_batch_size(size + int(size * SPARE)).costliest()
+    return tried
 
 
 def _fits(model: Topology, batch: Batch, precision: str) -> bool:

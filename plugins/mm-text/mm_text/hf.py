@@ -19,6 +19,10 @@ from mm_text.stages import split_stages
 
 PLUGIN = "text:hf"
 
+CUDA_TOKENS = 8
+"""On a CUDA GPU rows are padded to a multiple of so many tokens: attention is planned anew there,
+for tens of milliseconds, for each length that comes."""
+
 
 class HFText(Backbone):
     """A pretrained (or tiny random) encoder, and one vector per row, of mean 0 and variance 1.
@@ -56,6 +60,7 @@ class HFText(Backbone):
         else:
             model = _tiny(config, info)
         self.pooling = pooling if config.pooling == "auto" else config.pooling
+        self._max_length, self._pad_id = int(info["max_length"]), int(info["pad_id"])
         self._model_config: PreTrainedConfig = model.config
         self.encoder = _encoder(model)
 
@@ -77,10 +82,25 @@ class HFText(Backbone):
     def forward(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> Features:
         """Features of a batch of one input."""
         (arrays,) = inputs.values()
-        tokens = self.encoder(**arrays).last_hidden_state
         mask = arrays["attention_mask"].bool()
+        more = self._padding(mask.shape[1]) if _plans_attention(mask) else 0
+        tokens = self.encoder(**self._padded(arrays, more)).last_hidden_state
+        tokens = tokens[:, : mask.shape[1]]
         pooled = functional.layer_norm(self._pool(tokens, mask), tokens.shape[-1:])
         return Features(pooled=pooled, tokens=tokens, mask=mask)
+
+    def _padding(self, length: int) -> int:
+        """Tokens that are added to each row, which has no more than the network reads."""
+        return max(0, min(-length % CUDA_TOKENS, self._max_length - length))
+
+    def _padded(self, arrays: Mapping[str, Tensor], more: int) -> dict[str, Tensor]:
+        """So many tokens more in each row, which nothing looks at."""
+        if not more:
+            return dict(arrays)
+        return {
+            name: functional.pad(array, (0, more), value=self._pad_id if name == "input_ids" else 0)
+            for name, array in arrays.items()
+        }
 
     def _pool(self, tokens: Tensor, mask: Tensor) -> Tensor:
         if self.pooling == "cls":
@@ -91,6 +111,10 @@ class HFText(Backbone):
     def stages(self) -> Sequence[nn.Module]:
         """Embeddings, each layer, the rest."""
         return split_stages(self.encoder)
+
+
+def _plans_attention(tensor: Tensor) -> bool:
+    return tensor.is_cuda
 
 
 # ---- building

@@ -120,6 +120,39 @@ def test_padding_does_not_change_a_row(model: HFText) -> None:
     torch.testing.assert_close(together.tokens[1, :7], alone.tokens[0], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("longest", "given"), [(13, 16), (16, 16), (37, 40), (39, 40)])
+def test_on_a_gpu_lengths_are_rounded_up_and_features_are_the_same(
+    model: HFText, monkeypatch: pytest.MonkeyPatch, longest: int, given: int
+) -> None:
+    seen = []
+    model.encoder.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    batch = arrays((longest, 7))
+    plain = features(model, batch)
+    monkeypatch.setattr("mm_text.hf._plans_attention", lambda tensor: True)
+    rounded = features(model, batch)
+    assert seen == [longest, given]
+    assert rounded.tokens.shape[1] == rounded.mask.shape[1] == longest
+    for found, wanted in ((rounded.pooled, plain.pooled), (rounded.tokens, plain.tokens)):
+        kept = plain.mask[..., None] if found.ndim == 3 else 1
+        torch.testing.assert_close(found * kept, wanted * kept, atol=1e-5, rtol=0)
+
+
+def test_no_row_is_made_longer_than_the_network_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = transformers.BertConfig(
+        vocab_size=100, hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=38,
+    )  # fmt: skip
+    info = {"vocab_size": 100, "pad_id": 0, "max_length": 38, "cls": True}
+    given = BackboneContext({"text": info}, {}, save(config, tmp_path))
+    model = HFText(HFTextConfig(), given)
+    monkeypatch.setattr("mm_text.hf._plans_attention", lambda tensor: True)
+    assert features(model, arrays((37, 7))).tokens.shape == (2, 37, 32)
+
+
 def test_features_have_the_stated_shapes(model: HFText) -> None:
     found = features(model, arrays())
     assert model.dims == {"pooled": 32, "tokens": 32}
