@@ -5,10 +5,9 @@ Where an engine leaves the CPU alone, threads or processes make the next batches
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,26 +20,14 @@ from mm_core.api.config import suggest
 from mm_core.api.engine import RunSettings
 from mm_core.api.errors import BadCell, ConfigError, MemoryFullError, MMWarning
 from mm_core.api.tasks import Decoded
-from mm_core.data.ahead import enough, made_ahead
 from mm_core.data.batches import prediction_order
 from mm_core.data.encoded import EncodedFrame
+from mm_core.making import Made, Making, size_of
 from mm_core.model import Model
-from mm_core.processes import cores, may_have_children
 
 WINDOW_BYTES = 32 * 2**20
 """Outputs that are gathered before they are decoded: few calls for small answers, and never more
 in memory than one batch beyond this for large ones."""
-
-TRIED_ROWS = 16
-"""Rows that tell how large and how dear the others are, and the fewest that threads are for."""
-
-LARGE_ROW_BYTES = 64 * 2**10
-LARGE_BATCH_BYTES = 32 * 2**20
-"""Rows larger than the one, such as pictures, come in batches no larger than the other: a GPU is
-busy with them, and every thread has one to make."""
-
-WORTH_PROCESSES = 1.0
-"""Seconds that rows take to be made, from which on processes make them that have to be started."""
 
 AS_FOUND = RunSettings()
 
@@ -101,6 +88,7 @@ def windows(
     rows: np.ndarray | None = None,
     options: Any = None,
     settings: RunSettings = AS_FOUND,
+    making: Making | None = None,
 ) -> Iterator[Window]:
     """What the engine gives, a window of rows at a time, rows of like cost together.
 
@@ -110,13 +98,14 @@ def windows(
         rows: positions of those to predict; None: all.
         options: of the task, validated.
         settings: batch size, device and precision.
+        making: of this frame; the caller closes it. None: for this pass alone.
     """
     options = model.pipeline.options if options is None else options
 
     def run(batch: Batch) -> Any:
         return model.engine.run(batch, options, settings)
 
-    with closing(_answered(model, frame, rows, settings, run)) as answered:
+    with closing(_answered(model, frame, rows, settings, run, making)) as answered:
         while True:
             with model.engine.running(settings):  # and not while the caller has the window
                 window = _window(answered)
@@ -125,7 +114,7 @@ def windows(
             yield window
 
 
-def _window(answered: Iterator[tuple[_Made, Any]]) -> Window | None:
+def _window(answered: Iterator[tuple[Made, Any]]) -> Window | None:
     """The next of these; None: there is none."""
     gathered = _Gathered()
     for made, found in answered:
@@ -238,51 +227,14 @@ def _embedding(model: Model, of: str | None) -> str:
     )
 
 
-@dataclass(frozen=True)
-class _Made:
-    """A batch on its way to an engine.
-
-    Attributes:
-        rows: long [n], positions in the frame.
-        meta: of the rows, for decoding.
-        bad: cells that could not be read, masked.
-        batch: what the engine is given; it may find more such cells.
-    """
-
-    rows: np.ndarray
-    meta: dict[str, dict[str, Any]]
-    bad: list[BadCell]
-    batch: Batch
-
-
-def _batches(
-    model: Model, frame: EncodedFrame, parts: Sequence[np.ndarray], pace: _Pace
-) -> Generator[_Made, None, None]:
-    """These rows as batches, in order, made ahead as the pace says."""
-    make = partial(model.pipeline.batch, frame)
-    if pace.processes and len(parts) > 1:
-        made = model.engine.made_by_processes(make, parts, pace.processes)
-        if made is not None:
-            with closing(made):
-                for rows, (batch, bad) in zip(parts, made, strict=True):
-                    yield _Made(rows, batch.meta, bad, batch)
-            return
-
-    def prepared(rows: np.ndarray) -> _Made:
-        batch, bad = make(rows)
-        return _Made(rows, batch.meta, bad, model.engine.prepare(batch))
-
-    jobs = (partial(prepared, part) for part in parts)
-    yield from made_ahead(jobs, min(pace.threads, len(parts) - 1))
-
-
 def _answered(
     model: Model,
     frame: EncodedFrame,
     rows: np.ndarray | None,
     settings: RunSettings,
     answer: Callable[[Batch], Any],
-) -> Generator[tuple[_Made, Any], None, None]:
+    making: Making | None = None,
+) -> Generator[tuple[Made, Any], None, None]:
     """All rows (or those), a batch at a time, each with what ``answer`` makes of it.
 
     A batch that does not fit into the engine's memory is made again in halves, and all that follow
@@ -293,61 +245,26 @@ def _answered(
     """
     ordered = prediction_order(frame, max(1, frame.n_rows), rows)  # all in one
     left = ordered[0] if ordered else np.zeros(0, np.int64)
-    pace = _pace(model, frame, left, settings)
-    size = asked = pace.size
-    while len(left):
-        parts = [left[start : start + size] for start in range(0, len(left), size)]
-        with closing(_batches(model, frame, parts, pace)) as batches:
-            for made in batches:
-                try:
-                    found = answer(made.batch)
-                except MemoryFullError as error:
-                    if len(made.rows) == 1:
-                        raise _too_large(made.rows, frame, error) from None
-                    size = len(made.rows) // 2
-                    break
-                if size < asked:
-                    _tell_smaller(asked, size)
-                    asked = size
-                left = left[len(made.rows) :]
-                yield made, found
-
-
-@dataclass(frozen=True)
-class _Pace:
-    """How rows become batches.
-
-    Attributes:
-        size: rows a batch.
-        threads: that make batches ahead; 0: none.
-        processes: that make them, where the engine knows how to use them; 0: none.
-    """
-
-    size: int
-    threads: int = 0
-    processes: int = 0
-
-
-def _pace(model: Model, frame: EncodedFrame, rows: np.ndarray, settings: RunSettings) -> _Pace:
-    """Nothing is made ahead for few rows, nor beside an engine that needs the CPU itself.
-
-    Rows that are dear to make are made by processes, where there are enough of them, or threads;
-    others by one thread. ``training.workers`` holds for processes here as well.
-    """
-    training = model.recipe.training
-    size = model.engine.batch_size(training.batch_size, settings)
-    if not model.engine.leaves_cpu or len(rows) <= TRIED_ROWS:
-        return _Pace(size)
-    started = time.perf_counter()
-    batch, _ = model.pipeline.batch(frame, rows[:TRIED_ROWS])
-    seconds = (time.perf_counter() - started) / TRIED_ROWS
-    row_bytes = size_of(batch.inputs) // TRIED_ROWS
-    if settings.batch_size is None and row_bytes > LARGE_ROW_BYTES:
-        size = min(size, max(TRIED_ROWS, LARGE_BATCH_BYTES // row_bytes))
-    makers = enough(seconds * size, cores())
-    wanted = makers if training.workers == "auto" else training.workers
-    forked = makers and seconds * len(rows) > WORTH_PROCESSES and may_have_children()
-    return _Pace(size, max(1, makers), wanted if forked else 0)
+    with ExitStack() as after:
+        if making is None:
+            making = after.enter_context(closing(Making()))
+        size = asked = making.batch_size(model, frame, left, settings)
+        while len(left):
+            parts = [left[start : start + size] for start in range(0, len(left), size)]
+            with closing(making.batches(model, frame, parts)) as batches:
+                for made in batches:
+                    try:
+                        found = answer(made.batch)
+                    except MemoryFullError as error:
+                        if len(made.rows) == 1:
+                            raise _too_large(made.rows, frame, error) from None
+                        size = len(made.rows) // 2
+                        break
+                    if size < asked:
+                        _tell_smaller(asked, size)
+                        asked = size
+                    left = left[len(made.rows) :]
+                    yield made, found
 
 
 def _tell_smaller(asked: int, size: int) -> None:
@@ -381,7 +298,7 @@ class _Gathered:
         self.bad: list[BadCell] = []
         self.bytes = 0
 
-    def add(self, made: _Made, found: dict[str, Any]) -> None:
+    def add(self, made: Made, found: dict[str, Any]) -> None:
         self.rows.append(made.rows)
         self.outputs.append(found)
         self.metas.append(made.meta)
@@ -394,17 +311,6 @@ class _Gathered:
         return Window(
             positions[order], _joined(self.outputs, order), _joined(self.metas, order), self.bad
         )
-
-
-def size_of(value: Any) -> int:
-    """Bytes, roughly: of arrays, in lists, tuples and dicts too."""
-    if isinstance(value, np.ndarray):
-        return value.nbytes
-    if isinstance(value, Mapping):
-        return sum(map(size_of, value.values()))
-    if isinstance(value, list | tuple):
-        return sum(map(size_of, value))
-    return 64
 
 
 def _joined(parts: Sequence[Mapping[str, Any]], order: np.ndarray) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from mm_core.api.checkpoints import (
 )
 from mm_core.api.columns import ColumnSample, Detection, LabelSample
 from mm_core.api.config import Config, suggest
-from mm_core.api.engine import Engine, EngineContext, RunSettings
+from mm_core.api.engine import Engine, EngineContext, Makers, RunSettings
 from mm_core.api.errors import (
     AmbiguousComponentError,
     ArtifactError,
@@ -164,6 +164,7 @@ __all__ = [
     "MMDeprecationWarning",
     "MMError",
     "MMWarning",
+    "Makers",
     "MemoryFullError",
     "MethodSpec",
     "Metric",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mm_core.api.batch import Batch
     from mm_core.api.processors import Processor
     from mm_core.api.tasks import Task
@@ -48,6 +48,23 @@ class RunSettings:
     batch_size: int | None = None
     device: str | None = None
     precision: str | None = None
+
+
+class Makers(Protocol):
+    """Processes that make batches, and live until they are let go."""
+
+    def made(self, keys: Sequence[np.ndarray]) -> Iterator[tuple[Batch, Any]]:
+        """The batches of these rows, in order, prepared (:meth:`Engine.prepare`).
+
+        Args:
+            keys: long [n] each, positions of the rows of a batch.
+
+        Raises:
+            Exception: what was raised when one of them was made, where it was to come.
+        """
+
+    def close(self) -> None:
+        """Let them go."""
 
 
 class Engine(ABC):
@@ -88,13 +105,8 @@ class Engine(ABC):
         """
         return batch
 
-    def made_by_processes(
-        self,
-        make: Callable[[np.ndarray], tuple[Batch, Any]],
-        parts: Sequence[np.ndarray],
-        count: int,
-    ) -> Generator[tuple[Batch, Any], None, None] | None:
-        """The batches of these rows, made by other processes; unless overridden: None, by threads.
+    def makers(self, make: Callable[[np.ndarray], tuple[Batch, Any]], count: int) -> Makers | None:
+        """Processes that make batches for it; unless overridden: None, threads make them.
 
         Asked of an engine that leaves the CPU (:attr:`leaves_cpu`) where rows are dear to make,
         such as pictures: one that calls Python for each of its steps would wait at each for
@@ -102,11 +114,7 @@ class Engine(ABC):
 
         Args:
             make: rows -> a batch of numpy arrays, and what goes beside it.
-            parts: long [n] each, positions of the rows of each batch.
             count: of processes.
-
-        Returns:
-            What ``make`` gives for each of them, in order, the batch prepared (:meth:`prepare`).
         """
         return None
 

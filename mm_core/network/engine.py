@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -104,16 +104,11 @@ class NetworkEngine(Engine):
         made = tensors(batch)
         return made.pin_memory() if self.device.type == "cuda" else made
 
-    def made_by_processes(
-        self,
-        make: Callable[[np.ndarray], tuple[Batch, Any]],
-        parts: Sequence[np.ndarray],
-        count: int,
-    ) -> Generator[tuple[Batch, Any], None, None]:
-        """By forks of this process, which leave the GPU alone; in pinned memory."""
-        pinned = self.device.type == "cuda"
-        with closing(Workers(make, min(count, len(parts)), pinned)) as workers:
-            yield from workers.made(parts)
+    def makers(
+        self, make: Callable[[np.ndarray], tuple[Batch, Any]], count: int
+    ) -> Workers[np.ndarray]:
+        """Forks of this process, which leave the GPU alone; batches come in pinned memory."""
+        return Workers(make, count, pinned=self.device.type == "cuda")
 
     def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
         """What the topology predicts, on the CPU; floats of any width as float32.

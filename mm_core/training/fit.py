@@ -6,6 +6,7 @@ import copy
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ def fit_model(
         model = starting_model(recipe, split.train, split.task, component.spec, context)
         kept = weight if weight is None or split.kept is None else weight[split.kept]
         job = _job(model, split, kept, context, Path(folder))
-        result = fitter.fit(job)
+        with closing(job):
+            result = fitter.fit(job)
         report_bad(job.unreadable, context.on_error)
         _take_engine(model, result, component)
         if job.held_out is not None:

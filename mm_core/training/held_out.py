@@ -13,6 +13,7 @@ from mm_core import inference
 from mm_core.api.errors import BadCellError, MetricError, MMWarning
 from mm_core.api.tasks import Decoded, Task
 from mm_core.data.encoded import EncodedFrame
+from mm_core.making import Making, size_of
 from mm_core.model import NETWORK, Model
 from mm_core.processes import is_first
 from mm_core.scoring import Metrics, Scorer, short_name
@@ -55,6 +56,7 @@ class HeldOut:
     metrics: Metrics
     raises: bool
     _best: _Seen | None = field(default=None, init=False)
+    _making: Making = field(default_factory=Making, init=False)
 
     def check_metric(self) -> None:
         """Whether the metric is defined on these rows, told before an epoch has passed.
@@ -94,11 +96,11 @@ class HeldOut:
         keeps, size = _calibrates(self.model.task), 0
         seen: list[inference.Window] = []
         bad = list(self.rows.bad)
-        for window in inference.windows(self.model, self.rows):
+        for window in inference.windows(self.model, self.rows, making=self._making):
             decoded = self.model.pipeline.decode(window.outputs, window.meta)
             scorer.update(self.rows, window.rows, decoded)
             bad += window.bad
-            size += inference.size_of((window.outputs, window.meta)) if keeps else 0
+            size += size_of((window.outputs, window.meta)) if keeps else 0
             if size > KEPT_BYTES:  # calibration runs the best network over them once more
                 keeps, seen = False, []
             if keeps:
@@ -109,6 +111,10 @@ class HeldOut:
         if keeps:
             self._remember(score, *inference.whole(seen))
         return score
+
+    def close(self) -> None:
+        """Let the processes go that make its batches, where there are any."""
+        self._making.close()
 
     def score_of(self, outputs: Mapping[str, Any], meta: Mapping[str, Any] | None) -> float:
         """The validation metric of these outputs of all rows, in order."""
@@ -157,7 +163,7 @@ class HeldOut:
         some = np.unique(np.linspace(0, total - 1, few).astype(np.int64))
         found = inference.outputs(self.model, self.rows, some)
         few = len(some)
-        times = max(1, AT_ONCE_BYTES // max(1, inference.size_of(found)))
+        times = max(1, AT_ONCE_BYTES // max(1, size_of(found)))
         at_once = min(total, few * times)
         scorer = self._scorer(self.model.recipe.data.validation_metric)
         try:

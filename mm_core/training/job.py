@@ -185,6 +185,11 @@ class Job(FitJob):
         held = given if validation is None else validation
         return self.fit_submodel(settings, rows, held, deadline)
 
+    def close(self) -> None:
+        """Let the processes go that make batches of validation rows, where there are any."""
+        if self.held_out is not None:
+            self.held_out.close()
+
     @property
     def unreadable(self) -> Sequence[Any]:
         """Cells found unreadable in training, each once."""

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mm_core import MultiModalPredictor, inference
+from mm_core import MultiModalPredictor, making
 from mm_core.api import ConfigError, MemoryFullError, MMWarning
 from mm_core.network import workers
 from mm_core.network.engine import NetworkEngine
@@ -79,7 +79,7 @@ def test_threads_make_the_next_batches_and_the_answers_are_the_same(
 ):
     rows = _rows(300)
     made, elsewhere.expected = elsewhere.prepared, 8
-    monkeypatch.setattr(inference, "cores", lambda: threads + 1)
+    monkeypatch.setattr(making, "cores", lambda: threads + 1)
     monkeypatch.setattr("mm_core.data.ahead.UNNOTICED", 0.0 if threads > 1 else 1e9)
     ahead = fitted.predict_proba(rows)
     assert all(name.startswith("mm-ahead") for name, _ in made)
@@ -95,8 +95,8 @@ def test_threads_make_the_next_batches_and_the_answers_are_the_same(
 @pytest.fixture
 def dear(monkeypatch):
     """Rows that are worth processes."""
-    monkeypatch.setattr(inference, "cores", lambda: 3)
-    monkeypatch.setattr(inference, "WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr(making, "cores", lambda: 3)
+    monkeypatch.setattr(making, "WORTH_PROCESSES", 0.0)
     monkeypatch.setattr("mm_core.data.ahead.UNNOTICED", 0.0)
     monkeypatch.setattr(workers, "SHARED_BYTES", 100)  # x of 40 rows is shared, y is not
 
@@ -121,12 +121,12 @@ def test_processes_make_rows_that_are_dear_and_the_answers_are_the_same(
 def test_processes_are_for_rows_that_are_dear_and_where_they_are_wanted(
     fitted, monkeypatch, elsewhere, dear
 ):
-    monkeypatch.setattr(inference, "WORTH_PROCESSES", 60.0)
+    monkeypatch.setattr(making, "WORTH_PROCESSES", 60.0)
     fitted.predict(_rows(300))
     assert len(elsewhere.prepared) == 8  # threads of this process
     elsewhere.prepared.clear()
-    monkeypatch.setattr(inference, "WORTH_PROCESSES", 0.0)
-    monkeypatch.setattr(inference, "may_have_children", lambda: False)
+    monkeypatch.setattr(making, "WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr(making, "may_have_children", lambda: False)
     fitted.predict(_rows(300))
     assert len(elsewhere.prepared) == 8
 
@@ -151,6 +151,35 @@ def test_an_error_in_a_process_comes_as_it_is(fitted, elsewhere, dear):
     assert not multiprocessing.active_children()
 
 
+def test_validations_of_a_fit_share_their_processes(fitted, monkeypatch, dear):
+    opened, closed = [], []
+
+    class Counted(workers.Workers):
+        def __init__(self, make, count, pinned):
+            super().__init__(make, count, pinned)
+            opened.append(count)
+
+        def close(self):
+            closed.append(self)
+            super().close()
+
+    monkeypatch.setattr("mm_core.network.engine.Workers", Counted)
+    monkeypatch.setattr(NetworkEngine, "leaves_cpu", True)
+    settings = SETTINGS | {"training.epochs": 3}
+    rows, held_out = _rows(100), _rows(90)
+    shared = MultiModalPredictor("y", hyperparameters=settings, verbosity=0)
+    shared.fit(rows, tuning_data=held_out)
+    assert opened == [2]  # for three validations
+    assert closed
+    assert not multiprocessing.active_children()
+    monkeypatch.setattr(NetworkEngine, "leaves_cpu", False)
+    plain = MultiModalPredictor("y", hyperparameters=settings, verbosity=0)
+    plain.fit(rows, tuning_data=held_out)
+    pd.testing.assert_frame_equal(
+        shared.history.drop(columns="seconds"), plain.history.drop(columns="seconds")
+    )
+
+
 def test_few_rows_are_answered_without_a_thread(fitted, elsewhere):
     fitted.predict(_rows(1))
     fitted.predict(_rows(16))
@@ -162,8 +191,8 @@ def test_large_rows_come_in_smaller_batches_unless_a_size_is_asked_for(
     fitted, monkeypatch, elsewhere
 ):
     rows = _rows(80)
-    monkeypatch.setattr(inference, "LARGE_ROW_BYTES", 1)
-    monkeypatch.setattr(inference, "LARGE_BATCH_BYTES", 1)
+    monkeypatch.setattr(making, "LARGE_ROW_BYTES", 1)
+    monkeypatch.setattr(making, "LARGE_BATCH_BYTES", 1)
     fitted.predict(rows)
     assert elsewhere.run_rows == [16] * 5
     elsewhere.run_rows.clear()
