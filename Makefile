@@ -9,6 +9,7 @@ PYTEST := $(TESTING) $(BIN)/python -m pytest
 SETS ?= snips,magnetic_tile,magnetic_tile@5,cifar10_2k,churn,california_housing,pokemon
 DATA ?= data
 PAIRS ?= 3
+DEMOS := easy_vqa college_earnings
 RESULTS ?= build/bench
 
 .PHONY: help env demo test test-slow test-lowest lint format bench bench-speed docs constraints check-plugin clean
@@ -24,8 +25,12 @@ env: .venv/ready ## create .venv with the core, every plugin and the development
 	$(BIN)/pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[dev,demo]' $(EDITABLE)
 	touch $@
 
-demo: env ## train on real data, print scores, write demo/report.md
+demo: env ## train on real data, print scores, write demo/report.md and a page on each model
 	$(BIN)/mm demo --out demo
+	$(foreach name,$(DEMOS),$(BIN)/mm report demo/$(name) demo/$(name)_test.csv --out demo/$(name).html &&) true
+	@echo
+	@echo 'How good each model is, and where it fails: open $(DEMOS:%=demo/%.html)'
+	@echo 'Try one in the browser: $(BIN)/mm serve demo/$(firstword $(DEMOS)), then http://127.0.0.1:8080/'
 
 test: env ## every test of core and plugins but the slow ones
 	$(PYTEST) -n auto -m 'not slow' $(ARGS)

@@ -74,6 +74,11 @@ class Outcome:
         return self.runs[1:-1]
 
 
+def test_rows(folder: Path) -> Path:
+    """Where the test rows of the model in ``folder`` are written."""
+    return folder.with_name(f"{folder.name}_test.csv")
+
+
 class Experiment:
     """Trains and scores one task.
 
@@ -95,12 +100,13 @@ class Experiment:
         self.say = say
 
     def run(self, folder: Path) -> Outcome:
-        """Everything; the fused model is saved to ``folder``."""
+        """Everything; the fused model is saved to ``folder``, the test rows beside it."""
         data = self.data
         self.say(f"{FUSED}: {len(data.rows.train):,} training rows")
         fused, seconds = self._fit(self.settings, {}, verbosity=2)
         inputs = {name: tuple(part.columns) for name, part in fused.recipe.inputs.items()}
         loaded = MultiModalPredictor.load(fused.save(folder), verbosity=0)
+        data.rows.test.to_csv(test_rows(folder), index=False)
         answer = self._answer(loaded)
         checked = data.rows.test.head(CHECKED)
         identical = bool(np.array_equal(loaded.predict(checked), fused.predict(checked)))

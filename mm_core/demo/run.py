@@ -36,7 +36,8 @@ def demo(
 
 
 def run_demo(tasks: Sequence[DemoTask], out: Path, seed: int = 0) -> str:
-    """Run the tasks, write models, ``scores.json`` and ``report.md`` to ``out``; give the report.
+    """Run the tasks, write models, their test rows, ``scores.json`` and ``report.md`` to ``out``;
+    give the report.
 
     Raises:
         DataError: a package with data is not installed.

@@ -80,8 +80,9 @@ def test_saved_model_gives_the_reported_score(written, small_tasks):
     for task, found in zip(small_tasks, scores["tasks"], strict=True):
         data = task.load(task.size, 0)
         model = MultiModalPredictor.load(folder / data.name, verbosity=0)
-        score = model.evaluate(data.rows.test, metrics=[data.measure.name])[data.measure.name]
-        assert found["runs"][0]["score"]["value"] == pytest.approx(score)
+        for rows in (data.rows.test, folder / f"{data.name}_test.csv"):
+            score = model.evaluate(rows, metrics=[data.measure.name])[data.measure.name]
+            assert found["runs"][0]["score"]["value"] == pytest.approx(score)
         assert found["reloaded_identical"] is True
 
 

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mm_core.api import ConfigError, tools
-from mm_core.api.commands import Answer, AsJson, Model, Plugins, Verbose
+from mm_core.api.commands import Answer, AsJson, Plugins, Verbose, pairs
 from mm_serve.limits import Limits
 
 USUAL = Limits()
 
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="The folder of a saved model; or several, each as NAME=FOLDER or "
+        "NAME@VERSION=FOLDER: they answer at /models/NAME/, the first at / too.",
+    ),
+]
+Index = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--index",
+        metavar="FOLDER",
+        help="An index that /v1/search searches, such as mm index makes; of several models "
+        "NAME=FOLDER; may be repeated.",
+    ),
+]
+
 
 def serve(
-    model: Model,
+    models: Models,
     host: Annotated[str, typer.Option(help="Where it listens; 0.0.0.0: everywhere.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    index: Index = None,
     api_key: Annotated[
         str | None,
         typer.Option(
@@ -65,12 +88,57 @@ def serve(
         batch_rows=batch_rows,
         batch_seconds=batch_ms / 1000,
     )
-    app = make_app(tools.load(model, plugin or ()), limits, api_key)
+    folders = _named(models)
+    indexes = _indexes(index or [], list(folders))
+    loaded = {name: tools.load(folder, plugin or ()) for name, folder in folders.items()}
+    app = make_app(loaded, limits, api_key, indexes)
+    told = ", ".join(str(folder) for folder in folders.values())
     address = f"http://{host}:{port}/"
     if not check:
         config = uvicorn.Config(
             app, host=host, port=port, log_level="info" if verbose else "warning"
         )
-        typer.echo(f"{model} answers at {address} (Ctrl-C ends it)", err=True)
+        typer.echo(f"{told} answers at {address} (Ctrl-C ends it)", err=True)
         uvicorn.Server(config).run()
-    return Answer({"model": str(model), "address": address}, f"{model}: {address}")
+    paths = {name: address + (f"models/{name}/" if len(folders) > 1 else "") for name in folders}
+    return Answer(
+        {
+            "address": address,
+            "models": {name: str(folder) for name, folder in folders.items()},
+            "paths": paths,
+        },
+        "\n".join(f"{folder}: {paths[name]}" for name, folder in folders.items()),
+    )
+
+
+def _named(given: Sequence[str]) -> dict[str, Path]:
+    """``["model", "b@2=other"]`` -> ``{"model": ..., "b@2": ...}``.
+
+    Raises:
+        ConfigError: two models of one name.
+    """
+    found: dict[str, Path] = {}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        if not equals or Path(text).is_dir():
+            name, folder = _name(Path(text)), text
+        if name in found:
+            raise ConfigError(
+                f"two models are called {name!r}: {found[name]} and {folder}",
+                value=name,
+                remedy=f"name them: {name}@1={found[name]} {name}@2={folder}",
+            )
+        found[name] = Path(folder)
+    return found
+
+
+def _name(folder: Path) -> str:
+    """Of a folder, as a path has it."""
+    return re.sub(r"[^\w.-]", "-", folder.resolve().name) or "model"
+
+
+def _indexes(given: Sequence[str], models: Sequence[str]) -> dict[str, str]:
+    """``["index"]``, of the only model, or ``["a=index"]`` -> folder by model."""
+    if len(models) == 1 and len(given) == 1 and not given[0].startswith(f"{models[0]}="):
+        return {models[0]: given[0]}
+    return pairs(given, "--index", "NAME=FOLDER")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import hmac
 import json
+import re
 import time
 from collections import Counter
 from typing import Any
 
 from mm_serve.limits import Limits
 
-OPEN = ("/", "/health", "/ready")
-"""Paths that need no key."""
+OPEN = re.compile(r"/|/health|/ready|/models/[^/]+/")
+"""Paths that need no key: pages, which tell nothing of a model, and whether it lives."""
 
 
 class _TooLargeError(Exception):
@@ -50,13 +51,21 @@ class Guard:
         try:
             await self._let_in(scope, receive, counted)
         finally:
-            known = getattr(scope.get("route"), "path", "other" if status in (401, 404) else path)
+            # Of a model among several the route is that of its own app.
+            mounted = scope.get("root_path", "")
+            route = getattr(scope.get("route"), "path", None)
+            unknown = "other" if status in (401, 404) else path
+            known = unknown if route is None else mounted + route
             self.counts[known, status] += 1
             self.seconds[known] += time.perf_counter() - started
 
     async def _let_in(self, scope: Any, receive: Any, send: Any) -> None:
         headers = {name.lower(): value for name, value in scope["headers"]}
-        if self.api_key is not None and scope["path"] not in OPEN and not self._knows(headers):
+        if (
+            self.api_key is not None
+            and not OPEN.fullmatch(scope["path"])
+            and not self._knows(headers)
+        ):
             await _refuse(send, 401, "the API key is missing or wrong: header X-API-Key")
             return
         said = headers.get(b"content-length", b"0")

@@ -19,9 +19,11 @@ import pandas as pd
 import pytest
 from mm_serve.app import make_app
 from mm_serve.limits import Limits
+from mm_serve.served import plain
 from PIL import Image
 
 from mm_core import MultiModalPredictor
+from mm_core.api import ConfigError
 
 LIMITS = Limits(rows=50, body_bytes=2**20, text_chars=1000, pixels=10_000, seconds=20)
 WORDS = np.array(["works very well", "broke within a day"])
@@ -183,6 +185,13 @@ def test_a_picture_as_text_of_a_form(client: Client) -> None:
     assert form["proba"][0] == pytest.approx(plain["proba"][0], abs=1e-5)
 
 
+def test_json_is_no_form(client: Client) -> None:
+    """It would be read as a row of missing cells."""
+    status, told = client.post("/v1/form", {"price": 1.5})
+    assert status == 415
+    assert "/v1/predict" in told["detail"]
+
+
 def test_cells_that_only_the_model_can_judge() -> None:
     """A text that is no date is refused with its column, and never taken as missing."""
     days = pd.date_range("2020-01-01", periods=40).astype(str)
@@ -302,3 +311,89 @@ def test_more_than_may_wait(predictor: Any) -> None:
 def test_an_answer_that_takes_too_long(predictor: Any) -> None:
     client = Client(make_app(predictor, replace(LIMITS, seconds=0.0)))
     assert client.post("/v1/predict", {"rows": [{"price": 1.0}]})[0] == 504
+
+
+# ---- several models, and an index --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def numbers() -> dict[str, Any]:
+    """Three small models of one table that answer differently."""
+    x = np.linspace(0, 1, 40)
+    found = {}
+    for name, factor in (("a@1", 1.0), ("a@2", 5.0), ("b", -1.0)):
+        settings = {"fit": "core:finetune", "training.epochs": 1}
+        rows = pd.DataFrame({"x": x, "y": 100 * factor + factor * x})
+        found[name] = MultiModalPredictor("y", hyperparameters=settings, verbosity=0).fit(rows)
+    return found
+
+
+def test_several_models_and_versions(numbers: dict[str, Any]) -> None:
+    """Each at its path, the first at the root, the last version below the bare name."""
+    client = Client(make_app(numbers, LIMITS))
+    body = {"rows": [{"x": 0.5}]}
+    wanted = {name: one.predict({"x": [0.5]})[0] for name, one in numbers.items()}
+    assert len({round(value) for value in wanted.values()}) == 3
+    paths = {"": "a@1", "/models/a@1": "a@1", "/models/a@2": "a@2", "/models/a": "a@2"}
+    paths["/models/b"] = "b"
+    found = client.run(*(("POST", f"{path}/v1/predict", body, {}) for path in paths))
+    for (status, told), name in zip(found, paths.values(), strict=True):
+        assert status == 200
+        assert told["answers"] == pytest.approx([wanted[name]], rel=1e-4)
+    (_, told), (status, page), (none, _), (_, counts) = client.run(
+        ("GET", "/v1/models", None, {}),
+        ("GET", "/models/b/", None, {}),
+        ("POST", "/models/c/v1/predict", body, {}),
+        ("GET", "/metrics", None, {}),
+    )
+    assert [one["path"] for one in told["models"]] == [f"/models/{name}/" for name in numbers]
+    assert (status, none) == (200, 404)
+    assert "<form" in page
+    assert 'path="/models/b/v1/predict",status="200"' in counts
+
+
+@pytest.mark.parametrize(
+    ("names", "word"), [(["a", "a@1"], "version"), (["a/b"], "no name"), ([], "no model")]
+)
+def test_names_that_cannot_be(numbers: dict[str, Any], names: list[str], word: str) -> None:
+    with pytest.raises(ConfigError, match=word):
+        make_app(dict.fromkeys(names, numbers["b"]), LIMITS)
+
+
+def test_an_index_is_searched(numbers: dict[str, Any], tmp_path: Path) -> None:
+    """As the predictor searches it; models that have none say so."""
+    pytest.importorskip("mm_matching")
+    asked = [f"what is {one} then" for one in "abcdefgh"]
+    rows = pd.DataFrame({"asked": asked, "said": [f"it is {one} of course" for one in "abcdefgh"]})
+    predictor = MultiModalPredictor(
+        problem_type="text_similarity",
+        query="asked",
+        response="said",
+        hyperparameters={
+            "backbones.query_text.checkpoint": "random",
+            "training.epochs": 1,
+            "training.batch_size": 4,
+        },
+        verbosity=0,
+    ).fit(rows)
+    items = pd.DataFrame({"said": rows.said, "sku": range(8)})
+    predictor.build_index(items, ids="sku").save(tmp_path / "index")
+    client = Client(make_app(predictor, LIMITS, indexes={"model": tmp_path / "index"}))
+    body = {"rows": [{"asked": one} for one in asked[1:3]], "top_k": 3}
+    status, told = client.post("/v1/search", body)
+    assert status == 200
+    wanted = predictor.search(rows[["asked"]][1:3], tmp_path / "index", top_k=3)
+    assert [one["item"] for row in told["items"] for one in row] == wanted["item"].tolist()
+    assert [one["rank"] for one in told["items"][0]] == [1, 2, 3]
+    assert client.get("/v1/schema")[1]["search"] is True
+    assert client.post("/v1/search", body | {"top_k": 0})[0] == 422
+    assert Client(make_app(predictor, LIMITS)).post("/v1/search", body)[0] == 404
+    with pytest.raises(ConfigError, match="search no index"):
+        make_app(numbers["b"], LIMITS, indexes={"model": tmp_path / "index"})
+
+
+def test_lists_are_answered_as_lists() -> None:
+    """Boxes, spans and the like, numbers of numpy among them."""
+    found = plain([np.array([1.5, np.nan]), ("a", np.int64(2)), {"b": np.bool_(True)}, None])
+    assert found == [[1.5, None], ["a", 2], {"b": True}, None]
+    assert json.loads(json.dumps(found)) == found

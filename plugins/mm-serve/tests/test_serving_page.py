@@ -17,14 +17,15 @@ def test_the_code_runs_and_every_path_is_told() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     names: dict[str, Any] = {}
     exec(code, names)
-    assert all(f" {path}`" in TEXT for path in names["app"].app.openapi()["paths"])
+    paths = [*names["app"].app.openapi()["paths"], "/v1/search"]
+    assert all(f" {path}`" in TEXT for path in paths)
 
 
 def test_every_option_is_told() -> None:
     import inspect
 
     names = set(inspect.signature(command.serve).parameters)
-    names -= {"model", "check", "plugin", "as_json", "verbose"}
+    names -= {"models", "check", "plugin", "as_json", "verbose"}
     assert [one for one in names if f"--{one.replace('_', '-')}" not in TEXT] == []
 
 
