@@ -374,13 +374,13 @@ class MultiModalPredictor(Looking):
         return predictor
 
     def export(
-        self, path: str | Path, format: str = "onnx", sample: Any = None, **settings: Any
+        self, path: str | Path, format: str | None = None, sample: Any = None, **settings: Any
     ) -> ExportReport:
         """Write the model in another form, by an exporter plugin.
 
         Args:
             path: file or folder to write.
-            format: name of an exporter.
+            format: name of an exporter; None: the only one that takes this model.
             sample: rows on which the export is compared with the original.
             settings: of the exporter (``mm plugins show`` lists them).
         """

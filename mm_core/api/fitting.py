@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -265,12 +265,15 @@ class ExportReport:
         max_abs_diff: largest absolute difference of outputs on the sample; None if not comparable.
         label_agreement: share of equal answers on the sample, 0..1; None if not comparable.
         seconds: time it took.
+        details: figures of the exporter's own by name, such as times of both, for people to read:
+            JSON values.
     """
 
     path: Path
     max_abs_diff: float | None
     label_agreement: float | None
     seconds: float
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Exporter(ABC):

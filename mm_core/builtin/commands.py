@@ -13,6 +13,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "mm_core.cli.save:save",
         "Save a model once more: smaller, or with its adapters merged.",
     ),
+    "export": (
+        "mm_core.cli.export:export",
+        "Write a model in another form, and compare the two.",
+    ),
     "plan": ("mm_core.cli.plan:plan", "Show what fit would do, and why, without training."),
     "inspect": ("mm_core.cli.inspect:inspect", "Show what a saved model consists of."),
     "presets": ("mm_core.cli.presets:presets", "Show the presets and what they set."),

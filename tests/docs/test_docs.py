@@ -133,11 +133,11 @@ def test_a_link_to_a_heading_that_is_gone_is_noticed(tmp_path):
 def test_commands_in_the_documentation_exist(page):
     known = {
         "fit", "evaluate", "predict", "plan", "inspect", "embed", "presets", "plugins", "demo",
+        "export",
         "hello", "weigh", "slices", "surest",  # of plugins, on the pages that write them
         "importances",  # of mm-trees
         "detection",  # of mm-detection
         "segmentation",  # of mm-segmentation
-        "export",  # of mm-onnx
         "explain", "report",  # of mm-report
         "serve",  # of mm-serve
         "leaderboard",  # of mm-ensemble

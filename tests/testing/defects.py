@@ -689,6 +689,13 @@ DEFECTS = (
         "outputs differ by 0.5",
     ),
     Defect(
+        "exporter-graph-exports_what_it_accepts",
+        "return ExportReport(path, 0.0, 1.0, time.monotonic() - start)\n",
+        "at = None if 'again' in path.name else path\n"
+        "        return ExportReport(path, 0.0, 1.0, time.monotonic() - start, {'at': at})\n",
+        "no JSON",
+    ),
+    Defect(
         "exporter-graph-exports_the_same_in_a_new_process",
         "return ExportReport(path, 0.0, 1.0, time.monotonic() - start)\n",
         "off = 0.5 if 'again' in path.name else 0.0\n"

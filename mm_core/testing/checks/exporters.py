@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -58,6 +59,10 @@ def _expect_true(report: ExportReport, path: Path) -> None:
     expect(report.path.exists(), f"the report names {report.path}, and nothing is there")
     expect(report.path.is_relative_to(path.parent), f"it wrote to {report.path}, not to {path}")
     expect(report.seconds >= 0, f"it took {report.seconds} seconds")
+    try:
+        json.dumps(dict(report.details), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        expect(False, f"details of the report are no JSON: {error}")
     off, same = report.max_abs_diff, report.label_agreement
     expect(off is not None, "with sample rows given it compares nothing: max_abs_diff is None")
     assert off is not None

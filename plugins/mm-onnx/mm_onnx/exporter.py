@@ -69,7 +69,12 @@ class OnnxExporter(Exporter):
         said = {"precision": self.config.precision, **parity.as_json()}
         (job.path / REPORT).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
         seconds = time.monotonic() - started
-        return ExportReport(job.path, parity.max_abs_diff, parity.label_agreement, seconds)
+        figures = {
+            "one row, ms": said["one_row_ms"],
+            "rows a second": said["rows_per_second"],
+        }
+        found = parity.max_abs_diff, parity.label_agreement
+        return ExportReport(job.path, *found, seconds, figures)
 
     def _engine(self, model: Any, sample: Any) -> GraphEngine:
         with tempfile.TemporaryDirectory(prefix="mm-onnx-") as name:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mm_core.api import CommandSpec, ExporterSpec, PluginInfo, RuntimeSpec, hookimpl
+from mm_core.api import ExporterSpec, PluginInfo, RuntimeSpec, hookimpl
 
 ONNX = "https://onnx.ai"
 
@@ -40,17 +40,5 @@ def mm_runtimes() -> list[RuntimeSpec]:
             summary="An ONNX graph in onnxruntime, on the CPU.",
             references=(ONNX,),
             target="mm_onnx.engine:GraphEngine",
-        )
-    ]
-
-
-@hookimpl
-def mm_commands() -> list[CommandSpec]:
-    """Of every exporter that is installed."""
-    return [
-        CommandSpec(
-            name="export",
-            summary="Write a saved model in another form, such as an ONNX graph.",
-            target="mm_onnx.command:export",
         )
     ]

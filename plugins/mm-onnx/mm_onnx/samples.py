@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mm_core.api import Batch, SampleEngine, Samples, Trial
+from mm_core.api import Batch, SampleEngine, Samples
 from mm_onnx.engine import GraphEngine
 
 N_ROWS, WIDTH, OUTPUTS = 7, 4, 3
@@ -40,11 +40,4 @@ def _batch() -> Batch:
 
 SAMPLES = Samples(
     engines=(SampleEngine(runtime="onnx", engine=_engine, batch=_batch),),
-    trials=(
-        Trial(
-            "command",
-            "export",
-            {"arguments": ["{model}", "{model}-light", "--sample", "{data}"]},
-        ),
-    ),
 )
