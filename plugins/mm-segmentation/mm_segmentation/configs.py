@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -104,6 +104,12 @@ class MaskOptions(Config):
         lt=1,
         description="binary: probability from which on a pixel is in; None: the model's own",
     )
+    prompts: tuple[dict[str, list[Any]] | None, ...] | None = Field(
+        default=None,
+        description="of segmentation:sam, one for each row: {'points': [[x, y], ...], 'labels': "
+        "[1, 0, ...], 'boxes': [[x1, y1, x2, y2], ...]} in pixels; label 1 (the default) is a "
+        "point in the thing, 0 one outside; None: nothing is asked of this row",
+    )
     tta: bool = Field(
         default=False,
         description="also look at the mirrored picture and take the mean: twice the time, a "
@@ -196,4 +202,36 @@ class StructureConfig(Config):
 
     width: int = Field(
         default=31, ge=3, description="pixels of the neighbourhood that makes a border, odd"
+    )
+
+
+class SamConfig(Config):
+    """Settings of :class:`mm_segmentation.sam_segmenter.SamSegmenter`."""
+
+    checkpoint: str | tuple[str, ...] = Field(
+        default=("facebook/sam-vit-base", "facebook/sam2.1-hiera-tiny"),
+        description="SAM or SAM 2: a folder or hub name of transformers, Meta's .pth file, or "
+        "'random'; of several, the first that can be had is taken",
+    )
+    random_model: Literal["sam", "sam2"] = Field(
+        default="sam", description="kind of the model built, tiny, where checkpoint is 'random'"
+    )
+    cache_mb: int = Field(
+        default=2048,
+        ge=0,
+        description="where nothing of the encoder is trained, what it says of pictures is kept, "
+        "in MiB at most, and is not computed in each epoch; 4 MiB a picture of 1024 pixels. "
+        "Augmented pictures are new each time: set augment=none, flip=false",
+    )
+    prompt_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="one thing to find: share of the training rows in which a point in one of its "
+        "pieces is given, and that piece is wanted; for predictions with prompts",
+    )
+    checkpointing: bool = Field(
+        default=False,
+        description="compute the encoder's layers twice in training: half the memory or less, a "
+        "third more time",
     )

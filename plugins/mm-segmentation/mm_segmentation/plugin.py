@@ -5,6 +5,7 @@ from __future__ import annotations
 from mm_core.api import (
     API_VERSION,
     BackboneSpec,
+    CheckpointFormatSpec,
     CommandSpec,
     Defaults,
     LossSpec,
@@ -18,7 +19,7 @@ from mm_core.api import (
     TaskSpec,
     hookimpl,
 )
-from mm_segmentation.presets import PRESETS, TIMM_CARDS
+from mm_segmentation.presets import PRESETS, SAM_CARDS, TIMM_CARDS
 
 IMAGE = "image:image"
 """The modality is mm-image's: columns of pictures are found as ever, and read by this plugin."""
@@ -95,6 +96,30 @@ def mm_backbones() -> list[BackboneSpec]:
             formats=("image:timm",),
             cards=TIMM_CARDS,
         ),
+        BackboneSpec(
+            name="sam",
+            summary="SAM and SAM 2: a trained decoder, LoRA on the encoder, prompts",
+            references=("arxiv:2304.02643", "arxiv:2408.00714"),
+            target="mm_segmentation.sam_segmenter:SamSegmenter",
+            config="mm_segmentation.configs:SamConfig",
+            modalities=(IMAGE,),
+            provides=("masks",),
+            processor="segmentation:canvas",
+            formats=("segmentation:sam",),
+            cards=SAM_CARDS,
+        ),
+    ]
+
+
+@hookimpl
+def mm_checkpoint_formats() -> list[CheckpointFormatSpec]:
+    """Folders of transformers, and Meta's own files."""
+    return [
+        CheckpointFormatSpec(
+            name="sam",
+            summary="a folder of SAM or SAM 2 as transformers saves it, or Meta's sam_vit_*.pth",
+            target="mm_segmentation.sam_formats:SamFolder",
+        )
     ]
 
 

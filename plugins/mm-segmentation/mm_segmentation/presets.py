@@ -50,3 +50,38 @@ TIMM_CARDS = (
         learning_rate=5e-4,
     ),
 )
+
+SAM_CARDS = (
+    CheckpointCard(
+        name="facebook/sam-vit-base",
+        summary="SAM ViT-B",
+        parameters=93_735_472,
+        license="apache-2.0",
+        reference="arxiv:2304.02643",
+        learning_rate=1e-4,
+    ),
+    CheckpointCard(
+        name="facebook/sam-vit-large",
+        summary="SAM ViT-L",
+        parameters=312_342_832,
+        license="apache-2.0",
+        reference="arxiv:2304.02643",
+        learning_rate=1e-4,
+    ),
+    CheckpointCard(
+        name="facebook/sam-vit-huge",
+        summary="SAM ViT-H",
+        parameters=641_090_608,
+        license="apache-2.0",
+        reference="arxiv:2304.02643",
+        learning_rate=1e-4,
+    ),
+    CheckpointCard(
+        name="facebook/sam2.1-hiera-tiny",
+        summary="SAM 2.1 Hiera-T",
+        parameters=38_900_000,
+        license="apache-2.0",
+        reference="arxiv:2408.00714",
+        learning_rate=1e-4,
+    ),
+)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mm_core.api import SampleColumn, SampleData, Samples, SampleTask, Trial
+from mm_core.api import SampleCheckpoint, SampleColumn, SampleData, Samples, SampleTask, Trial
 from mm_segmentation import rle
 
 SIDE = 64
@@ -68,11 +68,18 @@ def _samples(n: int = 24) -> Samples:
     return Samples(
         columns=(column,),
         tasks=(task,),
+        checkpoints=(
+            SampleCheckpoint(
+                "sam", {"config.json": b'{"model_type": "sam"}', "model.safetensors": b""}
+            ),
+        ),
         data=(_folders(pictures),),
         trials=(
             Trial("processor", "canvas", {"image_size": SIDE}),
             Trial("backbone", "timm", tiny),
             Trial("backbone", "timm", {"checkpoint": "random", "decoder": "fpn"}),
+            Trial("backbone", "sam", {"checkpoint": "random", "cache_mb": 0}),
+            Trial("backbone", "sam", {"checkpoint": "random", "random_model": "sam2"}),
         ),
     )
 

@@ -29,6 +29,11 @@ class Segmenter(Backbone):
     """
 
     own_loss: bool = False
+    """Whether it reads the truth in training: for a loss of its own, or to draw prompts from it;
+    ``extra["codes"]`` is then what is wanted of it."""
+
+    takes_prompts: bool = False
+    """Whether ``prompts`` may stand among its arrays."""
 
     def __init__(self, config: Any, context: BackboneContext) -> None:
         super().__init__(config, context)

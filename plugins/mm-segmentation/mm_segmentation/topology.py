@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mm_core.api import RecipeError
+from mm_core.api import ConfigError, RecipeError
 from mm_core.api.nn import Batch, Latents, Outputs, Parts, Topology, features_of, latents_of
 from mm_segmentation.configs import MaskOptions
 from mm_segmentation.segmenter import WANTED, Segmenter
@@ -52,7 +52,8 @@ class Painter(Topology):
     def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
         """``masks`` [B, D, h, w], and ``loss`` [B] where it is the segmenter's own."""
         features = features_of(latents, self.reader)
-        return {"masks": features.extra["masks"], "loss": features.extra.get("loss")}
+        given = {name: features.extra.get(name) for name in ("loss", "codes")}
+        return {"masks": features.extra["masks"], **given}
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """That of the recipe, at the canvas's size; rows without a picture have none."""
@@ -60,7 +61,7 @@ class Painter(Topology):
         if outputs["loss"] is not None:
             losses = outputs["loss"] if batch.weight is None else outputs["loss"] * batch.weight
             return torch.where(there, losses, 0.0).mean()
-        codes = batch.targets["codes"]
+        codes = batch.targets["codes"] if outputs["codes"] is None else outputs["codes"]
         logits = _larger(outputs["masks"].float(), codes.shape[-2:])
         weight = there.float() if batch.weight is None else there * batch.weight
         return self.task.loss(logits, {"codes": codes}, weight)
@@ -74,6 +75,8 @@ class Painter(Topology):
         times the probability of each.
         """
         options = options or MaskOptions()
+        if options.prompts is not None:
+            batch = self._prompted(batch, options)
         masks = self.forward(batch)["masks"].float()
         if options.tta:
             arrays = batch.inputs[self.input]
@@ -100,6 +103,24 @@ class Painter(Topology):
         self.check_embedding(of)
         vectors: Tensor = features_of(self.encode(batch), self.reader).extra["embedding"]
         return vectors
+
+    def _prompted(self, batch: Batch, options: MaskOptions) -> Batch:
+        """With prompts among the segmenter's arrays.
+
+        Raises:
+            ConfigError: it takes none, or they are none.
+        """
+        from mm_segmentation.prompts import PROMPTS, on_canvas
+
+        if not self.segmenter.takes_prompts or options.tta or self.segmenter.n_outputs > 1:
+            raise ConfigError(
+                "prompts are for segmentation:sam, one thing to find, without tta",
+                value=type(self.segmenter).__name__,
+                remedy="leave prompts out, or fit backbones.picture_image=segmentation:sam",
+            )
+        arrays, rows = batch.inputs[self.input], batch.row_ids.tolist()
+        asked = on_canvas(options.prompts or (), rows, arrays["size"], arrays["extent"])
+        return replace(batch, inputs={**batch.inputs, self.input: {**arrays, PROMPTS: asked}})
 
     @property
     def _full(self) -> tuple[int, int]:

@@ -1,0 +1,203 @@
+"""SAM and SAM 2 of transformers: built, filled, saved as JSON. Heavy: torch, transformers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import Sam2Config, Sam2Model, SamConfig, SamModel
+
+from mm_core.api import Checkpoint, CheckpointError, ConfigError
+from mm_segmentation.sam_weights import from_meta, meta_config, resized
+
+PLUGIN = "segmentation:sam"
+
+FOREIGN = frozenset({"_name_or_path", "auto_map", "attn_implementation", "_attn_implementation"})
+"""Keys of configs that name paths, code and kernels of elsewhere."""
+
+_FAILS = (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
+
+_TINY_DECODER = {
+    "hidden_size": 32,
+    "mlp_dim": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "iou_head_hidden_dim": 32,
+}
+
+
+def tiny(kind: str, side: int) -> Any:
+    """The config of a small random model."""
+    prompt = {"hidden_size": 32, "image_size": side, "patch_size": 16, "mask_input_channels": 4}
+    if kind == "sam":
+        vision = {
+            "hidden_size": 32,
+            "output_channels": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "mlp_dim": 64,
+            "window_size": 2,
+            "global_attn_indexes": [1],
+            "num_pos_feats": 16,
+        }
+        return SamConfig(
+            vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=_TINY_DECODER
+        )
+    backbone = {
+        "model_type": "sam2_hiera_det_model",
+        "hidden_size": 16,
+        "blocks_per_stage": [1, 1, 2, 1],
+        "embed_dim_per_stage": [16, 32, 64, 128],
+        "num_attention_heads_per_stage": [1, 2, 4, 8],
+        "window_size_per_stage": [8, 4, 4, 2],
+        "window_positional_embedding_background_size": [4, 4],
+        "global_attention_blocks": [3],
+    }
+    vision = {
+        "backbone_config": backbone,
+        "backbone_channel_list": [128, 64, 32, 16],
+        "fpn_hidden_size": 32,
+    }
+    return Sam2Config(
+        vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=_TINY_DECODER
+    )
+
+
+def sized(config: Any, side: int) -> Any:
+    """The config for squares of this side, in place.
+
+    Raises:
+        ConfigError: it is no multiple of what a patch is.
+    """
+    step = 16 if config.model_type == "sam" else 32
+    if side % step:
+        raise ConfigError(
+            f"image_size = {side}: SAM takes squares whose side is a multiple of {step}",
+            plugin=PLUGIN,
+            value=side,
+            remedy=f"image_size={max(step, round(side / step) * step)}",
+        )
+    config.prompt_encoder_config.image_size = side
+    if config.model_type == "sam":
+        config.vision_config.image_size = side
+        config.prompt_encoder_config.image_embedding_size = side // config.vision_config.patch_size
+    else:
+        config.vision_config.backbone_config.image_size = [side, side]
+        config.vision_config.backbone_feature_sizes = [[side // n] * 2 for n in (4, 8, 16)]
+    return config
+
+
+def built(config: Any) -> Any:
+    """An untrained model.
+
+    Raises:
+        CheckpointError: transformers cannot build it.
+    """
+    kind = SamModel if config.model_type == "sam" else Sam2Model
+    try:
+        return kind(config)
+    except _FAILS as error:
+        raise CheckpointError(
+            f"transformers cannot build this SAM: {error}", plugin=PLUGIN, value=config.model_type
+        ) from error
+
+
+def fresh(config: Any) -> Any:
+    """A model to train from nothing: those of transformers begin with masks of zeros, and stay."""
+    model = built(config)
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            module.reset_parameters()
+    return model
+
+
+def rebuilt(values: Mapping[str, Any]) -> Any:
+    """The model of a saved config."""
+    kind = SamConfig if values["model_type"] == "sam" else Sam2Config
+    return built(kind.from_dict({k: v for k, v in values.items() if k not in FOREIGN}))
+
+
+def as_json(model: Any) -> dict[str, Any]:
+    """The config, without what is of this machine."""
+    values = json.loads(model.config.to_json_string(use_diff=False))
+    return {key: value for key, value in values.items() if key not in FOREIGN}
+
+
+def loaded(checkpoint: Checkpoint, side: int) -> Any:
+    """The model of a checkpoint for squares of this side.
+
+    Raises:
+        CheckpointError: it cannot be read, or lacks weights.
+        ConfigError: the side does not suit it.
+    """
+    kind = checkpoint.details["kind"]
+    try:
+        if kind == "meta":
+            config = SamConfig(**meta_config(checkpoint.details["size"]))
+            stored = torch.load(checkpoint.location, map_location="cpu", weights_only=True)
+            weights = from_meta(stored)
+        else:
+            read = (SamConfig if kind == "sam" else Sam2Config).from_pretrained
+            config = read(checkpoint.location, local_files_only=True)
+            weights = _stored(Path(checkpoint.location))
+        model = built(sized(config, side))
+        wanted = model.state_dict()
+        chosen = {k: v for k, v in resized(weights, wanted).items() if k in wanted}
+        lacks = sorted(set(wanted) - set(chosen))
+        if lacks:
+            raise ValueError(f"it lacks {len(lacks)} of the weights, such as {lacks[0]!r}")
+        model.load_state_dict({name: value.float() for name, value in chosen.items()})
+    except _FAILS as error:
+        raise CheckpointError(
+            f"{checkpoint.name!r} ({checkpoint.source}) cannot be read: {error}",
+            plugin=PLUGIN,
+            value=checkpoint.name,
+            remedy="name another checkpoint",
+        ) from error
+    return model
+
+
+def _stored(folder: Path) -> dict[str, torch.Tensor]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    else:
+        files = ["model.safetensors"]
+    found: dict[str, torch.Tensor] = {}
+    for file in files:
+        found |= safetensors.torch.load_file(folder / file)
+    shared = "shared_image_embedding.positional_embedding"
+    prompt = "prompt_encoder.shared_embedding.positional_embedding"
+    found.setdefault(prompt, found.get(shared))  # tied: saved once
+    return found
+
+
+def pruned(model: Any) -> list[nn.Module]:
+    """What of the decoder one mask without a choice needs, and is trained; the rest goes, in place.
+
+    That is the choice among three masks and their scores, and masks as prompts.
+    """
+    decoder = model.mask_decoder
+    decoder.iou_prediction_head = nn.Identity()
+    for place in range(1, len(decoder.output_hypernetworks_mlps)):
+        decoder.output_hypernetworks_mlps[place] = nn.Identity()
+    model.prompt_encoder.mask_embed = nn.Identity()
+    if hasattr(decoder, "pred_obj_score_head"):
+        decoder.pred_obj_score_head = nn.Identity()
+    found = [
+        decoder.iou_token,
+        decoder.mask_tokens,
+        decoder.transformer,
+        decoder.upscale_conv1,
+        decoder.upscale_conv2,
+        decoder.upscale_layer_norm,
+        decoder.output_hypernetworks_mlps[0],
+    ]
+    more = ("obj_score_token", "conv_s0", "conv_s1")
+    return [*found, *(getattr(decoder, name) for name in more if hasattr(decoder, name))]
