@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -51,3 +52,11 @@ def test_lists_and_structs_of_arrow_are_containers(values: list[Any], dtype: pa.
     assert sample.n_unique == 2
     assert sample.null_share == 0.25
     assert all(is_container(value) for value in sample.values)
+
+
+def test_large_arrays_are_told_apart_in_their_middle() -> None:
+    """Written out, numpy leaves the middle of both out."""
+    one, other = np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
+    other[32, 32] = 1
+    column = pd.Series([one, other, one.copy()], dtype=object)
+    assert sample_column(column, "c", Path()).n_unique == 2

@@ -114,6 +114,10 @@ def fresh(config: Any) -> Any:
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             module.reset_parameters()
+    places = model.shared_image_embedding.positional_embedding
+    smooth = torch.randn_like(places)  # as the model draws them, neighbours have nothing in common
+    for one in (model.shared_image_embedding, model.prompt_encoder.shared_embedding):
+        one.positional_embedding.data.copy_(smooth)
     return model
 
 

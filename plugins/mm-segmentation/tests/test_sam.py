@@ -1,0 +1,273 @@
+"""SAM: its head without prompts, LoRA on the encoder, kept embeddings, prompts, Meta's weights."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mm_segmentation import sam_models
+from mm_segmentation.sam_weights import from_meta, meta_config, resized
+from mm_segmentation.samples import drawn
+from transformers import SamConfig
+
+from mm_core import MultiModalPredictor
+from mm_core.api import ConfigError, tools
+
+SIDE = 64
+
+
+def discs(n: int, seed: int = 0) -> pd.DataFrame:
+    pairs = [drawn(number, seed) for number in range(1, n + 1)]
+    return pd.DataFrame(
+        {
+            "photo": pd.Series([one for one, _ in pairs], dtype=object),
+            "mask": pd.Series([mask.astype(np.uint8) for _, mask in pairs], dtype=object),
+        }
+    )
+
+
+def settings(**more: Any) -> dict[str, Any]:
+    part = "backbones.picture_image"
+    given = {
+        f"{part}.id": "segmentation:sam",
+        f"{part}.checkpoint": "random",
+        "inputs.picture_image.processor.image_size": SIDE,
+        "inputs.picture_image.processor.augment": "none",
+        "inputs.picture_image.processor.flip": False,
+        "training.epochs": 60,
+        "training.patience": 60,
+        "training.batch_size": 4,
+        "training.head_learning_rate": 3e-3,
+    }
+    return given | {(k if "." in k else f"{part}.{k}"): v for k, v in more.items()}
+
+
+def fitted(frame: pd.DataFrame, **more: Any) -> MultiModalPredictor:
+    predictor = MultiModalPredictor("mask", hyperparameters=settings(**more), verbosity=0)
+    return predictor.fit(frame, tuning_data=frame)
+
+
+def topology(predictor: MultiModalPredictor) -> Any:
+    return tools.model_of(predictor).engine.topology
+
+
+@pytest.mark.parametrize("kind", ["sam", "sam2"])
+def test_it_learns_masks_without_any_prompt(kind, tmp_path):
+    frame = discs(8)
+    predictor = fitted(frame, random_model=kind)
+    assert predictor.evaluate(frame)["iou"] > 0.9
+    again = MultiModalPredictor.load(predictor.save(tmp_path / "m"))
+    for one, other in zip(predictor.predict(frame), again.predict(frame), strict=True):
+        assert (one == other).all()
+
+
+@pytest.mark.parametrize("kind", ["sam", "sam2"])
+def test_lora_trains_the_layers_that_are_named_and_the_decoder(kind, tmp_path):
+    folder = _folder(tmp_path, kind)
+    lora = {"id": "peft:lora", "r": 2, "targets": r".*vision_encoder.*\.qkv"}
+    predictor = fitted(discs(4), checkpoint=str(folder), adapter=lora, **{"training.epochs": 2})
+    backbone = topology(predictor).segmenter
+    trained = {k: v.numel() for k, v in backbone.named_parameters() if v.requires_grad}
+    inside = {k: n for k, n in trained.items() if "vision_encoder" in k}
+    assert inside
+    assert all("lora_" in name and ".qkv." in name for name in inside)
+    layers = [
+        m for n, m in backbone.named_modules() if n.endswith("qkv") and hasattr(m, "base_layer")
+    ]
+    formula = sum(2 * (m.base_layer.in_features + m.base_layer.out_features) for m in layers)
+    assert sum(inside.values()) == formula
+    new = {id(p) for module in backbone.new for p in module.parameters()}
+    assert all(
+        id(p) in new for n, p in backbone.named_parameters() if n in set(trained) - set(inside)
+    )
+    # Merged it answers the same, and without its base it is small.
+    before = predictor.predict(discs(4), form="probability")
+    folder = predictor.save(tmp_path / "slim", standalone=False)
+    after = MultiModalPredictor.load(folder).predict(discs(4), form="probability")
+    assert max(np.abs(a - b).max() for a, b in zip(before, after, strict=True)) < 0.01
+    backbone.adapter.merge(backbone)
+    merged = predictor.predict(discs(4), form="probability")
+    assert max(np.abs(a - b).max() for a, b in zip(before, merged, strict=True)) < 0.01
+
+
+def _folder(tmp_path: Path, kind: str) -> Path:
+    torch.manual_seed(0)
+    model = sam_models.fresh(sam_models.sized(sam_models.tiny(kind, SIDE), SIDE))
+    model.save_pretrained(tmp_path / kind)
+    return tmp_path / kind
+
+
+def test_what_a_frozen_encoder_says_is_computed_once(tmp_path):
+    predictor = fitted(
+        discs(6),
+        checkpoint=str(_folder(tmp_path, "sam")),
+        adapter="peft:frozen",
+        **{"training.epochs": 2},
+    )
+    segmenter = topology(predictor).segmenter
+    assert len(segmenter._kept) == 6  # training and validation rows are the same
+    calls = []
+    segmenter.model.vision_encoder.register_forward_hook(lambda *_: calls.append(1))
+    pixels = torch.randn(3, 3, SIDE, SIDE)
+    first = segmenter.embedded(pixels)[0]
+    second = segmenter.embedded(pixels.flip(0))[0]
+    assert len(calls) == 1
+    assert torch.equal(first, second.flip(0))
+    loss = predictor.history["loss"]
+    plain = fitted(
+        discs(6),
+        checkpoint=str(tmp_path / "sam"),
+        adapter="peft:frozen",
+        cache_mb=0,
+        **{"training.epochs": 2},
+    )
+    assert np.allclose(loss, plain.history["loss"], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_kept_embedding_is_twenty_times_faster():
+    config = sam_models.sized(SamConfig(vision_config={"num_hidden_layers": 4}), 256)
+    predictor = fitted(discs(2), **{"training.epochs": 1})
+    segmenter = topology(predictor).segmenter
+    segmenter.model = sam_models.built(config).eval().requires_grad_(False)
+    pixels = torch.randn(1, 3, 256, 256)
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        segmenter.embedded(pixels)
+        seconds.append(time.perf_counter() - start)
+    assert seconds[0] > 20 * seconds[1]
+
+
+def _two(n: int) -> pd.DataFrame:
+    """Two squares a picture, left and right."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(n):
+        picture = rng.integers(20, 60, (SIDE, SIDE, 3))
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        for left in (6, 38):
+            y, x = rng.integers(6, 36), left + rng.integers(0, 6)
+            mask[y : y + 14, x : x + 14] = 1
+        picture[mask == 1] = rng.integers(180, 250, (int(mask.sum()), 3))
+        rows.append({"photo": picture.astype(np.uint8), "mask": mask})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.slow
+def test_a_point_says_which_thing_is_meant():
+    frame = _two(8)
+    more = {"training.epochs": 150, "training.patience": 150}
+    predictor = fitted(frame, prompt_share=0.7, **more)
+    assert predictor.evaluate(frame)["iou"] > 0.8
+    prompts, halves = [], []
+    for row, mask in enumerate(frame["mask"]):
+        half = np.zeros_like(mask)
+        side = np.s_[:, :32] if row % 2 else np.s_[:, 32:]
+        half[side] = mask[side]
+        y, x = np.argwhere(half)[len(np.argwhere(half)) // 2]
+        prompts.append({"points": [[int(x), int(y)]]})
+        halves.append(half)
+    found = predictor.predict(frame, prompts=prompts)
+    overlap = [
+        ((a > 0) & (b > 0)).sum() / ((a > 0) | (b > 0)).sum()
+        for a, b in zip(found, halves, strict=True)
+    ]
+    assert np.mean(overlap) > 0.8
+
+
+def test_prompts_change_the_rows_that_have_them():
+    frame = _two(3)
+    predictor = fitted(frame, prompt_share=0.5, **{"training.epochs": 1})
+    plain = predictor.predict(frame, form="probability")
+    for prompt in (
+        {"points": [[10, 20]]},
+        {"points": [[10, 20], [40, 40]], "labels": [1, 0]},
+        {"boxes": [[2, 2, 30, 60]]},
+        {"points": [[10, 20]], "boxes": [[2, 2, 30, 60], [32, 2, 60, 60]]},
+    ):
+        asked = predictor.predict(frame, prompts=[None, prompt, None], form="probability")
+        same = [np.array_equal(a, b) for a, b in zip(plain, asked, strict=True)]
+        assert same == [True, False, True], prompt
+    with pytest.raises(ConfigError, match="prompts of row 0 are no points"):
+        predictor.predict(frame, prompts=[{"points": [[1, 2]], "labels": [7]}] * 3)
+    with pytest.raises(ConfigError, match=r"1 prompt\(s\) are given, and there is a row"):
+        predictor.predict(frame, prompts=[None])
+
+
+def test_others_take_no_prompts(fitted):
+    with pytest.raises(ConfigError, match="prompts are for segmentation:sam"):
+        fitted.predict(discs(1), prompts=[None])
+
+
+def test_squares_that_divide_only():
+    with pytest.raises(ConfigError, match="SAM takes squares"):
+        fitted(discs(2), **{"inputs.picture_image.processor.image_size": [64, 96]})
+
+
+def test_positions_are_interpolated_for_another_size(tmp_path):
+    folder = _folder(tmp_path, "sam")
+    other = "inputs.picture_image.processor.image_size"
+    predictor = fitted(discs(2), checkpoint=str(folder), **{other: 96, "training.epochs": 1})
+    encoder = topology(predictor).segmenter.model.vision_encoder
+    assert encoder.pos_embed.shape == (1, 6, 6, 32)
+    before = sam_models.SamModel.from_pretrained(folder).vision_encoder
+    middle = torch.nn.functional.interpolate(
+        before.pos_embed.permute(0, 3, 1, 2), size=(6, 6), mode="bicubic"
+    )
+    assert torch.allclose(encoder.pos_embed.permute(0, 3, 1, 2), middle, atol=0.02)  # one epoch on
+
+
+def test_metas_weights_give_the_same_masks():
+    """Its own library beside transformers', both of two layers and full width."""
+    segment_anything = pytest.importorskip("segment_anything")
+    from segment_anything.modeling import (
+        ImageEncoderViT,
+        MaskDecoder,
+        PromptEncoder,
+        Sam,
+        TwoWayTransformer,
+    )
+
+    assert segment_anything
+    torch.manual_seed(0)
+    meta = Sam(
+        ImageEncoderViT(
+            depth=2, embed_dim=64, img_size=128, mlp_ratio=4, num_heads=4, patch_size=16,
+            qkv_bias=True, use_rel_pos=True, global_attn_indexes=[1], window_size=4,
+            out_chans=256, norm_layer=lambda n: torch.nn.LayerNorm(n, eps=1e-6),
+        ),
+        PromptEncoder(256, (8, 8), (128, 128), 16),
+        MaskDecoder(
+            num_multimask_outputs=3, transformer=TwoWayTransformer(2, 256, 8, 2048),
+            transformer_dim=256,
+        ),
+    ).eval()  # fmt: skip
+    for value in meta.parameters():
+        torch.nn.init.normal_(value, std=0.1)
+    values = meta_config("b")
+    values["vision_config"] |= {
+        "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "mlp_dim": 256,
+        "global_attn_indexes": [1], "window_size": 4, "num_pos_feats": 128,
+    }  # fmt: skip
+    ours = sam_models.built(sam_models.sized(SamConfig(**values), 128)).eval()
+    weights = from_meta(meta.state_dict())
+    assert set(weights) == set(ours.state_dict())
+    ours.load_state_dict(resized(weights, ours.state_dict()))
+    pixels = torch.randn(1, 3, 128, 128)
+    points = torch.tensor([[[40.0, 60.0]]])
+    with torch.no_grad():
+        seen = meta.image_encoder(pixels)
+        assert torch.allclose(ours.vision_encoder(pixels).last_hidden_state, seen, atol=1e-4)
+        sparse, dense = meta.prompt_encoder((points, torch.ones(1, 1)), None, None)
+        masks, _ = meta.mask_decoder(seen, meta.prompt_encoder.get_dense_pe(), sparse, dense, False)
+        said = ours(
+            pixel_values=pixels, input_points=points[None], input_labels=torch.ones(1, 1, 1),
+            multimask_output=False,
+        )  # fmt: skip
+    assert torch.allclose(said.pred_masks[0], masks, atol=1e-3 * masks.abs().max())
