@@ -201,8 +201,9 @@ class MultiModalPredictor(Looking):
             as_pandas: False for a numpy array; None or True: a Series (several labels: a frame).
             on_error: ``"raise"`` on cells that cannot be read, or treat them as ``"missing"``.
             out: a .csv, .parquet or .jsonl file that the answers are written to as they come, be
-                ``data`` a Parquet or CSV file that is larger than memory; given back is what was
-                written.
+                ``data`` a Parquet or CSV file that is larger than memory; of a task whose answers
+                are files (``TaskSpec.saves``), such as masks, also a new folder, with a table
+                answers.csv in it; given back is what was written.
             keep: a column of the data, or several, to stand before the answers, such as an id; what
                 is given back is a frame then.
             batch_size: rows at once; None: as in training, on a GPU at least 256, of pictures and

@@ -249,6 +249,11 @@ class TaskSpec(ConfigurableSpec):
         description="config class of what may be given with each prediction: a score threshold, "
         "prompts; read by Topology.predict and Task.decode",
     )
+    saves: Target | None = Field(
+        default=None,
+        description="function (answers, rows, folder) -> answers, for predict(out=FOLDER): writes "
+        "them as files named by rows, int [n], and gives what stands for them in answers.csv",
+    )
     methods: tuple[MethodSpec, ...] = Field(default=(), description="what else its models can do")
     requires_fit: bool = Field(
         default=True, description="False: it answers without having learned from any row"

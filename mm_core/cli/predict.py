@@ -18,7 +18,9 @@ def predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="A .csv, .parquet or .jsonl file; if not given, CSV is printed."
+            metavar="FILE",
+            help="A .csv, .parquet or .jsonl file, of masks a new folder; if not given, CSV is "
+            "printed.",
         ),
     ] = None,
     proba: Annotated[bool, typer.Option("--proba", help="Probability of each class.")] = False,
@@ -40,7 +42,8 @@ def predict(
 
     Example: mm predict model test.csv --keep id --out pred.csv
     """
-    check_ending(out, ANSWERS)
+    if out is not None and out.suffix:  # of a folder the task says whether it writes one
+        check_ending(out, ANSWERS)
     options = opt.task_options(option)
     rows = opt.source(data, csv)
     import pandas as pd

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -93,6 +94,35 @@ def sink(path: Path) -> Iterator[Sink]:
     finally:
         with contextlib.suppress(OSError):  # it was never there, or cannot be reached
             part.unlink()
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write files to; it stands there when all of them are written.
+
+    Until then it has another name; where something fails, nothing is left of it.
+
+    Raises:
+        DataError: there is something already, or it cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise FileExistsError("it is there, and not empty")
+        part.mkdir(parents=True)
+        try:
+            yield part
+            if path.exists():
+                path.rmdir()
+            os.replace(part, path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot write the folder {str(path)!r}: {error}",
+            value=str(path),
+            remedy="name a new folder: out='...' (--out DIR)",
+        ) from error
 
 
 def with_index(frame: pd.DataFrame, start: int = 0) -> pd.DataFrame:

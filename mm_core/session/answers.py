@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +20,7 @@ from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.chunks import read_chunks
 from mm_core.data.rows import Rows, read_rows
 from mm_core.data.unlike import Strangers
-from mm_core.data.write import Written, sink
+from mm_core.data.write import Written, check_ending, new_folder, sink
 from mm_core.plugins.offered import read_options
 from mm_core.processes import one_fit_at_a_time
 from mm_core.recipe.request import Request
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from mm_core.inference import Joined
     from mm_core.model import Model
     from mm_core.scoring import Scorer
+
+
+TABLE = "answers.csv"
+"""In a folder of answers that are files: what stands for each."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ def _answered(session: Session, data: Any, asked: Asked) -> tuple[Rows, Joined]:
 
 def write_answers(session: Session, data: Any, out: Path, asked: Asked, *, proba: bool) -> Written:
     """Answers, or probabilities, of a table larger than memory, written as they come."""
+    if not out.suffix and not proba:
+        return _write_files(session, data, out, asked)
     n_rows, columns = 0, tuple[str, ...]()
     strangers = Strangers()
     with sink(out) as file:
@@ -97,6 +103,50 @@ def write_answers(session: Session, data: Any, out: Path, asked: Asked, *, proba
             n_rows, columns = n_rows + len(frame), tuple(map(str, frame.columns))
     strangers.tell()
     return Written(out, n_rows, columns)
+
+
+def _write_files(session: Session, data: Any, out: Path, asked: Asked) -> Written:
+    """Answers that no table can hold as files in a new folder, and a table that names them.
+
+    They are written a window of rows at a time, and never stand in memory together.
+    """
+    from mm_core.inference import joined
+
+    n_rows, columns = 0, tuple[str, ...]()
+    strangers = Strangers()
+    with new_folder(out) as folder, sink(folder / TABLE) as file:
+        for rows in read_chunks(data, session.registry, empty=session.held is not None):
+            _check_kept(rows, asked)
+            model = answering(session, rows.table, asked)
+            save = _saver(session, model, out)
+            frame = model.pipeline.encode(session.aligned(rows.table, model.recipe))
+            strangers.add(frame)
+            parts = []
+            for part in _stream(session, model, frame, asked) if len(rows) else ():
+                saved = save(part.decoded.answer, n_rows + part.rows, folder)
+                decoded = replace(part.decoded, answer=saved, views={}, proba=None)
+                parts.append(replace(part, decoded=decoded))
+            if parts:
+                found = joined(parts, frame)
+                report_bad(found.bad, asked.on_error)
+                answers = _beside_kept(found.answer, rows, asked)
+                file.write(answers)
+                columns = tuple(map(str, answers.columns))
+            n_rows += len(rows)
+    strangers.tell()
+    return Written(out, n_rows, columns)
+
+
+def _saver(session: Session, model: Model, out: Path) -> Callable[..., pd.DataFrame]:
+    """
+    Raises:
+        ConfigError: answers of this task go into a table.
+    """
+    task = session.registry.get(TaskSpec, model.recipe.task.id)
+    if task.spec.saves is None:
+        check_ending(out)
+    saver: Callable[..., pd.DataFrame] = task.load("saves")
+    return saver
 
 
 def probabilities(session: Session, found: Joined) -> pd.DataFrame:

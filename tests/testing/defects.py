@@ -477,6 +477,12 @@ DEFECTS = (
         "files that are not in the folder of the data are accepted",
     ),
     Defect(
+        "task-parity-saves_answers_as_files",
+        '    names = [f"{row}.txt" for row in rows]\n',
+        '    names = [f"{row}.txt" for row in range(len(rows))]\n',
+        "in parts",
+    ),
+    Defect(
         "task-parity-refuses_missing_labels",
         "        if len(rows):\n",
         "        if len(rows) > 1:\n",

@@ -112,6 +112,33 @@ def _outputs(subject: Component) -> tuple[Task, dict[str, Any], dict[str, Any]]:
     return built.topology.task, predicted(replace(built, batch=some)), some.meta
 
 
+def check_saves_answers_as_files(subject: Component) -> None:
+    """Answers as files: in parts as in whole, rows and columns those of the answers."""
+    if subject.spec.saves is None:
+        raise NotTried("its answers go into a table")
+    task, outputs, meta = _outputs(subject)
+    answer = task.decode(outputs, meta, default_options(subject.component)).answer
+    save = subject.component.load("saves")
+    whole, parts = Folder(), Folder()
+    rows = np.arange(_ROWS) + 3
+    saved = save(answer, rows, whole.path)
+    expect(list(saved) == list(answer), f"columns {list(saved)}, not {list(answer)}")
+    expect(len(saved) == _ROWS, f"{len(saved)} rows for {_ROWS}")
+    some = [
+        save(answer.iloc[part].reset_index(drop=True), rows[part], parts.path)
+        for part in (np.array([5, 2]), np.array([0, 1, 3, 4, 6]))
+    ]
+    again = pd.concat(some).to_numpy()[[2, 3, 1, 4, 5, 0, 6]]
+    same = alike(plain(again), plain(saved.to_numpy()))
+    expect(same, f"in parts {plain(again)}, in whole {plain(saved.to_numpy())}")
+    contents = [
+        {str(one.relative_to(at)): one.read_bytes() for one in at.rglob("*") if one.is_file()}
+        for at in (whole.path, parts.path)
+    ]
+    expect(contents[0], "no file is written")
+    expect(contents[0] == contents[1], "files of rows differ by the rows that are saved with them")
+
+
 def check_offers_what_there_is(subject: Component) -> None:
     """Its options and methods can be imported, and have no name of the predictor's own."""
     taken = set(signature(MultiModalPredictor.predict).parameters)

@@ -138,6 +138,7 @@ def mm_tasks():
             name="parity",
             summary="One of two.",
             target="sound:Parity",
+            saves="sound:save",
             metrics=("sound:hits",),
             default_metric="sound:hits",
         ),
@@ -362,6 +363,13 @@ class Gate(FusionHead):
             per_input={n: self.own[n](hidden[n]) for n in names},
             gates={n: shares[:, i] for i, n in enumerate(names)},
         )
+
+
+def save(answers, rows, folder):
+    names = [f"{row}.txt" for row in rows]
+    for name, cell in zip(names, answers.iloc[:, 0], strict=True):
+        (folder / name).write_text(str(cell))
+    return pd.DataFrame({answers.columns[0]: names})
 
 
 class Parity(Task):
