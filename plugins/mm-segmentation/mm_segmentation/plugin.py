@@ -134,6 +134,7 @@ def mm_tasks() -> list[TaskSpec]:
             config="mm_segmentation.configs:SegmentationConfig",
             topology="mm_segmentation.topology:Painter",
             options="mm_segmentation.configs:MaskOptions",
+            saves="mm_segmentation.saving:save",
             detector="mm_segmentation.detect:detect",
             roles=(RoleSpec(name="picture", summary="what masks lie over", modalities=(IMAGE,)),),
             defaults={

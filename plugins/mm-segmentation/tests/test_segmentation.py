@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, LabelError
+from mm_core.api import ConfigError, DataError, LabelError
 from mm_core.cli.app import app
 
 
@@ -117,6 +117,28 @@ def test_the_terminal(saved, test_rows, tmp_path):
     colours = {tuple(one) for one in np.asarray(Image.open(looks[0])).reshape(-1, 3).tolist()}
     assert len(colours) > 50
     assert "nothing is wrong" in run("segmentation", "check", test_rows, "--image", "photo")
+
+
+def test_a_folder_of_masks(fitted, saved, test_rows, tmp_path):
+    run("predict", saved, test_rows, "--out", tmp_path / "found", "--keep", "photo")
+    table = pd.read_csv(tmp_path / "found/answers.csv")
+    assert list(table) == ["photo", "mask"]
+    assert table["photo"].tolist() == pd.read_csv(test_rows)["photo"].tolist()
+    for name, mask in zip(table["mask"], fitted.predict(test_rows), strict=True):
+        assert (np.asarray(Image.open(tmp_path / "found" / name)) == mask).all()
+    with pytest.raises(DataError, match="not empty"):
+        fitted.predict(test_rows, out=tmp_path / "found")
+    fitted.predict(test_rows, out=tmp_path / "sure", form="probability")
+    (first,) = fitted.predict(
+        pd.read_csv(test_rows).head(1).map(lambda one: str(test_rows.parent / one)),
+        form="probability",
+    )
+    sure = np.asarray(Image.open(tmp_path / "sure/masks/000000.png")) / 65535
+    assert np.abs(sure - first).max() < 1e-4
+    with pytest.raises(DataError, match="is no picture"):
+        fitted.predict(test_rows, out=tmp_path / "each", form="probabilities")
+    assert not (tmp_path / "each").exists()
+    assert not (tmp_path / "each.part").exists()
 
 
 def test_a_fit_in_the_terminal(table, small, tmp_path):
