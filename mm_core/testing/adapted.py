@@ -13,7 +13,8 @@ from mm_core.api.errors import ConfigError
 from mm_core.api.nn import Adapter, Backbone, BackboneContext
 from mm_core.api.specs import AdapterSpec, BackboneSpec
 from mm_core.testing.encoded_inputs import Inputs, answer, setup
-from mm_core.testing.kit_points import WIDTH, Mixed
+from mm_core.testing.kit_networks import Mixed
+from mm_core.testing.kit_points import WIDTH
 from mm_core.testing.outcome import NotTried
 from mm_core.testing.subject import Subject
 from mm_core.training.seeding import seeded

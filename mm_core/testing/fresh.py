@@ -8,12 +8,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from packaging.requirements import Requirement
 
+from mm_core.plugins.discovery import CORE
+from mm_core.testing import forked
 from mm_core.testing.outcome import CheckError
 from mm_core.testing.subject import Subject
 
@@ -50,13 +54,31 @@ def run(
         }
         (folder / _JOB).write_text(json.dumps(job))
         _write(given, folder / _GIVEN)
-        done = subprocess.run(
-            [sys.executable, "-m", "mm_core.testing.fresh", name], capture_output=True, text=True
-        )
+        command = ["-m", "mm_core.testing.fresh", name]
+        if without:  # what is forked may have imported them
+            done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+        else:
+            done = forked.python(command, libraries=libraries(subject))
         if done.returncode:
             said = "\n".join(done.stderr.strip().splitlines()[-_SHOWN_LINES:])
             raise CheckError(f"in a new process it failed:\n{said}")
         return safetensors.numpy.load_file(folder / _FOUND)
+
+
+def libraries(subject: Subject[Any]) -> list[str]:
+    """Modules imported here of what the plugin requires, itself or through plugins it stands on."""
+    plugins = {one.distribution: one.name for one in subject.registry.plugins}
+    waiting, seen, tops = [subject.component.plugin.distribution], set[str](), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name is None or name in seen or plugins.get(name) == CORE:
+            continue
+        seen.add(name)
+        if name in plugins:
+            waiting += [Requirement(text).name for text in requires(name) or ()]
+        else:
+            tops.add(name.replace("-", "_"))
+    return [name for name in sys.modules if name.partition(".")[0] in tops]
 
 
 def as_bytes(text: str) -> np.ndarray:

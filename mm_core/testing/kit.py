@@ -60,10 +60,11 @@ def cases(name: str, files: Sequence[Path] = ()) -> list[Case]:
     registry = Registry(local=[KIT, *files])
     plugin = _plugin(registry, name)
     samples = _samples(plugin)
+    whole = PluginSubject(
+        plugin, registry, samples
+    )  # one: what the doctor finds is looked for once
     found = [
-        Case(
-            "plugin", check, PluginSubject(plugin, registry, samples), samples.xfail.get(check.name)
-        )
+        Case("plugin", check, whole, samples.xfail.get(check.name))
         for check in _plugin_checks(plugin)
     ]
     for subject in subjects(plugin, registry, files):

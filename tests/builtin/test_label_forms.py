@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, LabelError
+from mm_core.testing import forked
 
 QUICK = {"training.epochs": 2, "training.batch_size": 32, "backbones.tabular.width": 16}
 ROWS = 80
@@ -37,8 +37,7 @@ def predictor(**more: Any) -> MultiModalPredictor:
 
 
 def mm(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    script = Path(sys.executable).with_name("mm")
-    return subprocess.run([script, *arguments], cwd=folder, capture_output=True, text=True)
+    return forked.mm(*arguments, cwd=folder)
 
 
 def exact(true: np.ndarray, answers: np.ndarray) -> float:

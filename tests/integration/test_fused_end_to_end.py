@@ -21,9 +21,10 @@ try:
     raise SystemExit("the network is not blocked")
 except OSError as error:
     assert type(error).__name__ == "NetworkBlockedError", error
-model, rows, answers = sys.argv[1:]
-predictor = MultiModalPredictor.load(model)
-predictor.predict_proba(pd.read_parquet(rows)).to_parquet(answers)
+model, *tables = sys.argv[1:]
+for rows, answers in zip(tables[::2], tables[1::2], strict=True):
+    predictor = MultiModalPredictor.load(model)
+    predictor.predict_proba(pd.read_parquet(rows)).to_parquet(answers)
 """
 
 
@@ -51,13 +52,13 @@ def test_new_process_without_network_or_cache_gives_the_same_bits(fused, tmp_pat
     reordered = tmp_path / "reordered.parquet"
     shuffled[shuffled.columns[::-1]].to_parquet(reordered)
     environment = os.environ | {"HOME": str(tmp_path), "HF_HOME": str(tmp_path / "empty")}
-    for rows in (tmp_path / "rows.parquet", reordered):
-        answers = tmp_path / f"answers_{rows.name}"
-        subprocess.run(
-            [sys.executable, "-c", LOAD_ELSEWHERE, str(model), str(rows), str(answers)],
-            check=True,
-            env=environment,
-        )
+    tables = {
+        rows: tmp_path / f"answers_{rows.name}" for rows in (tmp_path / "rows.parquet", reordered)
+    }
+    files = [file for pair in tables.items() for file in pair]
+    command = [sys.executable, "-c", LOAD_ELSEWHERE, model, *files]
+    subprocess.run(command, check=True, env=environment)
+    for answers in tables.values():
         pd.testing.assert_frame_equal(pd.read_parquet(answers), expected, rtol=0, atol=0)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, LabelError, NotFittedError
+from mm_core.testing import forked
 
 SIDES = Path(__file__).parent / "files" / "sides.py"
 DISTANCES = (0.5, 2.0, 0.0, 3.0)
@@ -119,11 +119,9 @@ def test_a_label_is_needed_where_it_is_learned(small_table):
 
 def test_on_the_command_line(rows, tmp_path):
     rows.to_csv(tmp_path / "rows.csv", index=False)
-    script = Path(sys.executable).with_name("mm")
 
     def mm(*command: str) -> Any:
-        command = ("--plugin", str(SIDES), *command, "--json")
-        done = subprocess.run([script, *command], cwd=tmp_path, capture_output=True, text=True)
+        done = forked.mm("--plugin", SIDES, *command, "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -135,8 +133,8 @@ def test_on_the_command_line(rows, tmp_path):
     assert scored["scores"] == {"accuracy": 0.75}
     found = mm("nearest", "model", "rows.csv", "--option", "top_k=2")
     assert [one["row"] for one in found["nearest"]] == [2, 0]
-    wrong = [script, "--plugin", SIDES, "nearest", "model", "rows.csv", "--option", "topk=2"]
-    refused = subprocess.run(wrong, cwd=tmp_path, capture_output=True, text=True)
+    wrong = ("nearest", "model", "rows.csv", "--option", "topk=2")
+    refused = forked.mm("--plugin", SIDES, *wrong, cwd=tmp_path)
     assert refused.returncode == 2
     assert "did you mean 'top_k'?" in refused.stderr
 
@@ -144,11 +142,9 @@ def test_on_the_command_line(rows, tmp_path):
 def test_a_method_is_a_command_of_models_of_its_task(small_table, fit_table, tmp_path):
     fit_table(small_table).save(tmp_path / "model")
     small_table.to_csv(tmp_path / "rows.csv", index=False)
-    script = Path(sys.executable).with_name("mm")
 
     def mm(*command: str) -> subprocess.CompletedProcess[str]:
-        given = [script, "--plugin", SIDES, *command]
-        return subprocess.run(given, cwd=tmp_path, capture_output=True, text=True)
+        return forked.mm("--plugin", SIDES, *command, cwd=tmp_path)
 
     assert "nearest" in mm("--help").stdout
     assert "The nearest rows." in mm("nearest", "--help").stdout

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from mm_core.plugins.registry import registry_with
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.submodel import plan_submodel
 from mm_core.scoring import Metrics
+from mm_core.testing import forked
 
 SIDES = Path(__file__).parent / "files" / "sides.py"
 
@@ -197,12 +196,9 @@ def test_the_user_shares_a_backbone(rows):
 
 def test_on_the_command_line(rows, tmp_path):
     rows.to_csv(tmp_path / "rows.csv", index=False)
-    mm = Path(sys.executable).with_name("mm")
-    command = [mm, "plan", "rows.csv", "--label", "kind", "--problem-type", "sides:pair", "--json"]
+    command = ["plan", "rows.csv", "--label", "kind", "--problem-type", "sides:pair", "--json"]
     command += ["--role", "query=a", "--role", "query=c", "--role", "response=b"]
-    done = subprocess.run(
-        [*command, "--plugin", str(SIDES)], cwd=tmp_path, capture_output=True, text=True
-    )
+    done = forked.mm(*command, "--plugin", SIDES, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     inputs = json.loads(done.stdout)["inputs"]
     assert inputs["query_points"] == inputs["query_points"] | {"columns": ["a", "c"]}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import pandas as pd
 import typer
 
 from mm_core.api.specs import CommandSpec
-from mm_core.testing import end_to_end
+from mm_core.testing import end_to_end, forked, fresh
 from mm_core.testing.kit import KIT
 from mm_core.testing.outcome import CheckError, NotTried, expect
 from mm_core.testing.subject import Subject
@@ -25,7 +24,6 @@ _LABELS = end_to_end.repeated({"label": ["yes", "no"]})
 _JOB = end_to_end.Job(
     _LABELS, "binary", {"training.epochs": 1}, "mm_core.testing.checks.commands:one_side"
 )
-_MM = "from mm_core.cli import main; main()"
 _SHOWN_LINES = 6
 
 
@@ -112,11 +110,10 @@ def _filled(given: Sequence[str], model: Path, data: Path) -> list[str]:
 
 def _typed(subject: Command, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     files = [option for file in (KIT, *subject.files) for option in ("--plugin", str(file))]
-    return subprocess.run(
-        [sys.executable, "-c", _MM, *files, subject.component.id, *arguments],
-        capture_output=True,
-        text=True,
+    return forked.mm(
+        *(*files, subject.component.id, *arguments),
         env={**os.environ, "COLUMNS": "100", "MM_DEBUG": ""},
+        libraries=fresh.libraries(subject),
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +15,15 @@ from mm_detection.samples import IDS
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, RecipeError
+from mm_core.testing import forked
+
+LIBRARIES = ("timm", "torchvision", "transformers")
 
 
 def mm(*arguments: str | Path, at: Path) -> str:
     """What ``mm`` prints, in a process of its own that reaches no hub."""
-    code = "import sys; from mm_core.cli import main; sys.exit(main())"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=at,
-        env=environment,
-    )
+    done = forked.mm(*arguments, cwd=at, env=environment, libraries=LIBRARIES)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -17,6 +15,7 @@ from mm_ensemble.selecting import select
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, MMWarning, Table
 from mm_core.api.tools import model_of, outputs, result_of
+from mm_core.testing import forked
 from mm_core.testing.kit import KIT
 
 from .conftest import fit, rows_for
@@ -140,7 +139,7 @@ def test_one_folder_gives_the_same_answers_in_a_new_process(
     rows = rows_for("sold", 30, seed=2)
     rows.to_csv(tmp_path / "rows.csv", index=False)
     files = [folder, tmp_path / "rows.csv", tmp_path / "out.csv", KIT]
-    subprocess.run([sys.executable, "-c", _LOAD, *files], check=True)
+    forked.python(["-c", _LOAD, *map(str, files)]).check_returncode()
     found = pd.read_csv(tmp_path / "out.csv")
     assert np.allclose(found, fitted.predict_proba(rows), atol=1e-6)
     name = next(iter(model_of(fitted).engine.members))

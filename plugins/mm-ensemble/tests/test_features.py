@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +16,7 @@ from mm_ensemble.pca import PCA
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, MMWarning
 from mm_core.api.tools import model_of, result_of
+from mm_core.testing import forked
 from mm_core.testing.kit import KIT
 
 from .conftest import rows_for
@@ -75,8 +74,8 @@ def test_it_is_the_same_in_a_new_process(fitted: MultiModalPredictor, tmp_path: 
     rows = rows_for("price", 30, seed=2)
     rows.to_csv(tmp_path / "rows.csv", index=False)
     files = [folder, tmp_path / "rows.csv", tmp_path / "out.csv", KIT]
-    command = [sys.executable, "-c", _LOAD.replace("predict_proba", "predict"), *files]
-    subprocess.run(command, check=True)
+    command = ["-c", _LOAD.replace("predict_proba", "predict"), *map(str, files)]
+    forked.python(command).check_returncode()
     found = pd.read_csv(tmp_path / "out.csv")["price"]
     assert np.allclose(found, fitted.predict(rows), rtol=1e-5)
     assert (folder / "engine" / "left.safetensors").is_file()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from mm_matching.samples import ASKED, WORDS
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ArtifactError, ColumnError, ConfigError, DataError, MMWarning
+from mm_core.testing import forked
 
 ITEMS = pd.DataFrame(
     {"said": WORDS, "sku": [f"s{i}" for i in range(16)], "price": [i % 4 for i in range(16)]}
@@ -194,7 +193,6 @@ def test_from_the_command_line(trained: MultiModalPredictor, tmp_path: Path) -> 
 
 
 def _mm(*typed: str, at: Path) -> str:
-    command = [sys.executable, "-c", "from mm_core.cli import main; main()", *typed, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=at)
+    done = forked.mm(*typed, "--json", cwd=at)
     assert done.returncode == 0, done.stderr
     return done.stdout

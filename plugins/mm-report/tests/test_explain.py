@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from PIL import Image
 
 from mm_core import MultiModalPredictor
 from mm_core.api import BadCellError, ConfigError, tools
+from mm_core.testing import forked
 
 
 def part(found: pd.DataFrame, level: str) -> pd.Series:
@@ -160,11 +159,6 @@ def test_the_command(trees: Any, rows: pd.DataFrame, tmp_path: Path) -> None:
     """``mm explain`` writes the same table."""
     trees.save(tmp_path / "model")
     rows[:3].to_csv(tmp_path / "rows.csv", index=False)
-    done = subprocess.run(
-        [sys.executable, "-m", "mm_core", "explain", "model", "rows.csv", "--json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    done = forked.mm("explain", "model", "rows.csv", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "contribution" in json.dumps(json.loads(done.stdout))

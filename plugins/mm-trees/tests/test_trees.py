@@ -16,6 +16,7 @@ from mm_trees.api import importances
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ArtifactError, ConfigError
+from mm_core.testing import forked
 
 LIBRARIES = ("catboost", "lightgbm")
 QUICK = {"fit.threads": 1, "fit.rounds": 150, "fit.patience": 20, "fit.learning_rate": 0.1}
@@ -297,8 +298,9 @@ def test_inspect_and_importances_in_the_terminal(
     folder = fitted["price"].save(tmp_path / "model")
 
     def mm(*arguments: Any) -> str:
-        command = [Path(sys.executable).with_name("mm"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        done = forked.mm(*arguments)
+        done.check_returncode()
+        return done.stdout
 
     assert fitted["price"].recipe.fit.id in mm("inspect", folder)
     first, second, more = mm("importances", folder, "--top", "2").splitlines()
