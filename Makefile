@@ -5,6 +5,8 @@ PLUGINS := $(wildcard plugins/*/pyproject.toml contrib/*/pyproject.toml)
 EDITABLE := $(foreach file,$(PLUGINS),-e $(patsubst %/pyproject.toml,%,$(file)))
 # Tests start many processes: each would compile the core anew if none might keep what it compiled.
 TESTING := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1
+# worksteal: the tests of a module stay together, and so does what it has fitted for them.
+SPREAD := -n auto --dist worksteal
 PYTEST := $(TESTING) $(BIN)/python -m pytest
 SETS ?= snips,magnetic_tile,magnetic_tile@5,cifar10_2k,churn,california_housing,pokemon
 DATA ?= data
@@ -33,13 +35,13 @@ demo: env ## train on real data, print scores, write demo/report.md and a page o
 	@echo 'Try one in the browser: $(BIN)/mm serve demo/$(firstword $(DEMOS)), then http://127.0.0.1:8080/'
 
 test: env ## every test of core and plugins but the slow ones
-	$(PYTEST) -n auto -m 'not slow' $(ARGS)
+	$(PYTEST) $(SPREAD) -m 'not slow' $(ARGS)
 
 test-slow: env ## the slow tests too
-	$(PYTEST) -n auto -m slow $(ARGS)
+	$(PYTEST) $(SPREAD) -m slow $(ARGS)
 
 test-lowest: .venv-lowest/ready ## make test, with the lowest versions that the packages promise to work with
-	$(TESTING) .venv-lowest/bin/python -m pytest -n auto -m 'not slow' $(ARGS)
+	$(TESTING) .venv-lowest/bin/python -m pytest $(SPREAD) -m 'not slow' $(ARGS)
 
 .venv-lowest/ready: pyproject.toml $(PLUGINS) tests/lowest/constraints.py
 	$(PYTHON) -m venv .venv-lowest

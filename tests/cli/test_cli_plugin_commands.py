@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -18,20 +19,24 @@ def crashing(tmp_path):
     return tmp_path
 
 
-def test_doctor_finds_nothing_wrong_here(mm):
+def test_doctor_finds_nothing_wrong_here(mm, monkeypatch):
+    monkeypatch.delenv("MM_PLUGINS", raising=False)
     ran = mm("plugins", "doctor")
     assert ran.code == 0
-    assert "tabular  (mm-tabular 0.1.0)" in ran.out
+    for name in ("image", "tabular", "text"):
+        assert f"{name}  (mm-{name} 0.1.0)" in ran.out
+    assert re.search("^core ", ran.out, re.MULTILINE)
     assert ran.out.splitlines()[-1] == "nothing is wrong"
     assert max(map(len, ran.out.splitlines())) <= 80
 
 
 def test_doctor_outlives_a_plugin_that_ends_every_process(crashing, script):
-    env = {"PYTHONPATH": str(crashing)}
+    env = {"PYTHONPATH": str(crashing), "MM_PLUGINS": "tabular,wreck"}
     ran = script("plugins", "doctor", "--json", env=env)
     assert ran.code == 1, ran.err
     said = json.loads(ran.out)
     assert said["wrong"] == 1
+    assert [one["name"] for one in said["plugins"]] == ["core", "tabular", "wreck"]
     (wreck,) = [one for one in said["plugins"] if one["name"] == "wreck"]
     (finding,) = wreck["findings"]
     assert finding["code"] == "crash"

@@ -28,6 +28,7 @@ def _commands() -> list[str]:
 @pytest.mark.parametrize("command", _commands())
 def test_each_command_runs(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MM_PLUGINS", "tabular")  # the doctor imports all that there is
     first_plugin = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (tmp_path / "my_head.py").write_text(re.search(r"```python\n(.*?)```", first_plugin, re.S)[1])
     done = CliRunner().invoke(app, shlex.split(command)[1:])

@@ -214,13 +214,6 @@ def test_unknown_names_are_helped(install: Install, far: None) -> None:
         examine("far")
 
 
-def test_shipped_plugins_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MM_PLUGINS", raising=False)
-    found = {diagnosis.name: diagnosis for diagnosis in examine()}
-    assert {"core", "image", "tabular", "text"} <= set(found)
-    assert [d.findings for d in found.values() if d.wrong] == []
-
-
 def test_the_doctor_itself_stays_light(site: Path, install: Install) -> None:
     install("heavy", "import numpy\n" + head())
     code = (

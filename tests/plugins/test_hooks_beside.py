@@ -288,7 +288,7 @@ def test_a_name_of_the_core_stays_the_cores(name, installed):
     assert f"cuckoo:{name}" in mm("--help").stdout
     assert mm(f"cuckoo:{name}").stdout == "cuckoo\n"
     assert "cuckoo" not in mm(name, "--help").stdout
-    (found,) = [one for one in examine() if one.name == "cuckoo"]
+    (found,) = examine("cuckoo")
     (finding,) = [one for one in found.findings if one.code == "command-name"]
     assert finding.severity == "wrong"
     assert f"mm cuckoo:{name}" in finding.message
