@@ -17,7 +17,7 @@ import threading
 import types
 from typing import Any
 
-_GIVEN = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+_GIVEN = {os.path.abspath(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
 
 
 def serve(orders: int, answers: int) -> dict[str, Any] | None:
@@ -50,7 +50,7 @@ def become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     given = order["environment"].get("PYTHONPATH", "").split(os.pathsep)
-    rest = sys.path[1 + len([one for one in _GIVEN if one]) :]
+    rest = [one for one in sys.path[1:] if os.path.abspath(one) not in _GIVEN]
     sys.path[:] = [sys.path[0], *filter(None, given), *rest]
     importlib.invalidate_caches()
     sys.orig_argv[:] = [sys.executable, *order["arguments"]]
