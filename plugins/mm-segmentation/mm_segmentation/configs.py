@@ -235,3 +235,17 @@ class SamConfig(Config):
         description="compute the encoder's layers twice in training: half the memory or less, a "
         "third more time",
     )
+
+
+class HFSegmenterConfig(Config):
+    """Settings of :class:`mm_segmentation.hf_segmenter.HFSegmenter`."""
+
+    checkpoint: str | tuple[str, ...] = Field(
+        default=("nvidia/segformer-b0-finetuned-ade-512-512", "openmmlab/upernet-convnext-tiny"),
+        description="a folder or hub name of a segmenter of transformers, or 'random'; of several, "
+        "the first that can be had is taken",
+    )
+    random_model: Literal["segformer", "upernet", "mask2former"] = Field(
+        default="segformer",
+        description="model type of transformers built, tiny, where checkpoint is 'random'",
+    )

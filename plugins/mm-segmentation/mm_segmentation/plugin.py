@@ -108,6 +108,17 @@ def mm_backbones() -> list[BackboneSpec]:
             formats=("segmentation:sam",),
             cards=SAM_CARDS,
         ),
+        BackboneSpec(
+            name="hf",
+            summary="any segmenter of transformers: SegFormer, UPerNet, DPT, Mask2Former, ...",
+            references=("https://huggingface.co/docs/transformers",),
+            target="mm_segmentation.hf_segmenter:HFSegmenter",
+            config="mm_segmentation.configs:HFSegmenterConfig",
+            modalities=(IMAGE,),
+            provides=("masks",),
+            processor="segmentation:canvas",
+            formats=("segmentation:hf",),
+        ),
     ]
 
 
@@ -118,8 +129,13 @@ def mm_checkpoint_formats() -> list[CheckpointFormatSpec]:
         CheckpointFormatSpec(
             name="sam",
             summary="a folder of SAM or SAM 2 as transformers saves it, or Meta's sam_vit_*.pth",
-            target="mm_segmentation.sam_formats:SamFolder",
-        )
+            target="mm_segmentation.formats:SamFolder",
+        ),
+        CheckpointFormatSpec(
+            name="hf",
+            summary="a folder with config.json and weights of a segmenter of transformers",
+            target="mm_segmentation.formats:SegmenterFolder",
+        ),
     ]
 
 

@@ -72,6 +72,7 @@ def _samples(n: int = 24) -> Samples:
             SampleCheckpoint(
                 "sam", {"config.json": b'{"model_type": "sam"}', "model.safetensors": b""}
             ),
+            SampleCheckpoint("hf", {"config.json": b"{}", "model.safetensors": b""}),
         ),
         data=(_folders(pictures),),
         trials=(
@@ -79,6 +80,8 @@ def _samples(n: int = 24) -> Samples:
             Trial("backbone", "timm", tiny),
             Trial("backbone", "timm", {"checkpoint": "random", "decoder": "fpn"}),
             Trial("backbone", "sam", {"checkpoint": "random", "cache_mb": 0}),
+            Trial("backbone", "hf", {"checkpoint": "random"}),
+            Trial("backbone", "hf", {"checkpoint": "random", "random_model": "mask2former"}),
             Trial("backbone", "sam", {"checkpoint": "random", "random_model": "sam2"}),
         ),
     )

@@ -1,4 +1,4 @@
-"""Checkpoints of SAM: folders of transformers, and Meta's own files. Light."""
+"""Checkpoints: segmenters and SAM of transformers, and Meta's own files. Light."""
 
 from __future__ import annotations
 
@@ -54,3 +54,27 @@ class SamFolder(HFFolder):
             "side": int(side[0] if isinstance(side, list) else side),
             "data_config": {key: value for key, value in colours.items() if value},
         }
+
+
+class SegmenterFolder(HFFolder):
+    """A folder as ``save_pretrained`` writes it, of a model that gives each pixel a class.
+
+    Details: ``data_config`` (``mean``, ``std``) from its ``preprocessor_config.json``.
+    """
+
+    def recognise(
+        self, path: Path, name: str, told: Mapping[str, Any]
+    ) -> dict[str, Any] | CheckpointMiss:
+        """Also what its pictures were like."""
+        found = super().recognise(path, name, told)
+        if isinstance(found, CheckpointMiss):
+            return found
+        kinds = [
+            str(one) for one in self.read_json(path / "config.json").get("architectures") or []
+        ]
+        ends = ("Segmentation", "SegmentationModel")
+        if kinds and not any(one.endswith(ends) for one in kinds):
+            return CheckpointMiss(reason=f"{path} holds {kinds[0]}, which draws no masks")
+        given = self.read_json(path / "preprocessor_config.json")
+        colours = {"mean": given.get("image_mean"), "std": given.get("image_std")}
+        return {"data_config": {key: value for key, value in colours.items() if value}}

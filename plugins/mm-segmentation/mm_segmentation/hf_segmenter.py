@@ -1,0 +1,209 @@
+"""``hf``: any segmenter of transformers. Heavy: imports torch and transformers.
+
+SegFormer, UPerNet, DPT and their kin give logits and are trained by the recipe's loss. Mask2Former
+and its kin give queries, each with a class and a mask: they have a loss of their own, and what they
+say of a pixel is the sum over the queries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSemanticSegmentation,
+    AutoModelForUniversalSegmentation,
+)
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES,
+    MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING_NAMES,
+)
+
+from mm_core.api import ArtifactError, Checkpoint, CheckpointError
+from mm_core.api.nn import BackboneContext, Features
+from mm_segmentation.configs import HFSegmenterConfig
+from mm_segmentation.segmenter import WANTED, Segmenter, means
+from mm_segmentation.tiny import tiny_config
+
+PLUGIN = "segmentation:hf"
+
+FOREIGN = frozenset(
+    {
+        "_name_or_path",  # a path of the machine that trained
+        "auto_map",  # code that comes with a checkpoint: never run
+        "attn_implementation",  # may name kernels on a hub
+        "_attn_implementation",
+        "quantization_config",
+    }
+)
+
+_FAILS = (
+    AssertionError,
+    AttributeError,
+    ImportError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What transformers raises on a folder or config that it cannot make a model of."""
+
+
+class HFSegmenter(Segmenter):
+    """A model of transformers with a head for these classes.
+
+    The heads of a checkpoint with other classes are made anew, and are ``new``.
+    """
+
+    config: HFSegmenterConfig
+
+    def __init__(self, config: HFSegmenterConfig, context: BackboneContext) -> None:
+        super().__init__(config, context)
+        names = [str(one) for one in context.task["class_names"]]
+        self._binary = self.n_outputs == 1
+        fresh: set[str] = set()
+        if context.architecture is not None:
+            model = _built(rebuilt(context.architecture["model"]))
+            self.pretrained = bool(context.architecture["pretrained"])
+            fresh = set(context.architecture["new"])
+        elif context.checkpoint is not None:
+            model, fresh = _loaded(context.checkpoint, names)
+            self.pretrained = True
+        else:
+            model = _built(tiny_config(config.random_model, names, max(self.canvas)))
+        self.model: Any = model
+        for name, module in model.named_modules():
+            if name.endswith(("encoder.swin.layernorm", "backbone.swin.layernorm")):
+                module.requires_grad_(False)  # of the end of a network whose maps are read before
+        self.queries = _of_queries(model.config.model_type)
+        self._fresh = sorted(fresh)
+        self.new = tuple(model.get_submodule(name) for name in self._fresh)
+
+    @property
+    def own_loss(self) -> bool:  # type: ignore[override]
+        """Where queries are matched with masks."""
+        return self.queries
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The model's own config, and which parts were made anew."""
+        model = json.loads(self.model.config.to_json_string(use_diff=False))
+        return {
+            "model": {key: value for key, value in model.items() if key not in FOREIGN},
+            "pretrained": self.pretrained,
+            "new": self._fresh,
+        }
+
+    def look(self, arrays: Mapping[str, Any]) -> Features:
+        """Logits at the size that the model gives; of queries the logarithm of their sum."""
+        if not self.queries:
+            logits = self.model(pixel_values=arrays["pixels"]).logits
+            masks = logits[:, 1:] - logits[:, :1] if self._binary else logits
+            return Features(extra={"masks": masks, "embedding": means(logits)})
+        given: dict[str, Any] = {}
+        if WANTED in arrays and self.training:
+            given = _labels(arrays[WANTED])
+        pixels = arrays["pixels"]
+        with torch.autocast(pixels.device.type, enabled=False):  # costs overflow in 16 bits
+            said = self.model(pixel_values=pixels, **given)
+        classes = said.class_queries_logits.float().softmax(dim=-1)[..., :-1]
+        places = said.masks_queries_logits.float().sigmoid()
+        each = torch.einsum("bqc,bqhw->bchw", classes, places).clamp(min=1e-6)
+        masks = each.log()
+        masks = masks[:, 1:] - masks[:, :1] if self._binary else masks
+        found = {"masks": masks, "embedding": classes.mean(dim=1)}
+        if given:
+            found["loss"] = said.loss.float().reshape(()).expand(len(pixels))
+        return Features(extra=found)
+
+
+def _of_queries(kind: str) -> bool:
+    return (
+        kind in MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING_NAMES
+        and kind not in MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES
+    )
+
+
+def _labels(codes: Tensor) -> dict[str, Any]:
+    """A mask and a class for each class of each picture."""
+    masks, classes = [], []
+    for one in codes:
+        there = one.unique()
+        there = there[there >= 0]
+        masks.append((one[None] == there[:, None, None]).float())
+        classes.append(there.long())
+    return {"mask_labels": masks, "class_labels": classes}
+
+
+def _loaded(checkpoint: Checkpoint, names: Sequence[str]) -> tuple[nn.Module, set[str]]:
+    """The model with a head for these classes, and the names of modules that were made anew."""
+    try:
+        config = AutoConfig.from_pretrained(checkpoint.location, trust_remote_code=False)
+        config.id2label = dict(enumerate(names))
+        config.label2id = {name: code for code, name in enumerate(names)}
+        model, report = _auto(config.model_type).from_pretrained(
+            checkpoint.location,
+            config=config,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except _FAILS as error:
+        raise CheckpointError(
+            f"transformers cannot read {checkpoint.name!r} ({checkpoint.source}): {error}",
+            plugin=PLUGIN,
+            value=checkpoint.name,
+            remedy="name another checkpoint; models that need code of their own are not run",
+        ) from error
+    other = {str(one[0] if isinstance(one, tuple) else one) for one in report["mismatched_keys"]}
+    lacks = {str(one) for one in report["missing_keys"]}
+    return model, {name.rpartition(".")[0] for name in other | lacks}
+
+
+def rebuilt(values: Mapping[str, Any]) -> Any:
+    """The config of a saved model.
+
+    Raises:
+        ArtifactError: transformers does not know it.
+    """
+    given = {key: value for key, value in values.items() if key not in FOREIGN}
+    kind = str(given.get("model_type"))
+    try:
+        _auto(kind)
+        return CONFIG_MAPPING[kind].from_dict(given)
+    except _FAILS as error:
+        raise ArtifactError(
+            f"the saved architecture is no segmenter {kind!r} that transformers knows: {error}",
+            plugin=PLUGIN,
+            value=kind,
+            remedy="install the transformers version with which the model was saved",
+        ) from error
+
+
+def _built(config: Any) -> nn.Module:
+    try:
+        model: nn.Module = _auto(config.model_type).from_config(config, dtype=torch.float32)
+    except _FAILS as error:
+        raise CheckpointError(
+            f"transformers cannot build a {config.model_type} segmenter: {error}",
+            plugin=PLUGIN,
+            value=config.model_type,
+            remedy="name another checkpoint",
+        ) from error
+    return model
+
+
+def _auto(kind: str) -> Any:
+    if _of_queries(kind):
+        return AutoModelForUniversalSegmentation
+    if kind in MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES:
+        return AutoModelForSemanticSegmentation
+    raise ValueError(f"{kind!r} is no segmenter")

@@ -1,0 +1,71 @@
+"""Segmenters of transformers: those with logits, and those that match queries with masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mm_segmentation.hf_segmenter import HFSegmenter, _labels
+from mm_segmentation.samples import SIDE, drawn
+from mm_segmentation.tiny import tiny_config
+from transformers import AutoModelForSemanticSegmentation, AutoModelForUniversalSegmentation
+
+from mm_core import MultiModalPredictor
+from mm_core.api import tools
+
+
+def discs(n: int) -> pd.DataFrame:
+    pairs = [drawn(number, 0) for number in range(1, n + 1)]
+    masks = [mask.astype(np.uint8) for _, mask in pairs]
+    return pd.DataFrame({"photo": [one for one, _ in pairs], "mask": masks})
+
+
+def fitted(frame: pd.DataFrame, epochs: int, **more) -> MultiModalPredictor:
+    part = "backbones.picture_image"
+    settings = {
+        f"{part}.id": "segmentation:hf",
+        f"{part}.checkpoint": "random",
+        "inputs.picture_image.processor.image_size": SIDE,
+        "inputs.picture_image.processor.augment": "none",
+        "training.epochs": epochs,
+        "training.patience": epochs,
+        "training.batch_size": 4,
+        "training.head_learning_rate": 5e-3,
+        **{f"{part}.{key}": value for key, value in more.items()},
+    }
+    predictor = MultiModalPredictor("mask", hyperparameters=settings, verbosity=0)
+    return predictor.fit(frame, tuning_data=frame)
+
+
+@pytest.mark.parametrize(("kind", "epochs"), [("segformer", 60), ("mask2former", 60)])
+def test_it_learns_and_comes_back_without_a_hub(kind, epochs, tmp_path):
+    frame = discs(8)
+    predictor = fitted(frame, epochs, random_model=kind)
+    assert predictor.evaluate(frame)["iou"] > 0.7
+    again = MultiModalPredictor.load(predictor.save(tmp_path / "m"))
+    for one, other in zip(predictor.predict(frame), again.predict(frame), strict=True):
+        assert (one == other).all()
+
+
+def test_a_checkpoint_of_other_classes_gets_a_new_head(tmp_path):
+    config = tiny_config("segformer", ["a", "b", "c", "d"], SIDE)
+    AutoModelForSemanticSegmentation.from_config(config).save_pretrained(tmp_path / "four")
+    predictor = fitted(discs(2), 1, checkpoint=str(tmp_path / "four"))
+    segmenter = tools.model_of(predictor).engine.topology.segmenter
+    assert isinstance(segmenter, HFSegmenter)
+    assert segmenter.architecture["new"] == ["decode_head.classifier"]
+    assert segmenter.model.config.num_labels == 2
+    assert segmenter.new == (segmenter.model.decode_head.classifier,)
+
+
+def test_classes_of_a_mask_are_what_queries_are_matched_with():
+    codes = torch.tensor([[[0, 1], [-1, 1]], [[2, 2], [2, 2]]])
+    found = _labels(codes)
+    assert [one.tolist() for one in found["class_labels"]] == [[0, 1], [2]]
+    assert found["mask_labels"][0].tolist() == [[[1, 0], [0, 0]], [[0, 1], [0, 1]]]
+    config = tiny_config("mask2former", ["a", "b", "c"], SIDE)
+    model = AutoModelForUniversalSegmentation.from_config(config)
+    pixels = torch.randn(2, 3, SIDE, SIDE)
+    large = _labels(codes.repeat_interleave(32, 1).repeat_interleave(32, 2))
+    assert torch.isfinite(model(pixel_values=pixels, **large).loss)
