@@ -65,7 +65,8 @@ class HFSegmenter(Segmenter):
 
     def __init__(self, config: HFSegmenterConfig, context: BackboneContext) -> None:
         super().__init__(config, context)
-        names = [str(one) for one in context.task["class_names"]]
+        known = context.task.get("class_names") or range(max(2, self.n_outputs))
+        names = [str(one) for one in known]
         self._binary = self.n_outputs == 1
         fresh: set[str] = set()
         if context.architecture is not None:
