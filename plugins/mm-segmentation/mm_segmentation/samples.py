@@ -37,6 +37,12 @@ def png(pixels: np.ndarray[Any, Any]) -> bytes:
     return file.getvalue()
 
 
+_ALIKE = (
+    "new queries are of all classes alike: where they are then does not matter to the sum over "
+    "them; its own loss matches each with a mask"
+)
+
+
 def _samples(n: int = 24) -> Samples:
     pictures = [drawn(number) for number in range(n)]
     files = {f"{number}.png": png(pixels) for number, (pixels, _) in enumerate(pictures)}
@@ -81,7 +87,12 @@ def _samples(n: int = 24) -> Samples:
             Trial("backbone", "timm", {"checkpoint": "random", "decoder": "fpn"}),
             Trial("backbone", "sam", {"checkpoint": "random", "cache_mb": 0}),
             Trial("backbone", "hf", {"checkpoint": "random"}),
-            Trial("backbone", "hf", {"checkpoint": "random", "random_model": "mask2former"}),
+            Trial(
+                "backbone",
+                "hf",
+                {"checkpoint": "random", "random_model": "mask2former"},
+                xfail=dict.fromkeys(("every_parameter_learns", "takes_low_rank_adapters"), _ALIKE),
+            ),
             Trial("backbone", "sam", {"checkpoint": "random", "random_model": "sam2"}),
         ),
     )
