@@ -85,8 +85,9 @@ def main() -> None:
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    remember()
     for part in asked.parts.split(","):
+        if part != "speed":
+            remember()
         for name, found in PARTS[part](asked):
             said = json.loads(asked.out.read_text()) if asked.out.is_file() else {}
             said.setdefault(part, {})[name] = found
@@ -136,10 +137,145 @@ def _compared(
     }
 
 
+def _speed(asked: argparse.Namespace) -> Found:
+    """Processor seconds of an epoch, of the whole network and of what is above it."""
+    from mm_core import MultiModalPredictor
+
+    for name in asked.sets.split(","):
+        found: dict[str, Any] = {"rows": len(_rows(asked, name))}
+        # Epochs differ by what else is done once: reading, encoding, the last answers.
+        for way, epochs in (("core:finetune", (1, 2)), ("fusion:cached", (2, 22))):
+            seconds = []
+            for count in epochs:
+                given = {key: value for key, value in FIXED.items() if "keep" not in key}
+                given |= SETS[name].settings | {"fit": way, "training.epochs": count}
+                given |= {"training.new_first": False}
+                predictor = MultiModalPredictor(
+                    SETS[name].label, hyperparameters=given, verbosity=0
+                )
+                started = time.process_time()
+                predictor.fit(_rows(asked, name))
+                seconds.append(time.process_time() - started)
+            found[way] = round((seconds[1] - seconds[0]) / (epochs[1] - epochs[0]), 3)
+            found[f"{way} validated"] = round(float(predictor.history.iloc[:, -1].max()), 4)
+        found["times"] = round(found["core:finetune"] / found["fusion:cached"], 1)
+        print(name, found, flush=True)
+        yield name, found
+
+
+def _missing(asked: argparse.Namespace) -> Found:
+    """Trained with inputs left out at random and without, scored at 0 to 75 % missing."""
+    yield from _fits(asked, {"plain": {}, "dropout": {"fusion": "fusion:modality_dropout"}}, _gone)
+
+
+def _gone(model: Any, test: Any) -> dict[str, float]:
+    found = model.robustness(test, shares=[0.25, 0.5, 0.75])
+    score = found.columns[-1]
+    at_random = found[(found.kept == "at random") | (found.index == 0)]
+    return {str(one.missing): float(getattr(one, score)) for one in at_random.itertuples()}
+
+
+def _mixup(asked: argparse.Namespace) -> Found:
+    """Latents blended in training, and not."""
+    yield from _fits(asked, {"plain": {}, "fusemix": {"fusion": "fusion:fusemix"}}, _score)
+
+
+def _score(model: Any, test: Any) -> dict[str, float]:
+    scores = model.evaluate(test)
+    return {"score": float(next(iter(scores.values())))}
+
+
+Score = Callable[[Any, Any], dict[str, float]]
+
+
+def _fits(asked: argparse.Namespace, ways: dict[str, Any], score: Score) -> Found:
+    """Each way on the same splits; scores as they come, in the order of seeds."""
+    from mm_core import MultiModalPredictor
+
+    for name in asked.sets.split(","):
+        rows, found = _rows(asked, name), dict[str, list[dict[str, float]]]()
+        for seed in range(asked.seeds):
+            train, test = _split(rows, seed)
+            for way, settings in ways.items():
+                given = FIXED | {"fit.keep": ["pooled"]} | SETS[name].settings | settings
+                model = MultiModalPredictor(
+                    SETS[name].label,
+                    hyperparameters=given,
+                    verbosity=0,
+                    eval_metric=SETS[name].metric,
+                ).fit(train, seed=seed)
+                found.setdefault(way, []).append(score(model, test))
+                print(name, seed, way, found[way][-1], flush=True)
+            yield name, {"metric": SETS[name].metric} | found
+
+
+def _split(rows: Any, seed: int) -> tuple[Any, Any]:
+    """The rows that train, and a fifth that is scored."""
+    order = np.random.default_rng((seed, 17)).permutation(len(rows))
+    cut = len(rows) // 5
+    return rows.take(np.sort(order[cut:])), rows.take(np.sort(order[:cut]))
+
+
+def _lego(asked: argparse.Namespace) -> Found:
+    """Models of two inputs each, merged; trained together; fused and trained 1 and 5 epochs."""
+    from mm_lego.api import merged_model
+
+    from mm_core import MultiModalPredictor
+    from mm_core.api.tools import installed, load, model_of, result_of, save_model
+
+    registry = installed([])
+    for name, pair in (("pokemon", ("image", "text")), ("airline_tweets", ("tabular", "text"))):
+        rows, found = _rows(asked, name), dict[str, list[float]]()
+        for seed in range(asked.seeds):
+            train, test = _split(rows, seed)
+            fitted = {}
+            for way, kept in ((pair[0], pair[:1]), (pair[1], pair[1:]), ("joint", pair)):
+                given = FIXED | {"fit.keep": ["pooled"], "fusion": "lego:merge"}
+                given |= SETS[name].settings
+                planner = MultiModalPredictor(SETS[name].label, verbosity=0)
+                inputs = planner.plan(train).inputs
+                gone = [c for one, part in inputs.items() if one not in kept for c in part.columns]
+                given = {k: v for k, v in given.items() if _about(k, inputs, kept)}
+                fitted[way] = MultiModalPredictor(
+                    SETS[name].label,
+                    hyperparameters=given,
+                    verbosity=0,
+                    eval_metric=SETS[name].metric,
+                ).fit(train, seed=seed, column_types=dict.fromkeys(gone, "ignore"))
+                found.setdefault(way, []).append(_score(fitted[way], test)["score"])
+            models = {way: model_of(fitted[way]) for way in pair}
+            for way, method, epochs in (
+                ("merge", "merge", 0),
+                ("fuse, 1 epoch", "fuse", 1),
+                ("fuse, 5 epochs", "fuse", 5),
+            ):
+                folder = asked.work / "lego" / f"{name}-{seed}-{method}"
+                merged = merged_model(models, registry, method, {})
+                save_model(merged, result_of(fitted[pair[0]]), registry, folder)
+                model = load(folder)
+                if epochs:
+                    model.fit(train, hyperparameters={"training.epochs": epochs}, seed=seed)
+                found.setdefault(way, []).append(_score(model, test)["score"])
+            print(name, seed, {way: one[-1] for way, one in found.items()}, flush=True)
+            yield name, {"metric": SETS[name].metric, "scores": found}
+
+
+def _about(key: str, inputs: Any, kept: tuple[str, ...]) -> bool:
+    """Whether a setting is of nothing that is left out."""
+    parts = key.split(".")
+    return parts[0] not in ("inputs", "backbones") or parts[1] in kept
+
+
 Found = Iterator[tuple[str, dict[str, Any]]]
 """What is measured, and what came of it so far: the last word on a name counts."""
 
-PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {"heads": _heads}
+PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
+    "heads": _heads,
+    "speed": _speed,
+    "missing": _missing,
+    "mixup": _mixup,
+    "lego": _lego,
+}
 
 
 if __name__ == "__main__":

@@ -43,9 +43,12 @@ Out = Annotated[
     typer.Option(
         "--out",
         metavar="FOLDER",
-        help="For each run as it ends, and compared.json; given again, runs that are there are "
-        "not run again.",
+        help="For each run as it ends, compared.json and compared.svg; given again, runs that are "
+        "there are not run again.",
     ),
+]
+Jobs = Annotated[
+    int, typer.Option("--jobs", min=1, help="Fits at the same time; they share the cores.")
 ]
 
 
@@ -60,6 +63,7 @@ def compare(
     problem_type: ProblemType = None,
     eval_metric: Metric = None,
     out: Out = None,
+    jobs: Jobs = 1,
     plugin: Plugins = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -86,6 +90,7 @@ def compare(
         eval_metric=eval_metric,
         folder=out,
         plugins=plugin or (),
+        jobs=jobs,
         tell=None if quiet else _tell,
     )
     records = json.loads(found.table.to_json(orient="records"))
@@ -98,6 +103,9 @@ def compare(
         "runs": json.loads(found.runs.to_json(orient="records")),
     }
     if out is not None:
+        from mm_compare.picture import picture
+
+        (out / "compared.svg").write_text(picture(found), encoding="utf-8")
         (out / "compared.json").write_text(json.dumps(said, indent=2), encoding="utf-8")
     return Answer(said, "\n".join(_lines(found, seeds)))
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mm_compare.jobs import side_by_side
 from mm_compare.tests_of_differences import corrected_t_test, holm
 from mm_core.api import ConfigError
 from mm_core.api.tools import MultiModalPredictor, installed, metrics, read_rows
@@ -56,6 +57,7 @@ def compare(
     eval_metric: str | None = None,
     folder: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
+    jobs: int = 1,
     tell: Callable[[str], None] | None = None,
 ) -> Compared:
     """Fit every combination of ``vary`` on the same random splits, and test the differences.
@@ -77,12 +79,16 @@ def compare(
         folder: is made; each run is written there as it ends, and a run that is there already is
             not run again. None: nothing is written.
         plugins: one-file plugins.
+        jobs: fits at the same time, each in a process with its share of the cores; a script that
+            asks for several is guarded by ``if __name__ == "__main__"``.
         tell: is called with a line for each run.
 
     Raises:
         ConfigError: nothing varies, or there are too few rows or splits.
     """
     variants = _variants(vary)
+    if jobs < 1:
+        raise ConfigError(f"{jobs} jobs", value=jobs, remedy="jobs >= 1")
     if seeds < 1 or not 0 < test_share < 1:
         raise ConfigError(
             f"{seeds} splits with {test_share} of the rows to score on",
@@ -101,21 +107,47 @@ def compare(
     }
     fixed = dict(hyperparameters or {})
     store = _Runs(folder, _fingerprint(rows.frame, given, fixed, test_share))
-    found, metric = [], ""
-    for seed, (variant, settings) in itertools.product(range(seeds), variants.items()):
-        run = store.get(variant, seed)
-        if run is None:
-            train, test = _split(rows, seed, test_share)
-            run = _one_run(train, test, {**fixed, **settings}, seed, given)
-            store.put(variant, seed, run)
-        metric = run["metric"]
-        found.append({"variant": variant, "seed": seed} | run)
-        if tell is not None:
-            done = f"{len(found)} of {seeds * len(variants)}"
-            tell(f"{done}  {variant}  seed {seed}  {metric} {run['score']:.4f}")
+    order = [(variant, seed) for seed in range(seeds) for variant in variants]
+    known = {one: run for one in order if (run := store.get(*one)) is not None}
+    _split(rows, 0, test_share)  # too few rows are told before any process is begun
+    runner = _Runner(rows, variants, fixed, given, test_share)
+    for done, one in enumerate(known, start=1):
+        _tell(tell, done, len(order), one, known[one])
+    lacking = [one for one in order if one not in known]
+    for one, run in side_by_side(runner, lacking, jobs):
+        store.put(*one, run)
+        known[one] = run
+        _tell(tell, len(known), len(order), one, run)
+    found = [{"variant": one[0], "seed": one[1]} | known[one] for one in order]
+    metric = found[0]["metric"]
     direction = metrics(registry).higher_is_better(found[0]["metric_id"])
     runs = pd.DataFrame(found)[["variant", "seed", "score", "seconds"]]
     return Compared(_table(runs, test_share), runs, metric, direction, test_share)
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Fits and scores a variant on a split."""
+
+    rows: Any
+    variants: Mapping[str, Mapping[str, Any]]
+    fixed: Mapping[str, Any]
+    given: Mapping[str, Any]
+    test_share: float
+
+    def __call__(self, one: tuple[str, int]) -> dict[str, Any]:
+        variant, seed = one
+        train, test = _split(self.rows, seed, self.test_share)
+        settings = {**self.fixed, **self.variants[variant]}
+        return _one_run(train, test, settings, seed, self.given)
+
+
+def _tell(
+    tell: Callable[[str], None] | None, done: int, of: int, one: tuple[str, int], run: Any
+) -> None:
+    if tell is not None:
+        variant, seed = one
+        tell(f"{done} of {of}  {variant}  seed {seed}  {run['metric']} {run['score']:.4f}")
 
 
 def _variants(vary: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:

@@ -68,6 +68,15 @@ def test_runs_that_ended_are_not_run_again(rows, tmp_path, monkeypatch):
     assert fits == [0, 0]
 
 
+def test_runs_side_by_side_are_the_same_runs(rows, tmp_path):
+    vary = {"fusion": ["core:mean", "core:logit"]}
+    alone = _compare(rows, vary, seeds=1)
+    together = _compare(rows, vary, seeds=1, jobs=2, folder=tmp_path)
+    assert together.runs.variant.tolist() == alone.runs.variant.tolist()
+    assert together.runs.score.tolist() == alone.runs.score.tolist()
+    assert len((tmp_path / "runs.jsonl").read_text().splitlines()) == 2
+
+
 def test_the_corrected_test_is_that_of_the_paper():
     differences = [0.01, 0.03, 0.02, 0.00, 0.02]
     mean, variance = np.mean(differences), np.var(differences, ddof=1)
@@ -124,6 +133,9 @@ def test_as_it_is_typed(rows, tmp_path, monkeypatch):
     assert "fusion=core:logit" in done.stdout
     assert "--seeds 10 or more" in done.stdout
     written = json.loads((tmp_path / "compared" / "compared.json").read_text())
+    drawn = (tmp_path / "compared" / "compared.svg").read_text()
+    assert drawn.count("<circle") == 4  # a dot for each run
+    assert all(name in drawn for name in ("fusion=core:mean", "fusion=core:logit", "accuracy"))
     again = CliRunner().invoke(app, [*typed, "--quiet", "--json"])
     assert json.loads(again.stdout) == written
     wrong = CliRunner().invoke(app, ["compare", "rows.csv", "--label", "kind", "--vary", "fusion"])

@@ -1,0 +1,1 @@
+"""MM-Lego, arXiv 2405.19950: models of single modalities, merged."""
