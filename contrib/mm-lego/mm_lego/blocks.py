@@ -26,7 +26,7 @@ class Block(nn.Module):
     A step: ``L <- L / |L|`` and ``F = FFT(L)``, both along the channels; ``F_r <- F_r +
     Attn(LN F_r, LN X_r)``; ``F_r <- F_r + FF(LN F_r)``; ``L <- IFFT(F_r + i F_i)``. ``X_r`` is the
     real part of the transform of the tokens of a row, over those that it has; of one vector it is
-    that vector.
+    that vector. A learned token stands beside them.
     """
 
     def __init__(self, config: LegoConfig, dims: Dims, name: str) -> None:
@@ -66,6 +66,8 @@ class _Step(nn.Module):
         self.heads, self.temperature = config.heads, config.temperature
         self.norm_latent, self.norm_input = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.query, self.key_value = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim)
+        # Beside the input: a softmax over one vector has no choice, and would learn nothing.
+        self.rest = nn.Parameter(0.02 * torch.randn(dim))
         self.out = nn.Sequential(nn.Linear(dim, dim), nn.LeakyReLU(0.01))
         self.norm = nn.LayerNorm(dim)
         self.wide, self.narrow = nn.Linear(dim, 8 * dim), nn.Linear(4 * dim, dim)
@@ -88,6 +90,8 @@ class _Step(nn.Module):
         def split(value: Tensor) -> Tensor:
             return value.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
+        tokens = torch.cat([self.rest.expand(len(tokens), 1, -1), tokens], dim=1)
+        there = nn.functional.pad(there, (1, 0), value=True)
         query = split(self.query(self.norm_latent(real)))
         key, value = map(split, self.key_value(self.norm_input(tokens)).chunk(2, dim=-1))
         scores = (query @ key.transpose(2, 3)).float() / math.sqrt(query.shape[-1])
@@ -146,7 +150,8 @@ def merged(latents: Complex, weights: Tensor, method: str) -> Complex:
     size = (real.square() + imaginary.square() + 1e-12).sqrt()
     long = 1 / (share / size).sum(dim=0).clamp_min(1e-12)
     mean = (share * real / size).sum(dim=0), (share * imaginary / size).sum(dim=0)
-    length = (mean[0].square() + mean[1].square() + 1e-12).sqrt()
+    # Phases that are opposite have no mean: near there it goes to zero, instead of any way.
+    length = (mean[0].square() + mean[1].square() + 1e-12).sqrt().clamp_min(1e-2)
     there = weights.sum(dim=0)[:, None, None] > 0
     return (
         torch.where(there, long * mean[0] / length, 0.0),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from mm_lego.blocks import frequencies, merged, spherical_mean, transformed
@@ -13,7 +12,7 @@ from mm_lego.merging import merge
 from typer.testing import CliRunner
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, FusionHeadSpec
+from mm_core.api import ArtifactError, ConfigError, FusionHeadSpec
 from mm_core.api.nn import Features
 from mm_core.api.tools import installed
 from mm_core.cli.app import app
@@ -153,19 +152,24 @@ def test_stacks_and_weaves_differ_and_pass_by_what_is_not_there():
 @pytest.fixture(scope="module")
 def frame():
     labels = {"kind": ["a", "b", "c"] * 20}
-    return points(labels, ("left", "right", "upper")).assign(**labels)
+    return points(labels, ("left", "right")).assign(**labels)
 
 
 @pytest.fixture(scope="module")
 def models(frame, tmp_path_factory):
     """A model of each column."""
     folder = tmp_path_factory.mktemp("models")
-    for column in ("left", "right", "upper"):
-        others = {name: "ignore" for name in ("left", "right", "upper") if name != column}
-        MultiModalPredictor("kind", hyperparameters=SETTINGS, plugins=[KIT], verbosity=0).fit(
-            frame, column_types=others
-        ).save(folder / column)
+    for column in ("left", "right"):
+        fitted(frame, column).save(folder / column)
     return folder
+
+
+def fitted(frame, column, **settings):
+    """A model of that column alone."""
+    others = {name: "ignore" for name in frame.columns if name not in (column, "kind")}
+    given = {key: one for key, one in (SETTINGS | settings).items() if one is not None}
+    model = MultiModalPredictor("kind", hyperparameters=given, plugins=[KIT], verbosity=0)
+    return model.fit(frame, column_types=others)
 
 
 def test_models_are_merged_as_it_is_typed(frame, models, tmp_path):
@@ -183,16 +187,19 @@ def test_models_are_merged_as_it_is_typed(frame, models, tmp_path):
 
 
 def test_an_input_is_added_later_without_forgetting(frame, models, tmp_path):
+    pytest.importorskip("mm_tabular")
+    more = frame.assign(size=np.arange(60) % 3 + 0.1)
+    fitted(more, "size").save(tmp_path / "size")
     merge([models / "left", models / "right"], tmp_path / "two", plugins=[KIT])
-    merge([tmp_path / "two", models / "upper"], tmp_path / "three", plugins=[KIT])
+    merge([tmp_path / "two", tmp_path / "size"], tmp_path / "three", plugins=[KIT])
     two, three = (
         MultiModalPredictor.load(tmp_path / name, plugins=[KIT]) for name in ("two", "three")
     )
-    assert set(three.recipe.backbones) == {"left", "right", "upper"}
-    old = frame.assign(upper=None)
+    assert set(three.recipe.backbones) == {"left", "right", "tabular"}
+    old = more.assign(size=None)
     expected, found = two.predict_proba(old).to_numpy(), three.predict_proba(old).to_numpy()
     assert np.allclose(found, expected, atol=1e-4)
-    assert three.evaluate(frame, "accuracy")["accuracy"] > 0.9
+    assert three.evaluate(more, "accuracy")["accuracy"] > 0.9
 
 
 def test_a_fuse_is_trained_some_epochs(frame, models, tmp_path):
@@ -203,41 +210,43 @@ def test_a_fuse_is_trained_some_epochs(frame, models, tmp_path):
     assert model.evaluate(frame, "accuracy")["accuracy"] > 0.9
 
 
-def test_what_does_not_fit_together_is_refused(frame, models, tmp_path):
-    with pytest.raises(ConfigError, match="both have the") as caught:
-        merge([models / "left", models / "left" / "."], tmp_path / "out", plugins=[KIT])
+NO_FUSION = {key: None for key in SETTINGS if key.startswith("fusion")}
+
+
+@pytest.mark.parametrize(
+    ("column", "settings", "says"),
+    [
+        ("left", {}, "both have the backbone 'left'"),
+        ("right", {"fusion.dim": 32}, "fusion.dim"),
+        ("right", NO_FUSION, "no blocks to merge"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(column, settings, says, frame, models, tmp_path):
+    fitted(frame, column, **{"training.epochs": 1}, **settings).save(tmp_path / "other")
+    with pytest.raises(ConfigError, match=says) as caught:
+        merge([models / "left", tmp_path / "other"], tmp_path / "out", plugins=[KIT])
     assert caught.value.remedy
-    settings = SETTINGS | {"training.epochs": 1}
-    others = {"left": "ignore", "upper": "ignore"}
-    fewer = frame[frame.kind != "c"]
-    for rows_of, changed, says in (
-        (fewer, {}, "the (task|classes)"),
-        (frame, {"fusion.dim": 32}, "fusion.dim"),
-        (frame, {"fusion": None}, "no blocks to merge"),
-    ):
-        given = {k: v for k, v in (settings | changed).items() if v is not None}
-        given = (
-            given if "fusion" in given else {k: v for k, v in given.items() if "fusion" not in k}
-        )
-        MultiModalPredictor("kind", hyperparameters=given, plugins=[KIT], verbosity=0).fit(
-            rows_of, column_types=others
-        ).save(tmp_path / "other")
-        with pytest.raises(ConfigError, match=says):
-            merge([models / "left", tmp_path / "other"], tmp_path / "out", plugins=[KIT])
+
+
+def test_models_of_other_labels_are_refused(frame, models, tmp_path):
+    more = frame.assign(kind=["a", "b", "d"] * 20)
+    fitted(more, "right", **{"training.epochs": 1}).save(tmp_path / "other")
+    with pytest.raises(ConfigError, match="the classes"):
+        merge([models / "left", tmp_path / "other"], tmp_path / "out", plugins=[KIT])
     with pytest.raises(ConfigError, match="nothing to merge"):
         merge([models / "left"], tmp_path / "out", plugins=[KIT])
+    with pytest.raises(ArtifactError, match="one of the models"):
+        merge([models / "left", models / "right"], models / "left", plugins=[KIT])
 
 
 def test_scaled_labels_are_merged_where_they_were_scaled_alike(frame, tmp_path):
     numbers = frame.assign(kind=np.arange(60.0))
-    for column, rows_of in (("left", numbers), ("right", numbers), ("upper", numbers.iloc[:40])):
-        others = {name: "ignore" for name in ("left", "right", "upper") if name != column}
-        settings = SETTINGS | {"training.epochs": 1}
-        MultiModalPredictor("kind", hyperparameters=settings, plugins=[KIT], verbosity=0).fit(
-            rows_of, column_types=others
-        ).save(tmp_path / column)
+    one = {"training.epochs": 1}
+    fitted(numbers, "left", **one).save(tmp_path / "left")
+    fitted(numbers, "right", **one).save(tmp_path / "right")
+    fitted(numbers.iloc[:40], "right", **one).save(tmp_path / "fewer")
     merge([tmp_path / "left", tmp_path / "right"], tmp_path / "both", plugins=[KIT])
     found = MultiModalPredictor.load(tmp_path / "both", plugins=[KIT]).predict(numbers)
-    assert isinstance(found, pd.Series | pd.DataFrame)
+    assert len(found) == 60
     with pytest.raises(ConfigError, match="learned of the labels"):
-        merge([tmp_path / "left", tmp_path / "upper"], tmp_path / "out", plugins=[KIT])
+        merge([tmp_path / "left", tmp_path / "fewer"], tmp_path / "out", plugins=[KIT])
