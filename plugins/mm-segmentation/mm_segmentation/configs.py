@@ -230,6 +230,12 @@ class SamConfig(Config):
         description="one thing to find: share of the training rows in which a point in one of its "
         "pieces is given, and that piece is wanted; for predictions with prompts",
     )
+    conv_lora: int = Field(
+        default=0,
+        ge=0,
+        description="rank of low-rank updates with a convolution in their middle, around each qkv "
+        "of the encoder, the rest of which is frozen (arXiv 2401.17868); 0: none; without adapter",
+    )
     checkpointing: bool = Field(
         default=False,
         description="compute the encoder's layers twice in training: half the memory or less, a "

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mm_core.api import ConfigError
 from mm_core.api.nn import BackboneContext, Features
-from mm_segmentation import sam_models
+from mm_segmentation import conv_lora, sam_models
 from mm_segmentation.configs import SamConfig
 from mm_segmentation.prompts import PROMPTS, pieces
 from mm_segmentation.segmenter import WANTED, Segmenter, means
@@ -53,13 +53,18 @@ class SamSegmenter(Segmenter):
         self.tokens = nn.Embedding(self.n_outputs, width)
         nn.init.normal_(self.tokens.weight, std=0.02)
         trained = sam_models.pruned(self.model)
+        updates = (
+            conv_lora.applied(self.model.vision_encoder, config.conv_lora)
+            if config.conv_lora
+            else []
+        )
         self.model.prompt_encoder.requires_grad_(False)
         self.model.mask_decoder.requires_grad_(False)
         for module in trained:
             module.requires_grad_(True)
         if hasattr(self.model, "no_memory_embedding"):  # of videos
             self.model.no_memory_embedding.requires_grad_(False)
-        self.new = (*trained, self.tokens) if self.pretrained else ()
+        self.new = (*trained, *updates, self.tokens) if self.pretrained else ()
         if config.checkpointing:
             self.model.vision_encoder.gradient_checkpointing_enable()
         self._kept: dict[bytes, list[Tensor]] = {}

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from mm_segmentation import sam_models
+from mm_segmentation.conv_lora import ConvLoRA
 from mm_segmentation.sam_weights import from_meta, meta_config, resized
 from mm_segmentation.samples import drawn
 from transformers import SamConfig
@@ -93,6 +94,36 @@ def test_lora_trains_the_layers_that_are_named_and_the_decoder(kind, tmp_path):
     backbone.adapter.merge(backbone)
     merged = predictor.predict(discs(4), form="probability")
     assert max(np.abs(a - b).max() for a, b in zip(before, merged, strict=True)) < 0.01
+
+
+@pytest.mark.parametrize("kind", ["sam", "sam2"])
+def test_updates_with_a_convolution_are_all_that_is_trained_of_the_encoder(kind, tmp_path):
+    checkpoint = str(_folder(tmp_path, kind))
+    predictor = fitted(discs(4), checkpoint=checkpoint, conv_lora=2, **{"training.epochs": 2})
+    segmenter = topology(predictor).segmenter
+    inside = segmenter.model.vision_encoder.named_parameters()
+    trained = [name for name, value in inside if value.requires_grad]
+    assert trained
+    parts = ("qkv.down.", "qkv.up.", "qkv.gate.", "qkv.experts.")
+    assert all(any(part in name for part in parts) for name in trained)
+    folder = predictor.save(tmp_path / "m")
+    again = MultiModalPredictor.load(folder).predict(discs(4), form="probability")
+    for one, other in zip(predictor.predict(discs(4), form="probability"), again, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_an_update_changes_nothing_before_it_is_trained():
+    base = torch.nn.Linear(12, 36)
+    update = ConvLoRA(base, 3)
+    maps = torch.randn(5, 7, 6, 12)
+    assert torch.equal(update(maps), base(maps))
+    torch.nn.init.normal_(update.up.weight)
+    whole = update(maps)
+    assert not torch.allclose(whole, base(maps))
+    assert torch.allclose(update(maps[2:3]), whole[2:3], atol=1e-5)
+    whole.sum().backward()
+    assert base.weight.grad is None
+    assert update.gate.weight.grad.abs().sum() > 0
 
 
 def _folder(tmp_path: Path, kind: str) -> Path:
