@@ -27,7 +27,7 @@ from transformers.models.auto.modeling_auto import (
 from mm_core.api import ArtifactError, Checkpoint, CheckpointError
 from mm_core.api.nn import BackboneContext, Features
 from mm_segmentation.configs import HFSegmenterConfig
-from mm_segmentation.segmenter import WANTED, Segmenter, means
+from mm_segmentation.segmenter import WANTED, WEIGHED, Segmenter, means
 from mm_segmentation.tiny import tiny_config
 
 PLUGIN = "segmentation:hf"
@@ -107,6 +107,8 @@ class HFSegmenter(Segmenter):
             logits = self.model(pixel_values=arrays["pixels"]).logits
             masks = logits[:, 1:] - logits[:, :1] if self._binary else logits
             return Features(extra={"masks": masks, "embedding": means(logits)})
+        if WEIGHED in arrays and len(arrays["pixels"]) > 1:  # a loss of a batch cannot be weighed
+            return self._one_by_one(arrays)
         given: dict[str, Any] = {}
         if WANTED in arrays and self.training:
             given = _labels(arrays[WANTED])
@@ -122,6 +124,14 @@ class HFSegmenter(Segmenter):
         if given:
             found["loss"] = said.loss.float().reshape(()).expand(len(pixels))
         return Features(extra=found)
+
+    def _one_by_one(self, arrays: Mapping[str, Any]) -> Features:
+        names = ("pixels", WANTED, WEIGHED)
+        rows = [
+            self.look({name: arrays[name][row : row + 1] for name in names if name in arrays}).extra
+            for row in range(len(arrays["pixels"]))
+        ]
+        return Features(extra={name: torch.cat([one[name] for one in rows]) for name in rows[0]})
 
 
 def _of_queries(kind: str) -> bool:

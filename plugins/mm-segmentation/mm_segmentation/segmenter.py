@@ -15,6 +15,10 @@ WANTED = "wanted_codes"
 """Name under which the topology puts ``codes`` among the arrays of one with a loss of its own."""
 
 
+WEIGHED = "wanted_weight"
+"""Weights of the rows [B], beside ``wanted_codes``: each row then has a loss of its own."""
+
+
 class Segmenter(Backbone):
     """Gives the feature ``masks``: ``extra["masks"]`` logits [B, D, h, w] of the canvas.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,35 @@ from mm_segmentation.configs import MaskOptions, SegmentationConfig
 from mm_segmentation.masks import MaskCell, find
 
 HALF = 0.5
+
+
+_KEPT_BYTES = 64 * 2**20
+
+
+class Truths:
+    """Masks as metrics read them, each when its turn comes; some are kept for the next metric.
+
+    Args:
+        cells: where they are.
+        classes: what their values mean.
+    """
+
+    def __init__(self, cells: Sequence[MaskCell], classes: Classes) -> None:
+        self._cells = cells
+        self._known = {"names": classes.names, "binary": classes.binary}
+        self._kept: list[np.ndarray[Any, Any]] = []
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for row, cell in enumerate(self._cells):
+            codes = self._kept[row] if row < len(self._kept) else cell.codes()
+            if row == len(self._kept) and self._bytes < _KEPT_BYTES:
+                self._kept.append(codes)
+                self._bytes += codes.nbytes
+            yield {"codes": codes, **self._known}
 
 
 class SemanticSegmentation(Task):
@@ -42,7 +71,7 @@ class SemanticSegmentation(Task):
             )
         self.classes = Classes([], [], True)
         self.threshold = self.config.threshold or HALF
-        self._read: tuple[Any, list[dict[str, Any]]] = (None, [])
+        self._truth: tuple[Any, Truths] | None = None
 
     def learn(self, targets: pd.DataFrame) -> None:
         """The classes: the values of all masks, each of which is read once."""
@@ -102,13 +131,11 @@ class SemanticSegmentation(Task):
         return Decoded(pd.DataFrame({self.label[0]: column}), {"masks": views})
 
     def truth(self, targets: Mapping[str, Any], needs: str) -> Any:
-        """List of ``{"codes": int16 [H, W], "names": [...], "binary": ...}``; codes -1 are void."""
+        """``{"codes": int16 [H, W], "names": [...], "binary": ...}`` each; codes -1 are void."""
         cells = targets["mask"]
-        if self._read[0] is not cells:  # several metrics of the same rows read them once
-            names, binary = self.classes.names, self.classes.binary
-            found = [{"codes": cell.codes(), "names": names, "binary": binary} for cell in cells]
-            self._read = (cells, found)
-        return self._read[1]
+        if self._truth is None or self._truth[0] is not cells:  # that of several metrics
+            self._truth = cells, Truths(cells, self.classes)
+        return self._truth[1]
 
     def strata(self, targets: Mapping[str, Any]) -> np.ndarray[Any, Any] | None:
         """Of one thing to find, whether a picture has any of it."""

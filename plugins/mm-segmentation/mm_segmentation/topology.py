@@ -13,7 +13,7 @@ from torch.nn import functional
 from mm_core.api import ConfigError, RecipeError
 from mm_core.api.nn import Batch, Latents, Outputs, Parts, Topology, features_of, latents_of
 from mm_segmentation.configs import MaskOptions
-from mm_segmentation.segmenter import WANTED, Segmenter
+from mm_segmentation.segmenter import WANTED, WEIGHED, Segmenter
 
 _WHOLE = 2**26
 """Numbers of a picture's classes and pixels that are resized at once; of more, class by class."""
@@ -46,6 +46,8 @@ class Painter(Topology):
         """What the segmenter says; in training one with a loss of its own is shown the targets."""
         if self.training and self.segmenter.own_loss and "codes" in batch.targets:
             arrays = {**batch.inputs[self.input], WANTED: batch.targets["codes"]}
+            if batch.weight is not None:
+                arrays[WEIGHED] = batch.weight
             batch = replace(batch, inputs={**batch.inputs, self.input: arrays})
         return latents_of(self.run_backbones(batch))
 

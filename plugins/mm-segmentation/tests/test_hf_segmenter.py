@@ -59,6 +59,31 @@ def test_a_checkpoint_of_other_classes_gets_a_new_head(tmp_path):
     assert segmenter.new == (segmenter.model.decode_head.classifier,)
 
 
+def test_rows_of_no_weight_have_no_part_in_a_loss_of_queries():
+    frame = discs(4).assign(w=[0.0, 1.0, 1.0, 1.0])
+    frame["mask"] = [
+        np.roll(one, 9, axis=0) if i == 0 else one for i, one in enumerate(frame["mask"])
+    ]
+    part = "backbones.picture_image"
+    settings = {
+        f"{part}.id": "segmentation:hf",
+        f"{part}.checkpoint": "random",
+        f"{part}.random_model": "mask2former",
+        "inputs.picture_image.processor.image_size": SIDE,
+        "inputs.picture_image.processor.augment": "none",
+        "training.epochs": 1,
+        "training.batch_size": 4,
+        "training.max_steps": 1,
+    }
+    losses = []
+    for masks in (frame["mask"], [np.rot90(frame["mask"][0]).copy(), *frame["mask"][1:]]):
+        predictor = MultiModalPredictor("mask", hyperparameters=settings, verbosity=0)
+        rows = frame.assign(mask=pd.Series(list(masks), dtype=object))
+        predictor.fit(rows, tuning_data=frame.drop(columns="w"), sample_weight="w")
+        losses.append(float(predictor.history["loss"].iloc[0]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
 def test_classes_of_a_mask_are_what_queries_are_matched_with():
     codes = torch.tensor([[[0, 1], [-1, 1]], [[2, 2], [2, 2]]])
     found = _labels(codes)
