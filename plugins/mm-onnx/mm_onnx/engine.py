@@ -56,6 +56,9 @@ class GraphEngine(Engine):
     ) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        # Threads that wait for work would else spin, and take the processor from the next batch's
+        # making, and from other programs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(graph, options, ["CPUExecutionProvider"])
         except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
