@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from pydantic import BaseModel
 
 from mm_core.api import ConfigError, MMError
 from mm_serve.batching import QueueFullError
@@ -30,6 +31,26 @@ SECURITY = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
+
+
+class Refused(BaseModel):
+    """What is said of a request that is not answered."""
+
+    class Place(BaseModel):
+        """One of several things that are wrong with it."""
+
+        where: list[str]
+        message: str
+
+    detail: str | list[Place]
+    column: str | None = None
+    remedy: str | None = None
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refused} for status in (401, 413, 415, 422, 429, 504)
+}
+"""Statuses of such, for OpenAPI."""
 
 
 def make_app(
@@ -117,7 +138,14 @@ def _check_names(models: Mapping[str, Any], indexes: Mapping[str, Any]) -> None:
 
 def _app(served: Served, lifespan: Any = None) -> FastAPI:
     """All that is asked of one model, and its page."""
-    app = FastAPI(title="mm", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="mm",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=REFUSED,
+    )
     _errors(app)
     add_routes(app, served)
     page = files("mm_serve").joinpath("page.html").read_text(encoding="utf-8")

@@ -219,6 +219,8 @@ def test_what_it_says_of_itself(client: Client) -> None:
     _, api = client.get("/openapi.json")
     assert set(api["components"]["schemas"]["Row"]["properties"]) == set(types)
     assert api["components"]["schemas"]["Row"]["additionalProperties"] is False
+    said = api["paths"]["/v1/predict"]["post"]["responses"]["422"]["content"]["application/json"]
+    assert said["schema"]["$ref"].endswith("Refused")  # not FastAPI's own, which ours are not
     assert client.get("/health")[0] == 200
     assert client.get("/ready") == (200, {"ready": True})
     assert 'mm_requests_total{path="/v1/schema",status="200"}' in client.get("/metrics")[1]
