@@ -171,7 +171,7 @@ class FewShotConfig(Config):
         description="epochs that the networks are trained for before, so that rows of a class are "
         "near each other; 0: they stay as they are",
     )
-    contrastive_rate: float = Field(default=5e-5, gt=0, description="learning rate of those epochs")
+    contrastive_rate: float = Field(default=1e-4, gt=0, description="learning rate of those epochs")
     temperature: float = Field(
         default=0.1, gt=0, description="of those epochs: cosines are divided by it"
     )
