@@ -33,7 +33,7 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
     "cifar10_2k": {
         "as they are": {},
         "heads": {**HEADS, "training.epochs": 20, "training.head_learning_rate": 1e-3},
-        "fine-tuned": {"training.epochs": 3, "training.learning_rate": 3e-4},
+        "fine-tuned": {"training.epochs": 3, "training.learning_rate": 1e-4},
     },
     "pokemon": {
         "heads": {**HEADS, "training.epochs": 40, "training.head_learning_rate": 3e-3},
@@ -50,10 +50,15 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
 def image_pairs(asked: argparse.Namespace) -> Iterator[Run]:
     """roc_auc of two pictures that show the same."""
     train, test = (read(asked.data / "cifar10_2k", part) for part in ("train", "test"))
-    learned = _beside(train.sample(asked.rows // 2 + HELD // 2, random_state=0), train)
+    learned = _learned(train, asked.picture_rows)
     for way, settings in WAYS["cifar10_2k"].items():
         run = {"part": "image_pairs", "set": "cifar10_2k", "way": way, "rows": len(learned) - HELD}
         yield run, partial(_same_class, learned, _beside(test, test), settings)
+
+
+def _learned(pictures: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Pairs to learn from, and :data:`HELD` to choose by."""
+    return _beside(pictures.sample((rows + HELD) // 2, random_state=0), pictures)
 
 
 def _beside(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +128,9 @@ def image_text(asked: argparse.Namespace) -> Iterator[Run]:
 def tried(asked: argparse.Namespace) -> Iterator[Run]:
     """Rates of heads for pictures with texts, and of towers of pictures, by the validation rows."""
     pictures = read(asked.data / "cifar10_2k", "train")
-    learned = _beside(pictures.sample(asked.rows // 2 + HELD // 2, random_state=0), pictures)
+    learned = _beside(
+        pictures.sample(asked.picture_rows // 2 + HELD // 2, random_state=0), pictures
+    )
     for rate in (3e-5, 1e-4):
         more = {**WAYS["cifar10_2k"]["fine-tuned"], "training.learning_rate": rate}
         run = {"part": "pictures_tried", "set": "cifar10_2k", "way": "fine-tuned", "rate": rate}
