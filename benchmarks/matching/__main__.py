@@ -47,7 +47,6 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10, help="of few shots")
     parser.add_argument("--picture-rows", type=int, default=300, help="training pairs of pictures")
     parser.add_argument("--whole-draws", type=int, default=5, help="of whole networks on them")
-    parser.add_argument("--picture-rows", type=int, default=300, help="training pairs of pictures")
     parser.add_argument("--large-rows", type=int, default=200, help="pairs for MPNet")
     parser.add_argument("--texts", type=int, default=10_000, help="texts to encode")
     parser.add_argument("--items", type=int, default=100_000, help="vectors to search")

@@ -2,7 +2,7 @@
 network trained on the same rows.
 
 The networks are MiniLM and EfficientNet-Lite0, pictures are read at 64 pixels. Shots are drawn from
-the training rows by the number of the draw; test rows are the published ones. Epochs and rate of
+the training rows by the number of the draw; test rows are the published ones. Rates of
 whole networks and of the contrastive step were chosen on other training rows (``tried``).
 """
 
