@@ -4,9 +4,14 @@
 
 Training rows only: every split draws the rows that are scored from ``train.csv``. The encoders
 (all-MiniLM-L6-v2, EfficientNet-Lite0) are frozen and run once a row; the table's transformer stays
-as it was drawn, so that all heads read the same. ``heads``: every head, five splits, three sets.
-Nothing is tuned: all heads have their own defaults and the same epochs and rates. Runs go to
-``build/fusion/`` as they end, and an interrupted benchmark goes on where it stopped.
+as it was drawn, so that all heads read the same. Nothing is tuned: all heads have their own
+defaults, the same epochs and rates.
+
+- ``heads``: every head on the same splits of three sets, those that read one vector an input first.
+  Runs go to ``build/fusion/`` as they end, and are not run again.
+- ``speed``: processor seconds of an epoch, of the whole network and of what is above the encoders.
+- ``missing``, ``mixup``: trained with inputs left out at random, or with latents blended, and not.
+- ``lego``: models of one input each, merged, beside one trained on both.
 """
 
 from __future__ import annotations
