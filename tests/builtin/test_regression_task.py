@@ -180,6 +180,16 @@ def test_dates_and_durations_come_with_their_conversion_which_works(values: Any,
     assert learned(eval(code, {"pd": pd, "data": frame(values)})).std > 0
 
 
+@pytest.mark.parametrize("values", [["60%", "7.5 %", "-2%"], ["\u20ac9", "\u20ac 12.5", "\u20ac3"]])
+def test_signs_around_numbers_come_with_their_conversion_which_works(values: list[str]) -> None:
+    with pytest.raises(LabelError) as caught:
+        learned(values)
+    code = caught.value.remedy.removeprefix("write the numbers alone: ")
+    df = frame(values)
+    exec(code, {"df": df, "pd": pd})
+    learned(df["y"])
+
+
 @pytest.mark.parametrize(
     "values",
     [
