@@ -21,14 +21,15 @@ def corrected_t_test(differences: Sequence[float], test_share: float) -> float:
         test_share: rows scored on, as a share of all rows.
 
     Returns:
-        p, 1.0 where all differences are zero; NaN for fewer than two splits.
+        p, 1.0 where all differences are zero; NaN where they are alike otherwise, which leaves
+        their spread unknown (scores of few rows are coarse), and for fewer than two splits.
     """
     values = np.asarray(differences, dtype=float)
     if len(values) < 2:
         return math.nan
     mean, spread = values.mean(), values.std(ddof=1)
-    if spread == 0:
-        return 1.0 if mean == 0 else 0.0
+    if spread <= 1e-12 * abs(mean):
+        return 1.0 if mean == 0 else math.nan
     error = spread * math.sqrt(1 / len(values) + test_share / (1 - test_share))
     return float(2 * stats.t.sf(abs(mean) / error, df=len(values) - 1))
 

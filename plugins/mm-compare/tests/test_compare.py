@@ -87,6 +87,7 @@ def test_the_corrected_test_is_that_of_the_paper():
     assert corrected_t_test(differences, 0.2) > stats.ttest_1samp(differences, 0).pvalue
     assert corrected_t_test([0.0, 0.0], 0.2) == 1
     assert math.isnan(corrected_t_test([0.1], 0.2))
+    assert math.isnan(corrected_t_test([0.1 + 0.2, 0.3, 0.3], 0.2))  # alike: no spread is known
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
