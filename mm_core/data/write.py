@@ -72,25 +72,23 @@ def sink(path: Path) -> Iterator[Sink]:
 
     Raises:
         ConfigError: an unknown ending.
-        DataError: the file cannot be written.
+        DataError: the file cannot be written. What the body raises passes as it is.
     """
     check_ending(path)
     part = path.with_name(f"{path.name}.part")
     try:
-        if path.is_dir():  # told before the work is done, not when the file is to stand there
-            raise IsADirectoryError("it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-        opened = SINKS[path.suffix.lower()](part)
+        with writing(path):
+            if path.is_dir():  # told before the work is done, not when the file is to stand there
+                raise IsADirectoryError("it is a folder")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.touch()
+            opened = _Telling(SINKS[path.suffix.lower()](part), path)
         try:
             yield opened
         finally:
             opened.close()
-        os.replace(part, path)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {str(path)!r}: {error}", value=str(path), remedy=ANOTHER
-        ) from error
+        with writing(path):
+            os.replace(part, path)
     finally:
         with contextlib.suppress(OSError):  # it was never there, or cannot be reached
             part.unlink()
@@ -103,26 +101,58 @@ def new_folder(path: Path) -> Iterator[Path]:
     Until then it has another name; where something fails, nothing is left of it.
 
     Raises:
-        DataError: there is something already, or it cannot be written.
+        DataError: there is something already, or it cannot be written. What the body raises passes
+            as it is: not all of it is about the folder. What writes there does so in
+            :func:`writing_into`.
     """
     part = path.with_name(f"{path.name}.part")
-    try:
+    with writing_into(path):
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise FileExistsError("it is there, and not empty")
         part.mkdir(parents=True)
-        try:
-            yield part
+    try:
+        yield part
+        with writing_into(path):
             if path.exists():
                 path.rmdir()
             os.replace(part, path)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def writing(path: Path) -> contextlib.AbstractContextManager[None]:
+    """An OSError within is told as that of writing this file, a DataError."""
+    return _told(f"cannot write {str(path)!r}", path, ANOTHER)
+
+
+def writing_into(path: Path) -> contextlib.AbstractContextManager[None]:
+    """An OSError within is told as that of writing this folder, a DataError."""
+    remedy = "name a new folder: out='...' (--out DIR)"
+    return _told(f"cannot write the folder {str(path)!r}", path, remedy)
+
+
+@contextlib.contextmanager
+def _told(what: str, path: Path, remedy: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise DataError(
-            f"cannot write the folder {str(path)!r}: {error}",
-            value=str(path),
-            remedy="name a new folder: out='...' (--out DIR)",
-        ) from error
+        raise DataError(f"{what}: {error}", value=str(path), remedy=remedy) from error
+
+
+class _Telling:
+    """A sink whose faults name the file that is written."""
+
+    def __init__(self, sink: Sink, path: Path) -> None:
+        self._sink = sink
+        self._path = path
+
+    def write(self, frame: pd.DataFrame) -> None:
+        with writing(self._path):
+            self._sink.write(frame)
+
+    def close(self) -> None:
+        with writing(self._path):
+            self._sink.close()
 
 
 def with_index(frame: pd.DataFrame, start: int = 0) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.chunks import read_chunks
 from mm_core.data.rows import Rows, read_rows
 from mm_core.data.unlike import Strangers
-from mm_core.data.write import Written, check_ending, new_folder, sink
+from mm_core.data.write import Written, check_ending, new_folder, sink, writing_into
 from mm_core.plugins.offered import read_options
 from mm_core.processes import one_fit_at_a_time
 from mm_core.recipe.request import Request
@@ -123,7 +123,8 @@ def _write_files(session: Session, data: Any, out: Path, asked: Asked) -> Writte
             strangers.add(frame)
             parts = []
             for part in _stream(session, model, frame, asked) if len(rows) else ():
-                saved = save(part.decoded.answer, n_rows + part.rows, folder)
+                with writing_into(out):
+                    saved = save(part.decoded.answer, n_rows + part.rows, folder)
                 decoded = replace(part.decoded, answer=saved, views={}, proba=None)
                 parts.append(replace(part, decoded=decoded))
             if parts:

@@ -5,7 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from mm_core.data.write import sink
+from mm_core.api.errors import DataError
+from mm_core.data.write import new_folder, sink, writing_into
 
 READ = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
 
@@ -20,3 +21,25 @@ def test_cells_of_any_form_are_written(tmp_path, ending):
             column = pd.Series(part, dtype=object, index=range(start, start + 2))
             file.write(pd.DataFrame({"boxes": column}))
     assert [json.loads(cell) for cell in READ[ending](path)["boxes"]] == [*parts[0], *parts[1]]
+
+
+@pytest.mark.parametrize("opened", [sink, new_folder])
+def test_a_fault_of_the_body_is_not_told_as_one_of_the_file(tmp_path, opened):
+    """A picture that is not there says nothing of where answers are written."""
+    with pytest.raises(FileNotFoundError, match="picture"), opened(tmp_path / "said.csv"):
+        (tmp_path / "picture.png").read_bytes()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_of_writing_names_the_file(tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mm_core.data.write.as_csv", full)
+    csv, folder = tmp_path / "said.csv", tmp_path / "said"
+    with pytest.raises(DataError, match=r"cannot write .*said.csv.*No space"), sink(csv) as file:
+        file.write(pd.DataFrame({"a": [1]}))
+    told = pytest.raises(DataError, match=r"cannot write the folder .*said.*No space")
+    with told, new_folder(folder), writing_into(folder):
+        full()
+    assert list(tmp_path.iterdir()) == []
