@@ -43,7 +43,7 @@ def predict(
     Example: mm predict model test.csv --keep id --out pred.csv
     """
     if out is not None and out.suffix:  # of a folder the task says whether it writes one
-        check_ending(out, ANSWERS)
+        check_ending(out, ANSWERS, "; a folder of files has none")
     options = opt.task_options(option)
     rows = opt.source(data, csv)
     import pandas as pd

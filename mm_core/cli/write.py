@@ -21,11 +21,17 @@ ANSWERS = (".csv", ".parquet", ".jsonl")
 """Endings of files of answers."""
 
 
-def check_ending(path: Path | None, known: Collection[str]) -> None:
-    """Refuse an ending that cannot be written, before any work is done."""
+def check_ending(path: Path | None, known: Collection[str], also: str = "") -> None:
+    """Refuse an ending that cannot be written, before any work is done.
+
+    Args:
+        path: as given.
+        known: endings.
+        also: said after them.
+    """
     if path is not None and path.suffix.lower() not in known:
         raise typer.BadParameter(
-            f"cannot tell how to write {str(path)!r}; known endings: {', '.join(known)}",
+            f"cannot tell how to write {str(path)!r}; known endings: {', '.join(known)}{also}",
             param_hint="--out",
         )
 

@@ -55,7 +55,7 @@ def check_ending(path: Path) -> None:
         raise ConfigError(
             f"cannot tell how to write {str(path)!r}",
             value=str(path),
-            remedy=f"known endings: {', '.join(SINKS)}",
+            remedy=f"known endings: {', '.join(SINKS)}; a folder of files has none",
         )
 
 

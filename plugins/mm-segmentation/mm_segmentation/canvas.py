@@ -14,10 +14,8 @@ from mm_image.api import (
     ImageCell,
     UnreadableImageError,
     decode,
-    find_image,
     preview,
     size_and_turn,
-    split_cell,
 )
 from PIL import Image
 
@@ -36,6 +34,7 @@ from mm_segmentation.augment import Placed, plain, varied
 from mm_segmentation.classes import VOID
 from mm_segmentation.configs import CanvasConfig
 from mm_segmentation.masks import MaskCell
+from mm_segmentation.pictures import one_picture
 from mm_segmentation.sizes import STEP, usual
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -99,10 +98,7 @@ class Canvas(Processor):
         if field.column in table.frame:
             for row, value in enumerate(table.frame[field.column]):
                 try:
-                    parts = split_cell(value, table.folder)
-                    if len(parts) > 1:
-                        raise UnreadableImageError(f"holds {len(parts)} pictures, not one")
-                    cells[row] = find_image(parts[0], table.folder, field.column) if parts else None
+                    cells[row] = one_picture(value, table.folder, field.column)
                 except UnreadableImageError as error:
                     bad.append(BadCell(row, field.column, preview(value), str(error)))
         present = np.array([cell is not None for cell in cells], dtype=bool)

@@ -16,6 +16,13 @@ VOID = -1
 MOST = 1024
 """Classes at most: what has more values is a photograph or has a number for each thing."""
 
+TOO_MANY = (
+    "photographs, or a number for each thing",
+    "give class numbers, as PNG: JPEG changes values; of grey masks task.grey_from=128 says what "
+    "is in",
+)
+"""What those are that have more, and what to do."""
+
 _UNSEEN = -2
 _COMMON_VOID = 255
 
@@ -155,8 +162,8 @@ def learned(found: Iterable[int], config: SegmentationConfig) -> tuple[Classes, 
         )
     if len(values) > MOST:
         raise MaskError(
-            f"have {len(values)} values: photographs, or a number for each thing",
-            "give class numbers; of grey masks task.grey_from=128 says what is in",
+            f"have {len(values)} values: {TOO_MANY[0]}",
+            TOO_MANY[1],
         )
     if len(values) < 2:
         raise MaskError(

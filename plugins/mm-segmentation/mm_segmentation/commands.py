@@ -54,13 +54,11 @@ def tiles(
 
     Example: mm segmentation tiles model/ aerial.csv --out masks/
     """
-    from mm_segmentation.methods import predict_tiles
-    from mm_segmentation.saving import save
+    from mm_segmentation.methods import write_tiles
 
     predictor = tools.load(model, plugins=plugin or ())
-    found = predict_tiles(predictor, data, side, shared, tta)
-    table = save(found.reset_index(drop=True).to_frame(), list(range(len(found))), out)
-    return Answer({"files": table.iloc[:, 0].tolist()}, f"{len(found)} mask(s) in {out}")
+    files = write_tiles(predictor, data, out, side, shared, tta)
+    return Answer({"files": files}, f"{len(files)} mask(s) in {out}")
 
 
 @app.command()
@@ -85,6 +83,7 @@ def _report(report: dict[str, Any]) -> str:
     counts = ", ".join(f"{value}: {count}" for value, count in report["values"].items())
     more = f" and {report['more_values']} more" if report["more_values"] else ""
     lines = [f"{report['pictures']} pictures", f"masks that have a value: {counts}{more}"]
+    lines += [f"in a fit: {report['told']}"] if report["told"] else []
     lines += [f"row {one['row']}: {one['what']}" for one in report["wrong"][:50]]
     if len(report["wrong"]) > 50:
         lines.append(f"... {len(report['wrong'])} in all (--json lists them)")

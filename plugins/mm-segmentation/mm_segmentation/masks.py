@@ -62,13 +62,10 @@ class MaskCell:
         """The values that occur in it; a colour 0xRRGGBB is -1 - that.
 
         Raises:
-            LabelError: it cannot be read, or has so many that it is no mask.
+            LabelError: it cannot be read.
         """
-        source = self.source
         try:
-            if source is not None and source.kind == "path":
-                return _values_of_file(source.value, _changed(source.value))
-            return distinct(self.raw())
+            return values_of(self)
         except MaskError as error:
             raise self.error(str(error), error.remedy) from error
 
@@ -154,6 +151,17 @@ def size(cell: MaskCell) -> tuple[int, int]:
         return _opened(cell.source).size
     except _FAULTS as error:
         raise MaskError(f"cannot be read: {error or type(error).__name__}") from error
+
+
+def values_of(cell: MaskCell) -> tuple[int, ...]:
+    """As :meth:`MaskCell.values` has them.
+
+    Raises:
+        MaskError: it cannot be read.
+    """
+    if cell.source is not None and cell.source.kind == "path":
+        return _values_of_file(cell.source.value, _changed(cell.source.value))
+    return distinct(cell.raw())
 
 
 def distinct(raw: np.ndarray[Any, Any]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from mm_image.api import UnreadableImageError, decode, find_image, split_cell
+from mm_image.api import UnreadableImageError, decode
 from PIL import Image
 
 from mm_core.api import ConfigError, DataError, LabelError, tools
@@ -18,6 +18,8 @@ from mm_segmentation.classes import Classes, MaskError
 from mm_segmentation.configs import MAX_PIXELS
 from mm_segmentation.draw import sheet
 from mm_segmentation.masks import MaskCell, find
+from mm_segmentation.pictures import one_picture
+from mm_segmentation.saving import save
 
 if TYPE_CHECKING:
     from mm_core.api.tools import MultiModalPredictor
@@ -54,9 +56,11 @@ class _Rows:
         """
         value = self.table.frame[self.column].iloc[row]
         try:
-            (part,) = split_cell(value, self.table.folder)
-            return decode(find_image(part, self.table.folder, self.column), self.most)
-        except (UnreadableImageError, ValueError) as error:
+            cell = one_picture(value, self.table.folder, self.column)
+            if cell is None:
+                raise UnreadableImageError("the cell is missing")
+            return decode(cell, self.most)
+        except UnreadableImageError as error:
             raise DataError(
                 f"row {row} of {self.column!r} has no picture: {error}",
                 column=self.column,
@@ -211,24 +215,60 @@ def predict_tiles(
         ConfigError: a side or share that leaves no tiles.
         DataError: a picture cannot be read.
     """
+    _check_tiles(side, shared)
+    given = _rows(predictor, data)
+    answers = [_tiled(predictor, given, row, side, shared, tta) for row in range(len(given.table))]
+    return pd.Series(answers, index=given.index, name=predictor.recipe.data.label[0], dtype=object)
+
+
+def write_tiles(
+    predictor: MultiModalPredictor,
+    data: Any,
+    out: Path,
+    side: int = 512,
+    shared: float = 0.25,
+    tta: bool = False,
+) -> list[str]:
+    """The masks of :func:`predict_tiles` as files, one in memory at a time; their names.
+
+    Raises:
+        as there; DataError: the folder cannot be written.
+    """
+    _check_tiles(side, shared)
+    given = _rows(predictor, data)
+    files: list[str] = []
+    for row in range(len(given.table)):
+        answer = _tiled(predictor, given, row, side, shared, tta)
+        cell = pd.Series([answer], dtype=object)
+        try:
+            files.extend(save(cell.to_frame("mask"), [row], out)["mask"])
+        except OSError as error:
+            raise DataError(
+                f"cannot write to {str(out)!r}: {error}",
+                value=str(out),
+                remedy="name a folder that you may write to: --out DIR",
+            ) from error
+    return files
+
+
+def _tiled(
+    predictor: MultiModalPredictor, given: _Rows, row: int, side: int, shared: float, tta: bool
+) -> np.ndarray[Any, Any]:
+    """The answer of a row."""
+    mean = _joined(predictor, given, given.picture(row), side, shared, tta)
+    if given.classes.binary:
+        task: Any = tools.model_of(predictor).pipeline.task
+        return given.classes.answer((mean[1] >= task.threshold).astype(np.uint8))
+    return given.classes.answer(mean.argmax(axis=0))
+
+
+def _check_tiles(side: int, shared: float) -> None:
     if side < 32 or not 0 <= shared < 0.9:
         raise ConfigError(
             f"tiles of {side} pixels that share {shared} of their sides cannot be cut",
             value=(side, shared),
             remedy="side: 32 or more; shared: from 0 to less than 0.9",
         )
-    given = _rows(predictor, data)
-    task: Any = tools.model_of(predictor).pipeline.task
-    answers = []
-    for row in range(len(given.table)):
-        picture = given.picture(row)
-        mean = _joined(predictor, given, picture, side, shared, tta)
-        if given.classes.binary:
-            codes = (mean[1] >= task.threshold).astype(np.uint8)
-        else:
-            codes = mean.argmax(axis=0)
-        answers.append(given.classes.answer(codes))
-    return pd.Series(answers, index=given.index, name=task.label[0], dtype=object)
 
 
 def _joined(

@@ -12,6 +12,8 @@ from PIL import Image
 
 from mm_core.api import DataError
 
+_LARGEST = 65535
+
 
 def save(answers: pd.DataFrame, rows: Sequence[int], folder: Path) -> pd.DataFrame:
     """Write arrays as ``masks/<row>.png``; probabilities as 16-bit grey, 65535 for 1.
@@ -25,7 +27,7 @@ def save(answers: pd.DataFrame, rows: Sequence[int], folder: Path) -> pd.DataFra
         Names of the files, from the folder, in place of arrays.
 
     Raises:
-        DataError: probabilities of each class, which are no picture.
+        DataError: probabilities of each class, which are no picture, or values that no PNG holds.
     """
     (folder / "masks").mkdir(parents=True, exist_ok=True)
     (name,) = answers.columns
@@ -35,18 +37,29 @@ def save(answers: pd.DataFrame, rows: Sequence[int], folder: Path) -> pd.DataFra
             cells.append(cell)
             continue
         file = f"masks/{row:06d}.png"
-        _image(cell).save(folder / file)
+        _image(cell, row).save(folder / file)
         cells.append(file)
     return pd.DataFrame({name: pd.Series(cells, dtype=object, index=answers.index)})
 
 
-def _image(mask: np.ndarray[Any, Any]) -> Image.Image:
+def _image(mask: np.ndarray[Any, Any], row: int) -> Image.Image:
     if mask.ndim != 2:
         raise DataError(
             f"an answer {list(mask.shape)} is no picture",
+            rows=[row],
             value=list(mask.shape),
             remedy="form=probability, mask, rle or record; form=probabilities stays in memory",
         )
     if mask.dtype.kind == "f":
-        return Image.fromarray(np.rint(mask * 65535).astype(np.uint16))
-    return Image.fromarray(mask if mask.dtype == np.uint8 else mask.astype(np.uint16))
+        return Image.fromarray(np.rint(mask * _LARGEST).astype(np.uint16))
+    if mask.dtype == np.uint8:
+        return Image.fromarray(mask)
+    if mask.min() < 0 or mask.max() > _LARGEST:
+        wide = int(mask.max() if mask.max() > _LARGEST else mask.min())
+        raise DataError(
+            f"row {row}: no PNG holds the value {wide}, those of 16 bits end at {_LARGEST}",
+            rows=[row],
+            value=wide,
+            remedy="form=rle into a file, or fit on masks with smaller class numbers",
+        )
+    return Image.fromarray(mask.astype(np.uint16))

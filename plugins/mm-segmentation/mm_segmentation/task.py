@@ -11,7 +11,7 @@ import pandas as pd
 
 from mm_core.api import Decoded, LabelError, MetricError, MMWarning, State, Task
 from mm_segmentation.answers import Drawn, answer_of
-from mm_segmentation.classes import Classes, MaskError, learned
+from mm_segmentation.classes import MOST, TOO_MANY, Classes, MaskError, learned
 from mm_segmentation.configs import MaskOptions, SegmentationConfig
 from mm_segmentation.masks import MaskCell, find
 
@@ -79,6 +79,10 @@ class SemanticSegmentation(Task):
         values: set[int] = set()
         for cell in cells:
             values.update(cell.values())
+            if len(values) > MOST + 1 and self.config.grey_from is None:  # classes and void
+                raise cell.error(
+                    f"and those before it have {len(values)} values: {TOO_MANY[0]}", TOO_MANY[1]
+                )
         try:
             self.classes, told = learned(values, self.config)
         except MaskError as error:

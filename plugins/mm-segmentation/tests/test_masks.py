@@ -11,14 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mm_segmentation import rle
 from mm_segmentation.augment import plain, varied
+from mm_segmentation.checking import checked
 from mm_segmentation.classes import VOID, learned
 from mm_segmentation.configs import CanvasConfig, SegmentationConfig
 from mm_segmentation.samples import png
+from mm_segmentation.saving import save
 from mm_segmentation.task import SemanticSegmentation
 from PIL import Image
 
 from mm_core import MultiModalPredictor
 from mm_core.api import DataError, LabelError, MMWarning, tools
+from mm_core.api.processors import Table
 
 DISC = np.hypot(*(np.mgrid[:40, :30] - 14.0)) < 9
 
@@ -98,6 +101,45 @@ def test_what_is_no_mask(cells, config, said):
         task(cells, **config)
     assert caught.value.column == "mask"
     assert caught.value.remedy
+
+
+def test_photographs_are_told_before_all_of_them_are_read():
+    """A thousand coloured photographs have more values than fit into memory."""
+    half = np.arange(600).reshape(20, 30)
+    with pytest.raises(LabelError, match=r"mask of row 1 .* have 1200 values: photographs"):
+        task([half, half + 600, {"size": [4, 4], "counts": "never read"}])
+    assert task([half, half + 600], grey_from=500)[0].output_dim == 1
+
+
+def test_what_is_wrong_with_a_set_is_told_by_row(tmp_path):
+    mask = 255 * DISC.astype(np.uint8)
+    (tmp_path / "a.png").write_bytes(png(np.dstack([mask] * 3)))
+    (tmp_path / "m.png").write_bytes(png(mask))
+    (tmp_path / "short.png").write_bytes(png(mask)[:45])
+    noise = np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8)
+    (tmp_path / "photo.png").write_bytes(png(noise))
+    (tmp_path / "red.png").write_bytes(png(np.dstack([mask, 0 * mask, 0 * mask])))
+    masks = ["m.png", "short.png", "m.png", "m.png", "photo.png", "red.png"]
+    images = ["a.png", "a.png", None, "a.png;a.png", "a.png", "a.png"]
+    frame = pd.DataFrame({"image": images, "mask": masks})
+    report = checked(Table(frame, tmp_path), "image", "mask")
+    wrong = {one["row"]: one["what"] for one in report["wrong"]}
+    assert wrong[1].startswith("the mask cannot be read: ")
+    assert wrong[2] == "the picture is missing"
+    assert wrong[3] == "the picture holds 2 pictures, not one"
+    assert "values: photographs" in wrong[4]
+    assert wrong.keys() == {1, 2, 3, 4}
+    assert "are coloured, " in report["told"]
+    assert "task.classes={name: [r, g, b], ...}" in report["told"]
+    assert checked(Table(frame.head(1), tmp_path), "image", "mask")["told"] == ""
+
+
+def test_values_that_no_png_holds(tmp_path):
+    """They would come back as others."""
+    cells = pd.DataFrame({"mask": pd.Series([np.eye(4, dtype=np.int32) * 70_000], dtype=object)})
+    with pytest.raises(DataError, match="row 7: no PNG holds the value 70000") as caught:
+        save(cells, [7], tmp_path)
+    assert caught.value.rows == (7,)
 
 
 def test_grey_masks(tmp_path):

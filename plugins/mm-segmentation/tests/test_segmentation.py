@@ -166,6 +166,19 @@ def test_large_pictures_in_tiles(fitted, tmp_path):
         fitted.predict_tiles(frame, side=8)
 
 
+def test_tiles_in_the_terminal(fitted, saved, test_rows, tmp_path):
+    """Each mask is written before the next picture is looked at."""
+    rows = pd.read_csv(test_rows).head(2).map(lambda one: str(test_rows.parent / one))
+    rows.loc[2] = ["nowhere.png", None]
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    words = ["segmentation", "tiles", saved, tmp_path / "rows.csv", "--out", tmp_path / "found"]
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exit_code == 1
+    assert "row 2 of 'photo' has no picture: no such file" in " ".join(done.output.split())
+    for row, mask in enumerate(fitted.predict_tiles(rows.head(2))):
+        assert (np.asarray(Image.open(tmp_path / f"found/masks/{row:06d}.png")) == mask).all()
+
+
 def _quarters(values):
     """Pictures of four grey levels, and masks of these values, as the level says."""
     rng = np.random.default_rng(0)
