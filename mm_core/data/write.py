@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+import numpy as np
 import pandas as pd
 
 from mm_core.api.errors import ConfigError, DataError, MMWarning
@@ -178,7 +179,7 @@ def with_index(frame: pd.DataFrame, start: int = 0) -> pd.DataFrame:
 
 
 def as_csv(frame: pd.DataFrame, start: int = 0, *, header: bool = True) -> str:
-    """The table as CSV; cells that are lists are JSON, as label columns of a CSV are read."""
+    """The table as CSV; cells that are lists or arrays are JSON, as labels in one are read."""
     return _lists_as_json(with_index(frame, start)).to_csv(index=False, header=header)
 
 
@@ -192,6 +193,8 @@ def _lists_as_json(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _json_of_list(cell: Any) -> Any:
+    if isinstance(cell, np.ndarray):  # as text numpy leaves out the middle of a large one
+        cell = cell.tolist()
     return json.dumps(cell, ensure_ascii=False) if isinstance(cell, list | dict) else cell
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -21,6 +22,20 @@ def test_cells_of_any_form_are_written(tmp_path, ending):
             column = pd.Series(part, dtype=object, index=range(start, start + 2))
             file.write(pd.DataFrame({"boxes": column}))
     assert [json.loads(cell) for cell in READ[ending](path)["boxes"]] == [*parts[0], *parts[1]]
+
+
+@pytest.mark.parametrize("ending", [*READ, ".jsonl"])
+def test_arrays_are_written_whole(tmp_path, ending):
+    """numpy's own text of a large one leaves out its middle."""
+    large = np.arange(4000).reshape(40, 100)
+    path = tmp_path / f"said{ending}"
+    with sink(path) as file:
+        file.write(pd.DataFrame({"mask": pd.Series([large], dtype=object)}))
+    if ending == ".jsonl":
+        found = json.loads(path.read_text())["mask"]
+    else:
+        found = json.loads(READ[ending](path)["mask"][0])
+    assert found == large.tolist()
 
 
 @pytest.mark.parametrize("opened", [sink, new_folder])
