@@ -82,7 +82,8 @@ def varied(
     w, h = (int(one) for one in np.clip(np.rint(window * scale), 1, room))
     box = (left, top, left + int(window[0]), top + int(window[1]))
     small = picture.resize((w, h), Image.Resampling.BILINEAR, box=box)
-    at = tuple(int(rng.integers(0, most + 1)) for most in room - (w, h))
+    still = config.augment == "none"  # a picture is then the same in each epoch, and may be kept
+    at = tuple(0 if still else int(rng.integers(0, most + 1)) for most in room - (w, h))
     for enhancer, most in zip(_ENHANCERS, _COLOURS[config.augment], strict=True):
         if most:
             small = enhancer(small).enhance(float(rng.uniform(1 - most, 1 + most)))

@@ -23,6 +23,9 @@ TOO_MANY = (
 )
 """What those are that have more, and what to do."""
 
+_NEAR_ZERO = 100
+"""Numbers from this one below 0 may be meant as such; they are also those of dark blue."""
+
 _UNSEEN = -2
 _COMMON_VOID = 255
 
@@ -156,9 +159,11 @@ def learned(found: Iterable[int], config: SegmentationConfig) -> tuple[Classes, 
         values = list(range(len(config.classes)))  # indices: a class may be in no training row
     if any(value < 0 for value in values) and given is None:
         colours = ", ".join(shown(value) for value in values[:8])
+        below = [value for value in values if -_NEAR_ZERO <= value < 0]
         raise MaskError(
             f"are coloured, {len(values)} colours: {colours}",
-            "say what they mean: task.classes={name: [r, g, b], ...}",
+            "say what they mean: task.classes={name: [r, g, b], ...}"
+            + (f"; or, of numbers below 0: task.ignore={below[0]}" if len(below) == 1 else ""),
         )
     if len(values) > MOST:
         raise MaskError(

@@ -197,12 +197,16 @@ def _whole(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if array.dtype == bool:
         return array.astype(np.uint8)
     if array.dtype.kind == "f":
-        whole = np.nan_to_num(array, nan=-1)
-        if (whole != np.rint(whole)).any():
+        if not np.isfinite(array).all():
+            raise MaskError(
+                "holds NaN or infinity",
+                "write a number of its own there, such as 255, and task.ignore=255",
+            )
+        if (array != np.rint(array)).any():
             raise MaskError(
                 "holds numbers with a fraction", "round them, or give classes as whole numbers"
             )
-        return whole.astype(np.int64)
+        return array.astype(np.int64)
     if array.dtype.kind not in "iu":
         raise MaskError(f"is an array of {array.dtype}", "give whole numbers")
     return array

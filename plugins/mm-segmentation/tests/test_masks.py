@@ -83,6 +83,7 @@ def test_void_above_indices_is_told():
         ([np.arange(16).reshape(4, 4) * 1000], {"kind": "binary"}, "have 16 values"),
         ([np.arange(1600).reshape(40, 40)], {}, "photographs, or a number for each thing"),
         ([np.eye(4) * 0.5], {}, "numbers with a fraction"),
+        ([np.where(np.eye(4), np.nan, 1)], {}, "holds NaN"),
         (["absent.png"], {}, "no such file"),
         ([np.eye(4, dtype=int), None], {}, "missing"),
         ([{"size": [4, 4], "counts": [3, 4]}], {}, "runs of 7 pixels"),
@@ -101,6 +102,14 @@ def test_what_is_no_mask(cells, config, said):
         task(cells, **config)
     assert caught.value.column == "mask"
     assert caught.value.remedy
+
+
+def test_a_number_below_0_may_be_void():
+    """It looks like a colour: the remedy says how it is none."""
+    mask = np.array([[0, 1], [2, -1]])
+    with pytest.raises(LabelError, match=r"task\.ignore=-1"):
+        task([mask])
+    assert task([mask], ignore=-1)[1][0].codes().tolist() == [[0, 1], [2, VOID]]
 
 
 def test_photographs_are_told_before_all_of_them_are_read():
@@ -226,6 +235,21 @@ def test_masks_stay_with_their_pictures(seed, augment, upside_down, form, size):
         middle = (bright.min() + bright.max()) / 2
         if calm.any() and np.ptp(bright) > 20:
             assert ((bright > middle) == (placed.codes == 1))[calm].all()
+
+
+@pytest.mark.parametrize("size", [(40, 30), (30, 40), (200, 90)])
+def test_a_picture_without_augmentation_is_where_it_is_in_a_prediction(size):
+    """What a frozen encoder says of it is kept, and found again in the next epoch."""
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (*size, 3), dtype=np.uint8))
+    codes = rng.integers(0, 3, size).astype(np.int16)
+    config = CanvasConfig(augment="none", flip=False)
+    still = plain(picture, codes, (64, 64), False)
+    for seed in range(3):
+        moved = varied(picture, codes, (64, 64), config, seed)
+        assert (*moved.at,) == still.at
+        assert (moved.pixels == still.pixels).all()
+        assert (moved.codes == still.codes).all()
 
 
 def test_one_mask_or_the_other_of_a_seed_only():
