@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,10 +146,12 @@ def visualize(
         Pillow images, or the paths of the files.
 
     Raises:
+        ConfigError: another form of answers, which cannot be drawn, or rows that are not there.
         DataError: a row has no picture.
         LabelError: a mask cannot be read.
     """
     given = _rows(predictor, data)
+    _check_drawn(rows, len(given.table), options)
     near = list(range(min(len(given.table), 100))) if rows is None else list(rows)
     if rows is None and given.label is not None and len(near) > 1:
         mistakes = {}
@@ -182,6 +184,22 @@ def visualize(
         drawn.save(file)
         made.append(str(file))
     return made
+
+
+def _check_drawn(rows: Sequence[int] | None, there: int, options: Mapping[str, Any]) -> None:
+    if options.get("form", "mask") != "mask":
+        raise ConfigError(
+            f"form={options['form']!r} cannot be drawn",
+            value=options["form"],
+            remedy="leave form out; predict(data, form=...) gives it",
+        )
+    strange = [row for row in rows or () if not 0 <= row < there]
+    if strange:
+        raise ConfigError(
+            f"rows={strange[:8]}: the data has {there} rows",
+            value=strange,
+            remedy=f"rows: positions from 0 to {there - 1}",
+        )
 
 
 def _mistaken(true: Any, said: np.ndarray[Any, Any]) -> float:

@@ -166,6 +166,14 @@ def test_large_pictures_in_tiles(fitted, tmp_path):
         fitted.predict_tiles(frame, side=8)
 
 
+def test_what_cannot_be_drawn(fitted, test_rows):
+    with pytest.raises(ConfigError, match="form='rle' cannot be drawn"):
+        fitted.visualize(test_rows, form="rle")
+    with pytest.raises(ConfigError, match=r"rows=\[20, -1\]: the data has 20 rows"):
+        fitted.visualize(test_rows, rows=[0, 20, -1])
+    assert len(fitted.visualize(test_rows, rows=[3, 0], form="mask")) == 2
+
+
 def test_tiles_in_the_terminal(fitted, saved, test_rows, tmp_path):
     """Each mask is written before the next picture is looked at."""
     rows = pd.read_csv(test_rows).head(2).map(lambda one: str(test_rows.parent / one))
