@@ -119,20 +119,25 @@ def _write_files(session: Session, data: Any, out: Path, asked: Asked) -> Writte
             _check_kept(rows, asked)
             model = answering(session, rows.table, asked)
             save = _saver(session, model, out)
+            if not len(rows):  # the names of the columns are written, as for a table of answers
+                none = _answer_of_none(session, rows, asked).answer
+                answers = _beside_kept(none, rows, asked)
+                file.write(answers)
+                columns = tuple(map(str, answers.columns))
+                continue
             frame = model.pipeline.encode(session.aligned(rows.table, model.recipe))
             strangers.add(frame)
             parts = []
-            for part in _stream(session, model, frame, asked) if len(rows) else ():
+            for part in _stream(session, model, frame, asked):
                 with writing_into(out):
                     saved = save(part.decoded.answer, n_rows + part.rows, folder)
                 decoded = replace(part.decoded, answer=saved, views={}, proba=None)
                 parts.append(replace(part, decoded=decoded))
-            if parts:
-                found = joined(parts, frame)
-                report_bad(found.bad, asked.on_error)
-                answers = _beside_kept(found.answer, rows, asked)
-                file.write(answers)
-                columns = tuple(map(str, answers.columns))
+            found = joined(parts, frame)
+            report_bad(found.bad, asked.on_error)
+            answers = _beside_kept(found.answer, rows, asked)
+            file.write(answers)
+            columns = tuple(map(str, answers.columns))
             n_rows += len(rows)
     strangers.tell()
     return Written(out, n_rows, columns)

@@ -137,9 +137,10 @@ class SemanticSegmentation(Task):
     def truth(self, targets: Mapping[str, Any], needs: str) -> Any:
         """``{"codes": int16 [H, W], "names": [...], "binary": ...}`` each; codes -1 are void."""
         cells = targets["mask"]
-        if self._truth is None or self._truth[0] is not cells:  # that of several metrics
-            self._truth = cells, Truths(cells, self.classes)
-        return self._truth[1]
+        known = self._truth  # that of several metrics; another thread may put its own there
+        if known is None or known[0] is not cells:
+            known = self._truth = cells, Truths(cells, self.classes)
+        return known[1]
 
     def strata(self, targets: Mapping[str, Any]) -> np.ndarray[Any, Any] | None:
         """Of one thing to find, whether a picture has any of it."""

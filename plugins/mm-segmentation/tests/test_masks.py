@@ -16,7 +16,7 @@ from mm_segmentation.classes import VOID, learned
 from mm_segmentation.configs import CanvasConfig, SegmentationConfig
 from mm_segmentation.samples import png
 from mm_segmentation.saving import save
-from mm_segmentation.task import SemanticSegmentation
+from mm_segmentation.task import SemanticSegmentation, Truths
 from PIL import Image
 
 from mm_core import MultiModalPredictor
@@ -102,6 +102,22 @@ def test_what_is_no_mask(cells, config, said):
         task(cells, **config)
     assert caught.value.column == "mask"
     assert caught.value.remedy
+
+
+def test_the_truth_of_one_thread_is_not_that_of_another(monkeypatch):
+    """Another's comes between the look and the answer."""
+    found, cells = task([np.eye(4, dtype=int), 1 - np.eye(4, dtype=int)])
+    made = Truths.__init__
+
+    def between(self, own, classes):
+        made(self, own, classes)
+        if own is not cells:
+            return
+        found.truth({"mask": cells[::-1]}, "masks")
+
+    monkeypatch.setattr(Truths, "__init__", between)
+    first = next(iter(found.truth({"mask": cells}, "masks")))
+    assert (first["codes"] == np.eye(4)).all()
 
 
 def test_a_number_below_0_may_be_void():

@@ -128,6 +128,9 @@ def test_a_folder_of_masks(fitted, saved, test_rows, tmp_path):
         assert (np.asarray(Image.open(tmp_path / "found" / name)) == mask).all()
     with pytest.raises(DataError, match="not empty"):
         fitted.predict(test_rows, out=tmp_path / "found")
+    none = fitted.predict(pd.read_csv(test_rows).head(0), out=tmp_path / "none", keep="photo")
+    assert (none.rows, none.columns) == (0, ("photo", "mask"))
+    assert list(pd.read_csv(tmp_path / "none/answers.csv")) == ["photo", "mask"]
     fitted.predict(test_rows, out=tmp_path / "sure", form="probability")
     (first,) = fitted.predict(
         pd.read_csv(test_rows).head(1).map(lambda one: str(test_rows.parent / one)),
