@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +28,8 @@ from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.training import check_mixing
 
 GATES = "gates."
+
+_PLACING = threading.RLock()
 
 
 @dataclass
@@ -99,11 +101,11 @@ class Pipeline:
 def encode_labels(task: Task, table: Table) -> dict[str, Any]:
     """Targets of these rows, whose label columns are there.
 
-    The task stays as it is: models may be asked in several threads, with tables of several folders.
+    One thread at a time: models may be asked in several, with tables of several folders.
     """
-    placed = copy.copy(task)
-    placed.folder = table.folder
-    return placed.encode(table.frame[list(task.label)])
+    with _PLACING:
+        task.folder = table.folder
+        return task.encode(table.frame[list(task.label)])
 
 
 def read_config(component: Component[Any], part: Part, where: str) -> Config:

@@ -15,7 +15,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "export": (
         "mm_core.cli.export:export",
-        "Write a model in another form, and compare the two.",
+        "Write a saved model in another form, and compare the two.",
     ),
     "plan": ("mm_core.cli.plan:plan", "Show what fit would do, and why, without training."),
     "inspect": ("mm_core.cli.inspect:inspect", "Show what a saved model consists of."),

@@ -47,15 +47,20 @@ def _exporter(registry: Registry, format: str | None, model: Model) -> Component
     """The one of that name; without a name the only one that takes the model."""
     if format is not None:
         return registry.get(ExporterSpec, format)
-    installed = registry.all(ExporterSpec)
-    taking = [one for one in installed if not one.load()(one.read({}, where=one.id)).check(model)]
+    against = {
+        one: one.load()(one.read({}, where=one.id)).check(model)
+        for one in registry.all(ExporterSpec)
+    }
+    taking = [one for one, reasons in against.items() if not reasons]
     if len(taking) == 1:
         return taking[0]
-    names = ", ".join(one.id for one in taking or installed)
+    if taking:
+        raise ConfigError(
+            f"several exporters take this model: {', '.join(one.id for one in taking)}",
+            remedy="name one: format=... (--format)",
+        )
+    said = "; ".join(f"{one.id}: {', '.join(reasons)}" for one, reasons in against.items())
     raise ConfigError(
-        f"{'several exporters take' if taking else 'no exporter takes'} this model"
-        + (f": {names}" if taking else f" (installed: {names or 'none'})"),
-        remedy="name one: format=... (--format)"
-        if names
-        else "mm plugins list shows what there is",
+        f"no exporter takes this model ({said or 'none is installed'})",
+        remedy="mm plugins list shows what there is",
     )

@@ -116,9 +116,9 @@ def test_nothing_claims_constants_and_several_columns() -> None:
 def test_a_label_of_files_is_left_to_a_task_that_reads_them(tmp_path):
     for name in ("a.png", "b.png", "c.png"):
         (tmp_path / name).write_bytes(b"?")
-    column = replace(sample(["a.png", "b.png", "c.png"]).columns[0], folder=tmp_path)
+    column = replace(sample(["a.png", "b.png", "c.png"], "string").columns[0], folder=tmp_path)
     assert best(LabelSample((column,))).score == 0.5
-    assert best(sample(["a.png", "b.png", "c.png"])).score == 1.0
+    assert best(sample(["a.png", "b.png", "c.png"], "string")).score == 1.0
 
 
 def test_a_label_of_files_is_told(tmp_path):

@@ -271,15 +271,15 @@ def test_a_command_is_listed_without_its_module(installed):
 
 
 def test_two_plugins_with_one_name_are_told_apart_by_their_ids(installed):
-    installed("one", "report", "mmfix_one_run:run")
-    installed("two", "report", "mmfix_two_run:run")
-    both = mm("report")
+    installed("one", "retell", "mmfix_one_run:run")
+    installed("two", "retell", "mmfix_two_run:run")
+    both = mm("retell")
     assert both.exit_code == 2
-    assert "one:report, two:report" in both.stderr
-    assert [mm(f"{name}:report").stdout for name in ("one", "two")] == ["one\n", "two\n"]
+    assert "one:retell, two:retell" in both.stderr
+    assert [mm(f"{name}:retell").stdout for name in ("one", "two")] == ["one\n", "two\n"]
     listed = mm("--help").stdout
-    assert "one:report" in listed
-    assert "two:report" in listed
+    assert "one:retell" in listed
+    assert "two:retell" in listed
 
 
 @pytest.mark.parametrize("name", ["fit", "plugins"])
@@ -306,13 +306,13 @@ def test_whatever_a_command_does_is_told_in_its_name(installed):
 
 
 def test_an_unknown_command_names_what_is_near_and_what_is_broken(installed, install):
-    installed("one", "report", "mmfix_one_run:run")
+    installed("one", "retell", "mmfix_one_run:run")
     install("broken", "raise RuntimeError('not today')")
-    said = mm("raport")
+    said = mm("retel")
     assert said.exit_code == 2
-    assert "did you mean 'report'?" in said.stderr
+    assert "did you mean 'retell'?" in said.stderr
     assert "not today" in said.stderr
-    assert mm("one:report").stdout == "one\n"
+    assert mm("one:retell").stdout == "one\n"
 
 
 # ---- methods -----------------------------------------------------------------------------------

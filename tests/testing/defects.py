@@ -431,8 +431,8 @@ DEFECTS = (
     # ---- tasks
     Defect(
         "task-parity-encodes_every_label",
-        'return {"even": targets.iloc[:, 0].to_numpy().astype(np.int64)}\n',
-        'return {"even": targets.iloc[:, 0].to_numpy().astype(np.int64),\n'
+        'return {"even": np.array([self._read(one) for one in targets.iloc[:, 0]], np.int64)}\n',
+        'return {"even": np.array([self._read(one) for one in targets.iloc[:, 0]], np.int64),\n'
         '                "n": [1] * (len(targets) + 1)}\n',
         "n has 25 entries",
     ),

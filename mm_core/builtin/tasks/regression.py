@@ -157,7 +157,8 @@ def _without_sign(label: str, value: Any) -> str:
         return ""
     return (
         f"write the numbers alone: df[{label!r}] = "
-        f"pd.to_numeric(df[{label!r}].str.replace({sign!r}, '', regex=False))"
+        f"pd.to_numeric(df[{label!r}].str.replace({sign!r}, '', regex=False)), "
+        "or use problem_type='multiclass' if they are classes"
     )
 
 
