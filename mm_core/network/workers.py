@@ -97,7 +97,10 @@ class Workers(Generic[K]):
 
     def _ask(self, keys: Sequence[K], at: int) -> None:
         worker = at % len(self._ends)
-        self._ends[worker].send(keys[at])
+        try:
+            self._ends[worker].send(keys[at])
+        except BrokenPipeError:
+            raise self._ended(worker) from None
         self._owed[worker] += 1
 
     def _get(self, keys: Sequence[K], at: int) -> Made:
@@ -113,16 +116,22 @@ class Workers(Generic[K]):
     def _answer_of(self, worker: int) -> Made | _Failed:
         try:
             answer: Made | _Failed = self._ends[worker].recv()
-        except EOFError:
-            process = self._processes[worker]
-            process.join()
-            raise MMError(
-                f"a process that makes batches has ended (exit code {process.exitcode})",
-                value=process.exitcode,
-                remedy="if memory ran out: training.workers=1 or 0, or a smaller batch size",
-            ) from None
+        except (
+            EOFError,
+            ConnectionResetError,
+        ):  # the latter where it had not read all it was asked
+            raise self._ended(worker) from None
         self._owed[worker] -= 1
         return answer
+
+    def _ended(self, worker: int) -> MMError:
+        process = self._processes[worker]
+        process.join()
+        return MMError(
+            f"a process that makes batches has ended (exit code {process.exitcode})",
+            value=process.exitcode,
+            remedy="if memory ran out: training.workers=1 or 0, or a smaller batch size",
+        )
 
     def _forget_what_is_owed(self) -> None:
         """Of a pass that was left before its end."""

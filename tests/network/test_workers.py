@@ -82,6 +82,14 @@ def test_a_process_that_is_killed_is_an_error_of_mm(workers):
     assert "training.workers" in caught.value.remedy
 
 
+def test_a_process_that_is_killed_with_more_to_do_is_one_too(workers):
+    """What it was asked and has not read makes another fault of the system's."""
+    with pytest.raises(MMError, match="exit code -9"):
+        _keys(workers.made([102, *range(20)]))
+    with pytest.raises(MMError, match="exit code -9"):
+        _keys(workers.made(range(20)))
+
+
 def test_they_end_with_the_process_that_asks(tmp_path):
     code = """
 import multiprocessing, os, signal, sys
