@@ -98,7 +98,7 @@ def windows(
         rows: positions of those to predict; None: all.
         options: of the task, validated.
         settings: batch size, device and precision.
-        making: of this frame; the caller closes it. None: for this pass alone.
+        making: of this model, frame and settings; the caller closes it. None: one for this pass.
     """
     options = model.pipeline.options if options is None else options
 
@@ -247,11 +247,11 @@ def _answered(
     left = ordered[0] if ordered else np.zeros(0, np.int64)
     with ExitStack() as after:
         if making is None:
-            making = after.enter_context(closing(Making()))
-        size = asked = making.batch_size(model, frame, left, settings)
+            making = after.enter_context(closing(Making(model, frame, settings)))
+        size = asked = making.batch_size(left)
         while len(left):
             parts = [left[start : start + size] for start in range(0, len(left), size)]
-            with closing(making.batches(model, frame, parts)) as batches:
+            with closing(making.batches(parts)) as batches:
                 for made in batches:
                     try:
                         found = answer(made.batch)

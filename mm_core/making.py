@@ -69,7 +69,7 @@ def _pace(model: Model, frame: EncodedFrame, rows: np.ndarray, settings: RunSett
     others by one thread. ``training.workers`` holds for processes here as well.
     """
     training = model.recipe.training
-    size = model.engine.batch_size(training.batch_size, settings)
+    size = _engines_size(model, settings)
     if not model.engine.leaves_cpu or len(rows) <= TRIED_ROWS:
         return _Pace(size)
     started = time.perf_counter()
@@ -84,33 +84,34 @@ def _pace(model: Model, frame: EncodedFrame, rows: np.ndarray, settings: RunSett
     return _Pace(size, max(1, makers), wanted if forked else 0)
 
 
+def _engines_size(model: Model, settings: RunSettings) -> int:
+    return model.engine.batch_size(model.recipe.training.batch_size, settings)
+
+
 class Making:
     """How the rows of a frame become batches, kept from one pass over them to the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: Model, frame: EncodedFrame, settings: RunSettings) -> None:
+        self._model = model
+        self._frame = frame
+        self._settings = settings
         self._pace: _Pace | None = None
         self._makers: Makers | None = None
 
-    def batch_size(
-        self, model: Model, frame: EncodedFrame, rows: np.ndarray, settings: RunSettings
-    ) -> int:
+    def batch_size(self, rows: np.ndarray) -> int:
         """Rows at once. The first pass finds the pace."""
         if self._pace is None:
-            self._pace = _pace(model, frame, rows, settings)
+            self._pace = _pace(self._model, self._frame, rows, self._settings)
         # What was found too large since then is not given again.
-        return min(
-            self._pace.size, model.engine.batch_size(model.recipe.training.batch_size, settings)
-        )
+        return min(self._pace.size, _engines_size(self._model, self._settings))
 
-    def batches(
-        self, model: Model, frame: EncodedFrame, parts: Sequence[np.ndarray]
-    ) -> Generator[Made, None, None]:
+    def batches(self, parts: Sequence[np.ndarray]) -> Generator[Made, None, None]:
         """These rows as batches, in order, made ahead as the pace says."""
         assert self._pace is not None
-        make = partial(model.pipeline.batch, frame)
+        engine, make = self._model.engine, partial(self._model.pipeline.batch, self._frame)
         if self._pace.processes and len(parts) > 1:
             count = min(self._pace.processes, len(parts))
-            self._makers = self._makers or model.engine.makers(make, count)
+            self._makers = self._makers or engine.makers(make, count)
         if self._makers is not None:
             for rows, (batch, bad) in zip(parts, self._makers.made(parts), strict=True):
                 yield Made(rows, batch.meta, bad, batch)
@@ -118,7 +119,7 @@ class Making:
 
         def prepared(rows: np.ndarray) -> Made:
             batch, bad = make(rows)
-            return Made(rows, batch.meta, bad, model.engine.prepare(batch))
+            return Made(rows, batch.meta, bad, engine.prepare(batch))
 
         jobs = (partial(prepared, part) for part in parts)
         yield from made_ahead(jobs, min(self._pace.threads, len(parts) - 1))

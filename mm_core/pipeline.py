@@ -30,6 +30,8 @@ from mm_core.recipe.training import check_mixing
 GATES = "gates."
 
 _PLACING = threading.RLock()
+"""Labels are encoded by one thread at a time: a model may be asked in several, and a task knows one
+folder of data."""
 
 
 @dataclass
@@ -61,7 +63,9 @@ class Pipeline:
         """Encode rows together with their labels."""
         frame = self.encode(table)
         frame.labels = table.frame[list(self.task.label)]
-        frame.targets = encode_labels(self.task, table)
+        with _PLACING:
+            self.task.folder = table.folder
+            frame.targets = self.task.encode(frame.labels)
         return frame
 
     def arrays(
@@ -96,16 +100,6 @@ class Pipeline:
         if decoded.contributions is not None or not shares:
             return decoded
         return replace(decoded, contributions=shares)
-
-
-def encode_labels(task: Task, table: Table) -> dict[str, Any]:
-    """Targets of these rows, whose label columns are there.
-
-    One thread at a time: models may be asked in several, with tables of several folders.
-    """
-    with _PLACING:
-        task.folder = table.folder
-        return task.encode(table.frame[list(task.label)])
 
 
 def read_config(component: Component[Any], part: Part, where: str) -> Config:

@@ -20,7 +20,7 @@ from mm_core.checkpoints.finder import CheckpointFinder
 from mm_core.data.chunks import read_chunks
 from mm_core.data.rows import Rows, read_rows
 from mm_core.data.unlike import Strangers
-from mm_core.data.write import Written, check_ending, new_folder, sink, writing_into
+from mm_core.data.write import Sink, Written, check_ending, new_folder, sink, writing_into
 from mm_core.plugins.offered import read_options
 from mm_core.processes import one_fit_at_a_time
 from mm_core.recipe.request import Request
@@ -92,17 +92,16 @@ def write_answers(session: Session, data: Any, out: Path, asked: Asked, *, proba
     """Answers, or probabilities, of a table larger than memory, written as they come."""
     if not out.suffix and not proba:
         return _write_files(session, data, out, asked)
-    n_rows, columns = 0, tuple[str, ...]()
     strangers = Strangers()
+
+    def answers(rows: Rows, start: int) -> pd.DataFrame:
+        found = _joined(session, rows, asked, strangers)
+        return probabilities(session, found) if proba else found.answer
+
     with sink(out) as file:
-        for rows in read_chunks(data, session.registry, empty=session.held is not None):
-            found = _joined(session, rows, asked, strangers)
-            frame = probabilities(session, found) if proba else found.answer
-            frame = _beside_kept(frame, rows, asked)
-            file.write(frame)
-            n_rows, columns = n_rows + len(frame), tuple(map(str, frame.columns))
+        written = _write(session, data, out, asked, file, answers)
     strangers.tell()
-    return Written(out, n_rows, columns)
+    return written
 
 
 def _write_files(session: Session, data: Any, out: Path, asked: Asked) -> Written:
@@ -112,34 +111,46 @@ def _write_files(session: Session, data: Any, out: Path, asked: Asked) -> Writte
     """
     from mm_core.inference import joined
 
-    n_rows, columns = 0, tuple[str, ...]()
     strangers = Strangers()
     with new_folder(out) as folder, sink(folder / TABLE) as file:
-        for rows in read_chunks(data, session.registry, empty=session.held is not None):
+
+        def answers(rows: Rows, start: int) -> pd.DataFrame:
             _check_kept(rows, asked)
             model = answering(session, rows.table, asked)
             save = _saver(session, model, out)
             if not len(rows):  # the names of the columns are written, as for a table of answers
-                none = _answer_of_none(session, rows, asked).answer
-                answers = _beside_kept(none, rows, asked)
-                file.write(answers)
-                columns = tuple(map(str, answers.columns))
-                continue
+                return _answer_of_none(session, rows, asked).answer
             frame = model.pipeline.encode(session.aligned(rows.table, model.recipe))
             strangers.add(frame)
             parts = []
             for part in _stream(session, model, frame, asked):
                 with writing_into(out):
-                    saved = save(part.decoded.answer, n_rows + part.rows, folder)
+                    saved = save(part.decoded.answer, start + part.rows, folder)
                 decoded = replace(part.decoded, answer=saved, views={}, proba=None)
                 parts.append(replace(part, decoded=decoded))
             found = joined(parts, frame)
             report_bad(found.bad, asked.on_error)
-            answers = _beside_kept(found.answer, rows, asked)
-            file.write(answers)
-            columns = tuple(map(str, answers.columns))
-            n_rows += len(rows)
+            return found.answer
+
+        written = _write(session, data, out, asked, file, answers)
     strangers.tell()
+    return written
+
+
+def _write(
+    session: Session,
+    data: Any,
+    out: Path,
+    asked: Asked,
+    file: Sink,
+    answers: Callable[[Rows, int], pd.DataFrame],
+) -> Written:
+    """A part of the data at a time: ``answers`` gets its rows, and how many were before them."""
+    n_rows, columns = 0, tuple[str, ...]()
+    for rows in read_chunks(data, session.registry, empty=session.held is not None):
+        frame = _beside_kept(answers(rows, n_rows), rows, asked)
+        file.write(frame)
+        n_rows, columns = n_rows + len(frame), tuple(map(str, frame.columns))
     return Written(out, n_rows, columns)
 
 

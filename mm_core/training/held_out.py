@@ -56,7 +56,10 @@ class HeldOut:
     metrics: Metrics
     raises: bool
     _best: _Seen | None = field(default=None, init=False)
-    _making: Making = field(default_factory=Making, init=False)
+    _making: Making = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._making = Making(self.model, self.rows, inference.AS_FOUND)
 
     def check_metric(self) -> None:
         """Whether the metric is defined on these rows, told before an epoch has passed.
