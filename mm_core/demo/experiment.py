@@ -74,11 +74,6 @@ class Outcome:
         return self.runs[1:-1]
 
 
-def test_rows(folder: Path) -> Path:
-    """Where the test rows of the model in ``folder`` are written."""
-    return folder.with_name(f"{folder.name}_test.csv")
-
-
 class Experiment:
     """Trains and scores one task.
 
@@ -106,7 +101,7 @@ class Experiment:
         fused, seconds = self._fit(self.settings, {}, verbosity=2)
         inputs = {name: tuple(part.columns) for name, part in fused.recipe.inputs.items()}
         loaded = MultiModalPredictor.load(fused.save(folder), verbosity=0)
-        data.rows.test.to_csv(test_rows(folder), index=False)
+        data.rows.test.to_csv(folder.with_name(f"{folder.name}_test.csv"), index=False)
         answer = self._answer(loaded)
         checked = data.rows.test.head(CHECKED)
         identical = bool(np.array_equal(loaded.predict(checked), fused.predict(checked)))
