@@ -74,12 +74,11 @@ def make_app(
             no model.
         ArtifactError: an index of another model.
     """
-    limits = limits or Limits()
+    limits, indexes = limits or Limits(), indexes or {}
     named = dict(models) if isinstance(models, Mapping) else {"model": models}
-    _check_names(named, indexes or {})
+    _check_names(named, indexes)
     served = {
-        name: Served(predictor, limits, (indexes or {}).get(name))
-        for name, predictor in named.items()
+        name: Served(predictor, limits, indexes.get(name)) for name, predictor in named.items()
     }
 
     @contextlib.asynccontextmanager
@@ -98,11 +97,10 @@ def make_app(
     guard = Guard(app, limits, api_key)
     _telling(app, served, guard)
     apps = {name: _app(one) for name, one in served.items()} if len(served) > 1 else {}
-    for name in apps:  # a name without its version is the last version
-        app.mount(f"/models/{name}", apps[name])
-    for name in dict.fromkeys(name.partition("@")[0] for name in apps if "@" in name):
-        last = [version for version in apps if version.startswith(f"{name}@")][-1]
-        app.mount(f"/models/{name}", apps[last])
+    # A name without its version is the last version.
+    last = {name.partition("@")[0]: one for name, one in apps.items() if "@" in name}
+    for name, one in (apps | last).items():
+        app.mount(f"/models/{name}", one)
     return guard
 
 

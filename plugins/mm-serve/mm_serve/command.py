@@ -34,37 +34,41 @@ Index = Annotated[
     ),
 ]
 
+Host = Annotated[str, typer.Option(help="Where it listens; 0.0.0.0: everywhere.")]
+Port = Annotated[int, typer.Option(min=1, max=65535)]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        envvar="MM_API_KEY",
+        help="What requests have to bring as X-API-Key; better given as MM_API_KEY.",
+    ),
+]
+MaxRows = Annotated[int, typer.Option(min=1, help="Rows of a request.")]
+MaxMb = Annotated[int, typer.Option(min=1, help="Megabytes of a request.")]
+MaxPixels = Annotated[int, typer.Option(min=1, help="Of a picture.")]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds until an answer is given up.")]
+Queue = Annotated[int, typer.Option(min=1, help="Requests that may wait.")]
+BatchRows = Annotated[int, typer.Option(min=1, help="Rows that are answered together; 1: none.")]
+BatchMs = Annotated[
+    float, typer.Option(min=0, help="Milliseconds that a request waits for others.")
+]
+Check = Annotated[bool, typer.Option("--check", help="Say what would be served, and end.")]
+
 
 def serve(
     models: Models,
-    host: Annotated[str, typer.Option(help="Where it listens; 0.0.0.0: everywhere.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
     index: Index = None,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MM_API_KEY",
-            help="What requests have to bring as X-API-Key; better given as MM_API_KEY.",
-        ),
-    ] = None,
-    max_rows: Annotated[int, typer.Option(min=1, help="Rows of a request.")] = USUAL.rows,
-    max_mb: Annotated[int, typer.Option(min=1, help="Megabytes of a request.")] = (
-        USUAL.body_bytes // 2**20
-    ),
-    max_pixels: Annotated[int, typer.Option(min=1, help="Of a picture.")] = USUAL.pixels,
-    timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds until an answer is given up.")
-    ] = USUAL.seconds,
-    queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = USUAL.queue,
-    batch_rows: Annotated[
-        int, typer.Option(min=1, help="Rows that are answered together; 1: none.")
-    ] = USUAL.batch_rows,
-    batch_ms: Annotated[
-        float, typer.Option(min=0, help="Milliseconds that a request waits for others.")
-    ] = USUAL.batch_seconds * 1000,
-    check: Annotated[
-        bool, typer.Option("--check", help="Say what would be served, and end.")
-    ] = False,
+    api_key: ApiKey = None,
+    max_rows: MaxRows = USUAL.rows,
+    max_mb: MaxMb = USUAL.body_bytes // 2**20,
+    max_pixels: MaxPixels = USUAL.pixels,
+    timeout: Timeout = USUAL.seconds,
+    queue: Queue = USUAL.queue,
+    batch_rows: BatchRows = USUAL.batch_rows,
+    batch_ms: BatchMs = USUAL.batch_seconds * 1000,
+    check: Check = False,
     plugin: Plugins = None,
     as_json: AsJson = False,
     verbose: Verbose = False,

@@ -85,13 +85,10 @@ async def _found(served: Served, frame: pd.DataFrame) -> dict[str, Any]:
     started = time.perf_counter()
     answer, proba = await served.batcher.rows(frame)
     labels = list(answer.columns)
-    values = answer.to_numpy(dtype=object)
-    answers: list[Any] = [plain(line[0]) for line in values]
-    if len(labels) > 1:
-        answers = [
-            {str(name): plain(one) for name, one in zip(labels, line, strict=True)}
-            for line in values
-        ]
+    answers = [
+        plain(line[0] if len(labels) == 1 else dict(zip(labels, line, strict=True)))
+        for line in answer.to_numpy(dtype=object)
+    ]
     shares = None
     if proba is not None:
         names = [str(name) for name in proba.columns]

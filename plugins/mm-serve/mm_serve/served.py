@@ -80,11 +80,10 @@ class Served:
     def described(self) -> dict[str, Any]:
         """What a page or a client has to know."""
         recipe = self.model.recipe
-        labels = self.predictor.class_labels
         return {
             "task": recipe.task.id,
             "label": list(recipe.data.label),
-            "classes": None if labels is None else [plain(one) for one in labels],
+            "classes": plain(self.predictor.class_labels),
             "runtime": self.model.runtime,
             "columns": [column.as_json() for column in self.columns],
             "embeddings": list(self.model.engine.embeddings),
@@ -108,18 +107,13 @@ class Served:
             found = self.predictor.search(frame[list(names)], self.index, top_k=top_k)
         items: list[list[dict[str, Any]]] = [[] for _ in range(len(frame))]
         for line in found.to_dict("records"):
-            items[int(line.pop("query"))].append(
-                {str(name): plain(value) for name, value in line.items()}
-            )
+            items[int(line.pop("query"))].append(plain(line))
         return items
 
     def explained(self, frame: pd.DataFrame, of: str | None) -> list[dict[str, Any]]:
         """Lines of ``predictor.explain``."""
         found = self.predictor.explain(frame, of=of, words=True, regions=False)
-        return [
-            {str(name): plain(value) for name, value in line.items()}
-            for line in found.to_dict("records")
-        ]
+        return [plain(line) for line in found.to_dict("records")]
 
 
 def plain(value: Any) -> Any:
