@@ -23,6 +23,11 @@ from mm_core.api import (
 )
 
 
+def evenly(n: int, most: int) -> np.ndarray:
+    """Positions of at most ``most`` of n rows, spread over all of them."""
+    return np.unique(np.linspace(0, n - 1, min(most, n)).astype(int))
+
+
 class Asked:
     """A model that is asked about changed rows.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mm_core.api import ConfigError, tools
 from mm_report import facts, plots
-from mm_report.figures import Drawing
+from mm_report.figures import Drawing, curve
 from mm_report.plots import Plots
 from mm_report.report import written
 from mm_report.scores import DRAWS, drawn, interval, metrics_of
@@ -133,7 +133,7 @@ def compared(
     models = [tools.load(folder, plugins) for folder in folders]
     recipes = [one.recipe for one in models]
     names = _names(folders)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"rows": 0, "duels": []}
     if data is not None:
         _check_alike(recipes)
         found = _tried([Tested(one, data, on_error) for one in models], draws, seed)
@@ -144,7 +144,7 @@ def compared(
         columns=_apart(*({k: str(v) for k, v in one.columns.types.items()} for one in recipes)),
         curves=_curves(models, names),
         sizes=(_size(folders[0]), _size(folders[1])),
-        **({"rows": 0, "duels": []} | found),
+        **found,
     )
 
 
@@ -212,9 +212,7 @@ def _curves(models: list[Any], names: tuple[str, str]) -> list[Drawing]:
         return []
     metric, curves = metrics.pop().split(":")[-1], {}
     for name, one in zip(names, models, strict=True):
-        rows = [row for row in tools.result_of(one).history if metric in row]
-        along = [row.get("epoch", place) for place, row in enumerate(rows)]
-        curves[name] = (along, [row[metric] for row in rows])
+        curves[name] = curve(tools.result_of(one).history, metric)
     if all(len(along) < 2 for along, _ in curves.values()):
         return []
     title = f"Validation {metric}"

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from mm_core.api import ConfigError, Table, tools
-from mm_report.ask import Asked, Target
-from mm_report.parts import RowParts, picture_regions, text_words
+from mm_report.ask import Asked, Target, evenly
+from mm_report.parts import PICTURES, RowParts, picture_regions, text_words
 
 COLUMNS = ["row", "of", "level", "part", "contribution"]
 TEXT = "text"
-PICTURES = ("path", "bytes", "base64")
-"""Kinds of columns: of texts, and of pictures."""
+"""The kind of columns of texts."""
 
 
 def explain(
@@ -78,7 +77,7 @@ def _sampled(table: Table | None, samples: int) -> Table | None:
         return None
     if not len(table):
         raise ConfigError("the background has no rows", remedy="leave it out, or give some")
-    return table.take(np.linspace(0, len(table) - 1, min(samples, len(table))).astype(int))
+    return table.take(evenly(len(table), samples))
 
 
 class _Explained:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
 from mm_report import plots
+from mm_report.ask import evenly
 from mm_report.plots import Plots
 from mm_report.tested import Tested
 
@@ -48,10 +49,6 @@ class Confusion:
     classes: list[str]
     counts: list[list[int]] = field(default_factory=list)
     pairs: list[tuple[str, str, int]] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """By name."""
-        return asdict(self)
 
 
 def confusion(tested: Tested) -> Confusion | None:
@@ -140,7 +137,7 @@ def _pr(chosen: list[int], tested: Tested, true: np.ndarray, note: str, plots_: 
 
 
 def _thinned(along: np.ndarray, up: np.ndarray, most: int = 300) -> tuple[Any, Any]:
-    kept = np.unique(np.linspace(0, len(along) - 1, min(most, len(along))).astype(int))
+    kept = evenly(len(along), most)
     return along[kept], up[kept]
 
 
@@ -177,7 +174,7 @@ def _calibration(tested: Tested, proba: np.ndarray, true: np.ndarray, plots_: Pl
 def _of_number(tested: Tested, plots_: Plots) -> list[Drawing]:
     answer = np.asarray(tested.decoded.views["values"], dtype=np.float64)
     true = tested.true("values").astype(np.float64)
-    kept = np.unique(np.linspace(0, len(true) - 1, min(MOST_POINTS, len(true))).astype(int))
+    kept = evenly(len(true), MOST_POINTS)
     low, high = float(min(true.min(), answer.min())), float(max(true.max(), answer.max()))
     note = "" if len(kept) == len(true) else f"{len(kept):,} of {len(true):,} rows."
 
@@ -214,14 +211,20 @@ def training_curves(history: list[dict[str, Any]], metric: str, plots_: Plots) -
     """Loss and validation score by epoch; none where the fit told nothing."""
     found = []
     for key, title in (("loss", "Training loss"), (metric, f"Validation {metric}")):
-        rows = [one for one in history if _number(one.get(key))]
-        if len(rows) > 1:
-            along = [_along(one, place) for place, one in enumerate(rows)]
-            curve = {"": (along, [one[key] for one in rows])}
-            draw = partial(plots.lines, curves=curve, x=plots.EPOCH, y=key, markers=len(rows) < 60)
-            said = f"{title}: from {rows[0][key]:.4g} to {rows[-1][key]:.4g}"
+        along, up = curve(history, key)
+        if len(up) > 1:
+            draw = partial(
+                plots.lines, curves={"": (along, up)}, x=plots.EPOCH, y=key, markers=len(up) < 60
+            )
+            said = f"{title}: from {up[0]:.4g} to {up[-1]:.4g}"
             found.append(Drawing(title, plots_.draw(said, draw)))
     return found
+
+
+def curve(history: list[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
+    """Epochs and values of what is a number in the records of a fit."""
+    rows = [one for one in history if _number(one.get(key))]
+    return [_along(one, place) for place, one in enumerate(rows)], [one[key] for one in rows]
 
 
 def _along(record: dict[str, Any], place: int) -> float:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from mm_core.api import Table
+from mm_report.ask import evenly
 from mm_report.tested import Tested
 
 MOST_COLUMNS = 40
@@ -31,10 +31,6 @@ class Part:
     loss: float
     spread: float
 
-    def as_json(self) -> dict[str, Any]:
-        """By name."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Importance:
@@ -54,10 +50,6 @@ class Importance:
     parts: list[Part]
     left_out: int = 0
 
-    def as_json(self) -> dict[str, Any]:
-        """By name."""
-        return asdict(self)
-
 
 def importance(tested: Tested, rows: int, repeats: int, seed: int) -> Importance | None:
     """Permutation importance by the eval metric.
@@ -72,7 +64,7 @@ def importance(tested: Tested, rows: int, repeats: int, seed: int) -> Importance
         None where it is not defined: no rows, one row, or no score.
     """
     metric = tested.recipe.data.eval_metric
-    chosen = np.unique(np.linspace(0, len(tested) - 1, min(rows, len(tested))).astype(int))
+    chosen = evenly(len(tested), rows)
     whole = tested.score(metric, chosen) if len(chosen) > 1 else None
     if whole is None:
         return None

@@ -20,6 +20,8 @@ GRID = 4
 LONGEST = 1024
 """Pixels of the longer side of a picture that is cut up: networks see fewer."""
 
+PICTURES = ("path", "bytes", "base64")
+"""Kinds of columns of pictures."""
 
 MOST_PIXELS = 100_000_000
 """Of a picture that is opened."""

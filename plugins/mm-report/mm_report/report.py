@@ -227,21 +227,12 @@ def _importance_plot(found: Importance | None, plots: Plots) -> str:
 
 
 def _unlike(tested: Tested) -> list[dict[str, Any]]:
-    found = []
-    for encoded in tested.frame.inputs.values():
-        for one in encoded.unlike:
-            if one.count:
-                found.append(
-                    {
-                        "column": one.column,
-                        "what": one.what,
-                        "count": one.count,
-                        "cells": one.cells,
-                        "expected": one.expected,
-                        "examples": list(one.examples),
-                        "hint": one.hint,
-                    }
-                )
+    found = [
+        asdict(one) | {"examples": list(one.examples)}
+        for encoded in tested.frame.inputs.values()
+        for one in encoded.unlike
+        if one.count
+    ]
     return sorted(found, key=lambda one: one["expected"] - one["count"] / one["cells"])
 
 

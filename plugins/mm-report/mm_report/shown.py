@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from mm_report.parts import opened
+from mm_report.parts import PICTURES, opened
 from mm_report.tested import Tested
 
 LONGEST_TEXT = 400
@@ -21,8 +21,6 @@ MOST_CELLS = 12
 
 SIDE = 200
 """Pixels of the longer side of a small picture."""
-
-PICTURES = ("path", "bytes", "base64")
 
 
 @dataclass(frozen=True)
@@ -60,18 +58,13 @@ class ShownRow:
     cells: list[Cell] = field(default_factory=list)
     hidden: int = 0
 
-    def as_json(self) -> dict[str, Any]:
-        """By name."""
-        return asdict(self)
-
 
 def worst(tested: Tested, most: int) -> list[int]:
     """Positions of the rows that are most wrong, the worst first; right ones are left out."""
     values = tested.wrong.values
     order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
-    return [int(row) for row in order if np.isfinite(values[row]) and not _right(tested, row)][
-        :most
-    ]
+    wrong = np.isfinite(values) & ~_right(tested)
+    return [int(row) for row in order[wrong[order]][:most]]
 
 
 def surest_errors(tested: Tested, most: int) -> list[int]:
@@ -79,18 +72,17 @@ def surest_errors(tested: Tested, most: int) -> list[int]:
     if tested.form != "classes" or tested.proba is None:
         return []
     labels = np.asarray(tested.decoded.views["labels"])
-    wrong = np.flatnonzero(labels != tested.true("labels"))
+    wrong = np.flatnonzero(~_right(tested))
     sure = tested.proba[wrong, labels[wrong]]
     return [int(row) for row in wrong[np.argsort(-sure, kind="stable")][:most]]
 
 
-def _right(tested: Tested, row: int) -> bool:
+def _right(tested: Tested) -> np.ndarray:
+    """bool [N]: nothing of the answer is wrong."""
     if tested.form == "number":
-        return bool(tested.wrong.values[row] == 0)
-    if "labels" in tested.decoded.views and tested.form != "other":
-        found = np.asarray(tested.decoded.views["labels"])[row]
-        return bool(np.all(found == tested.true("labels")[row]))
-    return False
+        return tested.wrong.values == 0
+    right = np.zeros(len(tested), dtype=bool) if tested.right is None else tested.right
+    return right if right.ndim == 1 else right.all(axis=1)
 
 
 def shown(tested: Tested, row: int) -> ShownRow:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,10 +58,6 @@ class Slices:
     looked_at: int
     what: str
 
-    def as_json(self) -> dict[str, Any]:
-        """By name."""
-        return asdict(self)
-
 
 def slices(tested: Tested) -> Slices:
     """Categories, quarters of numbers, lengths of texts, missing cells; each against the rest.
@@ -70,8 +65,8 @@ def slices(tested: Tested) -> Slices:
     A slice is shown where its rows are wrong by more than chance explains at 5%, corrected for the
     number of slices (Bonferroni).
     """
-    if tested.form in ("classes", "labels") and "labels" in tested.decoded.views:
-        right = np.asarray(tested.decoded.views["labels"]) == tested.true("labels")
+    if tested.right is not None:
+        right = tested.right
         values = 1.0 - (right if right.ndim == 1 else right.mean(axis=1))
         what = "share of wrong answers"
     else:

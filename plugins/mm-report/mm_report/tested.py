@@ -124,6 +124,13 @@ class Tested:
         return np.asarray(self.task.truth(self.frame.targets, view))
 
     @cached_property
+    def right(self) -> np.ndarray | None:
+        """bool [N] of classes, [N, labels] of labels; None: answers are neither."""
+        if self.form not in ("classes", "labels") or "labels" not in self.decoded.views:
+            return None
+        return np.asarray(self.decoded.views["labels"]) == self.true("labels")
+
+    @cached_property
     def wrong(self) -> Wrongness:
         """Of each row."""
         if self.form == "classes":
