@@ -130,7 +130,6 @@ def tune(
         column_types=column_types,
         plugins=tuple(plugins),
         seed=seed,
-        tuning_data=tuning_data,
     )
     if trials < 1 or sampler not in ("tpe", "random") or (time is not None and time <= 0):
         raise ConfigError(
@@ -138,12 +137,15 @@ def tune(
             value=[trials, time, sampler],
             remedy="trials from 1, time above 0, sampler 'tpe' or 'random'",
         )
-    table = read_rows(data, installed(wanted.plugins)).table
+    registry = installed(wanted.plugins)
+    table = read_rows(data, registry).table
+    # Once, not again by every trial.
+    tuning = None if tuning_data is None else read_rows(tuning_data, registry).table
     plan = wanted.plan(table, {})
     searched = {**as_searches(space or {}), **among} or usual(plan)
     wanted.plan(table, {key: one.one for key, one in searched.items()})  # is there such a setting?
     with _quiet():
-        search = _Search(wanted, searched, table, plan, folder, sampler, prune)
+        search = _Search(wanted, searched, table, tuning, plan, folder, sampler, prune)
         search.run(trials, None if time is None else clock.monotonic() + time, tell or _nothing)
         return search.done()
 
@@ -161,7 +163,6 @@ class _Wanted:
     column_types: Any
     plugins: tuple[str | Path, ...]
     seed: int
-    tuning_data: Any
 
     def predictor(self, settings: Mapping[str, Any]) -> MultiModalPredictor:
         seed = {} if "training.seed" in self.fixed else {"training.seed": self.seed}
@@ -185,6 +186,7 @@ class _Search:
     wanted: _Wanted
     space: Mapping[str, Search]
     table: Any
+    tuning: Any
     plan: Recipe
     folder: str | Path | None
     sampler: str
@@ -228,7 +230,7 @@ class _Search:
             "column types": dict(self.wanted.column_types or {}),
             "label": list(self.plan.data.label),
             "rows": _mark(self.table.frame),
-            "tuning rows": self._tuning_mark(),
+            "tuning rows": None if self.tuning is None else _mark(self.tuning.frame),
             "seed": self.wanted.seed,
         }
         before = self.study.user_attrs.get("of")
@@ -242,12 +244,6 @@ class _Search:
                 value=str(self.place),
                 remedy="give it another folder, or the same arguments to go on",
             )
-
-    def _tuning_mark(self) -> str | None:
-        given = self.wanted.tuning_data
-        if given is None:
-            return None
-        return _mark(read_rows(given, installed(self.wanted.plugins)).table.frame)
 
     def _take_up(self) -> None:
         """Trials that were under way are tried again."""
@@ -286,7 +282,7 @@ class _Search:
         try:
             predictor = self.wanted.predictor(trial.params).fit(
                 self.table,
-                tuning_data=self.wanted.tuning_data,
+                tuning_data=self.tuning,
                 column_types=self.wanted.column_types,
                 time_limit=left,
                 callbacks=pruning,
