@@ -128,9 +128,7 @@ def image_text(asked: argparse.Namespace) -> Iterator[Run]:
 def tried(asked: argparse.Namespace) -> Iterator[Run]:
     """Rates of heads for pictures with texts, and of towers of pictures, by the validation rows."""
     pictures = read(asked.data / "cifar10_2k", "train")
-    learned = _beside(
-        pictures.sample(asked.picture_rows // 2 + HELD // 2, random_state=0), pictures
-    )
+    learned = _learned(pictures, asked.picture_rows)
     for rate in (3e-5, 1e-4):
         more = {**WAYS["cifar10_2k"]["fine-tuned"], "training.learning_rate": rate}
         run = {"part": "pictures_tried", "set": "cifar10_2k", "way": "fine-tuned", "rate": rate}

@@ -69,11 +69,10 @@ def merged_model(
     heads = {name: _head(name, model) for name, model in models.items()}
     _check_alike(models, heads)
     first = next(iter(models.values()))
-    backbones = _joined(models, lambda model: dict(model.topology.backbones.items()), "backbone")
+    backbones = _joined(models, lambda model: model.topology.backbones, "backbone")
     processors = _joined(models, lambda model: model.processors, "input")
     component = registry.get(FusionHeadSpec, f"lego:{method}")
-    settings = next(iter(heads.values())).config.model_dump()
-    settings = {key: value for key, value in settings.items() if key not in ("shares", "method")}
+    settings = next(iter(heads.values())).config.model_dump(exclude={"shares", "method"})
     if method == "merge":
         settings |= {"shares": dict(shares)}
     elif shares:

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mm_core.api import RecipeError
 from mm_core.api.nn import Batch, Dims, Features, Fused, Outputs
 from mm_fusion.configs import FuseMixConfig, GradientModulationConfig
-from mm_fusion.inputs import OwnAnswers, Projected
+from mm_fusion.inputs import OwnAnswers, Projected, classes_of, there_of
 from mm_fusion.wrappers import Wrapper
 
 _PARTNER, _SHARE = "fusemix.partner", "fusemix.share"
@@ -32,7 +31,7 @@ class FuseMix(Wrapper):
     def forward(self, features: Mapping[str, Features], present: Mapping[str, Tensor]) -> Fused:
         if not self.training:
             return self.head(features, present)  # type: ignore[no-any-return]
-        there = torch.stack([present[name] for name in sorted(present)])
+        there = there_of(sorted(present), present)
         order = torch.randperm(there.shape[1]).to(there.device)
         alike = (there == there[:, order]).all(dim=0)
         partner = torch.where(alike, order, torch.arange(len(order), device=order.device))
@@ -128,17 +127,11 @@ class GradientModulation(Wrapper):
         kept, names = outputs["kept"], self.project.names
         if f"probe.{names[0]}" not in kept:
             return loss
-        if "class" not in batch.targets:
-            raise RecipeError(
-                "fusion:ogm_ge asks how well each input tells the class, and this task has none",
-                plugin="fusion:ogm_ge",
-                value=sorted(batch.targets),
-                remedy="choose another fusion",
-            )
+        classes = classes_of(batch, "fusion:ogm_ge", "asks how well each input tells the class")
         scores = {}
         for name in names:
             log_p = kept[f"probe.{name}"].float().log_softmax(dim=1)
-            log_p = log_p.gather(1, batch.targets["class"][:, None])[:, 0]
+            log_p = log_p.gather(1, classes[:, None])[:, 0]
             there = kept[f"there.{name}"]
             log_p = torch.where(there, log_p, 0.0)
             loss = loss - (log_p if batch.weight is None else log_p * batch.weight).mean()

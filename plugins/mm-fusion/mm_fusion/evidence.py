@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mm_core.api import RecipeError
 from mm_core.api.nn import Batch, Dims, Features, Fused, FusionHead, Outputs
 from mm_fusion.configs import TMCConfig
-from mm_fusion.inputs import Projected, there_of
+from mm_fusion.inputs import Projected, classes_of, there_of
 
 Opinion = tuple[Tensor, Tensor]
 """Belief in each class [B, C], and uncertainty [B, 1]; they sum to 1."""
@@ -79,14 +79,8 @@ class TMC(FusionHead):
         Raises:
             RecipeError: the task has no classes.
         """
-        if "class" not in batch.targets:
-            raise RecipeError(
-                "fusion:tmc gives evidence for classes, and this task has none",
-                plugin="fusion:tmc",
-                value=sorted(batch.targets),
-                remedy="choose another fusion",
-            )
-        right = functional.one_hot(batch.targets["class"], self.output_dim).float()
+        classes = classes_of(batch, "fusion:tmc", "gives evidence for classes")
+        right = functional.one_hot(classes, self.output_dim).float()
         kept = outputs["kept"]
         losses = self._each(kept["alpha"], right)
         for name in self.project.names:
@@ -123,10 +117,6 @@ def _alpha(opinion: Opinion) -> Tensor:
 def _from_none(alpha: Tensor) -> Tensor:
     """Divergence [B] of a Dirichlet from the one of no evidence, all ones."""
     total = alpha.sum(dim=1, keepdim=True)
-    constant = total.lgamma()[:, 0] - alpha.lgamma().sum(dim=1) - _log_gamma_of(alpha.shape[1])
+    constant = total.lgamma()[:, 0] - alpha.lgamma().sum(dim=1) - math.lgamma(alpha.shape[1])
     slope = (alpha - 1) * (alpha.digamma() - total.digamma())
     return constant + slope.sum(dim=1)
-
-
-def _log_gamma_of(n: int) -> float:
-    return float(torch.lgamma(torch.tensor(float(n))))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.api import RecipeError
-from mm_core.api.nn import Dims, Features
+from mm_core.api.nn import Batch, Dims, Features
 
 
 class Projected(nn.Module):
@@ -102,6 +102,28 @@ class OwnAnswers(nn.Module):
 def there_of(names: list[str], present: Mapping[str, Tensor]) -> Tensor:
     """bool [K, B]."""
     return torch.stack([present[name] for name in names])
+
+
+def classes_of(batch: Batch, plugin: str, why: str) -> Tensor:
+    """int64 [B].
+
+    Args:
+        batch: rows with their targets.
+        plugin: the fusion that asks.
+        why: what it needs classes for.
+
+    Raises:
+        RecipeError: the task has none.
+    """
+    if "class" not in batch.targets:
+        raise RecipeError(
+            f"{plugin} {why}, and this task has none",
+            plugin=plugin,
+            value=sorted(batch.targets),
+            remedy="choose another fusion",
+        )
+    classes: Tensor = batch.targets["class"]
+    return classes
 
 
 def softmax_over_present(scores: Tensor, there: Tensor, dim: int = 0) -> Tensor:

@@ -102,28 +102,16 @@ def mm_plugin_info() -> PluginInfo:
 def mm_fusion_heads() -> list[FusionHeadSpec]:
     """Heads of one vector an input, heads of tokens, wrappers."""
     return [
-        *(
-            FusionHeadSpec(
-                name=name,
-                summary=summary,
-                references=(reference,),
-                target=f"mm_fusion.{module}:{title}",
-                config=f"mm_fusion.configs:{title}Config",
-                needs=needs,
-            )
-            for heads, needs in ((_HEADS, ("pooled",)), (_TOKEN_HEADS, ("tokens",)))
-            for name, module, title, summary, reference in heads
-        ),
-        *(
-            FusionHeadSpec(
-                name=name,
-                summary=summary,
-                references=(reference,),
-                target=f"mm_fusion.{module}:{title}",
-                config=f"mm_fusion.configs:{title}Config",
-            )
-            for name, module, title, summary, reference in _WRAPPERS
-        ),
+        FusionHeadSpec(
+            name=name,
+            summary=summary,
+            references=(reference,),
+            target=f"mm_fusion.{module}:{title}",
+            config=f"mm_fusion.configs:{title}Config",
+            needs=(needs,),
+        )
+        for heads, needs in ((_HEADS, "pooled"), (_TOKEN_HEADS, "tokens"), (_WRAPPERS, "pooled"))
+        for name, module, title, summary, reference in heads
     ]
 
 

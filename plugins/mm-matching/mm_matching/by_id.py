@@ -64,7 +64,7 @@ def read(data: Any) -> Table:
 
     given = data if isinstance(data, ById) else _of_file(Path(data))
     rows, folder = _frame(given.rows)
-    folders = set() if not given.tables else {_folder_of(one) for one in given.tables.values()}
+    folders = {_folder_of(one) for one in given.tables.values()}
     if len(folders) > 1:
         raise DataError(
             f"the tables lie in {len(folders)} folders: where do relative paths in them start?",
