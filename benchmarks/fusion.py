@@ -54,6 +54,9 @@ FIXED = {
     "training.head_learning_rate": 1e-3,
 }
 
+POOLED_ALONE = FIXED | {"fit.keep": ["pooled"]}
+"""For heads that read one vector an input: tokens are not kept."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -195,23 +198,28 @@ Score = Callable[[Any, Any], dict[str, float]]
 
 def _fits(asked: argparse.Namespace, ways: dict[str, Any], score: Score) -> Found:
     """Each way on the same splits; scores as they come, in the order of seeds."""
-    from mm_core import MultiModalPredictor
-
     for name in asked.sets.split(","):
         rows, found = _rows(asked, name), dict[str, list[dict[str, float]]]()
         for seed in range(asked.seeds):
             train, test = _split(rows, seed)
             for way, settings in ways.items():
-                given = FIXED | {"fit.keep": ["pooled"]} | SETS[name].settings | settings
-                model = MultiModalPredictor(
-                    SETS[name].label,
-                    hyperparameters=given,
-                    verbosity=0,
-                    eval_metric=SETS[name].metric,
-                ).fit(train, seed=seed)
+                given = POOLED_ALONE | SETS[name].settings | settings
+                model = _predictor(name, given).fit(train, seed=seed)
                 found.setdefault(way, []).append(score(model, test))
                 print(name, seed, way, found[way][-1], flush=True)
             yield name, {"metric": SETS[name].metric} | found
+
+
+def _predictor(name: str, settings: dict[str, Any]) -> Any:
+    """Of a set, scored by its score."""
+    from mm_core import MultiModalPredictor
+
+    return MultiModalPredictor(
+        SETS[name].label,
+        hyperparameters=settings,
+        verbosity=0,
+        eval_metric=SETS[name].metric,
+    )
 
 
 def _split(rows: Any, seed: int) -> tuple[Any, Any]:
@@ -225,7 +233,6 @@ def _lego(asked: argparse.Namespace) -> Found:
     """Models of two inputs each, merged; trained together; fused and trained 1 and 5 epochs."""
     from mm_lego.api import merged_model
 
-    from mm_core import MultiModalPredictor
     from mm_core.api.tools import installed, load, model_of, result_of, save_model
 
     registry = installed([])
@@ -233,20 +240,15 @@ def _lego(asked: argparse.Namespace) -> Found:
         rows, found = _rows(asked, name), dict[str, list[float]]()
         for seed in range(asked.seeds):
             train, test = _split(rows, seed)
+            inputs = _predictor(name, {}).plan(train).inputs
             fitted = {}
             for way, kept in ((pair[0], pair[:1]), (pair[1], pair[1:]), ("joint", pair)):
-                given = FIXED | {"fit.keep": ["pooled"], "fusion": "lego:merge"}
-                given |= SETS[name].settings
-                planner = MultiModalPredictor(SETS[name].label, verbosity=0)
-                inputs = planner.plan(train).inputs
+                given = POOLED_ALONE | {"fusion": "lego:merge"} | SETS[name].settings
                 gone = [c for one, part in inputs.items() if one not in kept for c in part.columns]
                 given = {k: v for k, v in given.items() if _about(k, inputs, kept)}
-                fitted[way] = MultiModalPredictor(
-                    SETS[name].label,
-                    hyperparameters=given,
-                    verbosity=0,
-                    eval_metric=SETS[name].metric,
-                ).fit(train, seed=seed, column_types=dict.fromkeys(gone, "ignore"))
+                fitted[way] = _predictor(name, given).fit(
+                    train, seed=seed, column_types=dict.fromkeys(gone, "ignore")
+                )
                 found.setdefault(way, []).append(_score(fitted[way], test)["score"])
             models = {way: model_of(fitted[way]) for way in pair}
             for way, method, epochs in (
