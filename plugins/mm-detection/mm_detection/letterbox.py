@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from mm_image.api import (
-    ImageCell,
     UnreadableImageError,
+    colours_of,
     decode,
-    find_image,
-    preview,
+    images_of,
+    scaled,
     size_and_turn,
-    split_cell,
 )
 from PIL import Image
 
@@ -41,7 +40,6 @@ from mm_detection.frames import UPRIGHT, as_shown
 if TYPE_CHECKING:
     from mm_detection.augment import Augmentation
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SIDE = 320
 
 MOVED = ("boxes", "classes", "ignore")
@@ -103,27 +101,15 @@ class Letterbox(Processor):
     def fit(self, table: Table) -> None:
         """Size and colours are the checkpoint's; nothing is learned from rows."""
         trained = {} if self.checkpoint is None else self.checkpoint.details
-        colours = trained.get("data_config") or {}
         self.side = self.config.image_size or int(trained.get("side") or SIDE)
         form = self.config.form
         self.stretch = bool(trained.get("stretch")) if form == "auto" else form == "stretch"
-        self.mean = tuple(colours.get("mean") or IMAGENET[0])
-        self.std = tuple(colours.get("std") or IMAGENET[1])
+        self.mean, self.std = colours_of(self.checkpoint)
 
     def encode(self, table: Table) -> Encoded:
         """Where the pictures are, after a look at their first bytes."""
         (field,) = self.fields
-        cells: list[ImageCell | None] = [None] * len(table)
-        bad: list[BadCell] = []
-        if field.column in table.frame:
-            for row, value in enumerate(table.frame[field.column]):
-                try:
-                    parts = split_cell(value, table.folder)
-                    if len(parts) > 1:
-                        raise UnreadableImageError(f"holds {len(parts)} pictures, boxes lie in one")
-                    cells[row] = find_image(parts[0], table.folder, field.column) if parts else None
-                except UnreadableImageError as error:
-                    bad.append(BadCell(row, field.column, preview(value), str(error)))
+        cells, bad = images_of(table, field.column, "boxes lie in one")
         present = np.array([cell is not None for cell in cells], dtype=bool)
         return Encoded({"cells": cells, "told": []}, present, bad=bad)
 
@@ -167,7 +153,7 @@ class Letterbox(Processor):
                 placed = self._augmentation(picture, boxes, int(seeds[place]))
             scale[place] = placed.scale
             (x, y), (h, w) = placed.at, placed.pixels.shape[:2]
-            pixels[place, :, y : y + h, x : x + w] = self._scaled(placed.pixels)
+            pixels[place, :, y : y + h, x : x + w] = scaled(placed.pixels, self.mean, self.std)
             moved[place], kept[place] = placed.boxes.astype(np.float32), placed.kept
         arrays = {"pixels": pixels, "extent": extent}
         if given is not None:
@@ -218,12 +204,6 @@ class Letterbox(Processor):
         where = np.clip(boxes * np.tile(scale, 2), 0, np.tile(small.size, 2))
         kept = (where[:, :2] < where[:, 2:]).all(axis=1)
         return Placed(np.asarray(small), (0, 0), where, kept, scale)
-
-    def _scaled(self, picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """float32 [3, h, w] of uint8 [h, w, 3]."""
-        std = np.float32(self.std)
-        values = picture * (1 / (255 * std)) - np.float32(self.mean) / std
-        return np.asarray(values.transpose(2, 0, 1))
 
 
 def _tell_of_outside(encoded: Encoded, boxes: np.ndarray[Any, Any], size: tuple[int, int]) -> None:

@@ -15,9 +15,10 @@ from mm_image.api import (
     ImageCell,
     UnreadableImageError,
     decode,
-    find_image,
+    one_image,
     size_and_turn,
-    split_cell,
+    windows,
+    write_images,
 )
 from PIL import Image
 
@@ -75,9 +76,11 @@ class _Asked:
     def _read(self, row: int, how: Callable[[ImageCell], T]) -> T:
         value = self.table.frame[self.column].iloc[row]
         try:
-            (part,) = split_cell(value, self.table.folder)
-            return how(find_image(part, self.table.folder, self.column))
-        except (UnreadableImageError, ValueError) as error:
+            cell = one_image(value, self.table.folder, self.column, "boxes lie in one")
+            if cell is None:
+                raise UnreadableImageError("the cell is missing")
+            return how(cell)
+        except UnreadableImageError as error:
             raise DataError(
                 f"row {row} of {self.column!r} has no picture to draw: {error}",
                 column=self.column,
@@ -134,21 +137,9 @@ def visualize(
     """
     asked = _asked(predictor, data, {"score_threshold": score_threshold})
     chosen = list(rows) if rows is not None else _worst(asked)
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    made: list[Any] = []
-    for row in chosen[:most]:
-        if rows is None and pd.isna(asked.table.frame[asked.column].iloc[row]):
-            continue
-        sheet = _sheet(asked, row)
-        if folder is None:
-            made.append(sheet)
-            continue
-        file = folder / f"{row:05d}.png"
-        sheet.save(file)
-        made.append(str(file))
-    return made
+    cells = asked.table.frame[asked.column]
+    there = (row for row in chosen[:most] if rows is not None or not pd.isna(cells.iloc[row]))
+    return write_images(((row, _sheet(asked, row)) for row in there), out)
 
 
 def _sheet(asked: _Asked, row: int) -> Image.Image:
@@ -301,14 +292,12 @@ def predict_slices(
     answers = []
     for row in range(len(rows)):
         picture = asked.picture(row)
-        windows = list(slices(picture.size, side, shared))
-        cut = [np.asarray(picture.crop(window)) for window in windows]
+        looks = list(slices(picture.size, side, shared))
+        cut = [np.asarray(picture.crop(window)) for window in looks]
         cells = pd.DataFrame({column: pd.Series(cut, dtype=object)})
         said = predictor.predict(cells, **{**options, "as_coco": False})
         joined = [
-            _moved(box, window)
-            for boxes, window in zip(said, windows, strict=True)
-            for box in boxes
+            _moved(box, window) for boxes, window in zip(said, looks, strict=True) for box in boxes
         ]
         answers.append(_joined(joined, read.overlap or 0.5, read.most))
     name = predictor.recipe.data.label[0]
@@ -317,20 +306,9 @@ def predict_slices(
 
 def slices(size: tuple[int, int], side: int, shared: float) -> Iterator[tuple[int, int, int, int]]:
     """The whole picture, and windows that cover it: left, upper, right, lower."""
-    width, height = size
-    yield 0, 0, width, height
-    if max(size) <= side:
-        return
-    for top in _starts(height, side, shared):
-        for left in _starts(width, side, shared):
-            yield left, top, min(left + side, width), min(top + side, height)
-
-
-def _starts(length: int, side: int, shared: float) -> list[int]:
-    if length <= side:
-        return [0]
-    count = int(np.ceil((length - side) / (side * (1 - shared)))) + 1
-    return [round(one) for one in np.linspace(0, length - side, count)]
+    yield 0, 0, *size
+    if max(size) > side:
+        yield from windows(size, side, shared)
 
 
 def _moved(box: Sequence[Any], window: tuple[int, int, int, int]) -> list[Any]:

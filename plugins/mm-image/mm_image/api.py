@@ -1,4 +1,4 @@
-"""What other distributions may import: cells that are pictures, and weights of timm. No torch."""
+"""What other distributions may import: pictures in cells, and weights of timm. No torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mm_image.cells import ImageCell, preview, split_cell
 from mm_image.decode import UnreadableImageError, decode, find_image, size_and_turn
+from mm_image.one import colours_of, images_of, one_image, scaled, windows, write_images
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,12 +17,18 @@ if TYPE_CHECKING:
 __all__ = [
     "ImageCell",
     "UnreadableImageError",
+    "colours_of",
     "decode",
     "find_image",
+    "images_of",
+    "one_image",
     "preview",
+    "scaled",
     "size_and_turn",
     "split_cell",
     "timm_weights",
+    "windows",
+    "write_images",
 ]
 
 

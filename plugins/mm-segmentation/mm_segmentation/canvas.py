@@ -11,10 +11,11 @@ from typing import Any, Self
 
 import numpy as np
 from mm_image.api import (
-    ImageCell,
     UnreadableImageError,
+    colours_of,
     decode,
-    preview,
+    images_of,
+    scaled,
     size_and_turn,
 )
 from PIL import Image
@@ -34,10 +35,7 @@ from mm_segmentation.augment import Placed, plain, varied
 from mm_segmentation.classes import VOID
 from mm_segmentation.configs import CanvasConfig
 from mm_segmentation.masks import MaskCell
-from mm_segmentation.pictures import one_picture
 from mm_segmentation.sizes import STEP, usual
-
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 _PROBED = 100
 """Training pictures whose sizes say how large the canvas is to be."""
@@ -73,9 +71,7 @@ class Canvas(Processor):
     def fit(self, table: Table) -> None:
         """The canvas from the sizes of the pictures, colours from the checkpoint."""
         trained = {} if self.checkpoint is None else self.checkpoint.details
-        colours = trained.get("data_config") or {}
-        self.mean = tuple(colours.get("mean") or IMAGENET[0])
-        self.std = tuple(colours.get("std") or IMAGENET[1])
+        self.mean, self.std = colours_of(self.checkpoint)
         asked = self.config.image_size or trained.get("side")
         if asked is None:
             self.canvas = usual(self._sizes(table))
@@ -93,14 +89,7 @@ class Canvas(Processor):
     def encode(self, table: Table) -> Encoded:
         """Where the pictures are, after a look at their first bytes."""
         (field,) = self.fields
-        cells: list[ImageCell | None] = [None] * len(table)
-        bad: list[BadCell] = []
-        if field.column in table.frame:
-            for row, value in enumerate(table.frame[field.column]):
-                try:
-                    cells[row] = one_picture(value, table.folder, field.column)
-                except UnreadableImageError as error:
-                    bad.append(BadCell(row, field.column, preview(value), str(error)))
+        cells, bad = images_of(table, field.column)
         present = np.array([cell is not None for cell in cells], dtype=bool)
         return Encoded({"cells": cells}, present, bad=bad)
 
@@ -133,7 +122,7 @@ class Canvas(Processor):
             mask = None if masks is None else mask_of(masks[place], picture.size)
             placed = self._placed(picture, mask, None if seeds is None else int(seeds[place]))
             (x, y), (h, w) = placed.at, placed.pixels.shape[:2]
-            pixels[place, :, y : y + h, x : x + w] = self._scaled(placed.pixels)
+            pixels[place, :, y : y + h, x : x + w] = scaled(placed.pixels, self.mean, self.std)
             if seeds is None:
                 extent[place] = w, h
             if codes is not None and placed.codes is not None:
@@ -167,12 +156,6 @@ class Canvas(Processor):
         if seed is None:
             return plain(picture, codes, self.canvas, self.config.form == "stretch")
         return varied(picture, codes, self.canvas, self.config, seed)
-
-    def _scaled(self, picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """float32 [3, h, w] of uint8 [h, w, 3]."""
-        std = np.float32(self.std)
-        values = picture * (1 / (255 * std)) - np.float32(self.mean) / std
-        return np.asarray(values.transpose(2, 0, 1))
 
     def _sizes(self, table: Table) -> list[tuple[int, int]]:
         """Widths and heights of some pictures."""

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
-from mm_image.api import UnreadableImageError, size_and_turn
+from mm_image.api import UnreadableImageError, one_image, size_and_turn
 
 from mm_core.api import DataError
 from mm_core.api.processors import Table
 from mm_segmentation.classes import MOST, TOO_MANY, MaskError, learned, shown
 from mm_segmentation.configs import SegmentationConfig
 from mm_segmentation.masks import MaskCell, find, size, values_of
-from mm_segmentation.pictures import one_picture
 
 SHOWN = 64
 """Values that are counted in the report, the most common."""
@@ -54,7 +53,7 @@ def checked(table: Table, image: str = "image", label: str = "mask") -> dict[str
             if len(there) > MOST:
                 raise MaskError(f"has {len(there)} values: {TOO_MANY[0]} -> {TOO_MANY[1]}")
             values.update(there)
-            found = one_picture(picture, table.folder, image)
+            found = one_image(picture, table.folder, image)
             if found is None:
                 raise UnreadableImageError("is missing")
             true, _ = size_and_turn(found)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from mm_image.api import UnreadableImageError, decode
+from mm_image.api import UnreadableImageError, decode, one_image, windows, write_images
 from PIL import Image
 
 from mm_core.api import ConfigError, DataError, LabelError, tools
@@ -18,7 +18,6 @@ from mm_segmentation.classes import Classes, MaskError
 from mm_segmentation.configs import MAX_PIXELS
 from mm_segmentation.draw import sheet
 from mm_segmentation.masks import MaskCell, find
-from mm_segmentation.pictures import one_picture
 from mm_segmentation.saving import save
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class _Rows:
         """
         value = self.table.frame[self.column].iloc[row]
         try:
-            cell = one_picture(value, self.table.folder, self.column)
+            cell = one_image(value, self.table.folder, self.column)
             if cell is None:
                 raise UnreadableImageError("the cell is missing")
             return decode(cell, self.most)
@@ -152,38 +151,31 @@ def visualize(
     """
     given = _rows(predictor, data)
     _check_drawn(rows, len(given.table), options)
-    near = list(range(min(len(given.table), 100))) if rows is None else list(rows)
-    if rows is None and given.label is not None and len(near) > 1:
-        mistakes = {}
-        for row, answer in _drawn(predictor, given, near, **options):
-            true = given.truth(row)
-            wrong = true is None or answer is None or true.shape != answer.shape
-            mistakes[row] = 0.0 if wrong else _mistaken(true, _codes(answer, given.classes))
-        near.sort(key=lambda row: -mistakes[row])
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    made: list[Any] = []
-    for row, answer in _drawn(predictor, given, near[:most], **options):
-        if answer is None and rows is None:
-            continue
-        picture = given.picture(row)
-        known = given.classes
-        drawn = sheet(
-            picture,
-            given.truth(row),
-            _codes(answer, known),
-            known.palette,
-            known.names,
-            known.binary,
-        )
-        if folder is None:
-            made.append(drawn)
-            continue
-        file = folder / f"{row:05d}.png"
-        drawn.save(file)
-        made.append(str(file))
-    return made
+    chosen = _worst(predictor, given, options) if rows is None else list(rows)
+    answers = _drawn(predictor, given, chosen[:most], **options)
+    there = ((row, answer) for row, answer in answers if answer is not None or rows is not None)
+    return write_images(((row, _sheet(given, row, answer)) for row, answer in there), out)
+
+
+def _sheet(given: _Rows, row: int, answer: Any) -> Image.Image:
+    known, picture = given.classes, given.picture(row)
+    said = _codes(answer, known)
+    return sheet(picture, given.truth(row), said, known.palette, known.names, known.binary)
+
+
+def _worst(
+    predictor: MultiModalPredictor, given: _Rows, options: Mapping[str, Any]
+) -> Sequence[int]:
+    """The first hundred rows, those with the most mistakes first where masks are given."""
+    near = range(min(len(given.table), 100))
+    if given.label is None or len(near) < 2:
+        return near
+    mistakes = {}
+    for row, answer in _drawn(predictor, given, near, **options):
+        true = given.truth(row)
+        wrong = true is None or answer is None or true.shape != answer.shape
+        mistakes[row] = 0.0 if wrong else _mistaken(true, _codes(answer, given.classes))
+    return sorted(near, key=lambda row: -mistakes[row])
 
 
 def _check_drawn(rows: Sequence[int] | None, there: int, options: Mapping[str, Any]) -> None:
@@ -300,9 +292,9 @@ def _joined(
     """Probabilities of each class, float32 [C, H, W]."""
     total = np.zeros((len(given.classes.names), picture.height, picture.width), np.float32)
     weight = np.zeros((picture.height, picture.width), np.float32)
-    windows = list(tiles(picture.size, side, shared))
-    for start in range(0, len(windows), _AT_ONCE):
-        part = windows[start : start + _AT_ONCE]
+    tiles = list(windows(picture.size, side, shared))
+    for start in range(0, len(tiles), _AT_ONCE):
+        part = tiles[start : start + _AT_ONCE]
         cut = [np.asarray(picture.crop(window)) for window in part]
         cells = pd.DataFrame({given.column: pd.Series(cut, dtype=object)})
         said = predictor.predict(cells, form="probabilities", tta=tta)
@@ -318,18 +310,3 @@ def _middle(length: int) -> np.ndarray[Any, Any]:
     """Weights of the pixels of a tile's side: 1 in the middle, little at its ends."""
     place = (np.arange(length) + 0.5) / length
     return np.asarray(np.minimum(place, 1 - place) * 2 + 0.05, np.float32)
-
-
-def tiles(size: tuple[int, int], side: int, shared: float) -> Iterator[tuple[int, int, int, int]]:
-    """Windows that cover a picture: left, upper, right, lower."""
-    width, height = size
-    for top in _starts(height, side, shared):
-        for left in _starts(width, side, shared):
-            yield left, top, min(left + side, width), min(top + side, height)
-
-
-def _starts(length: int, side: int, shared: float) -> list[int]:
-    if length <= side:
-        return [0]
-    count = int(np.ceil((length - side) / (side * (1 - shared)))) + 1
-    return [round(one) for one in np.linspace(0, length - side, count)]
