@@ -46,13 +46,11 @@ class SamFolder(HFFolder):
             return CheckpointMiss(
                 reason=f"{path} holds {kind!r}, which is no SAM that is read here"
             )
-        given = self.read_json(path / "preprocessor_config.json")
-        colours = {"mean": given.get("image_mean"), "std": given.get("image_std")}
         side = (config.get("vision_config") or {}).get("image_size") or LARGEST
         return {
             "kind": kind.removesuffix("_video"),
             "side": int(side[0] if isinstance(side, list) else side),
-            "data_config": {key: value for key, value in colours.items() if value},
+            **_colours(self.read_json(path / "preprocessor_config.json")),
         }
 
 
@@ -75,6 +73,9 @@ class SegmenterFolder(HFFolder):
         ends = ("Segmentation", "SegmentationModel")
         if kinds and not any(one.endswith(ends) for one in kinds):
             return CheckpointMiss(reason=f"{path} holds {kinds[0]}, which draws no masks")
-        given = self.read_json(path / "preprocessor_config.json")
-        colours = {"mean": given.get("image_mean"), "std": given.get("image_std")}
-        return {"data_config": {key: value for key, value in colours.items() if value}}
+        return _colours(self.read_json(path / "preprocessor_config.json"))
+
+
+def _colours(given: Mapping[str, Any]) -> dict[str, Any]:
+    colours = {"mean": given.get("image_mean"), "std": given.get("image_std")}
+    return {"data_config": {key: value for key, value in colours.items() if value}}

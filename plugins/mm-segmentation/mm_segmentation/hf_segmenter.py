@@ -7,7 +7,6 @@ say of a pixel is the sum over the queries.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,20 +26,11 @@ from transformers.models.auto.modeling_auto import (
 from mm_core.api import ArtifactError, Checkpoint, CheckpointError
 from mm_core.api.nn import BackboneContext, Features
 from mm_segmentation.configs import HFSegmenterConfig
+from mm_segmentation.hf_configs import as_json, labels, own
 from mm_segmentation.segmenter import WANTED, WEIGHED, Segmenter, means
 from mm_segmentation.tiny import tiny_config
 
 PLUGIN = "segmentation:hf"
-
-FOREIGN = frozenset(
-    {
-        "_name_or_path",  # a path of the machine that trained
-        "auto_map",  # code that comes with a checkpoint: never run
-        "attn_implementation",  # may name kernels on a hub
-        "_attn_implementation",
-        "quantization_config",
-    }
-)
 
 _FAILS = (
     AssertionError,
@@ -94,9 +84,8 @@ class HFSegmenter(Segmenter):
     @property
     def architecture(self) -> dict[str, Any]:
         """The model's own config, and which parts were made anew."""
-        model = json.loads(self.model.config.to_json_string(use_diff=False))
         return {
-            "model": {key: value for key, value in model.items() if key not in FOREIGN},
+            "model": as_json(self.model.config),
             "pretrained": self.pretrained,
             "new": self._fresh,
         }
@@ -156,8 +145,7 @@ def _loaded(checkpoint: Checkpoint, names: Sequence[str]) -> tuple[nn.Module, se
     """The model with a head for these classes, and the names of modules that were made anew."""
     try:
         config = AutoConfig.from_pretrained(checkpoint.location, trust_remote_code=False)
-        config.id2label = dict(enumerate(names))
-        config.label2id = {name: code for code, name in enumerate(names)}
+        config.update(labels(names))
         model, report = _auto(config.model_type).from_pretrained(
             checkpoint.location,
             config=config,
@@ -185,7 +173,7 @@ def rebuilt(values: Mapping[str, Any]) -> Any:
     Raises:
         ArtifactError: transformers does not know it.
     """
-    given = {key: value for key, value in values.items() if key not in FOREIGN}
+    given = own(values)
     kind = str(given.get("model_type"))
     try:
         _auto(kind)

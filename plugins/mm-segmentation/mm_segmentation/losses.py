@@ -10,12 +10,15 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from mm_core.api import Loss
+from mm_segmentation.configs import CrossEntropyConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _NEAR_ONE = -1e-6
 """Logarithm of a probability at most: that of 1 has no logit."""
+
+_PLAIN = CrossEntropyConfig()
 
 
 class CrossEntropy(Loss):
@@ -69,7 +72,7 @@ class Dice(_Overlap):
         overlap = super().__call__(logits, target)
         if self.config.share == 1:
             return overlap
-        plain = CrossEntropy(_Plain())(logits, target)
+        plain = CrossEntropy(_PLAIN)(logits, target)
         return self.config.share * overlap + (1 - self.config.share) * plain
 
     def of_each(self, logits: Tensor, true: Tensor, said: Tensor) -> Tensor:
@@ -140,13 +143,6 @@ class Lovasz(_Overlap):
         lost = 1 - left / union.clamp(min=1e-6)
         steps = torch.cat([lost[..., :1], lost[..., 1:] - lost[..., :-1]], dim=2)
         return (ordered * steps).sum(dim=2)
-
-
-class _Plain:
-    """Settings of plain cross entropy."""
-
-    balance = 0.0
-    smoothing = 0.0
 
 
 def one_against_rest(logits: Tensor, codes: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:

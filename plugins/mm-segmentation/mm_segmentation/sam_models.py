@@ -14,12 +14,10 @@ from torch import nn
 from transformers import Sam2Config, Sam2Model, SamConfig, SamModel
 
 from mm_core.api import Checkpoint, CheckpointError, ConfigError
+from mm_segmentation.hf_configs import own
 from mm_segmentation.sam_weights import from_meta, meta_config, resized
 
 PLUGIN = "segmentation:sam"
-
-FOREIGN = frozenset({"_name_or_path", "auto_map", "attn_implementation", "_attn_implementation"})
-"""Keys of configs that name paths, code and kernels of elsewhere."""
 
 _FAILS = (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 
@@ -124,13 +122,7 @@ def fresh(config: Any) -> Any:
 def rebuilt(values: Mapping[str, Any]) -> Any:
     """The model of a saved config."""
     kind = SamConfig if values["model_type"] == "sam" else Sam2Config
-    return built(kind.from_dict({k: v for k, v in values.items() if k not in FOREIGN}))
-
-
-def as_json(model: Any) -> dict[str, Any]:
-    """The config, without what is of this machine."""
-    values = json.loads(model.config.to_json_string(use_diff=False))
-    return {key: value for key, value in values.items() if key not in FOREIGN}
+    return built(kind.from_dict(own(values)))
 
 
 def loaded(checkpoint: Checkpoint, side: int) -> Any:

@@ -13,6 +13,7 @@ from mm_core.api import ConfigError
 from mm_core.api.nn import BackboneContext, Features
 from mm_segmentation import conv_lora, sam_models
 from mm_segmentation.configs import SamConfig
+from mm_segmentation.hf_configs import as_json
 from mm_segmentation.prompts import PROMPTS, pieces
 from mm_segmentation.segmenter import WANTED, Segmenter, means
 
@@ -78,7 +79,7 @@ class SamSegmenter(Segmenter):
     @property
     def architecture(self) -> dict[str, Any]:
         """The model's own config, and whether its weights were trained elsewhere."""
-        return {"model": sam_models.as_json(self.model), "pretrained": self.pretrained}
+        return {"model": as_json(self.model.config), "pretrained": self.pretrained}
 
     def stages(self) -> Sequence[nn.Module]:
         """The encoder, and what stands behind it."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from mm_core.api.nn import Backbone, BackboneContext, Features
 
@@ -53,29 +51,11 @@ class Segmenter(Backbone):
 
     def forward(self, inputs: Mapping[str, Mapping[str, Any]]) -> Features:
         """``masks``, ``embedding``, and the loss where it is its own."""
-        arrays = inputs[self.input_name]
-        with batch_norm_of_one(self, len(arrays["pixels"])):
-            return self.look(arrays)
+        return self.look(inputs[self.input_name])
 
     def look(self, arrays: Mapping[str, Any]) -> Features:
         """What it says of some pictures."""
         raise NotImplementedError
-
-
-@contextmanager
-def batch_norm_of_one(model: nn.Module, images: int) -> Iterator[None]:
-    """A single training picture has no batch statistics: use the running ones, and leave them."""
-    if not model.training or images > 1:
-        yield
-        return
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training]
-    for norm in norms:
-        norm.eval()
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.train()
 
 
 def means(maps: Tensor) -> Tensor:

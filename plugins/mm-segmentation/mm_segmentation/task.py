@@ -161,8 +161,8 @@ class SemanticSegmentation(Task):
             return
         before = self.threshold
         inside, outside = np.zeros(256), np.zeros(256)
-        for cell, certain in zip(targets["mask"], outputs["certain"], strict=True):
-            codes = cell.codes()
+        truth = self.truth(targets, "masks")  # which the scores below read again
+        for codes, certain in zip((one["codes"] for one in truth), outputs["certain"], strict=True):
             if codes.shape != certain.shape:  # a row without a picture
                 continue
             inside += np.bincount(certain[codes == 1], minlength=256)

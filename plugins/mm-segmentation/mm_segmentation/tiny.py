@@ -13,6 +13,7 @@ from transformers import (
 )
 
 from mm_core.api import CheckpointError
+from mm_segmentation.hf_configs import labels
 
 _SEGFORMER = {
     "hidden_sizes": [16, 24, 32, 48],
@@ -61,22 +62,19 @@ def tiny_config(kind: str, names: Sequence[str], side: int) -> Any:
     Raises:
         CheckpointError: there is no small one of that type.
     """
-    labels: dict[str, Any] = {
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: code for code, name in enumerate(names)},
-    }
+    classes = labels(names)
     if kind == "segformer":
-        return SegformerConfig(**_SEGFORMER, **labels)
+        return SegformerConfig(**_SEGFORMER, **classes)
     if kind == "upernet":
         return UperNetConfig(
             backbone_config=_swin(),
             hidden_size=32,
             pool_scales=[1, 2],
             use_auxiliary_head=False,
-            **labels,
+            **classes,
         )
     if kind == "mask2former":
-        return Mask2FormerConfig(backbone_config=_swin(), **_QUERIES, **labels)
+        return Mask2FormerConfig(backbone_config=_swin(), **_QUERIES, **classes)
     raise CheckpointError(
         f"there is no small random {kind!r}",
         plugin="segmentation:hf",
