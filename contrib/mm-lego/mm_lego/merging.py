@@ -72,7 +72,8 @@ def merged_model(
     backbones = _joined(models, lambda model: model.topology.backbones, "backbone")
     processors = _joined(models, lambda model: model.processors, "input")
     component = registry.get(FusionHeadSpec, f"lego:{method}")
-    settings = next(iter(heads.values())).config.model_dump(exclude={"shares", "method"})
+    own = {"shares"} if method == "merge" else {"shares", "method"}  # a fuse takes no means
+    settings = next(iter(heads.values())).config.model_dump(exclude=own)
     if method == "merge":
         settings |= {"shares": dict(shares)}
     elif shares:

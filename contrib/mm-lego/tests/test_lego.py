@@ -186,6 +186,15 @@ def test_models_are_merged_as_it_is_typed(frame, models, tmp_path):
     assert "no number above 0" in again.stderr
 
 
+def test_settings_of_the_blocks_are_those_of_the_merged(frame, tmp_path):
+    for column in ("left", "right"):
+        given = {"training.epochs": 1, "fusion.method": "mean"}
+        fitted(frame, column, **given).save(tmp_path / column)
+    merge([tmp_path / "left", tmp_path / "right"], tmp_path / "both", plugins=[KIT])
+    both = MultiModalPredictor.load(tmp_path / "both", plugins=[KIT])
+    assert both.recipe.fusion.config["method"] == "mean"
+
+
 def test_an_input_is_added_later_without_forgetting(frame, models, tmp_path):
     pytest.importorskip("mm_tabular")
     more = frame.assign(size=np.arange(60) % 3 + 0.1)
