@@ -24,7 +24,7 @@ CORE = "core"
 HEAVY = {
     "boxes": ["timm", "torchvision"],
     "detection": ["timm", "torchvision", "transformers"],
-    "segmentation": ["segmentation_models_pytorch", "timm", "transformers"],
+    "segmentation": ["segmentation_models_pytorch", "timm", "torchvision", "transformers"],
     "image": ["timm", "torchvision"],
     "matching": ["timm", "torchvision", "transformers"],
     "peft": ["transformers"],

@@ -19,7 +19,11 @@ print(
             "entry_points": [entry.name for entry in entry_points(group="mm_core.plugins")],
             "plugins": [plugin.name for plugin in registry.plugins],
             "problems": [problem.error.message for problem in registry.problems],
-            "heavy": [one for one in ("timm", "torchvision", "transformers") if find_spec(one)],
+            "heavy": [
+                one
+                for one in ("segmentation_models_pytorch", "timm", "torchvision", "transformers")
+                if find_spec(one)
+            ],
             "core": mm_core.__file__,
         }
     )
