@@ -186,6 +186,18 @@ class HFFolder(CheckpointFormat):
     WEIGHTS = ("model.safetensors", "pytorch_model.bin")
     SMALL = ("*.json", "*.txt", "*.model")
     """Globs of configs, vocabularies and the like."""
+    FOREIGN = frozenset(
+        {
+            "_name_or_path",  # a path of the machine that trained
+            "auto_map",  # code that comes with a checkpoint: never run
+            "attn_implementation",  # may name kernels on a hub
+            "_attn_implementation",
+            "experts_implementation",
+            "_experts_implementation",
+            "quantization_config",
+        }
+    )
+    """Keys of a ``config.json`` that name paths, code and kernels of elsewhere."""
 
     def recognise(
         self, path: Path, name: str, told: Mapping[str, Any]
@@ -217,6 +229,18 @@ class HFFolder(CheckpointFormat):
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
+
+    @classmethod
+    def own_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What an artifact may keep of a ``config.json``: no key of ``FOREIGN``, at any depth.
+
+        A model is rebuilt from it likewise: who made the artifact may have written what they liked.
+        """
+        return {
+            key: cls.own_config(value) if isinstance(value, Mapping) else value
+            for key, value in config.items()
+            if key not in cls.FOREIGN
+        }
 
     def _lacks(self, folder: Path) -> str | None:
         if not (folder / "config.json").is_file():

@@ -151,6 +151,15 @@ def test_missing_and_damaged_packages_say_what_to_type(package, tmp_path):
     assert "no config.json" in answer.reason
 
 
+def test_what_is_kept_of_a_config_names_no_code_and_no_kernels_at_any_depth():
+    planted = {"auto_map": {"AutoModel": "evil--code.M"}, "_experts_implementation": "hub/kernel"}
+    inner = {"hidden_size": 8, "layers": [1, 2]}
+    config = {"model_type": "dual", "text_config": {**inner, **planted}, **planted}
+    kept = HFFolder.own_config(config)
+    assert kept == {"model_type": "dual", "text_config": inner}
+    assert "auto_map" in config  # the caller's is left alone
+
+
 # ---- the hub
 
 

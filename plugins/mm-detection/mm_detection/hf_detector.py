@@ -21,7 +21,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES
 from transformers.utils import logging
 
-from mm_core.api import ArtifactError, Checkpoint, CheckpointError
+from mm_core.api import ArtifactError, Checkpoint, CheckpointError, HFFolder
 from mm_core.api.nn import BackboneContext, Features
 from mm_detection.configs import HFDetectorConfig
 from mm_detection.detector import Detector, Found, Wanted
@@ -32,16 +32,6 @@ PLUGIN = "detection:hf"
 _MASKED = {"detr", "conditional_detr", "deformable_detr", "dab-detr", "table-transformer"}
 """Model types that heed ``pixel_mask``: to them boxes are shares of the picture, to others of the
 square."""
-
-FOREIGN = frozenset(
-    {
-        "_name_or_path",  # a path of the machine that trained
-        "auto_map",  # code that comes with a checkpoint: never run
-        "attn_implementation",  # may name kernels on a hub
-        "_attn_implementation",
-        "quantization_config",
-    }
-)
 
 UNFIT = (
     AssertionError,
@@ -91,7 +81,7 @@ class HFDetector(Detector):
         """The model's own config, and which parts were made anew."""
         model = json.loads(self.model.config.to_json_string(use_diff=False))
         return {
-            "model": {key: value for key, value in model.items() if key not in FOREIGN},
+            "model": HFFolder.own_config(model),
             "pretrained": self.pretrained,
             "new": self._fresh,
         }
@@ -248,7 +238,7 @@ def rebuilt(values: Mapping[str, Any]) -> PreTrainedConfig:
     Raises:
         ArtifactError: transformers does not know it.
     """
-    given = {key: value for key, value in values.items() if key not in FOREIGN}
+    given = HFFolder.own_config(values)
     kind = str(given.get("model_type"))
     if kind not in CONFIG_MAPPING or kind not in MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES:
         raise ArtifactError(

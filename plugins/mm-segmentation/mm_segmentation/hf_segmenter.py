@@ -23,10 +23,10 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING_NAMES,
 )
 
-from mm_core.api import ArtifactError, Checkpoint, CheckpointError
+from mm_core.api import ArtifactError, Checkpoint, CheckpointError, HFFolder
 from mm_core.api.nn import BackboneContext, Features
 from mm_segmentation.configs import HFSegmenterConfig
-from mm_segmentation.hf_configs import as_json, labels, own
+from mm_segmentation.hf_configs import as_json, labels
 from mm_segmentation.segmenter import WANTED, WEIGHED, Segmenter, means
 from mm_segmentation.tiny import tiny_config
 
@@ -173,7 +173,7 @@ def rebuilt(values: Mapping[str, Any]) -> Any:
     Raises:
         ArtifactError: transformers does not know it.
     """
-    given = own(values)
+    given = HFFolder.own_config(values)
     kind = str(given.get("model_type"))
     try:
         _auto(kind)

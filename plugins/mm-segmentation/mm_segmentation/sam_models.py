@@ -13,8 +13,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import Sam2Config, Sam2Model, SamConfig, SamModel
 
-from mm_core.api import Checkpoint, CheckpointError, ConfigError
-from mm_segmentation.hf_configs import own
+from mm_core.api import Checkpoint, CheckpointError, ConfigError, HFFolder
 from mm_segmentation.sam_weights import from_meta, meta_config, resized
 
 PLUGIN = "segmentation:sam"
@@ -122,7 +121,7 @@ def fresh(config: Any) -> Any:
 def rebuilt(values: Mapping[str, Any]) -> Any:
     """The model of a saved config."""
     kind = SamConfig if values["model_type"] == "sam" else Sam2Config
-    return built(kind.from_dict(own(values)))
+    return built(kind.from_dict(HFFolder.own_config(values)))
 
 
 def loaded(checkpoint: Checkpoint, side: int) -> Any:

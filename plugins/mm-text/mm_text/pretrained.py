@@ -18,19 +18,7 @@ from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging
 
-from mm_core.api import ArtifactError, Checkpoint, CheckpointError
-
-_FOREIGN = frozenset(
-    {
-        "_name_or_path",  # a path of the machine that trained
-        "auto_map",  # code that comes with a checkpoint: never run
-        "attn_implementation",  # may name kernels on a hub
-        "_attn_implementation",
-        "experts_implementation",
-        "_experts_implementation",
-        "quantization_config",
-    }
-)
+from mm_core.api import ArtifactError, Checkpoint, CheckpointError, HFFolder
 
 
 def read_model(
@@ -68,7 +56,7 @@ def read_model(
 
 def saved_config(config: PreTrainedConfig) -> dict[str, Any]:
     """A model's config as JSON, for :func:`rebuild_model`."""
-    return _own(json.loads(config.to_json_string(use_diff=False)))
+    return HFFolder.own_config(json.loads(config.to_json_string(use_diff=False)))
 
 
 def rebuild_model(config: Mapping[str, Any], plugin: str) -> PreTrainedModel:
@@ -90,7 +78,7 @@ def rebuild_model(config: Mapping[str, Any], plugin: str) -> PreTrainedModel:
             remedy="install the transformers version with which the model was saved",
         )
     try:
-        return new_model(CONFIG_MAPPING[kind].from_dict(_own(config)))
+        return new_model(CONFIG_MAPPING[kind].from_dict(HFFolder.own_config(config)))
     except (TypeError, ValueError, StrictDataclassError) as error:
         raise ArtifactError(
             f"the saved architecture is no {kind!r} model: {error}", plugin=plugin, value=kind
@@ -101,10 +89,6 @@ def new_model(config: PreTrainedConfig) -> PreTrainedModel:
     """The model of a config, in float32, with new weights."""
     model: PreTrainedModel = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     return model
-
-
-def _own(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in _FOREIGN}
 
 
 @contextmanager
