@@ -1,4 +1,4 @@
-"""What other distributions may import: pictures in cells, and weights of timm. No torch."""
+"""What other distributions may import: pictures in cells, masks, weights of timm. No torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mm_image.cells import ImageCell, preview, split_cell
 from mm_image.decode import UnreadableImageError, decode, find_image, size_and_turn
 from mm_image.one import colours_of, images_of, one_image, scaled, windows, write_images
+from mm_image.runs import mask_to_runs, run_lengths, runs_to_mask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,8 +22,11 @@ __all__ = [
     "decode",
     "find_image",
     "images_of",
+    "mask_to_runs",
     "one_image",
     "preview",
+    "run_lengths",
+    "runs_to_mask",
     "scaled",
     "size_and_turn",
     "split_cell",

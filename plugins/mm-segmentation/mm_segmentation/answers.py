@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mm_segmentation import rle
+from mm_image.api import mask_to_runs
 from mm_segmentation.classes import Classes
 
 
@@ -68,8 +68,8 @@ def answer_of(one: Drawn, codes: np.ndarray[Any, Any], classes: Classes, form: s
 def _runs(codes: np.ndarray[Any, Any], classes: Classes) -> dict[str, Any]:
     """COCO's runs of each class that is there; of one thing to find of that, be it or not."""
     if classes.binary:
-        return {classes.names[1]: rle.encode(codes == 1)}
-    return {classes.names[code]: rle.encode(codes == code) for code in np.unique(codes).tolist()}
+        return {classes.names[1]: mask_to_runs(codes == 1)}
+    return {classes.names[code]: mask_to_runs(codes == code) for code in np.unique(codes).tolist()}
 
 
 def _confidence(one: Drawn) -> float:

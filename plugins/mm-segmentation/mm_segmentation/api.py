@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mm_image.api import mask_to_runs, runs_to_mask
+
 from mm_segmentation.classes import VOID, Classes, MaskError
 from mm_segmentation.masks import MaskCell
-from mm_segmentation.rle import decode as runs_to_mask
-from mm_segmentation.rle import encode as mask_to_runs
 
 if TYPE_CHECKING:
     from mm_segmentation.segmenter import Segmenter

@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mm_image.api import ImageCell, UnreadableImageError, find_image, preview, split_cell
+from mm_image.api import (
+    ImageCell,
+    UnreadableImageError,
+    find_image,
+    preview,
+    runs_to_mask,
+    split_cell,
+)
 from PIL import Image
 
 from mm_core.api import LabelError
-from mm_segmentation import rle
 from mm_segmentation.classes import Classes, MaskError, packed
 
 _FAULTS = (OSError, SyntaxError, ValueError, EOFError, TypeError, Image.DecompressionBombError)
@@ -77,7 +83,7 @@ class MaskCell:
         """
         if self.source is None:
             try:
-                return rle.decode(self.runs or {})
+                return runs_to_mask(self.runs or {})
             except ValueError as error:
                 raise MaskError(str(error)) from error
         return read(self.source)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mm_core.api import SampleCheckpoint, SampleColumn, SampleData, Samples, SampleTask, Trial
-from mm_segmentation import rle
+from mm_image.api import mask_to_runs
 
 SIDE = 64
 
@@ -65,7 +65,7 @@ def _samples(n: int = 24) -> Samples:
     }
     task = SampleTask(
         "semantic_segmentation",
-        {"mask": [rle.encode(mask) for _, mask in pictures]},
+        {"mask": [mask_to_runs(mask) for _, mask in pictures]},
         {"picture": (column,)},
         settings=small,
         files={f"masks/{i}.png": png(255 * pictures[i][1].astype(np.uint8)) for i in range(3)},

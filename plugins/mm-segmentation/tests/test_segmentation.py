@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from mm_segmentation import rle
+from mm_image.api import runs_to_mask
 from mm_segmentation.samples import SIDE, drawn
 from PIL import Image
 from typer.testing import CliRunner
@@ -79,7 +79,7 @@ def test_forms_of_answers(fitted, table):
     records = fitted.predict(rows, form="record")
     threshold = fitted._session.held.model.task.threshold
     for row in range(3):
-        assert (rle.decode(runs[row]["255"]) * 255 == masks[row]).all()
+        assert (runs_to_mask(runs[row]["255"]) * 255 == masks[row]).all()
         assert ((sure[row] >= threshold) * 255 == masks[row]).all()
         assert each[row].shape == (2, *masks[row].shape)
         assert np.abs(each[row][1] - sure[row]).max() < 0.01
@@ -110,7 +110,7 @@ def test_the_terminal(saved, test_rows, tmp_path):
     run("predict", saved, test_rows, "--out", tmp_path / "said.jsonl", "--option", "form=rle")
     lines = (tmp_path / "said.jsonl").read_text().splitlines()
     runs = [json.loads(line)["mask"]["255"] for line in lines]
-    assert [rle.decode(one).shape[1] for one in runs] == [SIDE, SIDE + 32] * 10
+    assert [runs_to_mask(one).shape[1] for one in runs] == [SIDE, SIDE + 32] * 10
     run("segmentation", "draw", saved, test_rows, "--out", tmp_path / "looks", "--most", 3)
     looks = sorted((tmp_path / "looks").glob("*.png"))
     assert len(looks) == 3

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def encode(mask: np.ndarray[Any, Any]) -> dict[str, Any]:
+def mask_to_runs(mask: np.ndarray[Any, Any]) -> dict[str, Any]:
     """``{"size": [height, width], "counts": "..."}`` of a bool [H, W], in COCO's short form."""
     flat = np.asarray(mask, dtype=bool).flatten(order="F")
     changes = np.flatnonzero(np.diff(flat)) + 1
@@ -18,8 +18,19 @@ def encode(mask: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {"size": [int(one) for one in mask.shape], "counts": _written(counts)}
 
 
-def decode(runs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+def runs_to_mask(runs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     """uint8 [H, W], 1 in the mask, of COCO's form with counts as a text or as a list of numbers.
+
+    Raises:
+        ValueError: it is no such record, or its counts are not those of its size.
+    """
+    (height, width), counts = run_lengths(runs)
+    values = np.arange(len(counts), dtype=np.uint8) % 2
+    return np.repeat(values, counts).reshape((height, width), order="F")
+
+
+def run_lengths(runs: Mapping[str, Any]) -> tuple[tuple[int, int], list[int]]:
+    """Height and width, and the lengths of the runs, of which every second is in the mask.
 
     Raises:
         ValueError: it is no such record, or its counts are not those of its size.
@@ -32,8 +43,7 @@ def decode(runs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
         raise ValueError(f"is no run-length code of a mask: {error!r}") from error
     if min(height, width, *counts, 0) < 0 or sum(counts) != height * width:
         raise ValueError(f"has runs of {sum(counts)} pixels in all, not {height} x {width}")
-    values = np.arange(len(counts), dtype=np.uint8) % 2
-    return np.repeat(values, counts).reshape((height, width), order="F")
+    return (height, width), counts
 
 
 def _written(counts: Sequence[int]) -> str:
