@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
-from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat
 
 from mm_detection.configs import LetterboxConfig
 from mm_detection.letterbox import Placed, fitting
+from mm_detection.outlines import Move
 
 _SCALES = {"none": (1.0, 1.0), "light": (0.8, 1.25), "strong": (0.4, 1.6)}
 """Size of the picture against that at prediction; 0.1 to 2 is large-scale jitter
@@ -48,14 +48,9 @@ class Augmentation:
         """
         rng = np.random.default_rng(seed)
         width, height = picture.size
-        marked = BoundingBoxes(  # type: ignore[call-arg]
-            torch.from_numpy(np.ascontiguousarray(boxes, dtype=np.float64)).reshape(-1, 4),
-            format=BoundingBoxFormat.XYXY,
-            canvas_size=(height, width),
-        )
-        marked = functional.clamp_bounding_boxes(marked)
-        if self._flip and rng.random() < _TURNED:
-            picture, marked = (functional.horizontal_flip(one) for one in (picture, marked))
+        flipped = self._flip and rng.random() < _TURNED
+        if flipped:
+            picture = functional.horizontal_flip(picture)
         factor = float(np.exp(rng.uniform(*np.log(self._scales))))
         scale = np.divide(fitting(picture.size, self._side, self._stretch), picture.size) * factor
         # The part of the picture that the square holds at this scale, somewhere in it.
@@ -64,13 +59,14 @@ class Augmentation:
         w, h = (int(one) for one in np.clip(np.rint(window * scale), 1, self._side))
         cut = (top, left, int(window[1]), int(window[0]), [h, w])
         small = functional.resized_crop(picture, *cut, antialias=True)
-        whole = _areas(np.asarray(marked)) * np.prod([w, h] / window)
-        marked = functional.clamp_bounding_boxes(functional.resized_crop(marked, *cut))
-        placed = np.asarray(marked, dtype=np.float64)
-        seen = _areas(placed) >= np.maximum(_SEEN * whole, 1e-9)
-        at = tuple(int(rng.integers(0, self._side - one + 1)) for one in (w, h))
-        boxes_there = placed + np.tile(at, 2)
-        return Placed(self._coloured(small, rng), (at[0], at[1]), boxes_there, seen, scale)
+        at = [int(rng.integers(0, self._side - one + 1)) for one in (w, h)]
+        x, y = np.divide([w, h], window).tolist()
+        shift = ((width * flipped - left) * x + at[0], at[1] - top * y)
+        move = Move((-x if flipped else x, y), shift)
+        there = move.boxes(np.clip(np.asarray(boxes, np.float64), 0, [width, height] * 2))
+        placed = np.clip(there, at * 2, [at[0] + w, at[1] + h] * 2)
+        seen = _areas(placed) >= np.maximum(_SEEN * _areas(there), 1e-9)
+        return Placed(self._coloured(small, rng), (at[0], at[1]), placed, seen, scale, move)
 
     def _coloured(self, picture: Image.Image, rng: np.random.Generator) -> np.ndarray[Any, Any]:
         if self._colours is None:

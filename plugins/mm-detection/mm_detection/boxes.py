@@ -6,7 +6,8 @@ A cell is a list (or JSON of one), empty where nothing is to be found. A box in 
   integer; or
 - a dict ``{"box": [x1, y1, x2, y2], "class": ...}`` that may say more: ``id``, the number by which
   COCO files know the class; ``crowd`` and ``difficult``, boxes that neither loss nor scores count;
-  ``mask`` and ``keypoints``, which are kept for whoever reads them.
+  ``mask`` (or ``segmentation``, as COCO calls it), without which no instances are learned, and from
+  which the box is taken where there is none; ``keypoints``, kept for whoever reads them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any
 Class = str | int
 
 KNOWN = ("box", "class", "id", "crowd", "difficult", "mask", "keypoints")
+
+_COCO_MASK = "segmentation"
 
 
 class BoxError(ValueError):
@@ -95,7 +98,7 @@ def as_cell(boxes: Iterable[Box]) -> list[Any]:
     return [
         {"box": list(box.corners), "class": box.name}
         | ({} if box.id is None else {"id": box.id})
-        | dict(box.more)
+        | {name: _plain(name, value) for name, value in box.more.items()}
         if box.id is not None or box.more
         else [*box.corners, box.name]
         for box in boxes
@@ -105,7 +108,7 @@ def as_cell(boxes: Iterable[Box]) -> list[Any]:
 def _has_form(value: Any) -> bool:
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping):
-        return "box" in value and "class" in value
+        return "class" in value and any(name in value for name in ("box", "mask", _COCO_MASK))
     if not isinstance(value, list | tuple) or len(value) != 5:
         return False
     return _is_class(value[4]) and all(isinstance(one, int | float) for one in value[:4])
@@ -130,6 +133,7 @@ def _box(value: Any, repaired: Counter[str]) -> Box | None:
         raise BoxError(f"has a {type(value).__name__} where a box should be")
     if not _is_class(name):
         raise BoxError(f"has a box whose class is {name!r}")
+    corners = corners.tolist() if hasattr(corners, "tolist") else corners  # of a Parquet file
     if not isinstance(corners, list | tuple) or len(corners) != 4:
         raise BoxError(f"has a box with the corners {corners!r}"[:120])
     if not all(_is_number(one) for one in corners):
@@ -146,6 +150,11 @@ def _box(value: Any, repaired: Counter[str]) -> Box | None:
 
 
 def _of_dict(value: Mapping[str, Any]) -> tuple[Any, Any, int | None, dict[str, Any]]:
+    if _COCO_MASK in value:
+        if value.get("mask") is not None:
+            raise BoxError("has a box with both a mask and a segmentation, which are one thing")
+        value = {**value, "mask": value[_COCO_MASK]}
+        del value[_COCO_MASK]
     unknown = [str(key) for key in value if key not in KNOWN]
     if unknown:
         raise BoxError(f"has a box with the unknown key {unknown[0]!r}; known: {', '.join(KNOWN)}")
@@ -154,8 +163,33 @@ def _of_dict(value: Mapping[str, Any]) -> tuple[Any, Any, int | None, dict[str, 
     number = value.get("id")
     if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
         raise BoxError(f"has a box whose class has the id {number!r}, no integer")
-    more = {key: value[key] for key in KNOWN[3:] if value.get(key) not in (None, False)}
-    return value.get("box"), value["class"], number, more
+    more = {key: value[key] for key in KNOWN[3:] if not _nothing(value.get(key))}
+    box = value.get("box")
+    if box is None and "mask" in more:
+        from mm_detection.outlines import read_outline  # numpy: where there are masks only
+
+        name = value["class"]
+        try:
+            box = read_outline(more["mask"]).bounds
+        except BoxError as error:
+            raise BoxError(f"has a mask of {name!r} that {error}") from error
+    return box, value["class"], number, more
+
+
+def _nothing(value: Any) -> bool:
+    """Whether a key says no more than if it were not there."""
+    return value is None or (isinstance(value, int | list | tuple) and not value)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """What JSON can hold."""
+    if isinstance(value, bool | int | float | str | list | tuple | dict):
+        return value
+    if name != "mask":
+        return value.tolist() if hasattr(value, "tolist") else value
+    from mm_detection.outlines import plain_mask
+
+    return plain_mask(value)
 
 
 def _is_number(value: Any) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from mm_core.api import Table
-from mm_detection.boxes import BoxError, read_boxes
+from mm_detection.boxes import Box, BoxError, read_boxes
 from mm_detection.dataset import upright_size
+from mm_detection.outlines import with_outlines
 from mm_detection.writers import columns_of
 
 
@@ -55,6 +56,9 @@ def _of_row(table: Table, path: Any, cell: Any, classes: Counter[str]) -> Iterat
     for what, text in (("swapped", "corners are swapped"), ("empty", "a box has no area")):
         if repaired[what]:
             yield text, cell
+    for box in boxes:
+        if "mask" in box.more:
+            yield from _of_mask(box, size)
     if size is None:
         return
     for box in boxes:
@@ -63,3 +67,17 @@ def _of_row(table: Table, path: Any, cell: Any, classes: Counter[str]) -> Iterat
             yield "a box lies outside its picture", box.corners
         elif min(x1, y1) < -1 or x2 > size[0] + 1 or y2 > size[1] + 1:
             yield "a box reaches beyond its picture", box.corners
+
+
+def _of_mask(box: Box, size: tuple[int, int] | None) -> Iterator[tuple[str, Any]]:
+    """What instances could not be learned from."""
+    repaired: Counter[str] = Counter()
+    try:
+        for one in with_outlines([box], "", repaired):
+            if size is not None and not one.more["mask"].pixels(size).any():
+                yield "a mask has no pixel in its picture", box.corners
+    except BoxError as error:
+        text = str(error)
+        yield f"label {text}" if text.startswith("has ") else f"a mask {text}", box.corners
+    if repaired["hollow"]:
+        yield "a mask has no pixel", box.corners

@@ -71,10 +71,12 @@ class TorchvisionConfig(Config):
         description="the network that reads the picture: a timm name, a hub name, a folder, a "
         "weight package, or 'random'; of several, the first that can be had is taken",
     )
-    head: Literal["fcos", "retinanet", "faster_rcnn", "ssdlite"] = Field(
-        default="fcos",
-        description="the detector on it: 'fcos' (no anchors), 'retinanet' (anchors), "
-        "'faster_rcnn' (two stages, slower), 'ssdlite' (smallest)",
+    head: Literal["auto", "fcos", "retinanet", "faster_rcnn", "ssdlite", "mask_rcnn"] = Field(
+        default="auto",
+        description="the detector on it: 'auto' ('mask_rcnn' where masks are asked for, else 'fcos'), "
+        "'fcos' (no anchors), 'retinanet' (anchors), "
+        "'faster_rcnn' (two stages, slower), 'ssdlite' (smallest), 'mask_rcnn' (two stages, and a "
+        "mask of each box)",
     )
     width: int = Field(
         default=96, ge=32, multiple_of=32, description="channels of the pyramid and the heads"
@@ -108,7 +110,7 @@ class HFDetectorConfig(Config):
 
 
 class DetectionConfig(Config):
-    """Settings of the task ``object_detection``."""
+    """Settings of the tasks ``object_detection`` and ``instance_segmentation``."""
 
 
 class BoxOptions(Config):
@@ -135,4 +137,15 @@ class BoxOptions(Config):
         default=False,
         description="answers as COCO's results have them: a list of {'bbox': [x, y, width, "
         "height], 'category_id': ..., 'score': ...} a picture",
+    )
+
+
+class InstanceOptions(BoxOptions):
+    """What may be given with a prediction of instances."""
+
+    mask_threshold: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="probability from which on a pixel is in the mask of a thing",
     )

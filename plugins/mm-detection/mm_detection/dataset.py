@@ -6,6 +6,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from mm_image.api import ImageCell, UnreadableImageError, preview, size_and_turn
 
 from mm_core.api import DataError, MMWarning
-from mm_detection.boxes import Box, as_cell
+from mm_detection.boxes import Box, BoxError, as_cell
 from mm_detection.frames import corners_as_shown
+from mm_detection.outlines import read_outline
 
 if TYPE_CHECKING:
     from mm_core.api import Table
@@ -25,7 +27,8 @@ IMAGE, LABEL = "image", "rois"
 _TOLD = {
     "cut": "box(es) reach beyond their picture: they were cut at its border",
     "outside": "box(es) lie outside their picture: they were left out",
-    "turned": "picture(s) are turned by EXIF and were labelled as stored: boxes were turned too",
+    "turned": "picture(s) are turned by EXIF and were labelled as stored: boxes and masks were turned "
+    "too",
     "shape": "shape(s) are neither boxes nor areas: they were left out",
 }
 
@@ -101,10 +104,18 @@ def _settled(picture: Picture, folder: Path, repaired: Counter[str]) -> Picture:
     shown, turn = _size_and_turn(folder / picture.path)
     if turn >= 5 and shown == size[::-1] and size[0] != size[1]:
         size = (size[1], size[0])
-        boxes = [replace(box, corners=corners_as_shown(box.corners, size, turn)) for box in boxes]
+        boxes = [_shown(box, size, turn) for box in boxes]
         repaired["turned"] += 1
     kept = [cut for box in boxes if (cut := _cut(box, size, repaired)) is not None]
     return replace(picture, boxes=kept, size=size)
+
+
+def _shown(box: Box, size: tuple[int, int], turn: int) -> Box:
+    """With its mask; one that cannot be read stays, and is told by row where labels are read."""
+    more = dict(box.more)
+    with suppress(KeyError, BoxError):
+        more["mask"] = read_outline(more["mask"]).shown(size, turn).plain()
+    return replace(box, corners=corners_as_shown(box.corners, size, turn), more=more)
 
 
 def _cut(box: Box, size: tuple[int, int], repaired: Counter[str]) -> Box | None:

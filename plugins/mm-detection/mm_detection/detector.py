@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mm_core.api.nn import Backbone, BackboneContext, Features
 
-WANTED = ("wanted_boxes", "wanted_classes", "wanted_weight")
+WANTED = ("wanted_boxes", "wanted_classes", "wanted_weight", "wanted_masks")
 """Names under which the topology puts targets among a detector's arrays, in training only."""
 
 SEEN = 0.02
@@ -26,14 +26,18 @@ class Wanted:
     Attributes:
         boxes: list of float [n, 4], x1 y1 x2 y2 in pixels of the square.
         classes: list of int64 [n].
+        masks: list of uint8 [n, S, S], 1 where the thing is seen; None: only boxes are.
     """
 
     boxes: list[Tensor]
     classes: list[Tensor]
+    masks: list[Tensor] | None = None
 
     def row(self, row: int) -> Wanted:
         """Of one picture."""
-        return Wanted(self.boxes[row : row + 1], self.classes[row : row + 1])
+        one = slice(row, row + 1)
+        masks = None if self.masks is None else self.masks[one]
+        return Wanted(self.boxes[one], self.classes[one], masks)
 
     def labelled(self, first: int = 0) -> list[dict[str, Tensor]]:
         """As torchvision has targets; ``first`` is the code of the first class."""
@@ -49,11 +53,32 @@ class Found:
         boxes: float [n, 4], x1 y1 x2 y2 in pixels of the square.
         classes: int64 [n].
         scores: float [n], 0..1.
+        queries: int64 [n], which of what the detector says each is of, where it has to know that
+            again to draw it; None: it has not.
     """
 
     boxes: Tensor
     classes: Tensor
     scores: Tensor
+    queries: Tensor | None = None
+
+    def take(self, places: Tensor) -> Found:
+        """Those at these places, in this order."""
+        queries = None if self.queries is None else self.queries[places]
+        return Found(self.boxes[places], self.classes[places], self.scores[places], queries)
+
+
+@dataclass
+class Drawn:
+    """Masks of what is found in one picture.
+
+    Attributes:
+        grids: float [n, h, w], probability of being in, at the middle of each cell.
+        frames: float [n, 4], x1 y1 x2 y2 that each grid covers, in pixels of the square.
+    """
+
+    grids: Tensor
+    frames: Tensor
 
 
 class Detector(Backbone):
@@ -64,14 +89,17 @@ class Detector(Backbone):
 
     Arrays read: ``pixels`` float [B, 3, S, S], ``extent`` int64 [B, 2]. In training also
     ``wanted_boxes`` and ``wanted_classes``, lists of B tensors, and perhaps ``wanted_weight`` [B]:
-    ``extra["loss"]`` [B] is then given as well, whose mean is the loss of the batch.
+    ``extra["loss"]`` [B] is then given as well, whose mean is the loss of the batch. Where masks are
+    learned, ``wanted_masks`` too, a list of B uint8 [n, S, S].
 
     Attributes:
         overlap: of boxes of one class that overlap by more, the best is kept, unless the user says
             another; None: all are.
+        draws: whether it gives masks too, by :meth:`draw`.
     """
 
     overlap: ClassVar[float | None] = None
+    draws: bool = False
 
     def __init__(self, config: Any, context: BackboneContext) -> None:
         super().__init__(config, context)
@@ -100,13 +128,25 @@ class Detector(Backbone):
             least: boxes of a lower score need not be given.
         """
 
+    def draw(self, features: Features, found: Sequence[Found]) -> list[Drawn]:
+        """The mask of each box, after suppression; of detectors that draw.
+
+        Args:
+            features: as :meth:`look` gave them.
+            found: of each picture, none left out.
+        """
+        raise NotImplementedError
+
     def forward(self, inputs: Mapping[str, Mapping[str, Any]]) -> Features:
         """``detections``, and the loss where targets stand among the arrays."""
         arrays = inputs[self.input_name]
         pixels, extent = arrays["pixels"], arrays["extent"]
         if WANTED[0] not in arrays:
             return self.look(pixels, extent, None)[0]
-        wanted = Wanted(list(arrays[WANTED[0]]), list(arrays[WANTED[1]]))
+        masks = arrays.get(WANTED[3])
+        wanted = Wanted(
+            list(arrays[WANTED[0]]), list(arrays[WANTED[1]]), None if masks is None else list(masks)
+        )
         weight = arrays.get(WANTED[2])
         if weight is None:
             features, loss = self.look(pixels, extent, wanted)
@@ -117,7 +157,10 @@ class Detector(Backbone):
         losses, parts = [], []
         for row in range(len(pixels)):
             one = slice(row, row + 1)
-            features, loss = self.look(pixels[one], extent[one], wanted.row(row))
+            if weight[row] == 0:  # what is drawn for its loss would change that of others
+                features, loss = self.look(pixels[one], extent[one], None)[0], pixels.new_zeros(())
+            else:
+                features, loss = self.look(pixels[one], extent[one], wanted.row(row))
             assert loss is not None
             losses.append(loss.float() * weight[row])
             parts.append(features.extra["embedding"])

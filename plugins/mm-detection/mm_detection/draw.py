@@ -1,14 +1,18 @@
-"""Pictures with their boxes: what is there beside what was found. Pillow."""
+"""Pictures with their boxes and masks: what is there beside what was found. Pillow."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mm_detection.boxes import Box
 from mm_detection.matching import Said, matched
+from mm_detection.outlines import coded, overlaps, turned
 
 _COLOURS = {
     "right": (46, 160, 67),
@@ -31,10 +35,39 @@ _LEAST = 320
 
 _MOST = 1600
 _BAR = 26
+_VEIL = 110
+"""Of 255, how much of a mask's colour lies over the picture."""
+
+Mask = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Areas:
+    """Masks of a picture, uint8 [H, W] each.
+
+    Attributes:
+        true: one for each true box.
+        said: one for each that was found.
+    """
+
+    true: Sequence[Mask]
+    said: Sequence[Mask]
+
+    def shown(self, turn: int) -> Areas:
+        """Those of a stored picture, as they lie when it is shown upright."""
+        return Areas(*([turned(one, turn) for one in masks] for masks in (self.true, self.said)))
+
+    def shared(self) -> np.ndarray[Any, Any]:
+        """Overlaps [said, true]."""
+        said, true = ([coded(one) for one in masks] for masks in (self.said, self.true))
+        return overlaps(said, true)
 
 
 def side_by_side(
-    picture: Image.Image, true: Sequence[Box] | None, said: Sequence[Said]
+    picture: Image.Image,
+    true: Sequence[Box] | None,
+    said: Sequence[Said],
+    areas: Areas | None = None,
 ) -> Image.Image:
     """What is there at the left, what was found at the right, marked, and a line of counts.
 
@@ -42,18 +75,21 @@ def side_by_side(
         picture: RGB.
         true: boxes in its pixels; None: not known, and only what was found is drawn.
         said: answers, ``[x1, y1, x2, y2, class, score]``, the best first.
+        areas: masks of both, which tell what is right then; None: boxes do.
     """
     factor = _factor(picture)
     size = (round(picture.width * factor), round(picture.height * factor))
     large = picture.resize(size, Image.Resampling.BILINEAR)
+    true_masks, said_masks = ((), ()) if areas is None else (areas.true, areas.said)
     if true is None:
         marks = [(one, "found") for one in said]
-        return _with_bar([_drawn(large, factor, marks)], [("found", f"{len(said)} found")])
-    result = matched(true, said)
+        panel = _drawn(large, factor, marks, said_masks)
+        return _with_bar([panel], [("found", f"{len(said)} found")])
+    result = matched(true, said, shared=None if areas is None else areas.shared())
     there = [([*box.corners, box.name], what) for box, what in zip(true, result.true, strict=True)]
     panels = [
-        _drawn(large, factor, there),
-        _drawn(large, factor, list(zip(said, result.found, strict=True))),
+        _drawn(large, factor, there, true_masks),
+        _drawn(large, factor, list(zip(said, result.found, strict=True)), said_masks),
     ]
     counts = Counter([*result.found, *(one for one in result.true if one == "missed")])
     words = [(what, f"{counts[what]} {word}") for what, word in _WORDS.items()]
@@ -65,9 +101,17 @@ def _factor(picture: Image.Image) -> float:
     return min(wanted, _MOST / max(picture.size))
 
 
-def _drawn(picture: Image.Image, factor: float, boxes: Sequence[tuple[Said, str]]) -> Image.Image:
-    """A copy with boxes, the best on top; those missed are dashed."""
+def _drawn(
+    picture: Image.Image,
+    factor: float,
+    boxes: Sequence[tuple[Said, str]],
+    masks: Sequence[Mask] = (),
+) -> Image.Image:
+    """A copy with boxes over masks, the best on top; those missed are dashed."""
     panel = picture.copy()
+    for mask, (_, what) in reversed(list(zip(masks, boxes, strict=bool(masks)))):
+        veil = Image.fromarray(np.asarray(mask, np.uint8) * _VEIL).resize(panel.size)
+        panel.paste(Image.new("RGB", panel.size, _COLOURS[what]), mask=veil)
     draw = ImageDraw.Draw(panel)
     font = ImageFont.load_default(13)
     for box, what in reversed(boxes):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,29 @@ UPRIGHT = 1
 """EXIF's number of a picture that is to be shown as it is stored."""
 
 
+def chosen(
+    outputs: Mapping[str, Any], classes: Iterable[int] | None = None, most: int | None = None
+) -> list[np.ndarray[Any, Any]]:
+    """Places of the boxes of each picture that count, the best first.
+
+    Args:
+        outputs: lists of N: ``classes`` [n], ``scores`` [n].
+        classes: codes of those that count; None: all.
+        most: boxes a picture; None: all.
+    """
+    found = []
+    for codes, scores in zip(outputs["classes"], outputs["scores"], strict=True):
+        order = np.argsort(-np.asarray(scores), kind="stable")
+        if classes is not None:
+            order = order[np.isin(np.asarray(codes)[order], sorted(classes))]
+        found.append(order[:most])
+    return found
+
+
 def boxes_in_pictures(
-    outputs: Mapping[str, Any], where: Mapping[str, Any]
+    outputs: Mapping[str, Any],
+    where: Mapping[str, Any],
+    places: Sequence[np.ndarray[Any, Any]] | None = None,
 ) -> list[np.ndarray[Any, Any]]:
     """What a detector found, in pixels of each picture, cut at its borders, the best first.
 
@@ -21,19 +42,20 @@ def boxes_in_pictures(
         outputs: lists of N: ``boxes`` [n, 4] in pixels of the square, ``classes`` [n], ``scores``
             [n].
         where: of the processor: ``size``, ``scale``, ``turn``.
+        places: of the boxes that are wanted, of :func:`chosen`; None: of all.
 
     Returns:
         float64 [n, 6] each: corners, code of the class, score.
     """
     found = []
-    for boxes, codes, scores, size, scale, turn in zip(
+    for order, boxes, codes, scores, size, scale, turn in zip(
+        chosen(outputs) if places is None else places,
         *(outputs[name] for name in ("boxes", "classes", "scores")),
         *(where[name] for name in ("size", "scale", "turn")),
         strict=True,
     ):
         corners = np.asarray(boxes, np.float64).reshape(-1, 4) / np.tile(scale, 2)
         corners = np.clip(corners, 0, np.tile(size, 2))
-        order = np.argsort(-np.asarray(scores), kind="stable")
         row = np.column_stack([as_stored(corners, size, int(turn)), codes, scores])
         found.append(row[order])
     return found

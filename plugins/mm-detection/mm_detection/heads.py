@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou, clip_boxes_to_image
 
 from mm_detection.configs import TorchvisionConfig
-from mm_detection.detector import Found, Wanted
+from mm_detection.detector import Drawn, Found, Wanted
 
 CANDIDATES = 1000
 """Boxes of a picture that suppression is given, the best ones."""
@@ -31,6 +31,9 @@ class Head(nn.Module, ABC):
 
     dim: int
     """D of ``detections``."""
+
+    draws: ClassVar[bool] = False
+    """Whether it gives masks too."""
 
     @abstractmethod
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -50,6 +53,10 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def find(self, said: Tensor, maps: Sequence[Tensor], least: float) -> list[Found]:
         """Boxes of each picture, many of one thing."""
+
+    def draw(self, maps: Sequence[Tensor], found: Sequence[Found]) -> list[Drawn]:
+        """The mask of each box; of heads that draw."""
+        raise NotImplementedError
 
 
 class _NoBody(nn.Module):

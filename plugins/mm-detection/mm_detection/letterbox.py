@@ -1,4 +1,4 @@
-"""``letterbox``: a picture in a square, and boxes where its pixels are.
+"""``letterbox``: a picture in a square, and boxes and masks where its pixels are.
 
 At evaluation Pillow and numpy only; training asks torchvision's transforms.
 """
@@ -29,20 +29,23 @@ from mm_core.api import (
     Encoded,
     Field,
     InputBatch,
+    LabelError,
     MMWarning,
     Processor,
     State,
     Table,
 )
+from mm_detection.boxes import BoxError
 from mm_detection.configs import LetterboxConfig
 from mm_detection.frames import UPRIGHT, as_shown
+from mm_detection.outlines import Move, Outline
 
 if TYPE_CHECKING:
     from mm_detection.augment import Augmentation
 
 SIDE = 320
 
-MOVED = ("boxes", "classes", "ignore")
+MOVED = ("boxes", "classes", "ignore", "outlines", "masks")
 """Targets with an entry for each box of a picture."""
 
 
@@ -56,6 +59,7 @@ class Placed:
         boxes: float [n, 4], in pixels of the square.
         kept: bool [n], boxes of which enough is seen.
         scale: what x and y of the picture were multiplied by.
+        move: where its points lie in the square.
     """
 
     pixels: np.ndarray[Any, Any]
@@ -63,6 +67,13 @@ class Placed:
     boxes: np.ndarray[Any, Any]
     kept: np.ndarray[Any, Any]
     scale: np.ndarray[Any, Any]
+    move: Move
+
+    @property
+    def window(self) -> tuple[int, int, int, int]:
+        """Left, upper, right, lower of what the picture fills of the square."""
+        (x, y), (height, width) = self.at, self.pixels.shape[:2]
+        return x, y, x + width, y + height
 
 
 class Letterbox(Processor):
@@ -78,7 +89,8 @@ class Letterbox(Processor):
     The target ``boxes``, a list of float32 [n, 4], moves along, whether it is trained or validated:
     from pixels of the picture to those of the square. Boxes that no pixel of the picture lies in,
     or of which a random crop leaves too little, are left out, with their ``classes`` and
-    ``ignore``.
+    ``ignore``. Where there are ``outlines``, lists of :class:`~mm_detection.outlines.Outline`, there
+    are ``masks`` then, uint8 [n, S, S] a row, and what has no pixel in it is left out too.
     """
 
     config: LetterboxConfig
@@ -130,6 +142,8 @@ class Letterbox(Processor):
         given = (targets or {}).get("boxes")
         moved = [np.zeros((0, 4), np.float32)] * n if given is None else list(given)
         kept = [np.ones(len(one), dtype=bool) for one in moved]
+        outlines: list[list[Outline]] | None = (targets or {}).get("outlines")
+        masks = [np.zeros((len(one), side, side), np.uint8) for one in outlines or ()]
         # One seed for each row: a cell that cannot be read shifts no other's.
         seeds = None if augment is None else augment.integers(2**63, size=n)
         for place in np.flatnonzero(present):
@@ -152,12 +166,18 @@ class Letterbox(Processor):
             else:
                 placed = self._augmentation(picture, boxes, int(seeds[place]))
             scale[place] = placed.scale
-            (x, y), (h, w) = placed.at, placed.pixels.shape[:2]
-            pixels[place, :, y : y + h, x : x + w] = scaled(placed.pixels, self.mean, self.std)
+            left, top, right, bottom = placed.window
+            pixels[place, :, top:bottom, left:right] = scaled(placed.pixels, self.mean, self.std)
             moved[place], kept[place] = placed.boxes.astype(np.float32), placed.kept
+            if outlines is not None:
+                shown = cell.shown, picture.size, int(turn[place])
+                _draw(masks[place], outlines[place], placed, *shown)
+                kept[place] = kept[place] & masks[place].any(axis=(1, 2))
         arrays = {"pixels": pixels, "extent": extent}
         if given is not None:
             targets = {**(targets or {}), "boxes": moved}
+            if outlines is not None:
+                targets["masks"] = masks
             targets |= {name: _taken(targets[name], kept) for name in MOVED if name in targets}
             if augment is not None and self.config.mosaic:
                 targets = mosaic(pixels, present, targets, self.config.mosaic, augment)
@@ -203,7 +223,35 @@ class Letterbox(Processor):
         scale = np.divide(small.size, picture.size)
         where = np.clip(boxes * np.tile(scale, 2), 0, np.tile(small.size, 2))
         kept = (where[:, :2] < where[:, 2:]).all(axis=1)
-        return Placed(np.asarray(small), (0, 0), where, kept, scale)
+        move = Move((float(scale[0]), float(scale[1])))
+        return Placed(np.asarray(small), (0, 0), where, kept, scale, move)
+
+
+def _draw(
+    masks: np.ndarray[Any, Any],
+    outlines: Sequence[Outline],
+    placed: Placed,
+    shown: str,
+    size: tuple[int, int],
+    turn: int,
+) -> None:
+    """Each thing of a picture into its square; ``masks`` uint8 [n, S, S] in place.
+
+    Raises:
+        LabelError: a mask is of a picture of another size.
+    """
+    for place, outline in enumerate(outlines):
+        try:
+            upright = outline if turn == UPRIGHT else outline.shown(size, turn)
+            masks[place] = upright.moved(placed.move, placed.window, masks.shape[-1], size)
+        except BoxError as error:
+            raise LabelError(
+                f"label {outline.label!r}: the mask of {outline.what} in {shown} {error}",
+                column=outline.label,
+                value=outline.what,
+                remedy="give the mask of this picture at its size, upright as viewers show it; "
+                "`mm detection check DATA` lists such rows",
+            ) from error
 
 
 def _tell_of_outside(encoded: Encoded, boxes: np.ndarray[Any, Any], size: tuple[int, int]) -> None:
@@ -258,9 +306,29 @@ def mosaic(
             [targets["boxes"][part] / 2 + by for part, by in zip(parts, shifts, strict=True)]
         )
         for name in names[1:]:
-            made[name][place] = np.concatenate([targets[name][part] for part in parts])
+            made[name][place] = _of_four([targets[name][part] for part in parts], name)
+    return made
+
+
+def _of_four(parts: Sequence[Any], name: str) -> Any:
+    """What is said of four pictures, of the one that they make."""
+    if name == "outlines":  # of the pictures as they were given
+        return [one for part in parts for one in part]
+    if name != "masks":
+        return np.concatenate(parts)
+    half = parts[0].shape[-1] // 2
+    small = [part[:, ::2, ::2] for part in parts]
+    made = np.zeros((sum(map(len, parts)), 2 * half, 2 * half), np.uint8)
+    start = 0
+    for quarter, part in enumerate(small):
+        x, y = half * (quarter % 2), half * (quarter // 2)
+        made[start : start + len(part), y : y + half, x : x + half] = part
+        start += len(part)
     return made
 
 
 def _taken(values: Sequence[Any], kept: Sequence[np.ndarray[Any, Any]]) -> list[Any]:
-    return [value[keep] for value, keep in zip(values, kept, strict=True)]
+    return [
+        value[keep] if isinstance(value, np.ndarray) else [value[i] for i in np.flatnonzero(keep)]
+        for value, keep in zip(values, kept, strict=True)
+    ]

@@ -41,14 +41,26 @@ def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray(shared / np.maximum(areas[0][:, None] + areas[1] - shared, 1e-12))
 
 
-def matched(true: Sequence[Box], said: Sequence[Said], overlap: float = OVERLAP) -> Matched:
+def matched(
+    true: Sequence[Box],
+    said: Sequence[Said],
+    overlap: float = OVERLAP,
+    shared: np.ndarray | None = None,
+) -> Matched:
     """Match found boxes, the best first, each to the true one that it overlaps most.
 
     A true box of its own class comes before others.
+
+    Args:
+        true: what there is.
+        said: what was found.
+        overlap: from which on a found box is taken for a true one.
+        shared: overlaps [said, true], such as those of masks; None: those of the boxes.
     """
-    corners = np.array([box.corners for box in true], np.float64).reshape(-1, 4)
-    found = np.array([box[:4] for box in said], np.float64).reshape(-1, 4)
-    shared = iou(found, corners)
+    if shared is None:
+        corners = np.array([box.corners for box in true], np.float64).reshape(-1, 4)
+        found = np.array([box[:4] for box in said], np.float64).reshape(-1, 4)
+        shared = iou(found, corners)
     became = ["ignored" if box.ignore else "missed" for box in true]
     verdicts: list[str] = []
     pairs: list[tuple[Class | None, Class | None]] = []

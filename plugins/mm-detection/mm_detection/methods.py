@@ -16,6 +16,7 @@ from mm_image.api import (
     UnreadableImageError,
     decode,
     one_image,
+    runs_to_mask,
     size_and_turn,
     windows,
     write_images,
@@ -24,11 +25,12 @@ from PIL import Image
 
 from mm_core.api import ConfigError, DataError, tools
 from mm_core.api.processors import Table
-from mm_detection.boxes import Box
+from mm_detection.boxes import Box, BoxError
 from mm_detection.configs import MAX_PIXELS, BoxOptions
-from mm_detection.draw import side_by_side
-from mm_detection.frames import corners_as_shown
+from mm_detection.draw import Areas, side_by_side
+from mm_detection.frames import UPRIGHT, corners_as_shown
 from mm_detection.matching import matched
+from mm_detection.outlines import read_outline
 from mm_detection.writers import checked_boxes
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class _Asked:
         true: boxes of each row, or None where the data has no labels.
         stored: whether boxes are given as pixels are stored (``processor.exif``).
         most: pixels of a picture at most.
+        drawn: whether each box has a mask.
     """
 
     table: Table
@@ -60,6 +63,7 @@ class _Asked:
     true: list[list[Box]] | None
     stored: bool
     most: int
+    drawn: bool = False
 
     def picture(self, row: int) -> Image.Image:
         """Upright.
@@ -98,11 +102,10 @@ def _asked(predictor: MultiModalPredictor, data: Any, options: dict[str, Any]) -
     answers = list(predictor.predict(rows.table, **options))
     label = recipe.data.label[0] if recipe.data.label else ""
     there = label in rows.table.frame and rows.table.frame[label].notna().all()
-    true = checked_boxes(rows.table.frame[label]) if there else None
-    settings = _settings(part)
-    return _Asked(
-        rows.table, rows.index, column, answers, true, settings[0] == "stored", settings[1]
-    )
+    drawn = _draws(predictor)
+    true = checked_boxes(rows.table.frame[label], masks=drawn) if there else None
+    exif, most = _settings(part)
+    return _Asked(rows.table, rows.index, column, answers, true, exif == "stored", most, drawn)
 
 
 def _settings(part: Any) -> tuple[str, int]:
@@ -146,12 +149,42 @@ def _sheet(asked: _Asked, row: int) -> Image.Image:
     picture = asked.picture(row)
     true = None if asked.true is None else asked.true[row]
     said = asked.answers[row]
+    size, turn = picture.size, UPRIGHT
     if asked.stored:
         size, turn = asked.size_and_turn(row)
         said = [[*corners_as_shown(box[:4], size, turn), *box[4:]] for box in said]
         if true is not None:
             true = [replace(box, corners=corners_as_shown(box.corners, size, turn)) for box in true]
-    return side_by_side(picture, true, said)
+    areas = None
+    if asked.drawn:
+        areas = _areas(asked, row, size[::-1] if turn >= 5 else size).shown(turn)
+    return side_by_side(picture, true, said, areas)
+
+
+def _areas(asked: _Asked, row: int, size: tuple[int, int]) -> Areas:
+    """Masks as they are given, of a picture of this width and height.
+
+    Raises:
+        DataError: a true mask is of a picture of another size.
+    """
+    outlines = [] if asked.true is None else [box.more["mask"] for box in asked.true[row]]
+    try:
+        true = [one.pixels(size) for one in outlines]
+    except BoxError as error:
+        raise DataError(
+            f"row {row}: a mask {error}",
+            rows=[row],
+            remedy="`mm detection check DATA` lists such rows",
+        ) from error
+    return Areas(true, [runs_to_mask(box[6]) for box in asked.answers[row]])
+
+
+def _shared(asked: _Asked, row: int) -> np.ndarray[Any, Any] | None:
+    """Overlaps of masks; None: those of boxes say it."""
+    if not asked.drawn or not asked.answers[row] or not (asked.true and asked.true[row]):
+        return None
+    height, width = asked.answers[row][0][6]["size"]
+    return _areas(asked, row, (width, height)).shared()
 
 
 def _worst(asked: _Asked) -> list[int]:
@@ -160,7 +193,7 @@ def _worst(asked: _Asked) -> list[int]:
         return list(order)
     mistakes = {}
     for row in order:
-        found = matched(asked.true[row], asked.answers[row])
+        found = matched(asked.true[row], asked.answers[row], shared=_shared(asked, row))
         wrong = Counter([*found.found, *found.true])
         mistakes[row] = sum(wrong[what] for what in ("double", "class", "extra", "missed"))
     return sorted(order, key=lambda row: -mistakes[row])
@@ -196,8 +229,8 @@ def confusion(
     names = _classes(predictor)
     table = pd.DataFrame(0, index=[*names, NOTHING], columns=[*names, MISSED])
     table.index.name = "true"
-    for true, said in zip(asked.true, asked.answers, strict=True):
-        for is_, found in matched(true, said, overlap).pairs:
+    for place, (true, said) in enumerate(zip(asked.true, asked.answers, strict=True)):
+        for is_, found in matched(true, said, overlap, _shared(asked, place)).pairs:
             row, column = NOTHING if is_ is None else is_, MISSED if found is None else found
             if row not in table.index:  # a class that the model does not know, marked difficult
                 continue
@@ -226,7 +259,8 @@ def predict_coco(
         value = asked.table.frame[asked.column].iloc[row]
         images.append({"id": number, "file_name": str(value), **_sides(asked, row)})
         for box in boxes:
-            area = box["bbox"][2] * box["bbox"][3]
+            mask = box.get("segmentation")
+            area = box["bbox"][2] * box["bbox"][3] if mask is None else read_outline(mask).area
             more = {"id": len(annotations) + 1, "image_id": number, "area": area, "iscrowd": 0}
             annotations.append({**more, **box})
     task: Any = _task(predictor)
@@ -275,9 +309,16 @@ def predict_slices(
         Answers as ``predict`` gives them, with the caller's index.
 
     Raises:
-        ConfigError: a side or share that leaves no slices.
+        ConfigError: a side or share that leaves no slices, or a model that finds masks.
         BadCellsError: a picture cannot be read.
     """
+    if _draws(predictor):
+        raise ConfigError(
+            "masks of slices are not joined",
+            value=predictor.recipe.task.id,
+            remedy="predict on whole pictures with a larger image_size, or learn boxes: "
+            "problem_type=object_detection",
+        )
     if side < 32 or not 0 <= shared < 0.9:
         raise ConfigError(
             f"slices of {side} pixels that share {shared} of their sides cannot be cut",
@@ -346,6 +387,10 @@ def _common(first: Sequence[Any], second: Sequence[Any]) -> float:
 
 def _task(predictor: MultiModalPredictor) -> Any:
     return tools.model_of(predictor).pipeline.task
+
+
+def _draws(predictor: MultiModalPredictor) -> bool:
+    return bool(_task(predictor).info.get("masks"))
 
 
 def _classes(predictor: MultiModalPredictor) -> list[Any]:

@@ -21,11 +21,14 @@ _STATS = ("map", "50", "75", "small", "medium", "large")
 _STATS = (*_STATS, "mar_1", "mar_10", "mar_100", "mar_small", "mar_medium", "mar_large")
 
 
-class _COCO:
+class CocoScore:
     """One of COCO's twelve scores. Areas are those of the boxes: labels have no other."""
 
     main = 0
     """Place of the score among the twelve."""
+
+    kind = "bbox"
+    """What overlaps: COCO's name."""
 
     def __init__(self) -> None:
         self.reset()
@@ -54,34 +57,48 @@ class _COCO:
 
     @cached_property
     def _evaluated(self) -> Any:
-        truth = [one if self._codes is None else _of(one, self._codes) for one in self._truth]
-        if not any((one[:, 5] == 0).any() for one in truth):
+        truth, said = self._records()
+        if self._codes is not None:
+            truth = [one for one in truth if one["category_id"] in self._codes]
+        if all(one["iscrowd"] for one in truth):
             raise MetricError("no row has a box to find", remedy="score rows with some")
-        codes = sorted({int(code) for one in truth for code in one[:, 4]})
-        return evaluated(truth, self._answers, codes)
+        return evaluated(self._images(), truth, said, self.kind)
 
+    def _images(self) -> list[dict[str, Any]]:
+        return [{"id": number} for number in range(len(self._truth))]
 
-def _of(boxes: np.ndarray[Any, Any], codes: frozenset[int]) -> np.ndarray[Any, Any]:
-    return boxes[np.isin(boxes[:, 4], sorted(codes))]
+    def _records(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """What there is and what was found, as COCO has them."""
+        return list(_annotations(self._truth)), list(_results(self._answers))
 
 
 def evaluated(
-    truth: list[np.ndarray[Any, Any]], answers: list[np.ndarray[Any, Any]], codes: list[int]
+    images: list[dict[str, Any]],
+    truth: list[dict[str, Any]],
+    said: list[dict[str, Any]],
+    kind: str,
 ) -> Any:
-    """faster-coco-eval's record of all pictures: ``stats``, ``eval``, ``params``."""
+    """faster-coco-eval's record of all pictures: ``stats``, ``eval``, ``params``.
+
+    Args:
+        images: ids, which count from 0; for masks also ``width`` and ``height``.
+        truth: COCO's annotations.
+        said: its results; those of classes that the truth has not are left out.
+        kind: ``"bbox"`` or ``"segm"``.
+    """
     from faster_coco_eval import COCO, COCOeval_faster
 
-    images = [{"id": number} for number in range(len(truth))]
-    categories = [{"id": code, "name": str(code)} for code in codes]
-    document = {
-        "images": images,
-        "categories": categories,
-        "annotations": list(_annotations(truth)),
-    }
-    true = COCO(document)
+    codes = sorted({one["category_id"] for one in truth})
+    true = COCO(
+        {
+            "images": images,
+            "categories": [{"id": code, "name": str(code)} for code in codes],
+            "annotations": truth,
+        }
+    )
     known = set(codes)
-    said = true.loadRes([one for one in _results(answers) if one["category_id"] in known])
-    evaluation = COCOeval_faster(true, said, "bbox", print_function=_silent)
+    found = true.loadRes([one for one in said if one["category_id"] in known])
+    evaluation = COCOeval_faster(true, found, kind, print_function=_silent)
     evaluation.params.maxDets = [1, 10, MOST]
     evaluation.evaluate()
     evaluation.accumulate()
@@ -119,7 +136,7 @@ def _results(answers: list[np.ndarray[Any, Any]]) -> Any:
             }
 
 
-class MeanAveragePrecision(_COCO):
+class MeanAveragePrecision(CocoScore):
     """Mean over the classes that the truth has, and over overlaps of 0.50, 0.55, ... 0.95."""
 
     def details(self) -> dict[str, float]:
@@ -141,19 +158,19 @@ class MeanAveragePrecision(_COCO):
         return found
 
 
-class AtHalf(_COCO):
+class AtHalf(CocoScore):
     """At an overlap of 0.50."""
 
     main = 1
 
 
-class AtThreeQuarters(_COCO):
+class AtThreeQuarters(CocoScore):
     """At an overlap of 0.75."""
 
     main = 2
 
 
-class MeanAverageRecall(_COCO):
+class MeanAverageRecall(CocoScore):
     """Recall with at most 100 boxes a picture, mean over classes and overlaps."""
 
     main = 8

@@ -33,6 +33,8 @@ METHODS = tuple(
     )
 )
 
+BOX_METRICS = ("map", "map_50", "map_75", "mar")
+
 COCO = "arxiv:1405.0312"
 
 
@@ -41,7 +43,7 @@ def mm_plugin_info() -> PluginInfo:
     """Written for this version of the API."""
     return PluginInfo(
         api=API_VERSION,
-        summary="Object detection: boxes with classes in pictures",
+        summary="Object detection: boxes with classes in pictures, and masks of them",
         samples="mm_detection.samples:SAMPLES",
     )
 
@@ -52,11 +54,11 @@ def mm_processors() -> list[ProcessorSpec]:
     return [
         ProcessorSpec(
             name="letterbox",
-            summary="a picture a row in a square; boxes move with the pixels",
+            summary="a picture a row in a square; boxes and masks move with the pixels",
             target="mm_detection.letterbox:Letterbox",
             config="mm_detection.configs:LetterboxConfig",
             modalities=(IMAGE,),
-            moves=("boxes",),
+            moves=("boxes", "masks"),
         )
     ]
 
@@ -67,8 +69,8 @@ def mm_backbones() -> list[BackboneSpec]:
     return [
         BackboneSpec(
             name="torchvision",
-            summary="FCOS, RetinaNet, Faster R-CNN or SSDlite on any timm network",
-            references=("arxiv:2006.09214", "arxiv:1708.02002", "arxiv:1506.01497"),
+            summary="FCOS, RetinaNet, Faster R-CNN, SSDlite or Mask R-CNN on any timm network",
+            references=("arxiv:2006.09214", "arxiv:1708.02002", "arxiv:1506.01497", "arxiv:1703.06870"),
             target="mm_detection.torchvision_detector:TorchvisionDetector",
             config="mm_detection.configs:TorchvisionConfig",
             modalities=(IMAGE,),
@@ -144,11 +146,30 @@ def mm_tasks() -> list[TaskSpec]:
                 IMAGE: Defaults(backbone="detection:torchvision", processor="detection:letterbox")
             },
             needs=("detections",),
-            metrics=("map", "map_50", "map_75", "mar"),
+            metrics=BOX_METRICS,
             default_metric="map",
             methods=METHODS,
             fusion=None,
-        )
+        ),
+        TaskSpec(
+            name="instance_segmentation",
+            summary="Boxes with classes and a mask each; a label is a list of "
+            "{box, class, mask}.",
+            references=("arxiv:1703.06870",),
+            target="mm_detection.instances:InstanceSegmentation",
+            config="mm_detection.configs:DetectionConfig",
+            topology="mm_detection.topology:Finder",
+            options="mm_detection.configs:InstanceOptions",
+            roles=(RoleSpec(name="picture", summary="what they lie in", modalities=(IMAGE,)),),
+            defaults={
+                IMAGE: Defaults(backbone="detection:torchvision", processor="detection:letterbox")
+            },
+            needs=("detections",),
+            metrics=("segm_map", "segm_map_50", "segm_map_75", *BOX_METRICS),
+            default_metric="segm_map",
+            methods=tuple(one for one in METHODS if one.name != "predict_slices"),
+            fusion=None,
+        ),
     ]
 
 
@@ -172,14 +193,19 @@ def mm_presets() -> list[PresetSpec]:
 
 @hookimpl
 def mm_metrics() -> list[MetricSpec]:
-    """COCO's; they read the view ``boxes``, which the task gives."""
+    """COCO's; they read the views ``boxes`` and ``instances``, which the tasks give."""
     listed = {
         "map": ("MeanAveragePrecision", "COCO's average precision, at overlaps of 0.50 to 0.95"),
         "map_50": ("AtHalf", "average precision at an overlap of 0.50"),
         "map_75": ("AtThreeQuarters", "average precision at an overlap of 0.75"),
         "mar": ("MeanAverageRecall", "COCO's average recall, of 100 boxes a picture"),
     }
-    return [
+    masks = {
+        "segm_map": ("SegmMeanAveragePrecision", "average precision of masks, as map has it"),
+        "segm_map_50": ("SegmAtHalf", "average precision of masks at an overlap of 0.50"),
+        "segm_map_75": ("SegmAtThreeQuarters", "average precision of masks at an overlap of 0.75"),
+    }
+    boxes = [
         MetricSpec(
             name=name,
             summary=summary,
@@ -189,4 +215,15 @@ def mm_metrics() -> list[MetricSpec]:
             higher_is_better=True,
         )
         for name, (target, summary) in listed.items()
+    ]
+    return boxes + [
+        MetricSpec(
+            name=name,
+            summary=summary,
+            references=(COCO,),
+            target=f"mm_detection.instance_metrics:{target}",
+            needs="instances",
+            higher_is_better=True,
+        )
+        for name, (target, summary) in masks.items()
     ]

@@ -10,6 +10,7 @@ from mm_core.api import CheckpointCard, PresetSpec
 from mm_detection.configs import WEIGHT_PACKAGE
 
 _TASK = ("detection:object_detection",)
+_MASKS = ("detection:instance_segmentation",)
 
 
 def _training(epochs: int) -> dict[str, object]:
@@ -36,6 +37,24 @@ PRESETS = [
         references=("arxiv:2410.13842", "arxiv:2407.17140"),
         components=_TASK,
         values={**_training(36), "backbones.image.id": "detection:hf"},
+    ),
+    PresetSpec(
+        name="medium_quality",
+        summary="Mask R-CNN on a timm network, 12 epochs",
+        components=_MASKS,
+        values=_training(12),
+    ),
+    PresetSpec(
+        name="high_quality",
+        summary="the default: Mask R-CNN on a timm network, 24 epochs",
+        components=_MASKS,
+        values=_training(24),
+    ),
+    PresetSpec(
+        name="best_quality",
+        summary="Mask R-CNN on a timm network, 48 epochs",
+        components=_MASKS,
+        values=_training(48),
     ),
 ]
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from mm_image.api import mask_to_runs
+from PIL import Image
 
 from mm_core.api import DataError, Table
 from mm_detection import claims
@@ -263,19 +269,34 @@ def labelme_dataset(path: Path) -> Dataset:
             if "shapes" not in document:
                 continue
             sides = document.get("imageWidth"), document.get("imageHeight")
-            boxes = [_labelme_box(one) for one in document["shapes"]]
+            size = (int(sides[0]), int(sides[1])) if all(sides) else None
+            boxes = [_labelme_box(one, size) for one in _joined(document["shapes"])]
             dataset.repaired["shape"] += boxes.count(None)
             dataset.pictures.append(
                 Picture(
                     str(document["imagePath"]).replace("\\", "/"),
                     [box for box in boxes if box is not None],
-                    (int(sides[0]), int(sides[1])) if all(sides) else None,
+                    size,
                 )
             )
     return dataset
 
 
-def _labelme_box(shape: Mapping[str, Any]) -> Box | None:
+def _joined(shapes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Polygons of one label and group are pieces of one thing: one shape with several ``pieces``."""
+    groups: dict[tuple[Any, Any], dict[str, Any]] = {}
+    for shape in shapes:
+        key = (shape.get("label"), shape.get("group_id"))
+        if key[1] is None or shape.get("shape_type", "polygon") != "polygon":
+            yield shape
+        else:
+            first = groups.setdefault(key, {**shape, "points": [], "pieces": []})
+            first["points"] += shape["points"]
+            first["pieces"].append(shape["points"])
+    yield from groups.values()
+
+
+def _labelme_box(shape: Mapping[str, Any], size: tuple[int, int] | None) -> Box | None:
     points = [(float(x), float(y)) for x, y in shape["points"]]
     kind = shape.get("shape_type", "polygon")
     if kind == "circle":
@@ -287,10 +308,31 @@ def _labelme_box(shape: Mapping[str, Any]) -> Box | None:
     xs, ys = zip(*points, strict=True)
     more: dict[str, Any] = {}
     if kind == "polygon":
-        more["mask"] = [[one for point in points for one in point]]
+        pieces = shape.get("pieces") or [points]
+        more["mask"] = [[float(one) for point in piece for one in point] for piece in pieces]
+    if kind == "mask":
+        more["mask"] = _labelme_mask(shape, (int(min(xs)), int(min(ys))), size)
+        xs, ys = (*xs, max(xs) + 1), (*ys, max(ys) + 1)  # the last pixel is in it
     if (shape.get("flags") or {}).get("difficult"):
         more["difficult"] = True
     return Box((min(xs), min(ys), max(xs), max(ys)), str(shape["label"]), more=more)
+
+
+def _labelme_mask(
+    shape: Mapping[str, Any], at: tuple[int, int], size: tuple[int, int] | None
+) -> dict[str, Any]:
+    """Runs of a small picture that lies at a place of the large one."""
+    if size is None:
+        raise KeyError("imageWidth or imageHeight, which a mask needs")
+    with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as image:
+        part = np.asarray(image.convert("L")) > 0
+    whole = np.zeros(size[::-1], dtype=bool)
+    there = whole[at[1] : at[1] + part.shape[0], at[0] : at[0] + part.shape[1]]
+    if min(at) < 0 or there.shape != part.shape:
+        raise ValueError(f"a mask of {part.shape[1]} x {part.shape[0]} pixels at {list(at)} lies "
+                         f"beyond its picture of {size[0]} x {size[1]}")
+    there[:] = part
+    return mask_to_runs(whole)
 
 
 # ---- what they share

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import numpy as np
+from mm_image.api import mask_to_runs
 from PIL import Image
 
 from mm_core.api import SampleCheckpoint, SampleColumn, SampleData, Samples, SampleTask, Trial
@@ -29,9 +31,41 @@ def drawn(number: int, squares: int, seed: int = 0) -> tuple[bytes, list[list[ob
         name = str(rng.choice(list(COLOURS)))
         picture[y : y + size, x : x + size] = COLOURS[name]
         boxes.append([float(x), float(y), float(x + size), float(y + size), name])
+    return png(picture), boxes
+
+
+
+def shaped(number: int, things: int, seed: int = 0) -> tuple[bytes, list[dict[str, object]]]:
+    """A PNG with some bright discs and triangles on grey noise, wider for odd numbers, and their
+    labels: boxes with masks, runs of discs and polygons of triangles.
+    """
+    rng = np.random.default_rng([seed, number])
+    width = SIDE + 32 * (number % 2)
+    picture = rng.integers(60, 100, (SIDE, width, 3)).astype(np.uint8)
+    y, x = np.mgrid[:SIDE, :width] + 0.5
+    labels: list[dict[str, object]] = []
+    for place in rng.permutation(4)[:things].tolist():  # each in a quarter of its own
+        size = int(rng.integers(18, 28))
+        left = int(rng.integers(0, width // 2 - size)) + width // 2 * (place % 2)
+        top = int(rng.integers(0, SIDE // 2 - size)) + SIDE // 2 * (place // 2)
+        box = [float(one) for one in (left, top, left + size, top + size)]
+        down, across = (y - top) / size, (x - left) / size
+        if rng.random() < 0.5:
+            there = np.hypot(down - 0.5, across - 0.5) < 0.5
+            name, mask = "disc", mask_to_runs(there)
+        else:
+            there = (down >= 0) & (down < 1) & (abs(across - 0.5) * 2 < down)
+            name, mask = "triangle", [[left + size / 2, box[1], *box[2:], box[0], box[3]]]
+        picture[there] = rng.integers(150, 250, 3)
+        labels.append({"box": box, "class": name, "mask": mask})
+    return png(picture), labels
+
+
+def png(pixels: np.ndarray[Any, Any]) -> bytes:
+    """uint8 [H, W, 3] as a file."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    return file.getvalue(), boxes
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 _COCO = {
@@ -139,10 +173,27 @@ def _samples(n: int = 24) -> Samples:
         {"picture": (column,)},
         settings=small,
     )
+    shapes = [shaped(number, 1 + number % 4) for number in range(n)]
+    masks = SampleTask(
+        "instance_segmentation",
+        {"masks": [labels for _, labels in shapes]},
+        {
+            "picture": (
+                SampleColumn(
+                    "image:image",
+                    "path",
+                    [f"s{number}.png" for number in range(n)],
+                    files={f"s{number}.png": content for number, (content, _) in enumerate(shapes)},
+                    name="photo",
+                ),
+            )
+        },
+        settings=small,
+    )
     tiny = {"checkpoint": "random", "width": 32, "layers": 1, "levels": 3}
     return Samples(
         columns=(column,),
-        tasks=(task,),
+        tasks=(task, masks),
         data=_data(),
         checkpoints=(SampleCheckpoint("hf", {"config.json": b"{}", "model.safetensors": b""}),),
         trials=(

@@ -13,11 +13,13 @@ import pandas as pd
 from mm_core.api import ConfigError, Decoded, LabelError, MMWarning, State, Task
 from mm_detection.boxes import Box, BoxError, Class, read_boxes
 from mm_detection.configs import BoxOptions
-from mm_detection.frames import answer_column, boxes_in_pictures
+from mm_detection.frames import answer_column, boxes_in_pictures, chosen
 
 _REPAIRS = {
     "swapped": "box(es) had their corners swapped: they were put in order",
     "empty": "box(es) had no area: they were left out",
+    "maskless": "box(es) that are ignored have no mask: their box is taken for it",
+    "hollow": "mask(s) had no pixel: their boxes were left out",
     "ignored": "box(es) are marked crowd or difficult: neither loss nor scores count them",
 }
 
@@ -31,6 +33,9 @@ class ObjectDetection(Task):
         classes: names, in the order of their codes.
         ids: the number of each in COCO files; where labels do not tell, what is free from 1 on.
     """
+
+    _WHAT = "boxes"
+    _FORM = "write a list of [x1, y1, x2, y2, class] in pixels, [] where there is none"
 
     def __init__(self, config: Any, label: Sequence[str]) -> None:
         super().__init__(config, label)
@@ -66,14 +71,21 @@ class ObjectDetection(Task):
 
     def encode(self, targets: pd.DataFrame) -> dict[str, Any]:
         """Targets as the class says; repairs are told with their count."""
+        return self._targets(self._known(targets))
+
+    def _known(self, targets: pd.DataFrame) -> list[list[Box]]:
+        """Boxes of known classes, row by row."""
         rows, repaired = self._read(targets)
         self._refuse_unseen(rows)
         self._ids_of(rows)
         told = [f"{count} {_REPAIRS[what]}" for what, count in repaired.items() if count]
         if told:
-            warnings.warn(f"label {self.label[0]!r}: {'; '.join(told)}", MMWarning, stacklevel=2)
+            warnings.warn(f"label {self.label[0]!r}: {'; '.join(told)}", MMWarning, stacklevel=3)
+        known = set(self.classes)
+        return [[box for box in boxes if box.name in known] for boxes in rows]
+
+    def _targets(self, known: list[list[Box]]) -> dict[str, Any]:
         codes = {name: code for code, name in enumerate(self.classes)}
-        known = [[box for box in boxes if box.name in codes] for boxes in rows]
         corners = [np.array([box.corners for box in boxes], np.float32) for boxes in known]
         return {
             "boxes": [one.reshape(-1, 4) for one in corners],
@@ -102,10 +114,8 @@ class ObjectDetection(Task):
         options = options or BoxOptions()
         wanted = self._wanted(options.classes)
         (where,) = meta.values()  # the task reads one input
-        found = boxes_in_pictures(outputs, where)
-        if wanted is not None:
-            found = [row[np.isin(row[:, 4], sorted(wanted))] for row in found]
-        found = [row[: options.most] for row in found]
+        places = chosen(outputs, wanted, options.most)
+        found = boxes_in_pictures(outputs, where, places)
         column = answer_column(found, self.classes, self.ids, options)
         views = [{"boxes": row, "codes": wanted} for row in found]
         return Decoded(pd.DataFrame({self.label[0]: column}), {"boxes": views})
@@ -192,17 +202,21 @@ class ObjectDetection(Task):
         repaired: Counter[str] = Counter()
         for row, cell in enumerate(column):
             try:
-                rows.append(read_boxes(cell, repaired))
+                rows.append(self._boxes(cell, repaired))
             except BoxError as error:
                 wrong[row] = str(error)
         if wrong:
             first = min(wrong)
             raise LabelError(
-                f"label {column.name!r} holds no boxes in {len(wrong)} row(s): row {first} "
+                f"label {column.name!r} holds no {self._WHAT} in {len(wrong)} row(s): row {first} "
                 f"{wrong[first]}",
                 column=column.name,
                 rows=list(wrong),
                 value=column.iloc[first],
-                remedy="write a list of [x1, y1, x2, y2, class] in pixels, [] where there is none",
+                remedy=self._FORM,
             )
         return rows, repaired
+
+    def _boxes(self, cell: Any, repaired: Counter[str]) -> list[Box]:
+        """Those of a cell; raises BoxError."""
+        return read_boxes(cell, repaired)

@@ -31,6 +31,14 @@ class Finder(Topology):
             )
         self.reader = detectors[0][0]
         (self.input,) = self.backbone_inputs[self.reader]
+        self.draws = bool(self.task.info.get("masks"))
+        if self.draws and not self.detector.draws:
+            raise RecipeError(
+                f"the detector of {self.reader!r} finds boxes without masks",
+                value=self.reader,
+                remedy=f"backbones.{self.reader}.id=detection:torchvision with head=mask_rcnn, or "
+                "problem_type=object_detection",
+            )
 
     @property
     def detector(self) -> Detector:
@@ -61,7 +69,9 @@ class Finder(Topology):
         return loss + 0.0 * unused
 
     def predict(self, batch: Batch, options: Any = None) -> dict[str, Any]:
-        """Lists of B: ``boxes`` [n, 4] in pixels of the square, ``classes`` [n], ``scores`` [n]."""
+        """Lists of B: ``boxes`` [n, 4] in pixels of the square, ``classes`` [n], ``scores`` [n];
+        where masks are asked for ``grids`` [n, h, w] and ``frames`` [n, 4] too.
+        """
         options = options or BoxOptions()
         features = self.forward(batch)["features"]
         extent, there = batch.inputs[self.input]["extent"], batch.present[self.input].tolist()
@@ -72,11 +82,16 @@ class Finder(Topology):
             _best(one, overlap, options.most if seen else 0)
             for one, seen in zip(found, there, strict=True)
         ]
-        return {
+        outputs = {
             "boxes": [one.boxes for one in best],
             "classes": [one.classes for one in best],
             "scores": [one.scores for one in best],
         }
+        if self.draws:
+            drawn = self.detector.draw(features, best)
+            outputs["grids"] = [one.grids.float() for one in drawn]
+            outputs["frames"] = [one.frames.float() for one in drawn]
+        return outputs
 
     def embed(self, batch: Batch, of: str = "fused") -> Tensor:
         """What the detector knows of each picture as a whole, [B, E]."""
@@ -87,21 +102,25 @@ class Finder(Topology):
 
 def _wanted(batch: Batch) -> dict[str, Any]:
     """Targets as a detector reads them, without boxes that are to be ignored."""
-    boxes, classes = batch.targets["boxes"], batch.targets["classes"]
+    named = {"boxes": WANTED[0], "classes": WANTED[1], "masks": WANTED[3]}
+    found = {
+        wanted: batch.targets[name] for name, wanted in named.items() if name in batch.targets
+    }
     if "ignore" in batch.targets:
         keep = [~one for one in batch.targets["ignore"]]
-        boxes = [one[rows] for one, rows in zip(boxes, keep, strict=True)]
-        classes = [one[rows] for one, rows in zip(classes, keep, strict=True)]
-    found = {WANTED[0]: boxes, WANTED[1]: classes}
+        found = {
+            name: [one[rows] for one, rows in zip(values, keep, strict=True)]
+            for name, values in found.items()
+        }
     return found if batch.weight is None else {**found, WANTED[2]: batch.weight}
 
 
 def _best(found: Found, overlap: float | None, most: int) -> Found:
     """The best boxes, of those that overlap one."""
-    boxes, classes, scores = found.boxes.float(), found.classes, found.scores.float()
+    boxes, scores = found.boxes.float(), found.scores.float()
+    found = replace(found, boxes=boxes, scores=scores)
     if overlap is None:
         keep = torch.argsort(scores, descending=True, stable=True)
     else:
-        keep = batched_nms(boxes, scores, classes, overlap)
-    keep = keep[:most]
-    return Found(boxes[keep], classes[keep], scores[keep])
+        keep = batched_nms(boxes, scores, found.classes, overlap)
+    return found.take(keep[:most])

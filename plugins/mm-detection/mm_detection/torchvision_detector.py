@@ -7,18 +7,20 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from mm_core.api import ConfigError
 from mm_core.api.nn import BackboneContext, Features
 from mm_detection.configs import TorchvisionConfig
-from mm_detection.detector import Detector, Found, Wanted
+from mm_detection.detector import Detector, Drawn, Found, Wanted
 from mm_detection.heads import FCOSDense, Head, RetinaDense, SSDliteDense
 from mm_detection.pyramid import Maps, Pyramid
-from mm_detection.two_stage import FasterRCNN
+from mm_detection.two_stage import FasterRCNN, MaskRCNN
 
 HEADS: dict[str, type[Head]] = {
     "fcos": FCOSDense,
     "retinanet": RetinaDense,
     "faster_rcnn": FasterRCNN,
     "ssdlite": SSDliteDense,
+    "mask_rcnn": MaskRCNN,
 }
 
 
@@ -47,7 +49,10 @@ class TorchvisionDetector(Detector):
             context.checkpoint if context.architecture is None else None,
         )
         self.neck = Pyramid(self.body.widths, self.body.reductions, config.width, config.levels)
-        self.head = HEADS[config.head](config, self.n_classes, self.side)
+        self.head = _head(config.head, bool(context.task.get("masks")))(
+            config, self.n_classes, self.side
+        )
+        self.draws = self.head.draws
         self.new = (self.neck, self.head) if self.pretrained else ()
 
     @property
@@ -76,3 +81,24 @@ class TorchvisionDetector(Detector):
     def find(self, features: Features, extent: Tensor, most: int, least: float) -> list[Found]:
         """Many boxes of one thing: they are suppressed afterwards."""
         return self.head.find(features.extra["detections"], features.extra["maps"], least)
+
+    def draw(self, features: Features, found: Sequence[Found]) -> list[Drawn]:
+        """By the head."""
+        return self.head.draw(features.extra["maps"], found)
+
+
+def _head(name: str, masks: bool) -> type[Head]:
+    """The head that is asked for; raises ConfigError where it does not suit what is learned."""
+    if name == "auto":
+        name = "mask_rcnn" if masks else "fcos"
+    if HEADS[name].draws == masks:
+        return HEADS[name]
+    drawing = ", ".join(one for one, head in HEADS.items() if head.draws == masks)
+    raise ConfigError(
+        f"the head {name!r} finds boxes without masks"
+        if masks
+        else f"the head {name!r} learns masks, and the labels are boxes",
+        value=name,
+        remedy=f"head={drawing}; problem_type=instance_segmentation learns masks, "
+        "problem_type=object_detection boxes",
+    )

@@ -1,25 +1,31 @@
-"""Faster R-CNN (arXiv 1506.01497) over a pyramid, of torchvision's parts. Heavy."""
+"""Faster R-CNN (arXiv 1506.01497) and Mask R-CNN (arXiv 1703.06870) over a pyramid, of torchvision's
+parts. Heavy.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torchvision.models.detection import roi_heads, rpn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import MultiScaleRoIAlign, clip_boxes_to_image
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.ops import MultiScaleRoIAlign, clip_boxes_to_image, roi_align
 
 from mm_detection.configs import TorchvisionConfig
-from mm_detection.detector import Found, Wanted
+from mm_detection.detector import Drawn, Found, Wanted
 from mm_detection.heads import Head
 
 _PROPOSALS = 300
 _POOLED = 7
+_DRAWN = 14
+"""Cells of the map of a proposal from which its mask is drawn, at twice as many."""
 
 
 class FasterRCNN(Head):
@@ -77,9 +83,29 @@ class FasterRCNN(Head):
         labels, matched = self.rpn.assign_targets_to_anchors(anchors, labelled)
         regression = self.rpn.box_coder.encode(matched, anchors)
         first = self.rpn.compute_loss(objectness, deltas, labels, regression)
-        some, _, classes, targets = self.roi.select_training_samples(proposals, labelled)
+        some, matched, classes, targets = self.roi.select_training_samples(proposals, labelled)
         second = roi_heads.fastrcnn_loss(*self._judge(maps, some), classes, targets)
-        return torch.stack([one.float() for one in (*first, *second)]).sum()
+        third = self._third(maps, some, matched, classes, wanted)
+        return torch.stack([one.float() for one in (*first, *second, *third)]).sum()
+
+    def _third(
+        self,
+        maps: Sequence[Tensor],
+        boxes: list[Tensor],
+        matched: list[Tensor],
+        classes: list[Tensor],
+        wanted: Wanted,
+    ) -> list[Tensor]:
+        """Losses of what else is learned of the proposals; of boxes alone: none.
+
+        Args:
+            maps: of the pyramid.
+            boxes: the sample of proposals.
+            matched: places of the true boxes that they are of.
+            classes: codes from 1 on; 0: nothing.
+            wanted: what is there.
+        """
+        return []
 
     def find(self, said: Tensor, maps: Sequence[Tensor], least: float) -> list[Found]:
         """Scores are those of the class against all others and none."""
@@ -111,8 +137,73 @@ class FasterRCNN(Head):
 
     def _judge(self, maps: Sequence[Tensor], boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Class logits and box numbers of each box of all pictures."""
-        named = OrderedDict((str(level), one.float()) for level, one in enumerate(maps))
-        shapes = [(self.side, self.side)] * len(boxes)
-        pooled = self.roi.box_roi_pool(named, boxes, shapes)
+        pooled = self._pooled(self.roi.box_roi_pool, maps, boxes)
         logits, numbers = self.roi.box_predictor(self.roi.box_head(pooled))
         return logits, numbers
+
+    def _pooled(self, pool: Any, maps: Sequence[Tensor], boxes: list[Tensor]) -> Tensor:
+        """What the maps say of each box of all pictures."""
+        named = OrderedDict((str(level), one.float()) for level, one in enumerate(maps))
+        found: Tensor = pool(named, boxes, [(self.side, self.side)] * len(boxes))
+        return found
+
+
+class MaskRCNN(FasterRCNN):
+    """Also a mask of each box, 28 x 28, of its class."""
+
+    draws: ClassVar[bool] = True
+
+    def __init__(self, config: TorchvisionConfig, n_classes: int, side: int) -> None:
+        super().__init__(config, n_classes, side)
+        names = [str(level) for level in range(config.levels)]
+        self.mask_pool = MultiScaleRoIAlign(names, _DRAWN, 2)
+        self.mask_head = MaskRCNNHeads(config.width, (config.width,) * 4, 1)
+        self.mask_out = MaskRCNNPredictor(config.width, config.width, n_classes + 1)
+
+    def draw(self, maps: Sequence[Tensor], found: Sequence[Found]) -> list[Drawn]:
+        """Of the box that was found, not of the proposal."""
+        boxes = [one.boxes for one in found]
+        logits = self._logits(maps, boxes)
+        classes = torch.cat([one.classes for one in found]) + 1
+        grids = logits[torch.arange(len(logits), device=logits.device), classes].sigmoid()
+        parts = grids.split([len(one) for one in boxes])
+        return [Drawn(grid, box) for grid, box in zip(parts, boxes, strict=True)]
+
+    def _third(
+        self,
+        maps: Sequence[Tensor],
+        boxes: list[Tensor],
+        matched: list[Tensor],
+        classes: list[Tensor],
+        wanted: Wanted,
+    ) -> list[Tensor]:
+        """Of the masks of proposals that are of something."""
+        assert wanted.masks is not None
+        some = [torch.where(one > 0)[0] for one in classes]
+        there = [box[one] for box, one in zip(boxes, some, strict=True)]
+        codes = torch.cat([one[rows] for one, rows in zip(classes, some, strict=True)])
+        logits = self._logits(maps, there)
+        if not len(codes):
+            return [logits.sum() * 0]
+        rows = zip(wanted.masks, matched, some, there, strict=True)
+        true = [_cut(masks, which[one], box, logits.shape[-1]) for masks, which, one, box in rows]
+        own = logits[torch.arange(len(codes), device=codes.device), codes]
+        return [functional.binary_cross_entropy_with_logits(own, torch.cat(true))]
+
+    def _logits(self, maps: Sequence[Tensor], boxes: list[Tensor]) -> Tensor:
+        """float [boxes of all pictures, K + 1, 28, 28]."""
+        said: Tensor = self.mask_out(self.mask_head(self._pooled(self.mask_pool, maps, boxes)))
+        return said.float()
+
+
+def _cut(masks: Tensor, which: Tensor, boxes: Tensor, cells: int) -> Tensor:
+    """float [n, cells, cells], share of each cell of a box that is in the mask of its true box.
+
+    torchvision's own lies half a pixel off, which shows in small things.
+    """
+    if not len(boxes):
+        return boxes.new_zeros(0, cells, cells)
+    places = which.to(boxes)[:, None]
+    whole = masks[:, None].to(boxes)
+    cut: Tensor = roi_align(whole, torch.cat([places, boxes], dim=1), cells, 1.0, -1, True)
+    return cut[:, 0]

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import shutil
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+from mm_image.api import runs_to_mask
+from PIL import Image
 
 from mm_core.api import ConfigError, DataError, LabelError, MMWarning, Table
 from mm_detection.boxes import Box, BoxError, Class, as_cell, read_boxes
 from mm_detection.dataset import IMAGE, LABEL, need_size
+from mm_detection.outlines import plain_mask, read_outline, with_outlines
 
 Form = Literal["coco", "voc", "yolo", "labelme", "csv"]
 
@@ -81,8 +86,12 @@ def columns_of(frame: pd.DataFrame, image: str | None, label: str | None) -> tup
     return image or _named(frame, IMAGE, "image", lambda one: one.name != label), label
 
 
-def checked_boxes(column: pd.Series[Any]) -> list[list[Box]]:
+def checked_boxes(column: pd.Series[Any], masks: bool = False) -> list[list[Box]]:
     """The boxes of each cell; repairs are told.
+
+    Args:
+        column: of labels.
+        masks: whether each box has to have one, which is an Outline then.
 
     Raises:
         LabelError: cells that hold none, by row.
@@ -91,7 +100,8 @@ def checked_boxes(column: pd.Series[Any]) -> list[list[Box]]:
     rows: list[list[Box]] = []
     for row, cell in enumerate(column):
         try:
-            rows.append(read_boxes(cell, repaired))
+            boxes = read_boxes(cell, repaired)
+            rows.append(with_outlines(boxes, str(column.name), repaired) if masks else boxes)
         except BoxError as error:
             raise LabelError(
                 f"column {column.name!r}, row {row} {error}",
@@ -181,16 +191,25 @@ def _coco_annotation(box: Box, image: Any, number: int, ids: Mapping[Class, int]
         "image_id": image,
         "category_id": ids[box.name],
         "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": (x2 - x1) * (y2 - y1),
+        "area": _area(box),
         "iscrowd": int(bool(box.more.get("crowd"))),
     }
     if box.more.get("difficult"):
         found["ignore"] = 1
-    if box.more.get("mask"):
-        found["segmentation"] = box.more["mask"]
+    if "mask" in box.more:
+        found["segmentation"] = plain_mask(box.more["mask"])
     if box.more.get("keypoints"):
         found["keypoints"] = box.more["keypoints"]
     return found
+
+
+def _area(box: Box) -> float:
+    """That of the mask, as COCO has it, where there is one that can be read."""
+    x1, y1, x2, y2 = box.corners
+    try:
+        return read_outline(box.more["mask"]).area
+    except (KeyError, BoxError):  # the box says it
+        return (x2 - x1) * (y2 - y1)
 
 
 def _coco(rows: Rows, target: Path) -> list[str]:
@@ -269,12 +288,11 @@ def _labelme(rows: Rows, target: Path) -> list[str]:
         shapes = [
             {
                 "label": str(box.name),
-                "points": [list(box.corners[:2]), list(box.corners[2:])],
-                "shape_type": "rectangle",
                 "flags": {"difficult": True} if box.more.get("difficult") else {},
-                "group_id": None,
+                **shape,
             }
-            for box in boxes
+            for group, box in enumerate(boxes)
+            for shape in _labelme_shapes(box, group, path)
         ]
         document = {
             "version": "5.0.0",
@@ -288,6 +306,34 @@ def _labelme(rows: Rows, target: Path) -> list[str]:
         text = json.dumps(document, ensure_ascii=False, indent=1)
         (target / f"{Path(name).stem}.json").write_text(text, encoding="utf-8")
     return [str(target)]
+
+
+def _labelme_shapes(box: Box, group: int, picture: Path) -> Iterator[dict[str, Any]]:
+    """Pieces of a thing are polygons of one group; runs are a small picture."""
+    corners = [list(box.corners[:2]), list(box.corners[2:])]
+    if "mask" not in box.more:
+        yield {"points": corners, "shape_type": "rectangle", "group_id": None}
+        return
+    try:
+        outline = read_outline(box.more["mask"])
+    except BoxError as error:
+        raise LabelError(
+            f"a mask of {box.name!r} in {str(picture)!r} {error}",
+            value=box.more["mask"],
+            remedy="mend it, or leave it out",
+        ) from error
+    if outline.runs is not None and outline.area:
+        x1, y1, x2, y2 = (int(one) for one in outline.bounds)
+        part = runs_to_mask(outline.runs)[y1:y2, x1:x2]
+        file = io.BytesIO()
+        Image.fromarray(part * 255).save(file, "PNG")
+        text = base64.b64encode(file.getvalue()).decode("ascii")
+        points = [[x1, y1], [x2 - 1, y2 - 1]]  # the last pixel, as LabelMe counts
+        yield {"points": points, "shape_type": "mask", "mask": text, "group_id": None}
+    for one in outline.polygons:
+        pairs = [list(pair) for pair in zip(one[::2], one[1::2], strict=True)]
+        several = group if len(outline.polygons) > 1 else None
+        yield {"points": pairs, "shape_type": "polygon", "group_id": several}
 
 
 _WRITERS: dict[Form, Callable[[Rows, Path], list[str]]] = {
