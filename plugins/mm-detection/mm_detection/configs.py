@@ -73,8 +73,8 @@ class TorchvisionConfig(Config):
     )
     head: Literal["auto", "fcos", "retinanet", "faster_rcnn", "ssdlite", "mask_rcnn"] = Field(
         default="auto",
-        description="the detector on it: 'auto' ('mask_rcnn' where masks are asked for, else 'fcos'), "
-        "'fcos' (no anchors), 'retinanet' (anchors), "
+        description="the detector on it: 'auto' ('mask_rcnn' where masks are asked for, else "
+        "'fcos'), 'fcos' (no anchors), 'retinanet' (anchors), "
         "'faster_rcnn' (two stages, slower), 'ssdlite' (smallest), 'mask_rcnn' (two stages, and a "
         "mask of each box)",
     )

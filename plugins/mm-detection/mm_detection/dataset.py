@@ -27,8 +27,8 @@ IMAGE, LABEL = "image", "rois"
 _TOLD = {
     "cut": "box(es) reach beyond their picture: they were cut at its border",
     "outside": "box(es) lie outside their picture: they were left out",
-    "turned": "picture(s) are turned by EXIF and were labelled as stored: boxes and masks were turned "
-    "too",
+    "turned": "picture(s) are turned by EXIF and were labelled as stored: boxes and masks were "
+    "turned too",
     "shape": "shape(s) are neither boxes nor areas: they were left out",
 }
 

@@ -89,8 +89,8 @@ class Detector(Backbone):
 
     Arrays read: ``pixels`` float [B, 3, S, S], ``extent`` int64 [B, 2]. In training also
     ``wanted_boxes`` and ``wanted_classes``, lists of B tensors, and perhaps ``wanted_weight`` [B]:
-    ``extra["loss"]`` [B] is then given as well, whose mean is the loss of the batch. Where masks are
-    learned, ``wanted_masks`` too, a list of B uint8 [n, S, S].
+    ``extra["loss"]`` [B] is then given as well, whose mean is the loss of the batch. Where masks
+    are learned, ``wanted_masks`` too, a list of B uint8 [n, S, S].
 
     Attributes:
         overlap: of boxes of one class that overlap by more, the best is kept, unless the user says

@@ -101,7 +101,9 @@ class InstanceSegmentation(ObjectDetection):
             {**view, "masks": drawn}
             for view, drawn in zip(decoded.views["boxes"], masks, strict=True)
         ]
-        return Decoded(pd.DataFrame({self.label[0]: answers}), {**decoded.views, "instances": views})
+        return Decoded(
+            pd.DataFrame({self.label[0]: answers}), {**decoded.views, "instances": views}
+        )
 
     def truth(self, targets: Mapping[str, Any], needs: str) -> Any:
         """Of ``instances``: also ``outlines``, one for each box."""

@@ -89,8 +89,8 @@ class Letterbox(Processor):
     The target ``boxes``, a list of float32 [n, 4], moves along, whether it is trained or validated:
     from pixels of the picture to those of the square. Boxes that no pixel of the picture lies in,
     or of which a random crop leaves too little, are left out, with their ``classes`` and
-    ``ignore``. Where there are ``outlines``, lists of :class:`~mm_detection.outlines.Outline`, there
-    are ``masks`` then, uint8 [n, S, S] a row, and what has no pixel in it is left out too.
+    ``ignore``. Where there are ``outlines``, lists of :class:`~mm_detection.outlines.Outline`,
+    there are ``masks`` then, uint8 [n, S, S] a row, and what has no pixel in it is left out too.
     """
 
     config: LetterboxConfig

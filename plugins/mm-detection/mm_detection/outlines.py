@@ -131,8 +131,7 @@ class Outline:
         x = (np.arange(left, right) + 0.5 - move.shift[0]) / move.factor[0]
         y = (np.arange(top, bottom) + 0.5 - move.shift[1]) / move.factor[1]
         columns, rows = (
-            np.clip(one.astype(np.int64), 0, most - 1)
-            for one, most in ((x, size[0]), (y, size[1]))
+            np.clip(one.astype(np.int64), 0, most - 1) for one, most in ((x, size[0]), (y, size[1]))
         )
         seen[top:bottom, left:right] = pixels[rows[:, None], columns[None, :]]
         return seen

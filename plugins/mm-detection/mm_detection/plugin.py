@@ -70,7 +70,12 @@ def mm_backbones() -> list[BackboneSpec]:
         BackboneSpec(
             name="torchvision",
             summary="FCOS, RetinaNet, Faster R-CNN, SSDlite or Mask R-CNN on any timm network",
-            references=("arxiv:2006.09214", "arxiv:1708.02002", "arxiv:1506.01497", "arxiv:1703.06870"),
+            references=(
+                "arxiv:2006.09214",
+                "arxiv:1708.02002",
+                "arxiv:1506.01497",
+                "arxiv:1703.06870",
+            ),
             target="mm_detection.torchvision_detector:TorchvisionDetector",
             config="mm_detection.configs:TorchvisionConfig",
             modalities=(IMAGE,),
@@ -153,8 +158,7 @@ def mm_tasks() -> list[TaskSpec]:
         ),
         TaskSpec(
             name="instance_segmentation",
-            summary="Boxes with classes and a mask each; a label is a list of "
-            "{box, class, mask}.",
+            summary="Boxes with classes and a mask each; a label is a list of {box, class, mask}.",
             references=("arxiv:1703.06870",),
             target="mm_detection.instances:InstanceSegmentation",
             config="mm_detection.configs:DetectionConfig",

@@ -283,7 +283,7 @@ def labelme_dataset(path: Path) -> Dataset:
 
 
 def _joined(shapes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Polygons of one label and group are pieces of one thing: one shape with several ``pieces``."""
+    """Polygons of one label and group are ``pieces`` of one thing: one shape for all of them."""
     groups: dict[tuple[Any, Any], dict[str, Any]] = {}
     for shape in shapes:
         key = (shape.get("label"), shape.get("group_id"))
@@ -329,8 +329,10 @@ def _labelme_mask(
     whole = np.zeros(size[::-1], dtype=bool)
     there = whole[at[1] : at[1] + part.shape[0], at[0] : at[0] + part.shape[1]]
     if min(at) < 0 or there.shape != part.shape:
-        raise ValueError(f"a mask of {part.shape[1]} x {part.shape[0]} pixels at {list(at)} lies "
-                         f"beyond its picture of {size[0]} x {size[1]}")
+        raise ValueError(
+            f"a mask of {part.shape[1]} x {part.shape[0]} pixels at {list(at)} lies "
+            f"beyond its picture of {size[0]} x {size[1]}"
+        )
     there[:] = part
     return mask_to_runs(whole)
 

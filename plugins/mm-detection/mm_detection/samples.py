@@ -34,7 +34,6 @@ def drawn(number: int, squares: int, seed: int = 0) -> tuple[bytes, list[list[ob
     return png(picture), boxes
 
 
-
 def shaped(number: int, things: int, seed: int = 0) -> tuple[bytes, list[dict[str, object]]]:
     """A PNG with some bright discs and triangles on grey noise, wider for odd numbers, and their
     labels: boxes with masks, runs of discs and polygons of triangles.

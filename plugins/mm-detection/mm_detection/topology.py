@@ -103,9 +103,7 @@ class Finder(Topology):
 def _wanted(batch: Batch) -> dict[str, Any]:
     """Targets as a detector reads them, without boxes that are to be ignored."""
     named = {"boxes": WANTED[0], "classes": WANTED[1], "masks": WANTED[3]}
-    found = {
-        wanted: batch.targets[name] for name, wanted in named.items() if name in batch.targets
-    }
+    found = {wanted: batch.targets[name] for name, wanted in named.items() if name in batch.targets}
     if "ignore" in batch.targets:
         keep = [~one for one in batch.targets["ignore"]]
         found = {

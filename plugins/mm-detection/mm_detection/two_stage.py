@@ -1,5 +1,6 @@
-"""Faster R-CNN (arXiv 1506.01497) and Mask R-CNN (arXiv 1703.06870) over a pyramid, of torchvision's
-parts. Heavy.
+"""Faster R-CNN (arXiv 1506.01497) and Mask R-CNN (arXiv 1703.06870) over a pyramid. Heavy.
+
+Their parts are torchvision's.
 """
 
 from __future__ import annotations

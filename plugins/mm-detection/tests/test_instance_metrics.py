@@ -135,7 +135,9 @@ def test_what_has_no_pixel_in_its_picture_cannot_be_missed():
     """It is left out of training too."""
     runs = read_outline([[10, 10, 60, 10, 60, 60]])
     beyond = read_outline([[300, 10, 360, 10, 360, 60]])
-    found = Masks(runs.pixels(SIZE)[None].astype(np.float32), np.array([[0, 0, *SIZE]]), SIZE, 1, 0.5)
+    found = Masks(
+        runs.pixels(SIZE)[None].astype(np.float32), np.array([[0, 0, *SIZE]]), SIZE, 1, 0.5
+    )
     metric = SegmMeanAveragePrecision()
     boxes = np.array([[10, 10, 60, 60, 0, 0], [300, 10, 360, 60, 0, 0]], float)
     metric.update(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -102,7 +101,8 @@ def test_each_thing_has_a_mask_at_the_size_of_its_picture(rows, fitted):
                 assert y1 - 1 <= y.min() < y.max() <= y2 + 1
     smaller = fitted.predict(rows, score_threshold=0.1, most=5, mask_threshold=0.8)
     areas = [
-        sum(int(runs_to_mask(one[6]).sum()) for one in sum(said, [])) for said in (answers, smaller)
+        sum(int(runs_to_mask(one[6]).sum()) for things in said for one in things)
+        for said in (answers, smaller)
     ]
     assert areas[1] < areas[0]
 
@@ -174,9 +174,7 @@ def test_detectors_that_do_not_suit_the_labels_say_so(rows, settings, task, sett
         if "id" not in settings_ or not key.startswith(READER)
     }
     given |= {f"{READER}.{key}": value for key, value in settings_.items()}
-    predictor = MultiModalPredictor(
-        "things", problem_type=task, hyperparameters=given, verbosity=0
-    )
+    predictor = MultiModalPredictor("things", problem_type=task, hyperparameters=given, verbosity=0)
     with pytest.raises((ConfigError, RecipeError), match=says):
         predictor.fit(rows, tuning_data=rows)
 
@@ -184,8 +182,10 @@ def test_detectors_that_do_not_suit_the_labels_say_so(rows, settings, task, sett
 def test_a_mask_of_another_size_ends_a_fit(rows, settings):
     wrong = {"class": "disc", "mask": np.ones((9, 9), bool)}
     with pytest.raises(LabelError, match=r"1.png is 9 x 9 pixels, and its picture 96 x 64"):
-        fit(rows.assign(things=[[wrong] if n == 1 else cell for n, cell in enumerate(rows.things)]),
-            settings)
+        fit(
+            rows.assign(things=[[wrong] if n == 1 else cell for n, cell in enumerate(rows.things)]),
+            settings,
+        )
 
 
 @pytest.mark.slow
@@ -250,7 +250,10 @@ def test_labelme_tells_pieces_and_small_pictures(tmp_path):
     }
     short = mask_to_runs(runs_to_mask(runs))
     assert found == {
-        ((1, 1, 29, 8), json.dumps([[1.0, 1.0, 9.0, 1.0, 9.0, 9.0], [20.0, 1.0, 30.0, 1.0, 30.0, 9.0]])),
+        (
+            (1, 1, 29, 8),
+            json.dumps([[1.0, 1.0, 9.0, 1.0, 9.0, 9.0], [20.0, 1.0, 30.0, 1.0, 30.0, 9.0]]),
+        ),
         ((40, 1, 10, 8), json.dumps([[40.0, 1.0, 50.0, 1.0, 50.0, 9.0]])),
         ((2, 5, 2, 10), json.dumps(short)),
     }

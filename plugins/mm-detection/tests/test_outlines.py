@@ -26,7 +26,7 @@ def lengths(mask):
 
 FORMS = {
     "polygons": [POLYGON],
-    "polygons of a Parquet file": np.array([np.array(POLYGON)] + [None], dtype=object)[:1],
+    "polygons of a Parquet file": np.array([np.array(POLYGON), None], dtype=object)[:1],
     "runs": {"size": [30, 40], "counts": COUNTS.decode()},
     "runs of bytes": {"size": [30, 40], "counts": COUNTS},
     "runs as numbers": {"size": [30, 40], "counts": lengths(PIXELS)},
@@ -116,7 +116,7 @@ HOSTILE = {
     "array with NaN": cell(np.full((30, 40), np.nan)),
     "array of texts": cell(np.full((30, 40), "a")),
     "both names": cell([POLYGON], segmentation=[POLYGON]),
-    "two sizes": cell(PIXELS) + [{"class": "a", "mask": np.ones((9, 9))}],
+    "two sizes": [*cell(PIXELS), {"class": "a", "mask": np.ones((9, 9))}],
     "no box, no mask": [{"class": "a", "segmentation": []}],
     "no box, bad mask": [{"class": "a", "segmentation": [[1, 2]]}],
 }
@@ -152,7 +152,10 @@ def test_what_is_repaired_is_counted():
 
 def test_a_mask_tells_its_box():
     """Under COCO's name too."""
-    cells = [[{"class": "a", "segmentation": mask_to_runs(PIXELS)}], [{"class": "a", "mask": [POLYGON]}]]
+    cells = [
+        [{"class": "a", "segmentation": mask_to_runs(PIXELS)}],
+        [{"class": "a", "mask": [POLYGON]}],
+    ]
     targets = learned().encode(pd.DataFrame({"rois": pd.Series(cells, dtype=object)}))
     y, x = np.nonzero(PIXELS)
     assert targets["boxes"][0].tolist() == [[x.min(), y.min(), x.max() + 1, y.max() + 1]]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from mm_image.api import mask_to_runs
+
 from mm_segmentation.classes import Classes
 
 

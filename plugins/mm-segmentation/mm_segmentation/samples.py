@@ -6,10 +6,10 @@ import io
 from typing import Any
 
 import numpy as np
+from mm_image.api import mask_to_runs
 from PIL import Image
 
 from mm_core.api import SampleCheckpoint, SampleColumn, SampleData, Samples, SampleTask, Trial
-from mm_image.api import mask_to_runs
 
 SIDE = 64
 
