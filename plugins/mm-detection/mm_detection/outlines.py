@@ -67,7 +67,7 @@ class Outline:
     def area(self) -> float:
         """In pixels; that of polygons by their corners, pieces added up."""
         if self.runs is not None:
-            return float(sum(run_lengths(self.runs)[1][1::2]))
+            return float(run_lengths(self.runs)[1][1::2].sum())
         return sum(_area(np.reshape(one, (-1, 2))) for one in self.polygons)
 
     @property
@@ -252,14 +252,15 @@ def _polygon(part: Any) -> tuple[float, ...]:
 def _runs(mask: Mapping[str, Any]) -> dict[str, Any]:
     try:
         (height, width), counts = run_lengths(mask)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise BoxError(str(error)) from error
     if not 0 < height * width <= MAX_PIXELS:
         raise BoxError(f"is {width} x {height} pixels, which no picture is")
     written = mask["counts"]
     if isinstance(written, bytes):
         written = written.decode("ascii")
-    return {"size": [height, width], "counts": written if isinstance(written, str) else counts}
+    text = written if isinstance(written, str) else counts.tolist()
+    return {"size": [height, width], "counts": text}
 
 
 def _array(mask: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

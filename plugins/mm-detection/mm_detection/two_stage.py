@@ -114,6 +114,9 @@ class FasterRCNN(Head):
         found = []
         for one in said.float().transpose(1, 2):
             one = one[one[:, -1] > 0]
+            if not len(one):  # a row without a picture has no proposals
+                found.append(Found(one[:, :4], one[:, 0].long(), one[:, 0]))
+                continue
             scores = one[:, :k].softmax(dim=1)[:, 1:]
             corners = self.roi.box_coder.decode(one[:, k : 5 * k], [one[:, 5 * k : -1]])
             boxes = clip_boxes_to_image(corners[:, 1:], (self.side, self.side))

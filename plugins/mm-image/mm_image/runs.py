@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,10 @@ import numpy as np
 def mask_to_runs(mask: np.ndarray[Any, Any]) -> dict[str, Any]:
     """``{"size": [height, width], "counts": "..."}`` of a bool [H, W], in COCO's short form."""
     flat = np.asarray(mask, dtype=bool).flatten(order="F")
-    changes = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff([0, *changes, flat.size]).tolist() if flat.size else []
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    counts = np.diff(np.concatenate([[0], changes, [flat.size]])) if flat.size else changes
     if flat.size and flat[0]:
-        counts = [0, *counts]
+        counts = np.concatenate([[0], counts])
     return {"size": [int(one) for one in mask.shape], "counts": _written(counts)}
 
 
@@ -29,49 +29,60 @@ def runs_to_mask(runs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     return np.repeat(values, counts).reshape((height, width), order="F")
 
 
-def run_lengths(runs: Mapping[str, Any]) -> tuple[tuple[int, int], list[int]]:
-    """Height and width, and the lengths of the runs, of which every second is in the mask.
+def run_lengths(runs: Mapping[str, Any]) -> tuple[tuple[int, int], np.ndarray[Any, Any]]:
+    """Height and width, and int64 [n], the lengths of the runs: every second is in the mask.
 
     Raises:
         ValueError: it is no such record, or its counts are not those of its size.
     """
     try:
         height, width = (int(one) for one in runs["size"])
-        counts = runs["counts"]
-        counts = _read(counts) if isinstance(counts, str | bytes) else [int(one) for one in counts]
-    except (KeyError, TypeError, IndexError) as error:
+        given = runs["counts"]
+        text = isinstance(given, str | bytes)
+        counts = _read(given) if text else np.array([int(one) for one in given], np.int64)
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"is no run-length code of a mask: {error!r}") from error
-    if min(height, width, *counts, 0) < 0 or sum(counts) != height * width:
-        raise ValueError(f"has runs of {sum(counts)} pixels in all, not {height} x {width}")
+    total = int(counts.sum())
+    if min(height, width) < 0 or (counts < 0).any() or total != height * width:
+        raise ValueError(f"has runs of {total} pixels in all, not {height} x {width}")
     return (height, width), counts
 
 
-def _written(counts: Sequence[int]) -> str:
+_DIGITS = 12
+"""Of 5 bits, in a number of 64."""
+
+
+def _written(counts: np.ndarray[Any, Any]) -> str:
     """COCO's text: 5 bits a character, least first; from the fourth on the step from two back."""
-    text = []
-    for place, count in enumerate(counts):
-        left = count - counts[place - 2] if place > 2 else count
-        more = True
-        while more:
-            bits = left & 0x1F
-            left >>= 5
-            more = left != (-1 if bits & 0x10 else 0)
-            text.append(chr(bits + (0x20 if more else 0) + 48))
-    return "".join(text)
+    left = counts.copy()
+    left[3:] -= counts[1:-2]
+    more = np.ones(len(left), dtype=bool)
+    characters = []
+    while more.any():
+        bits = left & 0x1F
+        left = left >> 5
+        again = more & (left != np.where(bits & 0x10, -1, 0))
+        characters.append(np.where(more, bits + np.where(again, 0x20, 0) + 48, 0))
+        more = again
+    flat = np.array(characters, np.uint8).T.ravel()
+    return flat[flat > 0].tobytes().decode("ascii")
 
 
-def _read(text: str | bytes) -> list[int]:
-    codes = text.encode("ascii") if isinstance(text, str) else text
-    counts: list[int] = []
-    place = 0
-    while place < len(codes):
-        value, shift, more = 0, 0, True
-        while more:
-            bits = codes[place] - 48
-            value |= (bits & 0x1F) << shift
-            more = bool(bits & 0x20)
-            place, shift = place + 1, shift + 5
-            if not more and bits & 0x10:
-                value |= -1 << shift
-        counts.append(value + counts[-2] if len(counts) > 2 else value)
+def _read(text: str | bytes) -> np.ndarray[Any, Any]:
+    codes = np.frombuffer(text.encode("ascii") if isinstance(text, str) else text, np.uint8)
+    digits = codes.astype(np.int64) - 48
+    if not len(digits):
+        return digits
+    ends = np.flatnonzero(digits < 0x20)
+    if digits.min() < 0 or digits.max() > 0x3F or not len(ends) or ends[-1] != len(digits) - 1:
+        raise ValueError("is no run-length code of a mask: its counts are no such text")
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > _DIGITS:
+        raise ValueError("is no run-length code of a mask: its counts have a number without end")
+    shifts = 5 * (np.arange(len(digits)) - np.repeat(starts, lengths))
+    counts = np.add.reduceat((digits & 0x1F) << shifts, starts)
+    counts -= np.where(digits[ends] & 0x10, np.int64(1) << (5 * lengths), 0)
+    counts[1::2] = np.cumsum(counts[1::2])
+    counts[2::2] = np.cumsum(counts[2::2])
     return counts
