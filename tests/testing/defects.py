@@ -564,6 +564,12 @@ DEFECTS = (
         "called without weight",
     ),
     Defect(
+        "task-level-asks_its_fusion_head_for_the_loss",
+        "            fusion=None,\n",
+        '            fusion="core:mean",\n',
+        "does not ask its fusion head",
+    ),
+    Defect(
         "task-level-embeds_every_row",
         "return torch.cat(list(self.encode(batch).values()), dim=1)\n",
         "vectors = torch.cat(list(self.encode(batch).values()), dim=1)\n"

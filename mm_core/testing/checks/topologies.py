@@ -92,6 +92,33 @@ def check_passes_weights_on(subject: Component) -> None:
             _expect_weighed(built, where)
 
 
+def check_asks_its_fusion_head_for_the_loss(subject: Component) -> None:
+    """Where it has a fusion head, the training loss is what ``fusion.loss`` makes of it."""
+    tried = False
+    for built, where in each_built(subject):
+        fusion = built.topology.fusion
+        if fusion is None:
+            continue
+        tried, asked = True, list[Any]()
+        fusion.loss = partial(_heard, fusion.loss, asked)  # type: ignore[method-assign]
+        _loss(built)
+        del fusion.loss
+        expect(
+            bool(asked),
+            f"{where}: its loss does not ask its fusion head, which may look at targets: return "
+            "self.fusion.loss(outputs, batch, of)",
+        )
+    if not tried:
+        raise NotTried("it has no fusion head")
+
+
+def _heard(
+    loss: Callable[..., Tensor], asked: list[Any], outputs: Any, batch: Any, of: Any
+) -> Tensor:
+    asked.append(batch)
+    return loss(outputs, batch, of)
+
+
 def _noting(loss: Callable[..., Tensor], given: list[Tensor | None]) -> Callable[..., Tensor]:
     """The loss, which notes the weights that it is called with."""
 
