@@ -142,6 +142,7 @@ def test_commands_in_the_documentation_exist(page):
         "serve",  # of mm-serve
         "leaderboard",  # of mm-ensemble
         "compare", "robustness",  # of mm-compare
+        "cache",  # of mm-fusion
         "merge",  # of mm-lego
         "duplicates", "index", "mine_negatives", "search",  # of mm-matching
         "tune",  # of mm-tune

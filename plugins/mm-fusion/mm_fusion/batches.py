@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +13,9 @@ from torch.nn import functional
 
 from mm_core.api import ConfigError
 from mm_core.api.nn import Batch
+
+LATENTS = "latents"
+"""The input that holds what backbones gave."""
 
 
 class LatentBatches:
@@ -92,26 +95,33 @@ class LatentBatches:
 def joined(parts: Sequence[Batch]) -> Batch:
     """Batches as one."""
     first = parts[0]
-    latents = {
-        name: _stacked([one.inputs["latents"][name] for one in parts])
-        for name in first.inputs["latents"]
-    }
-    targets = {name: _stacked([one.targets[name] for one in parts]) for name in first.targets}
-    present = {name: _stacked([one.present[name] for one in parts]) for name in first.present}
-    weight = None if first.weight is None else _stacked([one.weight for one in parts])
-    return Batch({"latents": latents}, present, targets, weight)
+    return Batch(
+        {name: _joined([one.inputs[name] for one in parts]) for name in first.inputs},
+        _joined([one.present for one in parts]),
+        _joined([one.targets for one in parts]),
+        None if first.weight is None else _stacked([one.weight for one in parts]),
+    )
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: _stacked([one[name] for one in parts]) for name in parts[0]}
 
 
 def _take(batch: Batch, rows: np.ndarray) -> Batch:
     """Some rows of a batch of tensors, and of lists where rows are ragged."""
-    targets = {
+    return Batch(
+        {name: _rows_of(arrays, rows) for name, arrays in batch.inputs.items()},
+        _rows_of(batch.present, rows),
+        _rows_of(batch.targets, rows),
+        None if batch.weight is None else batch.weight[rows],
+    )
+
+
+def _rows_of(values: Mapping[str, Any], rows: np.ndarray) -> dict[str, Any]:
+    return {
         name: value[rows] if isinstance(value, Tensor) else [value[row] for row in rows]
-        for name, value in batch.targets.items()
+        for name, value in values.items()
     }
-    latents = {name: value[rows] for name, value in batch.inputs["latents"].items()}
-    present = {name: value[rows] for name, value in batch.present.items()}
-    weight = None if batch.weight is None else batch.weight[rows]
-    return Batch({"latents": latents}, present, targets, weight)
 
 
 def _stacked(values: Sequence[Any]) -> Any:

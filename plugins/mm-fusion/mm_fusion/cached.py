@@ -1,31 +1,39 @@
 """Frozen backbones run once for each row: fusion and head are trained on what they gave.
 
 ``fit=fusion:cached``: every row is encoded once, as at prediction, and the core's own loop trains
-all that stands above. Epochs and validations are cheap; rows are not augmented, and a backbone
-without pretrained weights stays as it was drawn.
+all that stands above, and beside it networks without pretrained weights, such as a table's. Epochs
+and validations are cheap; rows are not augmented.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mm_core.api import ConfigError, FitJob, FitResult, FitRows, Fitter
-from mm_core.api.nn import Batch, Features, Topology, tensors
-from mm_fusion.batches import LatentBatches, joined
+from mm_core.api import ConfigError, FitJob, FitResult, FitRows, Fitter, MMWarning
+from mm_core.api.nn import Backbone, Batch, Features, Topology, tensors
+from mm_fusion.above import Above, Part, encodes_plainly
+from mm_fusion.batches import LATENTS, LatentBatches, joined
+from mm_fusion.configs import CachedConfig
+from mm_fusion.folder import default_folder
 from mm_fusion.store import LatentStore
 
 _FEATURES = frozenset(one.name for one in fields(Features))
 
 
 class CachedHeads(Fitter):
-    """Cuts the network where ``Topology.encode`` does."""
+    """Cuts the network where ``Topology.encode`` does.
+
+    A subclass may train another network on the latents: :meth:`network`.
+    """
+
+    config: CachedConfig
 
     def fit(self, job: FitJob) -> FitResult:
         """Encode, then train.
@@ -34,30 +42,86 @@ class CachedHeads(Fitter):
             ConfigError: adapters, mixup or CutMix, which would not be used.
         """
         topology, training = job.model.topology, job.model.recipe.training
-        for name, backbone in topology.backbones.items():
-            if backbone.adapter is not None:
-                raise _unused(f"backbones.{name}.adapter", "backbones stay as they are")
-            backbone.requires_grad_(False)
-        if training.mixup or training.cutmix:
-            raise _unused("training.mixup and cutmix", "there are no inputs to blend")
+        self._refuse(job)
+        trained = self._trained(topology)
+        frozen = [name for name in topology.backbones if name not in trained]
+        for name in frozen:
+            topology.backbones[name].requires_grad_(False)
         job.model.ready()  # to the GPU where there is one, without dropout
-        encoder = _Encoder(topology, self.config)
+        encoder = _Encoder(topology, frozen, self._store(job, topology, frozen), self.config.keep)
         train = LatentBatches(encoder.rows(job, job.train), training.batch_size, training.seed)
-        above, score = Above(topology), None
+        above, score = self.network(topology, trained), None
         if job.validation is not None:
             held = LatentBatches(encoder.rows(job, job.validation), training.batch_size, 0)
             score = _scored(job, above, held)
         return job.train_network(above, train, score=score)
 
+    def network(self, topology: Topology, trained: Iterable[str]) -> Above:
+        """What is trained on the latents.
+
+        Args:
+            topology: the model's.
+            trained: its backbones that are trained too.
+        """
+        return Above(topology, trained)
+
+    def _refuse(self, job: FitJob) -> None:
+        plugin, training = job.model.recipe.fit.id, job.model.recipe.training
+        for name, backbone in job.model.topology.backbones.items():
+            if backbone.adapter is not None:
+                raise _unused(plugin, f"backbones.{name}.adapter", "backbones stay as they are")
+        if training.mixup or training.cutmix:
+            raise _unused(plugin, "training.mixup and cutmix", "there are no inputs to blend")
+
+    def _trained(self, topology: Topology) -> list[str]:
+        """Backbones that have learned nothing yet: what they give at random is not kept."""
+        new = [name for name, one in topology.backbones.items() if not _pretrained(one)]
+        if self.config.new == "keep" or not new:
+            return []
+        if encodes_plainly(topology):
+            return new
+        warnings.warn(
+            MMWarning(
+                f"features of backbones.{', backbones.'.join(new)} come of new weights, which stay "
+                "as they were drawn: the latents of this task are no features of single backbones. "
+                "fit=core:finetune trains the whole; fit.new=keep says that this is meant"
+            ),
+            stacklevel=2,
+        )
+        return []
+
+    def _store(self, job: FitJob, topology: Topology, frozen: list[str]) -> LatentStore | None:
+        folder = self.config.cache
+        if not frozen or folder is None or folder is False:
+            return None
+        backbones = job.model.recipe.backbones
+        return LatentStore(
+            default_folder() if folder is True else Path(folder),
+            self.config.cache_gb,
+            _encoding_part(topology, frozen),
+            [_label(backbones[name]) for name in frozen if name not in topology.shared],
+        )
+
 
 class _Encoder:
-    """Rows to latents, by the backbones or out of the store."""
+    """Rows to latents, by the frozen backbones or out of the store."""
 
-    def __init__(self, topology: Topology, config: Any) -> None:
-        self._topology, self._keep = topology, frozenset(config.keep)
-        self._store = (
-            None if config.cache is None else LatentStore(config.cache, config.cache_gb, topology)
-        )
+    def __init__(
+        self,
+        topology: Topology,
+        frozen: list[str],
+        store: LatentStore | None,
+        keep: Iterable[str],
+    ) -> None:
+        self._part = _encoding_part(topology, frozen)
+        self._device = next(topology.parameters()).device
+        self._store, self._keep = store, frozenset(keep)
+        self._read = [  # by backbones that are not frozen, in each batch
+            name
+            for backbone, inputs in topology.backbone_inputs.items()
+            if backbone not in frozen
+            for name in inputs
+        ]
 
     def rows(self, job: FitJob, rows: FitRows) -> Batch:
         """All rows as one batch on the CPU, whose input ``latents`` holds what backbones gave."""
@@ -70,13 +134,13 @@ class _Encoder:
         if kept is None:
             kept = self._run(given)
             if key is not None and self._store is not None:
-                self._store.put(key, kept)
-        return Batch({"latents": kept}, given.present, given.targets, given.weight)
+                self._store.put(key, kept, len(batch))
+        inputs = {LATENTS: kept} | {name: given.inputs[name] for name in self._read}
+        return Batch(inputs, given.present, given.targets, given.weight)
 
     def _run(self, batch: Batch) -> dict[str, Tensor]:
-        device = next(self._topology.parameters()).device
         with torch.no_grad():
-            found = self._topology.encode(batch.to(device))
+            found = self._part.encode(batch.to(self._device))
         return {
             name: latent.cpu().contiguous() for name, latent in found.items() if self._is_kept(name)
         }
@@ -87,57 +151,29 @@ class _Encoder:
         return kind in self._keep or kind not in _FEATURES
 
 
+def _encoding_part(topology: Topology, frozen: list[str]) -> Topology:
+    """What runs once: the frozen backbones, or a topology that has its own way to encode."""
+    return Part(topology, frozen) if encodes_plainly(topology) else topology
+
+
+def _pretrained(backbone: Any) -> bool:
+    assert isinstance(backbone, Backbone)
+    return backbone.pretrained
+
+
+def _label(part: Any) -> str:
+    """A backbone by its id, and its checkpoint where it has one."""
+    checkpoint = part.config.get("checkpoint")
+    return part.id if checkpoint is None else f"{part.id} {checkpoint}"
+
+
 def _scored(job: FitJob, above: Above, held: LatentBatches) -> Callable[[], float]:
     return lambda: job.score(above.answers(held))
 
 
-def _unused(what: str, why: str) -> ConfigError:
+def _unused(plugin: str, what: str, why: str) -> ConfigError:
     return ConfigError(
         f"{what} would not be used: {why}",
-        plugin="fusion:cached",
+        plugin=plugin,
         remedy="leave it out, or choose fit=core:finetune",
     )
-
-
-class Above(nn.Module):
-    """All of a topology but its backbones, called with batches of latents."""
-
-    def __init__(self, topology: Topology) -> None:
-        super().__init__()
-        self._topology = [topology]  # in a list: its backbones are no part of this module
-        for name, module in topology.named_children():
-            if name != "backbones":
-                self.add_module(name, module)
-        for name, parameter in topology.named_parameters(recurse=False):
-            self.register_parameter(name, parameter)
-
-    def forward(self, batch: Batch) -> Any:
-        """What the topology makes of the latents."""
-        (topology,) = self._topology
-        return topology.forward_latents(batch.inputs["latents"], batch.present)
-
-    def loss(self, outputs: Any, batch: Batch) -> Tensor:
-        """The topology's own."""
-        return self._topology[0].loss(outputs, batch)
-
-    def answers(self, latents: LatentBatches) -> dict[str, np.ndarray]:
-        """What the topology predicts of all rows, by its own code."""
-        (topology,) = self._topology
-        was = self.training
-        self.eval()
-        device = next(self.parameters()).device
-        with torch.inference_mode(), _cut(topology):
-            found = [topology.predict(batch.to(device)) for batch in latents.in_order()]
-        self.train(was)
-        return {name: torch.cat([one[name] for one in found]).cpu().numpy() for name in found[0]}
-
-
-@contextmanager
-def _cut(topology: Topology) -> Iterator[None]:
-    """While it holds, the topology takes the latents of a batch for those that it would encode."""
-    latents: Callable[[Batch], Mapping[str, Tensor]] = lambda batch: batch.inputs["latents"]  # noqa: E731
-    topology.encode = latents  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    finally:
-        del topology.encode

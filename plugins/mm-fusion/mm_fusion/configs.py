@@ -57,6 +57,38 @@ class LMFConfig(HeadConfig):
     rank: int = Field(default=4, ge=1, description="terms of the factorised tensor")
 
 
+class BlockConfig(HeadConfig):
+    """Settings of ``fusion:block``."""
+
+    chunks: int = Field(
+        default=8, ge=1, description="blocks of the tensor, which share dim; 1: that of MUTAN"
+    )
+    rank: int = Field(default=4, ge=1, description="terms of each block")
+
+    @model_validator(mode="after")
+    def _chunks_share_dim(self) -> Self:
+        if self.dim % self.chunks:
+            raise ValueError(f"dim is {self.dim}, which {self.chunks} chunks cannot share")
+        return self
+
+
+class ShaSpecConfig(HeadConfig):
+    """Settings of ``fusion:shaspec``."""
+
+    alignment: float = Field(
+        default=0.1,
+        ge=0,
+        description="weight of the loss that makes what inputs share alike: the mean distance of "
+        "its numbers",
+    )
+    domain: float = Field(
+        default=0.02,
+        ge=0,
+        description="weight of the loss that has what is specific to an input tell which one it "
+        "is of",
+    )
+
+
 class TFNConfig(HeadConfig):
     """Settings of ``fusion:tfn``."""
 
@@ -195,9 +227,15 @@ class CachedConfig(Config):
     keep: tuple[str, ...] = Field(
         default=("pooled",), description="features that are kept: those that the fusion head reads"
     )
-    cache: str | None = Field(
+    new: Literal["train", "keep"] = Field(
+        default="train",
+        description="networks without pretrained weights, such as a table's: train, beside what "
+        "stands above; keep, they stay as they were drawn",
+    )
+    cache: bool | str | None = Field(
         default=None,
-        description="folder that latents are kept in between fits; None: in memory, for this fit",
+        description="folder that latents are kept in between fits; true: that of `mm cache`; None: "
+        "in memory, for this fit",
     )
     cache_gb: float = Field(
         default=10.0, gt=0, description="size of the folder from which on no more is written to it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mm_core.api import FitterSpec, FusionHeadSpec, PluginInfo, hookimpl
+from mm_core.api import CommandSpec, FitterSpec, FusionHeadSpec, PluginInfo, hookimpl
 
 _HEADS = (
     ("gmu", "gated", "GMU", "Gates per unit weigh the inputs.", "arxiv:1702.01992"),
@@ -17,6 +17,14 @@ _HEADS = (
     ("moe", "gated", "MoE", "A few of several experts answer for a row.", "arxiv:1701.06538"),
     ("tfn", "products", "TFN", "The outer product of all inputs.", "arxiv:1707.07250"),
     ("lmf", "products", "LMF", "The same product, factorised.", "arxiv:1806.00064"),
+    ("block", "products", "Block", "The same product, in blocks.", "arxiv:1902.00038"),
+    (
+        "shaspec",
+        "shared",
+        "ShaSpec",
+        "What inputs share, which stands in for missing ones, and what is specific to each.",
+        "arxiv:2307.14126",
+    ),
     (
         "tmc",
         "evidence",
@@ -95,6 +103,7 @@ def mm_plugin_info() -> PluginInfo:
     return PluginInfo(
         api=(2, 0),
         summary="Fusion heads by their papers, wrappers around any head, heads on cached latents.",
+        samples="mm_fusion.samples:SAMPLES",
     )
 
 
@@ -121,8 +130,20 @@ def mm_fitters() -> list[FitterSpec]:
     return [
         FitterSpec(
             name="cached",
-            summary="Backbones stay as they are and run once a row; all above them is trained.",
+            summary="Pretrained backbones stay, and run once a row; all above them is trained.",
             target="mm_fusion.cached:CachedHeads",
             config="mm_fusion.configs:CachedConfig",
+        )
+    ]
+
+
+@hookimpl
+def mm_commands() -> list[CommandSpec]:
+    """``mm cache``."""
+    return [
+        CommandSpec(
+            name="cache",
+            summary="Show, or remove, what fit=fusion:cached keeps of frozen backbones.",
+            target="mm_fusion.command:cache",
         )
     ]

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mm_core.api import RecipeError
 from mm_core.api.nn import Dims, Features, Fused, FusionHead
-from mm_fusion.configs import DeepSetConfig, LMFConfig, TFNConfig
+from mm_fusion.configs import BlockConfig, DeepSetConfig, LMFConfig, TFNConfig
 from mm_fusion.inputs import OwnAnswers, Projected, mlp, there_of
 
 
@@ -83,6 +84,48 @@ class LMF(FusionHead):
         product = torch.stack(factors).prod(dim=0)  # [B, rank, dim]
         fused = (self.weight[:, None] * product).sum(dim=1) + self.bias
         return Fused(pooled=self.out(fused), per_input=self.own(vectors))
+
+
+class Block(FusionHead):
+    """Block-superdiagonal fusion, arXiv 1902.00038, for any number of inputs.
+
+    ``z_c = sum_r prod_k A_k^{c,r} u_k^c``: each input is cut into chunks ``c``, which meet the same
+    chunk of the others; the factor of an absent input is 1. ``h = W [n(z_1); ...; n(z_C)]``, where
+    ``n`` takes signed roots and makes each chunk's length 1. One chunk is the tensor of MUTAN
+    (arXiv 1705.06676), of rank ``rank``.
+    """
+
+    config: BlockConfig
+
+    def __init__(self, config: BlockConfig, inputs: Mapping[str, Dims], output_dim: int) -> None:
+        super().__init__(config, inputs, output_dim)
+        self.dim, self.auxiliary_weight = config.dim, config.auxiliary_weight
+        self.project = Projected(inputs, config.dim)
+        names, size = self.project.names, config.dim // config.chunks
+        self.weight = nn.ParameterDict(
+            {
+                name: nn.Parameter(torch.randn(config.chunks, config.rank, size, size) / size**0.5)
+                for name in names
+            }
+        )
+        self.own = OwnAnswers(names, config.dim, output_dim, config.auxiliary_weight)
+        self.out = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.dim, config.dim))
+
+    def forward(self, features: Mapping[str, Features], present: Mapping[str, Tensor]) -> Fused:
+        names, chunks = self.project.names, (self.config.chunks, -1)
+        vectors = dict(zip(names, self.project(features, present), strict=True))
+        factors = [
+            torch.where(
+                present[name][:, None, None, None],
+                torch.einsum("bci,crio->bcro", vectors[name].unflatten(1, chunks), weight),
+                1.0,
+            )
+            for name, weight in self.weight.items()
+        ]
+        found = torch.stack(factors).float().prod(dim=0).sum(dim=2)  # [B, chunks, size]
+        found = found / (found.abs() + 1e-6).sqrt()  # a root whose slope at 0 is finite
+        normed = functional.normalize(found, dim=2).flatten(1)
+        return Fused(pooled=self.out(normed), per_input=self.own(vectors))
 
 
 class DeepSet(FusionHead):

@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,7 @@ from torch import Tensor
 
 from mm_core.api import Batch, MMWarning
 from mm_core.api.nn import Topology
-
-_ENDING = ".latents"
+from mm_fusion.folder import BACKBONES, ENDING, ROWS
 
 
 class LatentStore:
@@ -35,21 +35,26 @@ class LatentStore:
         folder: is made where there is none.
         most_gb: size of the folder from which on nothing more is written.
         topology: whose backbones encode, with the weights that they have now.
+        labels: what the backbones are called, for people (``mm cache``).
     """
 
-    def __init__(self, folder: str | Path, most_gb: float, topology: Topology) -> None:
-        self._folder = Path(folder)
+    def __init__(
+        self, folder: Path, most_gb: float, topology: Topology, labels: Sequence[str] = ()
+    ) -> None:
+        self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)
         self._most = most_gb * 1e9
-        self._size = float(sum(file.stat().st_size for file in self._folder.glob(f"*{_ENDING}")))
+        self._size = float(sum(file.stat().st_size for file in self._folder.glob(f"*{ENDING}")))
         self._backbones = _of_backbones(topology)
+        self._inputs = sorted({one for own in topology.backbone_inputs.values() for one in own})
+        self._labels = json.dumps(list(labels))
         self._full = False
 
     def key(self, batch: Batch, keep: Iterable[str]) -> str:
         """Name of the latents of a batch of numpy arrays."""
         digest = hashlib.sha256(self._backbones)
         digest.update(json.dumps(sorted(keep)).encode())
-        for name in sorted(batch.inputs):
+        for name in self._inputs:
             _take_in(digest, name, batch.present[name])
             for array, value in sorted(batch.inputs[name].items()):
                 _take_in(digest, f"{name}.{array}", value)
@@ -57,20 +62,24 @@ class LatentStore:
 
     def get(self, key: str) -> dict[str, Tensor] | None:
         """Latents by name; None: they are not kept, or their file is damaged."""
+        file = self._folder / f"{key}{ENDING}"
         try:
-            return load_file(self._folder / f"{key}{_ENDING}")
+            found = load_file(file)
         except (FileNotFoundError, SafetensorError):
             return None
+        with suppress(OSError):  # a folder that may only be read serves as well
+            file.touch()  # it was used: what is longest unused goes first
+        return found
 
-    def put(self, key: str, latents: dict[str, Tensor]) -> None:
+    def put(self, key: str, latents: dict[str, Tensor], rows: int) -> None:
         """Keep them, while there is room; a file is there whole or not at all."""
         size = sum(value.numel() * value.element_size() for value in latents.values())
         if self._size + size > self._most:
             self._tell_full()
             return
-        file = self._folder / f"{key}{_ENDING}"
+        file = self._folder / f"{key}{ENDING}"
         unfinished = file.with_name(f"{file.name}.{os.getpid()}")
-        save_file(latents, unfinished)
+        save_file(latents, unfinished, {BACKBONES: self._labels, ROWS: str(rows)})
         unfinished.replace(file)
         self._size += size
 
@@ -80,7 +89,7 @@ class LatentStore:
             warnings.warn(
                 MMWarning(
                     f"{self._folder} holds {self._size / 1e9:.1f} GB of latents, and takes no "
-                    "more: remove the folder, or raise fit.cache_gb"
+                    f"more: mm cache {self._folder} --clear, or raise fit.cache_gb"
                 ),
                 stacklevel=2,
             )
@@ -91,12 +100,17 @@ def _of_backbones(topology: Topology) -> bytes:
     digest = hashlib.sha256(f"{type(topology).__module__}:{type(topology).__qualname__}".encode())
     for name, backbone in topology.backbones.items():
         kind = f"{type(backbone).__module__}:{type(backbone).__qualname__}"
-        config: Any = backbone.config
-        digest.update(json.dumps([name, kind, config.model_dump(mode="json")]).encode())
-        digest.update(json.dumps(topology.backbone_inputs[name]).encode())
+        module: Any = backbone
+        said = [name, kind, module.config.model_dump(mode="json"), module.architecture]
+        digest.update(json.dumps([*said, topology.backbone_inputs[name]], default=str).encode())
         for key, value in backbone.state_dict().items():
             _take_in(digest, key, _bytes_of(value))
-    digest.update(json.dumps(topology.shared, sort_keys=True).encode())
+    # A prompt stands in what a processor says of itself, and not in its arrays.
+    read = {one for own in topology.backbone_inputs.values() for one in own}
+    infos = {name: dict(info) for name, info in topology.infos.items() if name in read}
+    roles = {role: list(names) for role, names in topology.roles.items()}
+    said = [topology.shared, roles, infos]
+    digest.update(json.dumps(said, sort_keys=True, default=str).encode())
     return digest.digest()
 
 

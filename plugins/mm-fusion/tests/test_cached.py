@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from mm_fusion.store import LatentStore
+from typer.testing import CliRunner
 
 from mm_core import MultiModalPredictor
-from mm_core.api import BackboneSpec, ConfigError, MMWarning
-from mm_core.api.tools import installed
+from mm_core.api import BackboneSpec, Batch, Config, ConfigError, MMWarning
+from mm_core.api.tools import installed, model_of
+from mm_core.cli.app import app
 from mm_core.testing.end_to_end import points
 from mm_core.testing.kit import KIT
 
-SETTINGS = {"fit": "fusion:cached", "training.head_learning_rate": 1e-2, "training.batch_size": 16}
+SETTINGS = {
+    "fit": "fusion:cached",
+    "fit.new": "keep",  # the kit's backbones have no pretrained weights
+    "training.head_learning_rate": 1e-2,
+    "training.batch_size": 16,
+}
 
 
 @pytest.fixture
@@ -89,20 +101,6 @@ def test_latents_on_disk_spare_the_backbones(rows, counted, tmp_path):
     assert other.recipe.fusion.id == "core:mean"
 
 
-@pytest.mark.parametrize("what", ["a cell", "a weight"])
-def test_what_is_kept_is_never_stale(what, rows, tmp_path):
-    folder = tmp_path / "latents"
-    _fit(rows, 1, **{"fit.cache": str(folder)})
-    kept = {file.name for file in folder.iterdir()}
-    if what == "a cell":
-        numbers = rows.loc[3, "left"].split()
-        numbers[1] = str(float(numbers[1]) + 0.5)
-        rows.loc[3, "left"] = " ".join(numbers)
-    seed = 1 if what == "a weight" else 0
-    _fit(rows, 1, **{"fit.cache": str(folder), "training.seed": seed})
-    assert not kept >= {file.name for file in folder.iterdir()}
-
-
 def test_a_damaged_file_is_computed_again(rows, tmp_path):
     folder = tmp_path / "latents"
     first = _fit(rows, 1, **{"fit.cache": str(folder)})
@@ -117,3 +115,136 @@ def test_a_full_folder_takes_no_more(rows, tmp_path):
     with pytest.warns(MMWarning, match="raise fit.cache_gb"):
         _fit(rows, 1, **settings)
     assert list((tmp_path / "latents").iterdir()) == []
+
+
+# ---- never stale
+
+
+@pytest.fixture(scope="module")
+def told() -> MultiModalPredictor:
+    """A fitted model, not to be changed."""
+    labels = {"kind": ["a", "b", "c"] * 24}
+    return _fit(points(labels, ("left", "right")).assign(**labels), 1)
+
+
+def _pictures(**changed: float) -> Batch:
+    """Two inputs of which every array has a cell that a test may change."""
+    pixels = np.zeros((2, 3, 4, 4), np.float32)
+    pixels[1, 2, 3, 3] = changed.get("pixel", 0.0)
+    words = np.array([[1, 2], [3, int(changed.get("word", 4))]])
+    there = np.array([True, "gone" not in changed])
+    inputs = {"left": {"pixels": pixels}, "right": {"input_ids": words}}
+    return Batch(inputs, {"left": there, "right": np.ones(2, bool)})
+
+
+@pytest.mark.parametrize("change", [{"pixel": 1e-7}, {"word": 5}, {"gone": 1}])
+def test_one_pixel_or_word_is_another_file(change, told, tmp_path):
+    store = LatentStore(tmp_path, 1.0, model_of(told).topology)
+    assert store.key(_pictures(), ["pooled"]) == store.key(_pictures(), ["pooled"])
+    assert store.key(_pictures(**change), ["pooled"]) != store.key(_pictures(), ["pooled"])
+    assert store.key(_pictures(), ["tokens"]) != store.key(_pictures(), ["pooled"])
+
+
+@pytest.mark.parametrize("what", ["weight", "prompt", "setting", "share"])
+def test_one_weight_or_setting_is_another_file(what, told, tmp_path):
+    topology = model_of(told).topology
+    before = LatentStore(tmp_path, 1.0, topology).key(_pictures(), [])
+    other = copy.deepcopy(topology)
+    if what == "weight":
+        with torch.no_grad():
+            other.backbones["left"].layer.weight[3, 5] += 1e-6
+    elif what == "prompt":  # of a processor, whose arrays stay the same
+        other.infos["left"] = {**other.infos.get("left", {}), "prompts": {"query": [7]}}
+    elif what == "setting":
+        other.backbones["left"].config = _Wider()
+    else:
+        other.shared = {"right": "left"}
+    assert LatentStore(tmp_path, 1.0, other).key(_pictures(), []) != before
+
+
+class _Wider(Config):
+    width: int = 3
+
+
+# ---- networks without pretrained weights
+
+
+@pytest.fixture
+def left_is_pretrained(monkeypatch):
+    """Of the kit's backbones, as one of texts beside a table."""
+    backbone = installed([KIT]).get(BackboneSpec, "kit_points:layer").load()
+    plain = backbone.__init__
+
+    def made(self, config, context):
+        plain(self, config, context)
+        self.pretrained = "left" in context.inputs
+
+    monkeypatch.setattr(backbone, "__init__", made)
+
+
+def _weights(model: MultiModalPredictor, name: str) -> torch.Tensor:
+    return model_of(model).topology.backbones[name].layer.weight.detach().clone()
+
+
+def test_what_has_learned_nothing_is_trained_beside_the_head(
+    rows, left_is_pretrained, counted, tmp_path
+):
+    settings = {"fit.new": "train", "fit.cache": str(tmp_path)}
+    short, long = (_fit(rows, epochs, **settings) for epochs in (1, 12))
+    assert torch.equal(_weights(short, "left"), _weights(long, "left"))
+    assert not torch.equal(_weights(short, "right"), _weights(long, "right"))
+    assert long.evaluate(rows.iloc[54:])["accuracy"] == pytest.approx(long.history.accuracy.max())
+    again = MultiModalPredictor.load(long.save(tmp_path / "model"), plugins=[KIT])
+    assert np.allclose(again.predict_proba(rows), long.predict_proba(rows), atol=1e-6)
+
+
+def test_cells_of_what_is_trained_change_nothing_that_is_kept(rows, left_is_pretrained, tmp_path):
+    settings = {"fit.new": "train", "fit.cache": str(tmp_path)}
+    _fit(rows, 1, **settings)
+    kept = {file.name for file in tmp_path.iterdir()}
+    rows.loc[3, "right"] = rows.loc[4, "right"]
+    _fit(rows, 1, **settings)
+    assert {file.name for file in tmp_path.iterdir()} == kept
+    rows.loc[3, "left"] = rows.loc[4, "left"]
+    _fit(rows, 1, **settings)
+    assert len(list(tmp_path.iterdir())) == len(kept) + 1
+
+
+# ---- mm cache
+
+
+def _cache(*typed: object) -> dict[str, object]:
+    done = CliRunner().invoke(app, ["cache", *map(str, typed), "--json"])
+    assert done.exit_code == 0, done.output
+    said: dict[str, object] = json.loads(done.stdout)
+    return said
+
+
+def test_mm_cache_shows_and_clears_what_is_kept(rows, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert _cache()["files"] == 0
+    _fit(rows, 1, **{"fit.cache": True})
+    folder = tmp_path / "mm" / "latents"
+    (folder / "mine.txt").write_text("not of its making")
+    (folder / "broken.latents").write_bytes(b"broken")
+    said = _cache(folder)
+    assert said == _cache()
+    files = [file for file in folder.glob("*.latents") if file.name != "broken.latents"]
+    name = "kit_points:layer, kit_points:layer"
+    assert said["backbones"][name]["files"] == len(files) == 6
+    assert said["backbones"][name]["rows"] == 54 + 18
+    assert said["bytes"] == sum(file.stat().st_size for file in folder.glob("*.latents"))
+    assert "72 rows in 6 files" in CliRunner().invoke(app, ["cache"]).output
+
+    assert _cache("--backbone", "MiniLM", "--clear")["removed"]["files"] == 0
+    half = said["backbones"][name]["bytes"] / 2
+    assert 0 < _cache("--backbone", "layer", "--keep-gb", half / 1e9)["bytes"] <= half
+    assert _cache("--clear")["files"] == 0
+    assert [file.name for file in folder.iterdir()] == ["mine.txt"]
+
+
+def test_mm_cache_needs_a_folder_that_is_there(tmp_path):
+    done = CliRunner().invoke(app, ["cache", str(tmp_path / "none"), "--clear"])
+    assert done.exit_code != 0
+    done = CliRunner().invoke(app, ["cache", str(tmp_path), "--clear", "--keep-gb", "1"])
+    assert done.exit_code != 0

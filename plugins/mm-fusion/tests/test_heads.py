@@ -102,3 +102,47 @@ def test_a_wrapped_head_fits_saves_and_answers(tmp_path):
     assert model.evaluate(frame, "accuracy")["accuracy"] > 0.9
     again = MultiModalPredictor.load(model.save(tmp_path / "model"), plugins=[KIT])
     pd.testing.assert_frame_equal(again.predict_proba(frame), model.predict_proba(frame))
+
+
+def test_blocks_meet_chunk_by_chunk():
+    """A chunk of one input changes the same chunk of the product, and no other."""
+    features, present = rows()
+    block = head("block", dim=8, chunks=4, rank=2, dropout=0.0).eval()
+    seen = []
+    block.out.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    block(features, present)
+    with torch.no_grad():
+        block.weight["text"][2] *= -3.0  # a factor changes length and sign, and one chunk's alone
+    block(features, present)
+    before, after = (one.unflatten(1, (4, 2)) for one in seen)
+    torch.testing.assert_close(before.norm(dim=2), torch.ones(4, 4), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(after[:, [0, 1, 3]], before[:, [0, 1, 3]])
+    torch.testing.assert_close(after[:, 2], -before[:, 2], rtol=1e-2, atol=1e-2)
+    with pytest.raises(ConfigError, match="3 chunks cannot share"):
+        head("block", dim=8, chunks=3)
+
+
+def test_what_inputs_share_stands_in_for_a_missing_one():
+    features, present = rows()
+    shaspec, seen = head("shaspec", dim=8, dropout=0.0).eval(), []
+    shaspec.mlp.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    shaspec(features, present)
+    present["text"][0] = False
+    shaspec(features, present)
+    whole, lacking = (one.unflatten(1, (3, 8)) for one in seen)
+    shared = shaspec.shared(shaspec.project(features, present))  # image, table, text
+    torch.testing.assert_close(lacking[0, 2], shared[:2, 0].mean(dim=0))
+    torch.testing.assert_close(lacking[0, :2], whole[0, :2])
+    torch.testing.assert_close(lacking[1:], whole[1:])
+
+
+def test_shared_parts_are_drawn_together_and_specific_ones_told_apart():
+    features, present = rows()
+    shaspec = head("shaspec", dim=8, dropout=0.0)
+    losses = shaspec.train()(features, present).aux_losses
+    assert set(losses) == {"alignment", "domain"}
+    assert losses["domain"].item() == pytest.approx(0.02 * 1.1, rel=0.5)  # log 3 when untaught
+    assert shaspec.eval()(features, present).aux_losses == {}
+    present["text"][:] = present["table"][:] = False
+    assert set(shaspec.train()(features, present).aux_losses) == {"domain"}
+    assert head("shaspec", domain=0.0, alignment=0.0).train()(features, present).aux_losses == {}
