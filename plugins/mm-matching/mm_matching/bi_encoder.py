@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -106,10 +107,7 @@ class BiEncoder(Topology):
 
     def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
         """``sides`` and ``keys``, as of :meth:`forward`."""
-        return {
-            "sides": torch.stack([self._side(one, latents, present) for one in self.sides], 1),
-            "keys": torch.stack([latents[f"{side}.key"] for side in SIDES], 1),
-        }
+        return self.joined(self.directions(latents, present), latents)
 
     def predict(self, batch: Batch, options: Any = None) -> dict[str, Any]:
         """``sides`` [B, 2, D] and ``keys``."""
@@ -128,8 +126,39 @@ class BiEncoder(Topology):
         side, _, dim = of.partition("@")
         batch = self._without(batch, [name for name in self.names if name != side])
         own = self.sides[self.names.index(side)]
-        vectors = self._side(own, self._vectors(batch), batch.present)
+        found = self.directions(self._vectors(batch), batch.present, [own])
+        vectors = _whole(found, own)
         return functional.normalize(vectors[:, : int(dim)], dim=1) if dim else vectors
+
+    def directions(
+        self,
+        latents: Latents,
+        present: Mapping[str, Tensor],
+        sides: Sequence[Sequence[_Vector]] | None = None,
+    ) -> dict[str, Tensor]:
+        """Vector -> [B, D] in the common space, of length 1; zeros where a row has nothing of it.
+
+        Args:
+            latents: as of :meth:`encode`.
+            present: by input.
+            sides: of :attr:`sides` those that are wanted; None: all.
+        """
+        found = {}
+        for one in chain.from_iterable(self.sides if sides is None else sides):
+            vector = latents[f"{one.name}.vector"].float()
+            owner = self.shared.get(one.backbone, one.backbone)
+            if owner in self.into:
+                vector = self.into[owner](vector).float()
+            there = _any(present, one.inputs)[:, None]
+            found[one.name] = torch.where(there, functional.normalize(vector, dim=1), 0.0)
+        return found
+
+    def joined(self, directions: Mapping[str, Tensor], latents: Latents) -> Outputs:
+        """``sides`` and ``keys``, of :meth:`directions` of all vectors."""
+        return {
+            "sides": torch.stack([_whole(directions, one) for one in self.sides], 1),
+            "keys": torch.stack([latents[f"{side}.key"] for side in SIDES], 1),
+        }
 
     # ---- the loss
 
@@ -255,13 +284,19 @@ class BiEncoder(Topology):
             return nn.ModuleDict()
         # A shared backbone is one module under two names, and so is its projection.
         own = {name: width for name, width in widths.items() if name not in self.shared}
-        return nn.ModuleDict({name: nn.Linear(width, dim) for name, width in own.items()})
+        return nn.ModuleDict({name: self.projection(width, dim) for name, width in own.items()})
+
+    def projection(self, width: int, dim: int) -> nn.Module:
+        """What brings a backbone's vector [B, width] into the common space, [B, dim]; it says its
+        ``out_features``.
+        """
+        return nn.Linear(width, dim)
 
     def _check_dims(self, parts: Parts) -> None:
         width = min(
             [one.dims["pooled"] for one in parts.backbones.values()]
             if not self.into
-            else [layer.out_features for layer in self.into.values()]
+            else [int(layer.out_features) for layer in self.into.values()]  # type: ignore[arg-type]
         )
         wrong = [dim for dim in self.config.dims if not 0 < dim < width]
         if wrong:
@@ -271,21 +306,6 @@ class BiEncoder(Topology):
                 value=wrong[0],
                 remedy=f"give widths from 1 to {width - 1}",
             )
-
-    def _side(
-        self, vectors: Sequence[_Vector], latents: Latents, present: Mapping[str, Tensor]
-    ) -> Tensor:
-        directions = []
-        for one in vectors:
-            vector = latents[f"{one.name}.vector"].float()
-            owner = self.shared.get(one.backbone, one.backbone)
-            if owner in self.into:
-                vector = self.into[owner](vector).float()
-            there = _any(present, one.inputs)[:, None]
-            directions.append(torch.where(there, functional.normalize(vector, dim=1), 0.0))
-        if len(directions) == 1:
-            return directions[0]
-        return functional.normalize(torch.stack(directions).sum(dim=0), dim=1)
 
     def _prompted(self, batch: Batch) -> Batch:
         """The batch with each side's prompt in its texts, where the processor has some."""
@@ -322,6 +342,12 @@ class _Asked:
     targets: Mapping[str, Tensor]
     weight: Tensor | None
     same: Mapping[str, Tensor]
+
+
+def _whole(directions: Mapping[str, Tensor], side: Sequence[_Vector]) -> Tensor:
+    """The mean direction [B, D] of a side's vectors."""
+    own = [directions[one.name] for one in side]
+    return own[0] if len(own) == 1 else functional.normalize(torch.stack(own).sum(dim=0), dim=1)
 
 
 def _slice(start: int, stop: int, values: Any) -> Any:

@@ -42,6 +42,8 @@ class SentenceTransformersExporter(Exporter):
         adapted = self._backbone(model)
         if getattr(adapted, "adapter", None) is not None:
             return ["its encoder has an adapter: predictor.merge_adapters() first"]
+        if any(not isinstance(one[0], nn.Linear) for one in self._projection(model)):
+            return ["what stands above its encoder is more than one linear layer"]
         return []
 
     def export(self, job: ExportJob) -> ExportReport:

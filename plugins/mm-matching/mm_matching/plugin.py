@@ -46,7 +46,7 @@ def mm_plugin_info() -> PluginInfo:
 # ---- tasks
 
 
-def _sides(*modalities: str) -> tuple[RoleSpec, ...]:
+def sides(*modalities: str) -> tuple[RoleSpec, ...]:
     """Query, response and negative, of these modalities; none: any, and several columns."""
     said: dict[str, Any] = {"modalities": modalities} if modalities else {"several": True}
     return (
@@ -86,6 +86,7 @@ _METHODS = tuple(
     for name, module, summary in (
         ("search", "search", "The items nearest to each query."),
         ("build_index", "search", "An index of items, to be searched again and again."),
+        ("index_classes", "named", "An index of classes by their names, for search."),
         ("add_to_index", "search", "Take more items into an index."),
         ("load_index", "search", "A saved index of this model."),
         ("duplicates", "search", "Pairs of rows that are near doubles of each other."),
@@ -94,52 +95,58 @@ _METHODS = tuple(
 )
 
 
-def _pairs(name: str, summary: str, **given: Any) -> TaskSpec:
-    return TaskSpec(
-        name=name,
-        summary=summary,
-        references=(INFO_NCE, SENTENCE_BERT),
-        target="mm_matching.task:Similarity",
-        config="mm_matching.configs:SimilarityConfig",
-        topology="mm_matching.bi_encoder:BiEncoder",
-        options="mm_matching.configs:SimilarityOptions",
-        methods=_METHODS,
-        label="optional",
-        metrics=PAIR_METRICS,
-        default_metric="pairs",
-        fusion=None,
-        **({"topology_config": "mm_matching.configs:BiEncoderConfig"} | given),
-    )
+def pair_task(name: str, summary: str, **given: Any) -> TaskSpec:
+    """A task of pairs, with the methods and scores of all of them.
+
+    Args:
+        name: of the task.
+        summary: in a line.
+        given: other fields of the record: roles (:func:`sides`), defaults, a topology.
+    """
+    shared = {
+        "references": (INFO_NCE, SENTENCE_BERT),
+        "target": "mm_matching.task:Similarity",
+        "config": "mm_matching.configs:SimilarityConfig",
+        "topology": "mm_matching.bi_encoder:BiEncoder",
+        "topology_config": "mm_matching.configs:BiEncoderConfig",
+        "options": "mm_matching.configs:SimilarityOptions",
+        "methods": _METHODS,
+        "label": "optional",
+        "metrics": PAIR_METRICS,
+        "default_metric": "pairs",
+        "fusion": None,
+    }
+    return TaskSpec(name=name, summary=summary, **(shared | given))
 
 
 @hookimpl
 def mm_tasks() -> list[TaskSpec]:
     """One bi-encoder under four names; classes; vectors."""
     return [
-        _pairs(
+        pair_task(
             "text_similarity",
             "How alike two texts are, or whether they match.",
-            roles=_sides("text"),
+            roles=sides("text"),
             defaults={"text": SENTENCE},
             requires_fit=False,
         ),
-        _pairs(
+        pair_task(
             "image_similarity",
             "How alike two pictures are, or whether they match.",
-            roles=_sides("image"),
+            roles=sides("image"),
             requires_fit=False,
         ),
-        _pairs(
+        pair_task(
             "matching",
             "Whether two sides match: each of any modality, or of several.",
-            roles=_sides(),
+            roles=sides(),
             defaults={"text": SENTENCE},
             topology_config="mm_matching.configs:MatchingConfig",
         ),
-        _pairs(
+        pair_task(
             "image_text_similarity",
             "How well a picture goes with a text, by one model that reads both.",
-            roles=tuple(role.model_copy(update={"like": None}) for role in _sides("image", "text")),
+            roles=tuple(role.model_copy(update={"like": None}) for role in sides("image", "text")),
             defaults={"text": DUAL, "image": DUAL},
             requires_fit=False,
         ),

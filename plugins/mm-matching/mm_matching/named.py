@@ -1,0 +1,94 @@
+"""Classes as items of an index: what a predictor of pairs finds for their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mm_core.api import ConfigError, ProcessorSpec, RecipeError, Table
+from mm_core.api.tools import MultiModalPredictor, model_of, registry_of
+from mm_matching.index import Index, fingerprint
+from mm_matching.search import SIDES, side_vectors
+
+_TEXT = "text"
+
+Classes = Sequence[str] | Mapping[str, str | Sequence[str]]
+
+
+def index_classes(
+    predictor: MultiModalPredictor,
+    classes: Classes,
+    templates: Sequence[str] = ("{}",),
+    side: str | None = None,
+) -> Index:
+    """An index of classes, by sentences that say what they are: ``search`` finds a row's class.
+
+    Args:
+        predictor: of a task of pairs, one side of which is a text; fitted.
+        classes: names, or name -> what it means, or several such.
+        templates: sentences that ``{}`` stands in for a class, whose vectors are averaged.
+        side: whose texts they are; None: the one that is a text alone.
+
+    Returns:
+        An index whose ids are the names. The other side is searched with:
+        ``search(pictures, index, top_k=1, side="response")``, where the texts are queries.
+
+    Raises:
+        RecipeError: no side is one column of texts.
+        ConfigError: no class, a class without words, or a side that is no text.
+    """
+    known: Mapping[str, str | Sequence[str]] = (
+        classes if isinstance(classes, Mapping) else {name: name for name in classes}
+    )
+    said = {name: [one] if isinstance(one, str) else list(one) for name, one in known.items()}
+    empty = [name for name, words in said.items() if not words]
+    if not said or empty or not templates:
+        raise ConfigError(
+            f"there is nothing that says what {empty[0] if empty else 'classes'} would be",
+            value=empty[0] if empty else None,
+            remedy="index_classes(['cat', 'dog'], templates=['a photo of a {}'])",
+        )
+    chosen, column = _texts(predictor, side)
+    rows = [
+        (name, template.replace("{}", word))
+        for name, words in said.items()
+        for word in words
+        for template in templates
+    ]
+    frame = pd.DataFrame({column: [sentence for _, sentence in rows]})
+    vectors = side_vectors(predictor, Table(frame, Path()), chosen)
+    owner = np.array([list(said).index(name) for name, _ in rows])
+    total = np.stack([vectors[owner == place].sum(axis=0) for place in range(len(said))])
+    lengths = np.linalg.norm(total, axis=1, keepdims=True)
+    return Index(
+        np.divide(total, lengths, out=np.zeros_like(total), where=lengths > 0),
+        pd.Index(list(said)),
+        pd.DataFrame(index=range(len(said))),
+        chosen,
+        fingerprint(model_of(predictor)),
+    )
+
+
+def _texts(predictor: MultiModalPredictor, side: str | None) -> tuple[str, str]:
+    """A side that is one column of texts, and the column."""
+    registry, found = registry_of(predictor), {}
+    for role in SIDES:
+        own = [one for one in model_of(predictor).recipe.inputs.values() if one.role == role]
+        read = [registry.get(ProcessorSpec, one.processor.id).spec.modalities for one in own]
+        if len(own) == 1 and len(own[0].columns) == 1 and _TEXT in read[0]:
+            found[role] = own[0].columns[0]
+    if side is not None and side not in found:
+        raise ConfigError(
+            f"side={side!r} is no text", value=side, remedy=f"one of {', '.join(found) or 'none'}"
+        )
+    if not found:
+        raise RecipeError(
+            "no side of these pairs is one column of texts: names of classes mean nothing to it",
+            plugin="matching",
+            remedy="fit pairs of which one side is a text",
+        )
+    chosen = next(iter(found)) if side is None else side
+    return chosen, found[chosen]
