@@ -2,16 +2,17 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.fusion --data DIR
 
-Training rows only: every split draws the rows that are scored from ``train.csv``. The encoders
-(all-MiniLM-L6-v2, EfficientNet-Lite0) are frozen and run once a row; the table's transformer stays
-as it was drawn, so that all heads read the same. Nothing is tuned: all heads have their own
-defaults, the same epochs and rates.
+Training rows only, but for ``fusemix``: every split draws the rows that are scored from
+``train.csv``. The encoders (all-MiniLM-L6-v2, EfficientNet-Lite0) are frozen, run once a row; the
+table's transformer stays as it was drawn, so that all heads read the same. Nothing is tuned: all
+heads have their own defaults, the same epochs and rates.
 
 - ``heads``: every head on the same splits of three sets, those that read one vector an input first.
   Runs go to ``build/fusion/`` as they end, and are not run again.
 - ``speed``: processor seconds of an epoch, of the whole network and of what is above the encoders.
 - ``missing``, ``mixup``: trained with inputs left out at random, or with latents blended, and not.
 - ``lego``: models of one input each, merged, beside one trained on both.
+- ``fusemix``: pictures and descriptions aligned, on test rows (:mod:`benchmarks.aligning`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.aligning import aligning
 from benchmarks.frozen import remember
 from benchmarks.place import machine, versions
 
@@ -45,6 +47,7 @@ TOKENS = ("fusion:cross_attention", "fusion:mbt", "fusion:perceiver")
 
 FIXED = {
     "fit": "fusion:cached",
+    "fit.new": "keep",
     "fit.keep": ["pooled", "tokens"],
     "backbones.tabular.id": "tabular:ft_transformer",
     "backbones.tabular.width": 64,
@@ -155,8 +158,9 @@ def _speed(asked: argparse.Namespace) -> Found:
         for way, epochs in (("core:finetune", (1, 2)), ("fusion:cached", (2, 22))):
             seconds = []
             for count in epochs:
-                given = {key: value for key, value in FIXED.items() if "keep" not in key}
+                given = {key: value for key, value in FIXED.items() if not key.startswith("fit")}
                 given |= SETS[name].settings | {"fit": way, "training.epochs": count}
+                given |= {"fit.new": "keep"} if way == "fusion:cached" else {}
                 given |= {"training.new_first": False}
                 predictor = MultiModalPredictor(
                     SETS[name].label, hyperparameters=given, verbosity=0
@@ -282,6 +286,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
     "missing": _missing,
     "mixup": _mixup,
     "lego": _lego,
+    "fusemix": aligning,
 }
 
 

@@ -25,6 +25,7 @@ HEAVY = {
     "boxes": ["timm", "torchvision"],
     "detection": ["timm", "torchvision", "transformers"],
     "segmentation": ["segmentation_models_pytorch", "timm", "torchvision", "transformers"],
+    "fusemix": ["timm", "torchvision", "transformers"],
     "image": ["timm", "torchvision"],
     "matching": ["timm", "torchvision", "transformers"],
     "peft": ["transformers"],

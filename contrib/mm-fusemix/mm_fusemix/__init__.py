@@ -1,0 +1,1 @@
+"""FuseMix: frozen encoders aligned on paired latents."""
