@@ -47,7 +47,7 @@ class TrainingConfig(Config):
         description="learning rate factor per stage of a pretrained backbone, from the top",
     )
     weight_decay: float = Field(default=1e-3, ge=0, description="AdamW; of layers' weights only")
-    schedule: Literal["cosine", "linear", "constant", "polynomial", "multistep"] = Field(
+    schedule: Literal["cosine", "linear", "constant", "polynomial", "multistep", "coslog4"] = Field(
         default="cosine", description="learning rate after the warm-up"
     )
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of steps that warm up")

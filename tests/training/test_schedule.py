@@ -36,6 +36,10 @@ def _factors(steps, **settings):
         ),
         ({"schedule": "multistep"}, [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01]),
         (
+            {"schedule": "coslog4"},
+            [0, 0.994531, 0.493489, 0.569143, 0.073619, 0.853641, 0.875658, 0.286602],
+        ),
+        (
             {"schedule": "multistep", "milestones": (0.25,), "milestone_factor": 0.5},
             [1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5],
         ),

@@ -32,12 +32,18 @@ def _multistep(done: float, training: TrainingConfig) -> float:
     return float(training.milestone_factor**passed)
 
 
+def _coslog4(done: float, training: TrainingConfig) -> float:
+    """Four waves from 0 to 1 and back, each twice as long as the last (arXiv 2407.04491)."""
+    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * done)))
+
+
 SHAPES: dict[str, Shape] = {
     "cosine": _cosine,
     "linear": _linear,
     "constant": _constant,
     "polynomial": _polynomial,
     "multistep": _multistep,
+    "coslog4": _coslog4,
 }
 
 
