@@ -195,8 +195,9 @@ INTERRUPTED = "interrupted"
 TERMINATED = "SIGTERM after the last step"
 """Why a fit ended that the process was told to end, when all that was left was to finish it."""
 
-HISTORY_COLUMNS = ("epoch", "step", "seconds", "loss")
-"""What each record of a history holds beside the validation score."""
+HISTORY_COLUMNS = ("attempt", "epoch", "step", "seconds", "loss")
+"""What a record of a history holds beside the validation score; ``attempt``, 1 or 2, where the
+training came to nothing and began again."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ class FitResult:
 
     Attributes:
         history: one record per validation: epoch, step, seconds, loss, metric; without the last
-            where it was not defined.
+            where it was not defined; with ``attempt`` where the training began again.
         best_score: best validation score, or None without validation rows.
         stopped: why it ended, in words; after ``TERMINATED`` the core saves the model, and the
             process exits with 143.

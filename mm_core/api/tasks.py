@@ -193,6 +193,17 @@ class Task(ABC):
         """
         return None
 
+    def constant(self, targets: Mapping[str, Any]) -> np.ndarray | None:
+        """The output that is the best one for all of these rows alike, as logits [output_dim].
+
+        A network that does no better has learned nothing: the core trains it once more, at lower
+        rates. Unless overridden: None, there is no such output.
+
+        Args:
+            targets: of training rows, as :meth:`encode` gave them.
+        """
+        return None
+
     def strata(self, targets: Mapping[str, Any]) -> np.ndarray | None:
         """Class of each row, for a stratified hold-out; None: split at random."""
         return None

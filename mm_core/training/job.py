@@ -21,6 +21,7 @@ from mm_core.processes import ENDED_BY_SIGTERM, is_first
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.training import TrainingConfig
 from mm_core.scoring import short_name
+from mm_core.training.constant import constant_of
 from mm_core.training.context import FitContext
 from mm_core.training.held_out import HeldOut
 
@@ -137,6 +138,7 @@ class Job(FitJob):
         place = phase_folder(context.unfinished, self._trainings)
         wished = recipe.training.model_dump() | dict(training or {})
         own = self.score if self.held_out is not None else None
+        comparable = self.held_out if score is None else None  # by the metric of the fit
         run = FitRun(
             training=TrainingConfig.read(wished, where="training") if training else recipe.training,
             learning_rates={n: part.learning_rate for n, part in recipe.backbones.items()},
@@ -155,6 +157,7 @@ class Job(FitJob):
             },
             unfinished=place,
             resume=self._resume,
+            constant=constant_of(self.train, comparable),
         )
         network.train()
         if isinstance(self.model.engine, NetworkEngine):  # validated as it is trained

@@ -205,16 +205,6 @@ def test_other_seed_other_model_same_seed_same_model(small_table, fit_table):
     assert not np.allclose(first, other)
 
 
-def test_diverging_training_stops_with_an_error(small_table, fit_table):
-    settings = {
-        "training.head_learning_rate": 1e30,
-        "training.clip_norm": None,
-        "training.epochs": 50,
-    }
-    with pytest.raises(TrainingError, match=r"learning_rate|not finite"):
-        fit_table(small_table, hyperparameters=settings)
-
-
 def test_a_users_logger_receives_loss_learning_rate_and_score(small_table, fit_table, tmp_path):
     logger = pl.loggers.CSVLogger(tmp_path)
     settings = {"training.batch_size": 8, "training.epochs": 3, "training.schedule": "constant"}

@@ -98,6 +98,10 @@ class Regression(Task):
             refuse_need(needs, "regression")
         return targets["exact"].view(np.float64)
 
+    def constant(self, targets: Mapping[str, Any]) -> np.ndarray | None:
+        """The mean."""
+        return np.asarray(targets["value"], np.float64).mean(keepdims=True)
+
     def true_answer(self, targets: Mapping[str, Any]) -> pd.DataFrame:
         return pd.DataFrame({self.label[0]: self.truth(targets, "values")})
 

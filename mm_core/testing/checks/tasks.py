@@ -244,6 +244,18 @@ def check_weighs_rows(subject: Component) -> None:
     expect(not logits.grad[2].any(), "a row of weight 0 has a gradient")
 
 
+def check_answers_all_rows_alike(subject: Component) -> None:
+    """``constant``, where there is one, is an output that is decoded, for any number of rows."""
+    task, frame = learned(subject)
+    found = task.constant(task.encode(frame))
+    if found is None:
+        raise NotTried("no output is the best one for all rows alike")
+    expect(found.shape == (task.output_dim,), f"constant is {found.shape}, not [output_dim]")
+    expect(bool(np.isfinite(found).all()), f"constant is not finite: {found}")
+    outputs = {"logits": np.tile(found, (len(frame), 1)).astype(np.float32)}
+    _expect_rows(task.decode(outputs, {}, default_options(subject.component)), len(frame))
+
+
 def check_metrics_point_the_right_way(subject: Component) -> None:
     """By every metric that it names, the best output scores better than a mixed-up one."""
     _need_logits(subject)

@@ -23,6 +23,19 @@ class Trainable(Protocol):
 
 
 @dataclass(frozen=True)
+class Constant:
+    """One answer for all rows, the best of them: what a network is to beat.
+
+    Attributes:
+        score: on the validation rows, by the metric that chooses the weights.
+        loss: on the training rows, as the task has it.
+    """
+
+    score: float
+    loss: float
+
+
+@dataclass(frozen=True)
 class FitRun:
     """What the loop is given besides a network and its batches.
 
@@ -42,6 +55,9 @@ class FitRun:
         mixable: input name -> names of its arrays whose rows may be blended: mixup.
         unfinished: folder where the state of the fit is kept until it ends, or None: not kept.
         resume: take up the state that stands there.
+        constant: () -> the answer that the network is to beat, worked out when it is first asked
+            for; None: there is none.
+        gives_up: stop a training that has come to nothing by it.
     """
 
     training: TrainingConfig
@@ -58,3 +74,5 @@ class FitRun:
     mixable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unfinished: Path | None = None
     resume: bool = False
+    constant: Callable[[], Constant | None] = lambda: None
+    gives_up: bool = False

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -30,6 +31,7 @@ from mm_core.training.loop.devices import (
     precision,
     process_count,
 )
+from mm_core.training.loop.diverging import HOPELESS, DivergedError, steadily
 from mm_core.training.loop.finished import keep_finished
 from mm_core.training.loop.interrupt import interruptible
 from mm_core.training.loop.learned import learned, take_back
@@ -67,10 +69,13 @@ def train_network(network: Trainable, train: Batches, run: FitRun) -> FitResult:
     Ctrl-C stops after the batch at hand: the best weights so far are kept and the fit returns. A
     second Ctrl-C is a KeyboardInterrupt.
 
+    A training that comes to nothing is begun once more, at a third of its learning rates.
+
     Raises:
         ConfigError: what the settings need of the machine is not there, or a callback works
             against the fit.
-        TrainingError: the loss is no longer finite, or the GPU's memory is full after all.
+        TrainingError: the loss is no longer finite, the second time too, or the GPU's memory is
+            full after all.
     """
     model: Any = network
     training: TrainingConfig = run.training
@@ -79,7 +84,7 @@ def train_network(network: Trainable, train: Batches, run: FitRun) -> FitResult:
     train = train.shard(0, process_count(training))
     unshared = copy.deepcopy(model) if training.strategy == "fsdp" else None
     with _as_set(model, training):
-        result = _trained(model, train, run)
+        result = steadily(model, run, partial(_trained, model, train))
     if unshared is not None:
         beside = learned(model)
         gather(model, unshared)
@@ -95,7 +100,8 @@ def _as_set(model: Topology, training: TrainingConfig) -> Iterator[None]:
         yield
 
 
-def _trained(model: Any, train: Batches, run: FitRun) -> FitResult:
+def _trained(model: Any, train: Batches, run: FitRun, log: str) -> FitResult:
+    """One training of the network as it stands; ``log`` is that of an earlier one."""
     training: TrainingConfig = run.training
     train, accumulate = within_memory(model, train, training)
     per_epoch = -(-len(train) // accumulate)
@@ -104,6 +110,7 @@ def _trained(model: Any, train: Batches, run: FitRun) -> FitResult:
     validation = Validation(model, run, len(train), course, pace)
     module = NetworkModule(model, run, course, train.sizes, accumulate)
     fit_log = FitLog(run.folder / "log")
+    fit_log.take_up(log)
     keep = _keep_unfinished(run, fit_log)
     report = _report(validation, pace, course, train.sizes, run)
     with _quiet(), closing(Loader(train, module)) as loader:
@@ -117,6 +124,9 @@ def _trained(model: Any, train: Batches, run: FitRun) -> FitResult:
                     ckpt_path=unfinished_state(run.unfinished) if run.resume else None,
                     weights_only=True,
                 )
+        except DivergedError as error:
+            error.history, error.log = validation.history, fit_log.text
+            raise
         except torch.OutOfMemoryError as error:
             raise TrainingError(
                 f"the memory of the GPU is full at step {trainer.global_step}",
@@ -129,7 +139,7 @@ def _trained(model: Any, train: Batches, run: FitRun) -> FitResult:
         except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
             raise KeyboardInterrupt from error
     result = replace(validation.result(), log=fit_log.text)
-    if keep is None:
+    if keep is None or result.stopped == HOPELESS:
         return result
     if is_first():
         assert run.unfinished is not None

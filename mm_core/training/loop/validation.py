@@ -19,6 +19,13 @@ from mm_core.api.errors import MetricError, MMWarning, TrainingError
 from mm_core.api.fitting import INTERRUPTED, FitResult
 from mm_core.api.nn import Topology
 from mm_core.recipe.training import TrainingConfig
+from mm_core.training.loop.diverging import (
+    ENOUGH_STEPS,
+    HOPELESS,
+    SHARE_OF_COURSE,
+    DivergedError,
+    hopeless,
+)
 from mm_core.training.loop.learned import learned, take_back
 from mm_core.training.loop.logs import log
 from mm_core.training.loop.pace import Course, Pace, next_look
@@ -208,7 +215,7 @@ class Validation(pl.Callback):
         """Sum of the losses since the last validation, of this process.
 
         Raises:
-            TrainingError: it is not finite in some process.
+            DivergedError: it is not finite in some process.
         """
         loss: float = self._so_far.loss.item()
         finite = math.isfinite(loss)
@@ -216,7 +223,7 @@ class Validation(pl.Callback):
             finite = trainer.strategy.reduce_boolean_decision(finite, all=True)
         if not finite:
             said = f"is {loss}" if not math.isfinite(loss) else "of another process is not finite"
-            raise TrainingError(
+            raise DivergedError(
                 f"the loss {said} at step {trainer.global_step}",
                 value=loss,
                 remedy="lower training.learning_rate and training.head_learning_rate, or set "
@@ -241,6 +248,7 @@ class Validation(pl.Callback):
             if not math.isnan(score):
                 record[self._run.metric] = self._sign * score
             self._compare(trainer, score)
+            self._give_up(trainer)
         now = time.monotonic()
         self._pace.validated(now - started, now)
         self._publish(trainer, record)
@@ -264,6 +272,8 @@ class Validation(pl.Callback):
             why = "" if math.isfinite(score) else f"it is {score}"
         except MetricError as error:
             score, why = math.nan, error.message
+        except TrainingError as error:  # the answers are no longer finite
+            raise DivergedError(error.message, value=error.value, remedy=error.remedy) from error
         if why:
             score = math.nan
             self._tell_undefined(trainer, why)
@@ -318,6 +328,15 @@ class Validation(pl.Callback):
         if self._so_far.waited >= self._training.patience:
             reason = f"no better {self._run.metric} in {self._training.patience} validations"
             self._stop(trainer, reason)
+
+    def _give_up(self, trainer: pl.Trainer) -> None:
+        """Stop where the network has had its time, by the course or by its patience, for nothing."""
+        steps, impatient = self._so_far.stepped, self._so_far.waited >= self._training.patience
+        if not self._run.gives_up or self._interrupted or (self.stopped and not impatient):
+            return
+        due = impatient or steps >= SHARE_OF_COURSE * self._course.end
+        if due and steps >= ENOUGH_STEPS and hopeless(self._run, self.history):
+            self._stop(trainer, HOPELESS)
 
     @property
     def laid(self) -> bool:

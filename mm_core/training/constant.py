@@ -1,0 +1,60 @@
+"""One answer for all rows: what a network that has learned anything is better than."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mm_core.api.errors import MetricError
+from mm_core.api.fitting import FitRows
+from mm_core.data.encoded import EncodedFrame
+from mm_core.training.held_out import HeldOut
+
+if TYPE_CHECKING:
+    from mm_core.training.loop.run import Constant
+
+MOST_ROWS = 10_000
+"""Training rows, evenly spread, whose loss stands for that of all."""
+
+
+def constant_of(train: FitRows, held_out: HeldOut | None) -> Callable[[], Constant | None]:
+    """Works it out when it is first asked for.
+
+    None: without validation rows, or where the task, or the metric, has no such thing.
+    """
+
+    @cache
+    def constant() -> Constant | None:
+        from mm_core.training.loop.run import Constant
+
+        if held_out is None:
+            return None
+        logits = held_out.model.task.constant(train.encoded.targets)
+        if logits is None:
+            return None
+        outputs = {"logits": np.tile(logits, (held_out.rows.n_rows, 1))}
+        try:
+            score = held_out.score_of(outputs, None)
+        except MetricError:  # not defined where all answers are alike
+            return None
+        return Constant(score, _loss(logits, train.encoded, held_out))
+
+    return constant
+
+
+def _loss(logits: np.ndarray, rows: EncodedFrame, held_out: HeldOut) -> float:
+    """Of the training rows, as the task weighs and averages it."""
+    import torch
+
+    some = np.unique(np.linspace(0, rows.n_rows - 1, min(rows.n_rows, MOST_ROWS)).astype(np.int64))
+    targets = {
+        name: torch.from_numpy(value[some])
+        for name, value in rows.targets.items()
+        if isinstance(value, np.ndarray)
+    }
+    weight = None if rows.weight is None else torch.from_numpy(rows.weight[some])
+    answer = torch.from_numpy(logits).float().expand(len(some), -1)
+    return float(held_out.model.task.loss(answer, targets, weight))

@@ -1,0 +1,197 @@
+"""A training that comes to nothing is begun once more, at lower learning rates."""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from mm_core.api.errors import MMWarning, TrainingError
+from mm_core.api.fitting import INTERRUPTED, TERMINATED, FitResult
+from mm_core.processes import is_first
+from mm_core.telling import tell_user
+from mm_core.training.loop.devices import process_count
+from mm_core.training.loop.finished import forget_phase
+from mm_core.training.loop.learned import Learned, learned, take_back
+from mm_core.training.loop.run import FitRun
+from mm_core.training.loop.unfinished import random_state, set_random_state, unfinished_state
+from mm_core.training.loop.weights import changing
+
+LOWER = 1 / 3
+"""Of its learning rates, which messages call a third: the second time."""
+
+ENOUGH_STEPS = 50
+SHARE_OF_COURSE = 1 / 3
+"""Of the steps: a network that has come to nothing after so many has had its time to learn."""
+
+NEARLY = 0.99
+"""Of the loss of one answer for all rows: a network whose loss is above has not begun to learn."""
+
+SEEN = 1e-4
+"""Of a score: what is less of a gain is none."""
+
+HOPELESS = "no better than one answer for all rows"
+"""Why a training was stopped."""
+
+Records = Sequence[dict[str, float]]
+
+
+class DivergedError(TrainingError):
+    """The loss is no longer finite, or what the network answers.
+
+    Attributes:
+        history: of the training so far.
+        log: likewise.
+    """
+
+    history: Records = ()
+    log: str = ""
+
+
+def hopeless(run: FitRun, history: Records) -> bool:
+    """Whether no validation was better than one answer for all rows, nor is the training loss.
+
+    Both: a network whose loss is lower has learned, if only its training rows by heart, and lower
+    rates would be no remedy for that.
+    """
+    scores = [record[run.metric] for record in history if run.metric in record]
+    constant = run.constant() if scores else None
+    if constant is None:
+        return False
+    best = max(scores) if run.higher_is_better else min(scores)
+    gain = best - constant.score if run.higher_is_better else constant.score - best
+    return gain <= SEEN * abs(constant.score) and history[-1]["loss"] >= NEARLY * constant.loss
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with, so that it can begin again.
+
+    Attributes:
+        weights: of what training changes, on the CPU.
+        beside: what the topology had learned beside them.
+        random: state of torch's generators.
+        callbacks: states of the user's.
+    """
+
+    weights: dict[str, Tensor]
+    beside: Learned
+    random: dict[str, Any]
+    callbacks: Sequence[dict[str, Any]]
+
+    @classmethod
+    def of(cls, network: nn.Module, run: FitRun) -> Self | None:
+        """None where it cannot begin again: it is taken up in its middle, or by several processes,
+        whose weights are shared out or stand in memory of their own.
+        """
+        taken_up = run.resume and unfinished_state(run.unfinished) is not None
+        if taken_up or process_count(run.training) > 1:
+            return None
+        live = changing(network)
+        weights = {name: value.to("cpu", copy=True) for name, value in live.items()}
+        states = [copy.deepcopy(callback.state_dict()) for callback in run.callbacks]
+        return cls(weights, learned(network), random_state(), states)
+
+    def put_back(self, network: nn.Module, run: FitRun) -> None:
+        """All of it is as it was; what an earlier run left of the training is forgotten."""
+        with torch.no_grad():
+            for name, value in changing(network).items():
+                value.copy_(self.weights[name])
+        take_back(network, self.beside)
+        set_random_state(self.random)
+        network.zero_grad(set_to_none=True)
+        network.train()
+        for callback, state in zip(run.callbacks, self.callbacks, strict=True):
+            callback.load_state_dict(copy.deepcopy(state))
+        forget_phase(run.unfinished)
+
+
+def slower(run: FitRun) -> FitRun:
+    """The run at a share of its learning rates, in a folder of its own."""
+    training = run.training
+    folder = run.folder / "again"
+    folder.mkdir()
+    keys = ("learning_rate", "head_learning_rate")
+    rates = {key: LOWER * getattr(training, key) for key in keys}
+    own = {
+        name: None if rate is None else LOWER * rate for name, rate in run.learning_rates.items()
+    }
+    return replace(
+        run,
+        training=training.model_copy(update=rates),
+        learning_rates=own,
+        folder=folder,
+        resume=False,
+    )
+
+
+def steadily(network: Any, run: FitRun, train: Callable[[FitRun, str], FitResult]) -> FitResult:
+    """Train; where it comes to nothing, once more, from the same weights at lower rates.
+
+    Args:
+        network: that is trained.
+        run: of the first time.
+        train: (run, log of the first time) -> what came of training the network as it stands.
+
+    Raises:
+        DivergedError: it came to nothing, and cannot begin again or did so the second time.
+    """
+    start = Start.of(network, run)
+    if start is None:
+        return train(run, "")
+    try:
+        first = train(replace(run, gives_up=True), "")
+    except DivergedError as error:
+        if _is_over(run):
+            raise
+        said, history, log = error.message, error.history, error.log
+    else:
+        if first.stopped != HOPELESS:
+            return first
+        if _is_over(run):
+            return replace(first, stopped=f"{HOPELESS}, and no time to begin again")
+        said, history, log = HOPELESS, first.history, first.log
+    start.put_back(network, run)
+    again = slower(run)
+    rates = (
+        f"training.learning_rate={again.training.learning_rate:.3g}, "
+        f"training.head_learning_rate={again.training.head_learning_rate:.3g}"
+    )
+    _tell(f"{said}: the training begins again, once, at a third of its learning rates ({rates})")
+    second = train(again, log)
+    if hopeless(again, second.history):
+        _tell(
+            f"{HOPELESS}, at a third of the learning rates too: look at the labels and columns, "
+            f"or set other rates ({rates})"
+        )
+    return _joined(history, second, said)
+
+
+def _is_over(run: FitRun) -> bool:
+    return run.deadline is not None and time.monotonic() >= run.deadline
+
+
+def _tell(what: str) -> None:
+    """Warn, and log."""
+    if is_first():
+        warnings.warn(what, MMWarning, stacklevel=2)
+        tell_user(what, "progress", shown=False)
+
+
+def _joined(history: Records, second: FitResult, why: str) -> FitResult:
+    """What came of the second training, with the records of both."""
+    records = [
+        {"attempt": float(number), **record}
+        for number, of in enumerate((history, second.history), start=1)
+        for record in of
+    ]
+    stopped = second.stopped
+    if stopped not in (INTERRUPTED, TERMINATED):  # which are looked for
+        stopped += f" at a third of the learning rates ({why} at the whole of them)"
+    return replace(second, history=records, stopped=stopped)

@@ -1,0 +1,142 @@
+"""A training that comes to nothing begins again, once, at lower rates; others do not."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mm_core import MultiModalPredictor
+from mm_core.api import TrainingError
+from mm_core.api.tools import result_of
+
+AGAIN = "begins again, once, at a third"
+BASE = {
+    "fit": "core:finetune",
+    "training.batch_size": 8,
+    "training.epochs": 12,
+    "training.schedule": "constant",
+    "training.warmup": 0.0,
+    "training.average": "best",
+    "backbones.tabular.numbers": "scalar",
+    "backbones.tabular.width": 16,
+}
+
+
+def rows(n: int = 64) -> pd.DataFrame:
+    """A label that hangs on a number, and one that hangs on nothing."""
+    x = np.random.default_rng(0).normal(size=n)
+    return pd.DataFrame({"x": x, "kind": np.where(x > 0, "yes", "no"), "size": 3 * x})
+
+
+def fit(
+    label: str,
+    *callbacks: pl.Callback,
+    frame: pd.DataFrame | None = None,
+    **settings: object,
+) -> MultiModalPredictor:
+    """Settings with dots are the recipe's."""
+    given = rows() if frame is None else frame
+    other = {"kind": "size", "size": "kind"}[label]
+    predictor = MultiModalPredictor(label, hyperparameters=BASE | settings, verbosity=0)
+    return predictor.fit(given.drop(columns=other), callbacks=callbacks)
+
+
+class Counts(pl.Callback):
+    """A user's callback, which begins again too."""
+
+    seen = 0
+
+    def on_train_batch_end(self, *_: object) -> None:
+        self.seen += 1
+
+    def state_dict(self) -> dict[str, int]:
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self.seen = state_dict["seen"]
+
+
+class Wild(Counts):
+    """The training is unstable above a rate: ``what`` happens to the network in each step."""
+
+    def __init__(self, what: float, above: float) -> None:
+        self.what, self.above = what, above
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        if optimizer.param_groups[-1]["lr"] > self.above:
+            for parameter in module.topology.parameters():
+                parameter.data.mul_(self.what)
+                parameter.grad.mul_(self.what)
+
+
+def warned(text: str, call: object) -> list[str]:
+    """Messages with this text."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        call()  # type: ignore[operator]
+    return [str(one.message) for one in found if text in str(one.message)]
+
+
+@pytest.mark.parametrize("label", ["kind", "size"])
+@pytest.mark.parametrize("what", [float("nan"), 0.0], ids=["not finite", "collapsed"])
+def test_a_wild_training_begins_again_from_the_same_weights(
+    label: str, what: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And is then the one that was asked for at a third of the rate, to the bit."""
+    callback = Wild(what, above=0.02)
+    caplog.set_level(logging.INFO, logger="mm_core.progress")
+    models = []
+    told = warned(
+        AGAIN, lambda: models.append(fit(label, callback, **{"training.head_learning_rate": 0.03}))
+    )
+    (model,) = models
+    assert len(told) == 1
+    assert "training.head_learning_rate=0.01" in told[0]
+    assert any(AGAIN in record.getMessage() for record in caplog.records)
+    history = model.history
+    assert history.attempt.tolist() == sorted(history.attempt)
+    assert set(history.attempt) <= {1.0, 2.0}
+    second = history[history.attempt == 2].reset_index(drop=True)
+    assert "at a third of the learning rates" in result_of(model).stopped
+    assert model.recipe.training.head_learning_rate == 0.03  # the recipe is what was asked for
+    assert callback.seen == second.step.iloc[-1]  # it began again too
+    slow = fit(label, **{"training.head_learning_rate": 0.01})
+    assert second.loss.tolist() == slow.history.loss.tolist()
+    assert model.history.iloc[-1, -1] == pytest.approx(slow.history.iloc[-1, -1])
+
+
+def test_a_real_fit_at_an_absurd_rate_begins_again() -> None:
+    """Adam's steps of 30 leave answers that are the same for all rows; those of 10 do too."""
+    model: list[MultiModalPredictor] = []
+    absurd = {"training.head_learning_rate": 30.0, "training.weight_decay": 0.0}
+    told = warned("third of", lambda: model.append(fit("kind", **absurd)))
+    assert [AGAIN in one for one in told] == [True, False]
+    assert set(model[0].history.attempt) == {1.0, 2.0}
+
+
+def test_a_loss_that_is_not_finite_the_second_time_is_an_error() -> None:
+    absurd = {"training.head_learning_rate": 1e30, "training.clip_norm": None}
+    with pytest.raises(TrainingError, match="not finite|the loss is"):
+        assert len(warned(AGAIN, lambda: fit("size", **absurd))) == 1
+
+
+def test_a_fit_that_learns_is_left_alone() -> None:
+    """So is one that only knows its training rows, and one that has had no time to learn."""
+    noise = rows()
+    noise["kind"] = np.random.default_rng(1).permutation(noise["kind"].to_numpy())
+    by_heart = {"data.validation_metric": "log_loss", "training.epochs": 60}
+    short = {"training.epochs": 2, "training.head_learning_rate": 1e-9}
+    for call in (
+        lambda: fit("kind"),
+        lambda: fit("kind", frame=noise, **by_heart, **{"training.head_learning_rate": 0.02}),
+        lambda: fit("kind", **short, **{"data.validation_metric": "log_loss"}),
+    ):
+        assert not warned("third of", call)
