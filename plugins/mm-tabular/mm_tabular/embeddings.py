@@ -158,10 +158,125 @@ class Categories(nn.Module):
         return torch.lerp(unseen.expand_as(own), own, self.own_share[codes])
 
 
-def number_embedding(config: Any, n: int) -> ScalarNumbers | LinearNumbers | PeriodicNumbers:
+class DensePeriodicNumbers(nn.Module):
+    """PBLD of RealMLP (arXiv 2407.04491): the number itself beside a linear map of its cosines.
+
+    ``cos(2 pi f x + b)`` with frequencies of deviation ``scale`` and phases of the whole circle.
+    """
+
+    def __init__(self, n: int, dim: int, n_frequencies: int, scale: float) -> None:
+        super().__init__()
+        self.dim = dim
+        self.frequency = nn.Parameter(torch.randn(n, n_frequencies) * scale)
+        self.phase = nn.Parameter(torch.empty(n, n_frequencies).uniform_(-math.pi, math.pi))
+        self.weight = symmetric(n, dim - 1, n_frequencies) if dim > 1 else None
+        self.bias = symmetric(n, dim - 1) if dim > 1 else None
+        self.absent = symmetric(n, dim)
+
+    def forward(self, numerical: Tensor, missing: Tensor) -> Tensor:
+        """[B, n], [B, n] -> [B, n, dim]."""
+        values = numerical.masked_fill(missing, 0.0).T.unsqueeze(-1)
+        found = values
+        if self.weight is not None and self.bias is not None:
+            angles = values * (2 * math.pi * self.frequency).unsqueeze(1) + self.phase.unsqueeze(1)
+            mapped = torch.baddbmm(
+                self.bias.unsqueeze(1), angles.cos(), self.weight.transpose(1, 2)
+            )
+            found = torch.cat([values, mapped], dim=-1)
+        return torch.where(missing.unsqueeze(-1), self.absent, found.transpose(0, 1))
+
+
+class PiecewiseNumbers(nn.Module):
+    """Piecewise linear (PLE, arXiv 2203.05556, in the form of TabM): no activation.
+
+    Bins are as likely under the normal distribution, to which the table's ``quantile`` scaling maps
+    numbers: they are the quantiles of the training rows. The map begins as a linear one, what the
+    bins add begins as nothing.
+
+    Args:
+        n: numbers.
+        dim: width of a number's vector.
+        n_bins: for each number.
+    """
+
+    low: Tensor
+    width: Tensor
+
+    def __init__(self, n: int, dim: int, n_bins: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.linear = LinearNumbers(n, dim)
+        self.weight = nn.Parameter(torch.zeros(n, dim, n_bins))
+        shares = torch.arange(n_bins + 1) / n_bins
+        shares[0], shares[-1] = 1 / (4 * n_bins), 1 - 1 / (4 * n_bins)
+        edges = torch.special.ndtri(shares)
+        self.register_buffer("low", edges[:-1].clone(), persistent=False)
+        self.register_buffer("width", edges.diff(), persistent=False)
+
+    def forward(self, numerical: Tensor, missing: Tensor) -> Tensor:
+        """[B, n], [B, n] -> [B, n, dim]."""
+        values = numerical.masked_fill(missing, 0.0).T.unsqueeze(-1)
+        share = (values - self.low) / self.width
+        # The outermost bins go on: a number beyond all others is none of the last bin's end.
+        floor = torch.zeros_like(self.low)
+        ceiling = torch.ones_like(self.low)
+        floor[0], ceiling[-1] = -math.inf, math.inf
+        share = torch.minimum(torch.maximum(share, floor), ceiling)
+        bent = torch.bmm(share, self.weight.transpose(1, 2)).transpose(0, 1)
+        return self.linear(numerical, missing) + bent.masked_fill(missing.unsqueeze(-1), 0.0)
+
+
+NumberEmbedding = (
+    ScalarNumbers | LinearNumbers | PeriodicNumbers | DensePeriodicNumbers | PiecewiseNumbers
+)
+
+
+def number_embedding(config: Any, n: int) -> NumberEmbedding:
     """The embedding of ``n`` numbers that ``config.numbers`` names."""
+    dim = config.embedding_dim
     if config.numbers == "scalar":
         return ScalarNumbers()
     if config.numbers == "linear":
-        return LinearNumbers(n, config.embedding_dim)
-    return PeriodicNumbers(n, config.embedding_dim, config.n_frequencies, config.frequency_scale)
+        return LinearNumbers(n, dim)
+    if config.numbers == "piecewise":
+        return PiecewiseNumbers(n, dim, config.n_bins)
+    kind = DensePeriodicNumbers if config.numbers == "dense_periodic" else PeriodicNumbers
+    return kind(n, dim, config.n_frequencies, config.frequency_scale)
+
+
+class JoinedEmbedding(nn.Module):
+    """All features of a row as one vector [B, dim], numbers first.
+
+    Args:
+        config: ``numbers``, ``embedding_dim``, ``category_smoothing``, and what the embedding of
+            numbers reads.
+        table: what is embedded.
+
+    Attributes:
+        widths: of each feature.
+        dim: their sum.
+    """
+
+    def __init__(self, config: Any, table: TableInput) -> None:
+        super().__init__()
+        n, counts = table.n_numerical, table.counts
+        self.numbers = number_embedding(config, n) if n else None
+        self.categories = (
+            Categories(counts, config.embedding_dim, config.category_smoothing) if counts else None
+        )
+        self.widths = [
+            module.dim
+            for count, module in ((n, self.numbers), (len(counts), self.categories))
+            if module is not None
+            for _ in range(count)
+        ]
+        self.dim = sum(self.widths)
+
+    def forward(self, numerical: Tensor, missing: Tensor, categorical: Tensor) -> Tensor:
+        """[B, n], [B, n], [B, m] -> [B, dim]."""
+        parts = []
+        if self.numbers is not None:
+            parts.append(self.numbers(numerical, missing).flatten(1))
+        if self.categories is not None:
+            parts.append(self.categories(categorical).flatten(1))
+        return torch.cat(parts, dim=1)

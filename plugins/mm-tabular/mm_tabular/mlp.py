@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from mm_core.api.nn import Backbone, BackboneContext, Features
 from mm_tabular.configs import MLPConfig
-from mm_tabular.embeddings import Categories, TableInput, number_embedding
+from mm_tabular.embeddings import JoinedEmbedding, TableInput
 
 
 class MLP(Backbone):
@@ -24,7 +23,7 @@ class MLP(Backbone):
     def __init__(self, config: MLPConfig, context: BackboneContext) -> None:
         super().__init__(config, context)
         self.table = TableInput.of(context, "tabular:mlp")
-        self.embedding = _Embedding(config, self.table)
+        self.embedding = JoinedEmbedding(config, self.table)
         widths = [self.embedding.dim, *[config.width] * config.n_blocks]
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.Linear(narrow, wide), nn.ReLU(), nn.Dropout(config.dropout))
@@ -46,28 +45,3 @@ class MLP(Backbone):
     def stages(self) -> Sequence[nn.Module]:
         """Embeddings, then the hidden layers."""
         return [self.embedding, *self.blocks]
-
-
-class _Embedding(nn.Module):
-    """All features of a row as one vector [B, dim]."""
-
-    def __init__(self, config: MLPConfig, table: TableInput) -> None:
-        super().__init__()
-        n, counts = table.n_numerical, table.counts
-        self.numbers = number_embedding(config, n) if n else None
-        self.categories = (
-            Categories(counts, config.embedding_dim, config.category_smoothing) if counts else None
-        )
-        self.dim = sum(
-            count * module.dim
-            for count, module in ((n, self.numbers), (len(counts), self.categories))
-            if module is not None
-        )
-
-    def forward(self, numerical: Tensor, missing: Tensor, categorical: Tensor) -> Tensor:
-        parts = []
-        if self.numbers is not None:
-            parts.append(self.numbers(numerical, missing).flatten(1))
-        if self.categories is not None:
-            parts.append(self.categories(categorical).flatten(1))
-        return torch.cat(parts, dim=1)

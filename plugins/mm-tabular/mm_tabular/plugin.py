@@ -10,7 +10,16 @@ from mm_core.api import (
     ProcessorSpec,
     hookimpl,
 )
-from mm_tabular.presets import FT_ALONE, FT_PRESETS, MLP_ALONE, MLP_PRESETS
+from mm_tabular.presets import (
+    FT_ALONE,
+    FT_PRESETS,
+    MLP_ALONE,
+    MLP_PRESETS,
+    REALMLP_ALONE,
+    REALMLP_PRESETS,
+    TABM_ALONE,
+    TABM_PRESETS,
+)
 
 
 @hookimpl
@@ -18,7 +27,7 @@ def mm_plugin_info() -> PluginInfo:
     """Written for plugin API 2.0."""
     return PluginInfo(
         api=(2, 0),
-        summary="Tables: numbers, categories, dates and booleans; FT-Transformer and MLP.",
+        summary="Tables: numbers, categories, dates and booleans; MLP, TabM, RealMLP, FT-Transformer.",
         samples="mm_tabular.samples:SAMPLES",
     )
 
@@ -54,7 +63,7 @@ def mm_processors() -> list[ProcessorSpec]:
 
 @hookimpl
 def mm_backbones() -> list[BackboneSpec]:
-    """The MLP (default) and the FT-Transformer."""
+    """The MLP (default), TabM, RealMLP and the FT-Transformer."""
     return [
         BackboneSpec(
             name="mlp",
@@ -66,6 +75,28 @@ def mm_backbones() -> list[BackboneSpec]:
             processor="tabular:table",
             alone=MLP_ALONE,
             references=("arxiv:2203.05556",),
+        ),
+        BackboneSpec(
+            name="tabm",
+            summary="An ensemble of MLPs that share their weights.",
+            target="mm_tabular.tabm:TabM",
+            config="mm_tabular.configs:TabMConfig",
+            modalities=("tabular",),
+            provides=("pooled",),
+            processor="tabular:table",
+            alone=TABM_ALONE,
+            references=("arxiv:2410.24210", "arxiv:2002.06715"),
+        ),
+        BackboneSpec(
+            name="realmlp",
+            summary="MLP with tuned defaults: factors of features, waves of the learning rate.",
+            target="mm_tabular.realmlp:RealMLP",
+            config="mm_tabular.configs:RealMLPConfig",
+            modalities=("tabular",),
+            provides=("pooled",),
+            processor="tabular:table",
+            alone=REALMLP_ALONE,
+            references=("arxiv:2407.04491",),
         ),
         BackboneSpec(
             name="ft_transformer",
@@ -83,7 +114,7 @@ def mm_backbones() -> list[BackboneSpec]:
 
 @hookimpl
 def mm_presets() -> list[PresetSpec]:
-    """Sizes of the two backbones under the common preset names."""
+    """Sizes of the backbones under the common preset names."""
     return [
         PresetSpec(
             name=name,
@@ -93,6 +124,8 @@ def mm_presets() -> list[PresetSpec]:
         )
         for component, presets in (
             ("tabular:mlp", MLP_PRESETS),
+            ("tabular:tabm", TABM_PRESETS),
+            ("tabular:realmlp", REALMLP_PRESETS),
             ("tabular:ft_transformer", FT_PRESETS),
         )
         for name, values in presets.items()

@@ -30,6 +30,12 @@ SAMPLES = Samples(
     ),
     trials=(
         Trial("backbone", "mlp", {"width": 16, "embedding_dim": 4, "n_frequencies": 4}),
+        Trial(
+            "backbone",
+            "tabm",
+            {"width": 16, "members": 4, "embedding_dim": 4, "numbers": "piecewise", "n_bins": 4},
+        ),
+        Trial("backbone", "realmlp", {"width": 16, "embedding_dim": 4, "n_frequencies": 4}),
         Trial("backbone", "ft_transformer", {"width": 16, "n_heads": 2, "n_blocks": 2}),
     ),
 )

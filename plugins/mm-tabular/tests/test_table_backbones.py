@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from mm_tabular.configs import FTTransformerConfig, MLPConfig
+from mm_tabular.configs import FTTransformerConfig, MLPConfig, RealMLPConfig, TabMConfig
+from mm_tabular.embeddings import PiecewiseNumbers
 from mm_tabular.ft_transformer import FTTransformer
 from mm_tabular.mlp import MLP
+from mm_tabular.realmlp import RealMLP
+from mm_tabular.tabm import TabM
 from torch import Tensor
 
 from mm_core.api import ConfigError, RecipeError
@@ -30,6 +33,10 @@ BUILDS: dict[str, Any] = {
     "mlp-periodic": lambda c: MLP(MLPConfig(width=16, n_frequencies=4), c),
     "mlp-linear": lambda c: MLP(MLPConfig(width=16, numbers="linear"), c),
     "mlp-scalar": lambda c: MLP(MLPConfig(width=16, numbers="scalar"), c),
+    "mlp-piecewise": lambda c: MLP(MLPConfig(width=16, numbers="piecewise", n_bins=6), c),
+    "tabm": lambda c: TabM(TabMConfig(width=16, members=4), c),
+    "tabm-scalar": lambda c: TabM(TabMConfig(width=16, members=4, numbers="scalar"), c),
+    "realmlp": lambda c: RealMLP(RealMLPConfig(width=16), c),
     "ft": lambda c: FTTransformer(FTTransformerConfig(width=16, n_heads=4, n_blocks=2), c),
 }
 
@@ -152,3 +159,52 @@ def test_an_input_that_is_no_table_is_refused() -> None:
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(ConfigError, match="n_heads"):
         FTTransformerConfig.read({"width": 10, "n_heads": 4}, where="backbones.tabular")
+
+
+def test_members_of_tabm_differ_and_their_mean_answers() -> None:
+    model = build("tabm").eval()
+    inputs = rows(8)
+    members = model.members(model.embedding(*model.table.arrays(inputs)))
+    assert members.shape == (8, 4, 16)
+    assert not any(torch.allclose(members[:, 0], members[:, i]) for i in (1, 2, 3))
+    torch.testing.assert_close(model(inputs).pooled, members.mean(dim=1))
+
+
+def test_tabm_trains_one_member_a_row_and_all_alike() -> None:
+    model = build("tabm").train()
+    for block in model.blocks:
+        block.dropout.p = 0.0
+    inputs = rows(8)
+    members = model.members(model.embedding(*model.table.arrays(inputs)))
+    seen = set()
+    for _ in range(4):
+        near = (members - model(inputs).pooled[:, None]).abs().amax(dim=2) < 1e-5
+        assert near.sum(dim=1).tolist() == [1] * 8  # each row is one member's
+        assert near.sum(dim=0).tolist() == [2] * 4  # and each member has as many rows
+        seen.add(tuple(near.int().argmax(dim=1).tolist()))
+    assert len(seen) > 1
+
+
+def test_piecewise_numbers_are_linear_at_first_and_bend_where_a_bin_begins() -> None:
+    numbers = PiecewiseNumbers(1, 2, n_bins=4)
+    x = torch.linspace(-5, 5, 101)[:, None]
+    missing = torch.zeros_like(x, dtype=torch.bool)
+    torch.testing.assert_close(numbers(x, missing), numbers.linear(x, missing))
+    with torch.no_grad():
+        numbers.weight[0, 0, 2] = 1.0  # the third quarter: from the median on
+    added = (numbers(x, missing) - numbers.linear(x, missing))[:, 0, 0].detach()
+    assert added[x[:, 0] < 0].abs().max() < 1e-6
+    assert added[x[:, 0] > 0.68].sub(1).abs().max() < 1e-6
+    with torch.no_grad():
+        numbers.weight.zero_()[0, 0, 3] = 1.0  # the last goes on
+    added = (numbers(x, missing) - numbers.linear(x, missing))[:, 0, 0].detach()
+    assert added[-1] > added[-2] > added[-20] > 1
+
+
+def test_realmlp_begins_with_units_of_like_size_and_picks_its_bend() -> None:
+    wide = RealMLP(RealMLPConfig(width=64), BackboneContext({"tabular": INFO}, {"classes": [0, 1]}))
+    assert not any(block[1].mish for block in wide.blocks)
+    assert all(block[1].mish for block in build("realmlp").blocks)
+    values = torch.randn(4096, 64)
+    assert 1.2 < float(wide.blocks[1][0](values).std().detach()) < 1.7  # of weights and biases
+    torch.testing.assert_close(wide.factors(values[:, : wide.embedding.dim]), values[:, : wide.embedding.dim])

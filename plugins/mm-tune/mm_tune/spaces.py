@@ -33,6 +33,8 @@ USUAL: Mapping[str, Mapping[str, str]] = {
         "fit.feature_share": "uniform(0.5, 1)",
     },
     "tabular:mlp": {"dropout": "uniform(0, 0.4)", "width": "choice(128, 256, 512)"},
+    "tabular:tabm": {"dropout": "uniform(0, 0.4)", "width": "choice(128, 256, 512)"},
+    "tabular:realmlp": {"dropout": "uniform(0, 0.4)", "width": "choice(128, 256, 512)"},
     "core:concat_mlp": {"dropout": "uniform(0, 0.4)"},
 }
 """Component -> its settings: of a fitter as a recipe has them, of others within their section."""
