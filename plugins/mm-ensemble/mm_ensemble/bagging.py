@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from mm_core.api import FitJob, FitRows
+from mm_core.api import FitJob, FitRows, Table
+from mm_ensemble.columns import beside
 from mm_ensemble.configs import BaggedConfig
 from mm_ensemble.fitting import Ensemble, Tried, answers
-from mm_ensemble.members import Candidate
+from mm_ensemble.members import Candidate, of_second
+from mm_ensemble.stacking import Said
 from mm_ensemble.turns import folds, share
 from mm_ensemble.votes import Array, Votes, mean
 
@@ -18,37 +22,63 @@ class Bagged(Ensemble):
     """Fits every member on all folds but one, for each fold, which is what it stops by.
 
     Weights are chosen on what the models say of the folds that they left out; where the user gave
-    validation rows, on what their means say of those.
+    validation rows, on what their means say of those. Members of a second layer read what those of
+    the first say of a row that they have not seen.
     """
 
     config: BaggedConfig
 
     def attempt(self, job: FitJob, candidate: Candidate, left: int) -> Tried:
         """A model for each fold."""
-        count = self.config.folds
-        fold_of = folds(job, count)
-        given = None if job.validation is None else candidate.rows(job, job.validation.table)
-        models, parts = [], []
-        began, answering, answered = time.monotonic(), 0.0, 0
-        for fold in range(count):
-            held, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
-            validation = candidate.rows(job, job.train.table.take(held))
-            train = candidate.rows(job, job.train.table.take(rest))
-            turns = (left - 1) * count + count - fold
-            fitted = job.submodel(candidate.settings, train, validation, share(job.deadline, turns))
-            scored = validation if given is None else given
-            votes, seconds = answers(fitted, scored)
-            models.append(fitted)
-            parts.append((held, votes))
-            answering += seconds
-            answered += len(scored)
-        took = time.monotonic() - began - answering
-        whole = _together(parts, len(fold_of)) if given is None else mean([one for _, one in parts])
-        return Tried(models, whole, took, count * answering / answered)
+        given = None if job.validation is None else job.validation.table
+        return self._on_folds(job, candidate, left, job.train.table, given)
 
     def scored_rows(self, job: FitJob) -> FitRows:
         """The user's validation rows; without them all training rows."""
         return job.train if job.validation is None else job.validation
+
+    def second(self, job: FitJob) -> list[Candidate]:
+        """The members of the second layer."""
+        return of_second(job, self.config)
+
+    def attempt_second(
+        self, job: FitJob, candidate: Candidate, left: int, first: Mapping[str, Tried], said: Said
+    ) -> Tried:
+        """On the same folds, with the columns of what was said of each row unseen."""
+        unseen = said.columns({name: first[name].unseen for name in said.members})
+        train, given = beside(job.train.table, [unseen]), None
+        if job.validation is not None:
+            votes = said.columns({name: first[name].votes for name in said.members})
+            given = beside(job.validation.table, [votes])
+        return self._on_folds(job, candidate, left, train, given)
+
+    def _on_folds(
+        self, job: FitJob, candidate: Candidate, left: int, rows: Table, given: Table | None
+    ) -> Tried:
+        """A model for each fold of ``rows``, and what they say of it and of ``given`` ones."""
+        count = self.config.folds
+        fold_of = folds(job, count)
+        scored = None if given is None else candidate.rows(job, given)
+        models, unseen, told = [], [], []
+        began, answering, answered = time.monotonic(), 0.0, 0
+        for fold in range(count):
+            held, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
+            validation = candidate.rows(job, rows.take(held))
+            train = candidate.rows(job, rows.take(rest))
+            turns = (left - 1) * count + count - fold
+            fitted = job.submodel(candidate.settings, train, validation, share(job.deadline, turns))
+            models.append(fitted)
+            asked = [] if scored is not None and not self.config.second else [validation]
+            for table, into in [*((one, unseen) for one in asked), (scored, told)]:
+                if table is not None:
+                    votes, seconds = answers(fitted, table)
+                    into.append((held, votes))
+                    answering += seconds
+                    answered += len(table)
+        took = time.monotonic() - began - answering
+        whole = _together(unseen, len(fold_of)) if unseen else mean([one for _, one in told])
+        tried = Tried(models, whole, took, count * answering / answered, whole)
+        return tried if given is None else replace(tried, votes=mean([one for _, one in told]))
 
 
 def _together(parts: list[tuple[Array, Votes]], rows: int) -> Votes:

@@ -76,9 +76,8 @@ def vectors_of(model: Model, table: Table, settings: RunSettings) -> tuple[Array
 def answers_of(model: Model, table: Table, settings: RunSettings) -> Array:
     """float32 [N, K], what a network says of rows: of two classes the second one's probability."""
     votes, _ = votes_of(model, table, settings)  # what is unreadable the encoder has told
-    two = votes.kind == "classes" and votes.values.shape[1] == 2
-    found: Array = votes.values[:, 1:] if two else votes.values
-    return found.astype(np.float32)
+    found: Array = votes.columns.astype(np.float32)
+    return found
 
 
 class EncodedColumns(Engine):

@@ -37,7 +37,11 @@ class EnsembleConfig(Config):
     steps: int = Field(
         default=40, ge=1, description="of the choice of weights; a weight is a multiple of 1/steps"
     )
-
+    refit: bool = Field(
+        default=False,
+        description="members that weigh something are fitted once more, on all rows, those that "
+        "were held out too, for as long as it took them at first",
+    )
     keep: bool = Field(
         default=False,
         description="members of weight 0 stay in the model, for the leaderboard: they cost space, "
@@ -63,6 +67,21 @@ class BaggedConfig(EnsembleConfig):
     """Settings of the fitter ``bagged``."""
 
     folds: int = Field(default=5, ge=2, description="parts of the rows; models of each member")
+    second: dict[str, Slot[FitterSpec]] = slot(
+        {},
+        description="members of a second layer, name -> how it is fitted: they read the table's "
+        "columns, and what each member of the first says of a row that it has not seen",
+    )
+
+    @model_validator(mode="after")
+    def _names_of_its_own(self) -> Self:
+        for name in self.second:
+            if not re.fullmatch(r"[a-z0-9_]+", name) or name in self.members:
+                raise ValueError(
+                    f"a member of the second layer is called {name!r}: use a-z, 0-9 and _, and a "
+                    "name that no other member has"
+                )
+        return self
 
 
 class DistilledConfig(Config):

@@ -6,8 +6,9 @@ import math
 import time
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from mm_core.api import (
     FitJob,
@@ -23,16 +24,16 @@ from mm_core.api import (
 )
 from mm_ensemble.configs import EnsembleConfig
 from mm_ensemble.members import Candidate, candidates
-from mm_ensemble.models import Member, Models
+from mm_ensemble.models import Member, Models, Second
+from mm_ensemble.refitting import refitted
 from mm_ensemble.selecting import select
+from mm_ensemble.stacking import Said
 from mm_ensemble.turns import share
-from mm_ensemble.votes import Votes, check_has_mean, constant_of, mean, votes_of
+from mm_ensemble.votes import Votes, check_has_mean, mean, votes_of
 
 AS_FOUND = RunSettings()
 FEW = 300
 """Rows on which a choice of weights says little."""
-LOWER = 1 / 3
-_RATES = ("learning_rate", "head_learning_rate")
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,15 @@ class Tried:
         votes: what it says of the rows that weights are chosen on.
         fit_seconds: it took.
         row_seconds: that an answer takes, in such a batch.
+        unseen: what it says of the training rows, of each by models that have not seen it; None:
+            there is no second layer that would read it.
     """
 
     models: Sequence[Fitted]
     votes: Votes
     fit_seconds: float
     row_seconds: float
+    unseen: Votes | None = None
 
 
 class Ensemble(Fitter):
@@ -71,68 +75,54 @@ class Ensemble(Fitter):
     def scored_rows(self, job: FitJob) -> FitRows:
         """The rows that weights are chosen on: no member learned from what it says of them."""
 
+    def second(self, job: FitJob) -> list[Candidate]:
+        """Members of a second layer; unless overridden: none."""
+        return []
+
+    def attempt_second(
+        self, job: FitJob, candidate: Candidate, left: int, first: Mapping[str, Tried], said: Said
+    ) -> Tried:
+        """Fit one of them, on what the first layer says of rows; where there are some."""
+        raise NotImplementedError
+
     def fit(self, job: FitJob) -> FitResult:
         """All members are planned first, so that a wrong setting of the last is told at once."""
         started = time.monotonic()
         check_has_mean(job)
         wanted, left_out = candidates(job, self.config)
-        tried: dict[str, Tried] = {}
+        above = self.second(job)
+        first: dict[str, Tried] = {}
         for place, candidate in enumerate(wanted):
-            if tried and job.deadline is not None and time.monotonic() >= job.deadline:
-                left_out[candidate.name] = "no time left"
-                continue
-            try:
-                tried[candidate.name] = self._steadily(job, candidate, len(wanted) - place)
-            except TrainingError as error:
-                if len(wanted) == 1:
-                    raise
-                left_out[candidate.name] = "it could not be fitted"
-                warnings.warn(
-                    f"the member {candidate.name} of the ensemble is left out: {error}",
-                    MMWarning,
-                    stacklevel=2,
-                )
-        if not tried:
+            left = len(wanted) + len(above) - place
+            attempt = partial(self.attempt, job, candidate, left)
+            _try(job, candidate.name, attempt, first, left_out, only=len(wanted) == 1)
+        if not first:
             raise TrainingError(
                 "no member of the ensemble could be fitted",
                 plugin=job.model.recipe.fit.id,
                 remedy="fit one by itself to see more: fit=core:finetune",
             )
-        return self._weighed(job, tried, left_out, started)
-
-    def _steadily(self, job: FitJob, candidate: Candidate, left: int) -> Tried:
-        """Fit a member; a network that came to nothing once more, at lower learning rates."""
-        first = self.attempt(job, candidate, left)
-        over = job.deadline is not None and time.monotonic() >= job.deadline
-        if not candidate.network or over or not self._diverged(job, first):
-            return first
-        warnings.warn(
-            f"the member {candidate.name} of the ensemble is no better than a constant answer: it "
-            f"is fitted once more, at {LOWER:.2g} of its learning rates",
-            MMWarning,
-            stacklevel=2,
+        said = Said.beside(first, job.train.table.frame.columns)
+        tried = dict(first)
+        for place, candidate in enumerate(above):
+            left = len(above) - place
+            attempt = partial(self.attempt_second, job, candidate, left, first, said)
+            _try(job, candidate.name, attempt, tried, left_out, only=False)
+        weights, record = self._weighed(job, tried, started)
+        engine, anew = self._engine(job, wanted, first, tried, weights, said)
+        alone = {name: record.get(f"{name}.{job.metric}", math.nan) for name in tried}
+        told = _told(job, tried, weights, alone, left_out, len(self.scored_rows(job)))
+        return FitResult(
+            history=[record],
+            best_score=record.get(job.metric),
+            stopped="; ".join(filter(None, [told, anew])),
+            engine=engine,
         )
-        training = job.plan(candidate.settings).training
-        rates = {f"training.{key}": LOWER * getattr(training, key) for key in _RATES}
-        settings = {**candidate.settings, **rates}
-        second = self.attempt(job, replace(candidate, settings=settings), left)
-        took = first.fit_seconds + second.fit_seconds
-        kept = first if self._diverged(job, second) else second
-        return replace(kept, fit_seconds=took)
-
-    def _diverged(self, job: FitJob, tried: Tried) -> bool:
-        """Whether a member scores no better than the training rows' mean as the answer to all."""
-        rows = self.scored_rows(job)
-        try:
-            own = job.score({"logits": tried.votes.logits}, rows=rows)
-            constant = job.score({"logits": constant_of(job, len(rows)).logits}, rows=rows)
-        except MetricError:  # not defined for answers that are all the same
-            return False
-        return own <= constant if job.higher_is_better else own >= constant
 
     def _weighed(
-        self, job: FitJob, tried: Mapping[str, Tried], left_out: Mapping[str, str], started: float
-    ) -> FitResult:
+        self, job: FitJob, tried: Mapping[str, Tried], started: float
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """The weights of those that have some, and the record of the fit."""
         rows = self.scored_rows(job)
         sign = 1 if job.higher_is_better else -1
 
@@ -158,17 +148,63 @@ class Ensemble(Fitter):
             record[f"{name}.weight"] = weights.get(name, 0.0)
             record[f"{name}.fit_seconds"] = one.fit_seconds
             record[f"{name}.row_seconds"] = one.row_seconds
-        return FitResult(
-            history=[record],
-            best_score=record.get(job.metric),
-            stopped=_told(job, tried, weights, alone, left_out, len(rows)),
-            engine=Models(
-                {
-                    name: Member(one.models, weights.get(name, 0.0))
-                    for name, one in tried.items()
-                    if name in weights or self.config.keep
-                }
-            ),
+        return weights, record
+
+    def _engine(
+        self,
+        job: FitJob,
+        wanted: Sequence[Candidate],
+        first: Mapping[str, Tried],
+        tried: Mapping[str, Tried],
+        weights: Mapping[str, float],
+        said: Said,
+    ) -> tuple[Models, str]:
+        """What answers, and what is to be told of members that were fitted anew."""
+
+        def members(among: Collection[str]) -> dict[str, Member]:
+            return {
+                name: Member(one.models, weights.get(name, 0.0))
+                for name, one in tried.items()
+                if name in among
+            }
+
+        kept = set(tried) if self.config.keep else set(weights)
+        above = members(kept - set(first))
+        if any(one.weight for one in above.values()):
+            kept |= set(first)  # they are asked, whatever they weigh
+        second = Second(above, said if above else Said())
+        if not self.config.refit:
+            return Models(members(kept & set(first)), second), ""
+        anew = refitted(
+            job,
+            {one.name: one for one in wanted if one.name in kept},
+            {name: first[name].models for name in first},
+            {name: one.fit_seconds / len(one.models) for name, one in first.items()},
+        )
+        return Models(members(kept & set(first)), second, anew.models), anew.told
+
+
+def _try(
+    job: FitJob,
+    name: str,
+    attempt: Callable[[], Tried],
+    tried: dict[str, Tried],
+    left_out: dict[str, str],
+    *,
+    only: bool,
+) -> None:
+    """Fit a member, or note why it is left out."""
+    if tried and job.deadline is not None and time.monotonic() >= job.deadline:
+        left_out[name] = "no time left"
+        return
+    try:
+        tried[name] = attempt()
+    except TrainingError as error:
+        if only:
+            raise
+        left_out[name] = "it could not be fitted"
+        warnings.warn(
+            f"the member {name} of the ensemble is left out: {error}", MMWarning, stacklevel=2
         )
 
 

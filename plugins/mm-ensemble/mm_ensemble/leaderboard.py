@@ -22,7 +22,7 @@ from mm_core.api.tools import (
     stream,
 )
 from mm_core.api.tools import metrics as metrics_of
-from mm_ensemble.models import Member, Models
+from mm_ensemble.models import Member, Models, Second
 
 if TYPE_CHECKING:
     from mm_core.api.tools import Metrics, Model, MultiModalPredictor, Registry, Rows
@@ -67,7 +67,7 @@ def leaderboard(
         )
     first, metric = next(iter(asked.items()))
     found: list[dict[str, Any]] = []
-    for name, member in {**model.engine.members, WHOLE: None}.items():
+    for name, member in {**model.engine.all_members, WHOLE: None}.items():
         alone = model if member is None else _as_model(model, name, member)
         line: dict[str, Any] = {"member": name, "weight": None if member is None else member.weight}
         began = time.monotonic()
@@ -83,7 +83,7 @@ def leaderboard(
         first, ascending=not known.higher_is_better(metric), kind="stable", ignore_index=True
     )
     idle = [key.removesuffix(".weight") for key, weight in said.items() if key.endswith(".weight")]
-    missing = [name for name in idle if name not in model.engine.members]
+    missing = [name for name in idle if name not in model.engine.all_members]
     rest = pd.DataFrame(
         [{"member": name, "weight": 0.0} | _of_fit(said, name, short) for name in missing]
     )
@@ -99,7 +99,13 @@ def _as_model(whole: Model, name: str, member: Member) -> Model:
     if len(member.models) == 1:
         found: Model = member.models[0].model
         return found
-    return replace(whole, engine=Models({name: Member(member.models, 1.0)}))
+    alone = Member(member.models, 1.0)
+    engine = whole.engine
+    assert isinstance(engine, Models)
+    if name in engine.members:
+        return replace(whole, engine=Models({name: alone}))
+    first = {one: Member(of.models, 0.0) for one, of in engine.members.items()}
+    return replace(whole, engine=Models(first, Second({name: alone}, engine.second.said)))
 
 
 def _scores(

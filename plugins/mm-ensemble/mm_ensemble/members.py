@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mm_core.api import ConfigError, FitJob, FitterSpec, MMWarning, Slot, Table
-from mm_ensemble.configs import EnsembleConfig, FeaturesConfig
-from mm_ensemble.modalities import among, encoded, of_columns, only, reads
+from mm_ensemble.configs import BaggedConfig, EnsembleConfig, FeaturesConfig
+from mm_ensemble.modalities import TABLE, among, encoded, of_columns, only, reads
 
 NETWORK = "core:finetune"
 
@@ -22,13 +22,11 @@ class Candidate:
         name: of the member.
         settings: of its recipe, its fitter among them.
         columns: that it reads; None: all.
-        network: whether it is one, trained by gradients.
     """
 
     name: str
     settings: Mapping[str, Any]
     columns: Sequence[str] | None = None
-    network: bool = False
 
     def rows(self, job: FitJob, table: Table) -> Table:
         """Rows with its columns only, and the label's."""
@@ -50,8 +48,7 @@ def candidates(job: FitJob, config: EnsembleConfig) -> tuple[list[Candidate], di
             left_out[name] = why
             continue
         settings = {**config.settings.get(name, {}), "fit": member.dump()}
-        network = member.spec.reads == "network"
-        found.append(Candidate(name, settings, _columns(member, used), network))
+        found.append(Candidate(name, settings, _columns(member, used)))
     if config.alone and len(used) > 1:
         found += _alone(config, used, [member.spec for member in config.members.values()])
     names = [one.name for one in found]
@@ -109,5 +106,29 @@ def _alone(
         )
         if not by_others and name not in config.members:
             settings = {"fit": NETWORK, **config.settings.get(name, {})}
-            found.append(Candidate(name, settings, columns, network=True))
+            found.append(Candidate(name, settings, columns))
     return found
+
+
+def of_second(job: FitJob, config: BaggedConfig) -> list[Candidate]:
+    """The members of the second layer, which read the table's columns and what the first says.
+
+    Raises:
+        ConfigError: one reads no tables, or a setting is wrong.
+    """
+    used = of_columns(job.model.recipe)
+    for name, member in config.second.items():
+        if member.spec.modalities and not any(reads(member.spec.modalities, one) for one in _SAID):
+            raise ConfigError(
+                f"{member.id} reads no numbers, and a member of the second layer is given some",
+                plugin="ensemble",
+                value=member.id,
+                remedy=f"name another: fit.second.{name}=trees:catboost",
+            )
+    return [
+        Candidate(name, {"fit": member.dump()}, among(used, member.spec.modalities or TABLE))
+        for name, member in config.second.items()
+    ]
+
+
+_SAID = ("tabular:tabular",)

@@ -32,6 +32,12 @@ class Votes:
     kind: Literal["classes", "labels", "number"]
 
     @property
+    def columns(self) -> Array:
+        """float64 [N, K], for who reads them: of two classes the second one's probability."""
+        two = self.kind == "classes" and self.values.shape[1] == 2
+        return self.values[:, 1:] if two else self.values
+
+    @property
     def logits(self) -> Array:
         """float32 [N, D], as the task decodes them."""
         sure = np.clip(self.values, _LEAST, 1 - _LEAST)
@@ -67,22 +73,6 @@ def mean(votes: Sequence[Votes], weights: Sequence[float] | None = None) -> Vote
     """
     values = np.average([one.values for one in votes], axis=0, weights=weights)
     return replace(votes[0], values=values)
-
-
-def constant_of(job: FitJob, rows: int) -> Votes:
-    """The mean of the training rows' labels as the answer to so many rows."""
-    targets = job.train.encoded.targets
-    if "class" in targets:
-        shares = np.bincount(np.asarray(targets["class"]), minlength=job.model.task.output_dim)
-        values, kind = shares / shares.sum(), "classes"
-    elif "labels" in targets:
-        values, kind = np.asarray(targets["labels"]).mean(axis=0), "labels"
-    else:
-        values, kind = (
-            np.asarray(targets["value"]).reshape(len(job.train), -1).mean(axis=0),
-            "number",
-        )
-    return Votes(np.tile(np.asarray(values, np.float64), (rows, 1)), kind)  # type: ignore[arg-type]
 
 
 def check_has_mean(job: FitJob) -> None:

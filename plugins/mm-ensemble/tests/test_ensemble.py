@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -211,23 +210,6 @@ def test_a_member_that_cannot_be_fitted_is_left_out_and_told() -> None:
         model = fit("sold", **{**BOTH, "fit.settings": wild})
     assert list(model_of(model).engine.members) == ["trees"]
     assert "network (it could not be fitted)" in result_of(model).stopped
-
-
-@pytest.mark.parametrize("label", ["sold", "price"])
-def test_a_network_that_comes_to_nothing_is_fitted_once_more(label: str) -> None:
-    """At a third of its rates, which is told; one that learned is not."""
-    idle = {"training.learning_rate": 3e-9, "training.head_learning_rate": 3e-9}
-    wished = {**BOTH, "fit.settings": {"network": idle}, "fit.keep": True, "training.epochs": 1}
-    rows = rows_for("sold").sort_values("sold", ignore_index=True).iloc[:200]  # few of a kind
-    rows = rows if label == "sold" else rows_for("price")
-    metric = {"data.validation_metric": "log_loss" if label == "sold" else "rmse"}
-    with pytest.warns(MMWarning, match="the member network of the ensemble is no better than"):
-        model = fit(label, rows, **wished, **metric)
-    (member,) = model_of(model).engine.members["network"].models
-    assert member.model.recipe.training.head_learning_rate in (3e-9, pytest.approx(1e-9))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="the member network")
-        fit(label, **{**BOTH, "training.epochs": 12})
 
 
 def test_the_choice_of_weights() -> None:

@@ -48,7 +48,8 @@ class CatBoostTrees(Trees):
         curves = model.get_evals_result()
         (losses,) = curves["learn"].values()
         held_out = [] if held is None else next(iter(curves["validation"].values()))
-        return Grown(model, losses, held_out, ended(len(losses), self.config, clock.over))
+        rate = float(model.get_all_params()["learning_rate"])
+        return Grown(model, losses, held_out, ended(len(losses), self.config, clock.over), rate)
 
     def stages(self, model: CatBoost, rows: Features, every: int) -> Iterator[Array]:
         """Raw scores after so many rounds, twice as many, ..., and after the last."""

@@ -28,12 +28,14 @@ class Grown:
         losses: float [rounds] of the training rows after each.
         held_out: likewise of the validation rows; empty: there are none.
         stopped: why it ended, in words.
+        rate: share of each tree, which the library may have chosen.
     """
 
     model: Any
     losses: Sequence[float]
     held_out: Sequence[float]
     stopped: str
+    rate: float
 
     @property
     def least(self) -> int:
@@ -181,6 +183,7 @@ class _Follow:
             "step": float(rounds),
             "seconds": self._seconds * rounds / total,
             "loss": float(loss),
+            "learning_rate": self._grown[0].rate,
         }
         self.history.append(record)
         try:

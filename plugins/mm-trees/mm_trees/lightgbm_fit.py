@@ -56,7 +56,8 @@ class LightGBMTrees(Trees):
         model.best_iteration = 0  # the rounds are counted here
         (losses,) = curves["train"].values()
         (held_out,) = curves.get("held_out", {"": []}).values()
-        return Grown(model, losses, held_out, ended(len(losses), self.config, clock.over))
+        rate = float(self._params(task)["learning_rate"])
+        return Grown(model, losses, held_out, ended(len(losses), self.config, clock.over), rate)
 
     def stages(self, model: lgb.Booster, rows: Features, every: int) -> Iterator[Array]:
         """Raw scores after so many rounds, twice as many, ..., and after the last."""
