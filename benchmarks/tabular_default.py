@@ -238,7 +238,9 @@ class Loop:
         optimizer = torch.optim.AdamW(self._groups(), lr=self.training["head_learning_rate"])
         draw = np.random.default_rng(self.seed)
         per_epoch = -(-len(self.split.train) // self.training["batch_size"])
-        settings = TrainingConfig(schedule=self.training["schedule"], warmup=self.training["warmup"])
+        settings = TrainingConfig(
+            schedule=self.training["schedule"], warmup=self.training["warmup"]
+        )
         factor = learning_rate_factor(settings, per_epoch * self.training["epochs"])
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         best, best_score, waited, epoch = self._weights(), -np.inf, 0, 0
@@ -407,14 +409,15 @@ def main() -> None:
             continue
         splits = [(seed, split_of(problem, seed)) for seed in SEEDS]
         runs = {"trees": [run_trees(problem, split, seed) for seed, split in splits]}
+        show(problem.name, {"trees": summary(runs["trees"])})
         for name, entry in entries().items():
             if any(part in name for part in arguments.only):
                 runs[name] = [
                     run_network(entry, problem, split, seed, arguments.budget)
                     for seed, split in splits
                 ]
+                show(problem.name, {name: summary(runs[name])})
         scores[problem.name] = {name: summary(found) for name, found in runs.items()}
-        show(problem.name, scores[problem.name])
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(
         json.dumps(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ MOST_ROWS = 10_000
 def constant_of(train: FitRows, held_out: HeldOut | None) -> Callable[[], Constant | None]:
     """Works it out when it is first asked for.
 
-    None: without validation rows, or where the task, or the metric, has no such thing.
+    None: without validation rows, or where the task has no such answer.
     """
 
     @cache
@@ -35,14 +36,19 @@ def constant_of(train: FitRows, held_out: HeldOut | None) -> Callable[[], Consta
         logits = held_out.model.task.constant(train.encoded.targets)
         if logits is None:
             return None
-        outputs = {"logits": np.tile(logits, (held_out.rows.n_rows, 1))}
-        try:
-            score = held_out.score_of(outputs, None)
-        except MetricError:  # not defined where all answers are alike
-            return None
-        return Constant(score, _loss(logits, train.encoded, held_out))
+        return Constant(
+            _loss(logits, train.encoded, held_out), cache(partial(_score, logits, held_out))
+        )
 
     return constant
+
+
+def _score(logits: np.ndarray, held_out: HeldOut) -> float:
+    outputs = {"logits": np.tile(logits, (held_out.rows.n_rows, 1))}
+    try:
+        return held_out.score_of(outputs, None)
+    except MetricError:  # not defined where all answers are alike
+        return math.nan
 
 
 def _loss(logits: np.ndarray, rows: EncodedFrame, held_out: HeldOut) -> float:

@@ -19,7 +19,7 @@ AGAIN = "begins again, once, at a third"
 BASE = {
     "fit": "core:finetune",
     "training.batch_size": 8,
-    "training.epochs": 12,
+    "training.epochs": 8,
     "training.schedule": "constant",
     "training.warmup": 0.0,
     "training.average": "best",
@@ -85,8 +85,7 @@ def warned(text: str, call: object) -> list[str]:
     return [str(one.message) for one in found if text in str(one.message)]
 
 
-@pytest.mark.parametrize("label", ["kind", "size"])
-@pytest.mark.parametrize("what", [float("nan"), 0.0], ids=["not finite", "collapsed"])
+@pytest.mark.parametrize(("label", "what"), [("kind", 0.0), ("size", float("nan"))])
 def test_a_wild_training_begins_again_from_the_same_weights(
     label: str, what: float, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,18 +112,24 @@ def test_a_wild_training_begins_again_from_the_same_weights(
     assert model.history.iloc[-1, -1] == pytest.approx(slow.history.iloc[-1, -1])
 
 
-def test_a_real_fit_at_an_absurd_rate_begins_again() -> None:
-    """Adam's steps of 30 leave answers that are the same for all rows; those of 10 do too."""
-    model: list[MultiModalPredictor] = []
-    absurd = {"training.head_learning_rate": 30.0, "training.weight_decay": 0.0}
-    told = warned("third of", lambda: model.append(fit("kind", **absurd)))
-    assert [AGAIN in one for one in told] == [True, False]
-    assert set(model[0].history.attempt) == {1.0, 2.0}
+@pytest.mark.parametrize(
+    ("rate", "second"), [(10.0, True), pytest.param(100.0, False, marks=pytest.mark.slow)]
+)
+def test_a_real_fit_at_an_absurd_rate_begins_again(rate: float, second: bool) -> None:
+    """A third of it is a rate that learns, or is absurd too, which is told."""
+    models = []
+    absurd = {"training.head_learning_rate": rate, "training.weight_decay": 0.0}
+    told = warned("third of", lambda: models.append(fit("size", **absurd)))
+    assert [AGAIN in one for one in told] == [True] if second else [True, False]
+    history = models[0].history
+    best = history.groupby("attempt").rmse.min()
+    assert list(best.index) == [1.0, 2.0]
+    assert (best[2.0] < 0.9 * history.rmse[history.attempt == 1].min()) or not second
 
 
 def test_a_loss_that_is_not_finite_the_second_time_is_an_error() -> None:
     absurd = {"training.head_learning_rate": 1e30, "training.clip_norm": None}
-    with pytest.raises(TrainingError, match="not finite|the loss is"):
+    with pytest.raises(TrainingError, match=r"not finite|the loss"):
         assert len(warned(AGAIN, lambda: fit("size", **absurd))) == 1
 
 
@@ -132,7 +137,7 @@ def test_a_fit_that_learns_is_left_alone() -> None:
     """So is one that only knows its training rows, and one that has had no time to learn."""
     noise = rows()
     noise["kind"] = np.random.default_rng(1).permutation(noise["kind"].to_numpy())
-    by_heart = {"data.validation_metric": "log_loss", "training.epochs": 60}
+    by_heart = {"data.validation_metric": "log_loss", "training.epochs": 30}
     short = {"training.epochs": 2, "training.head_learning_rate": 1e-9}
     for call in (
         lambda: fit("kind"),

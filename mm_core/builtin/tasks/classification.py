@@ -128,7 +128,8 @@ class Classification(Task):
     def constant(self, targets: Mapping[str, Any]) -> np.ndarray | None:
         """Shares of the classes; one that no row has is as likely as half a row."""
         counts = np.bincount(np.asarray(targets["class"]), minlength=self.output_dim)
-        return np.log(np.maximum(counts, 0.5) / max(1, counts.sum()))
+        shares: np.ndarray = np.maximum(counts, 0.5) / max(1, counts.sum())
+        return np.asarray(np.log(shares))
 
     def strata(self, targets: Mapping[str, Any]) -> np.ndarray | None:
         classes: np.ndarray = targets["class"]

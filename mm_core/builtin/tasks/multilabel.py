@@ -113,7 +113,7 @@ class Multilabel(Task):
         labels = np.asarray(targets["labels"], np.float64)
         least = 0.5 / max(1, len(labels))
         shares = np.clip(labels.mean(axis=0), least, 1 - least)
-        return np.log(shares / (1 - shares))
+        return np.asarray(np.log(shares / (1 - shares)))
 
     def true_answer(self, targets: Mapping[str, Any]) -> pd.DataFrame:
         return self.form.decode(np.asarray(targets["labels"]).astype(np.int8))

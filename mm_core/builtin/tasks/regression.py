@@ -100,7 +100,8 @@ class Regression(Task):
 
     def constant(self, targets: Mapping[str, Any]) -> np.ndarray | None:
         """The mean."""
-        return np.asarray(targets["value"], np.float64).mean(keepdims=True)
+        mean: np.ndarray = np.asarray(targets["value"], np.float64).mean(keepdims=True)
+        return mean
 
     def true_answer(self, targets: Mapping[str, Any]) -> pd.DataFrame:
         return pd.DataFrame({self.label[0]: self.truth(targets, "values")})

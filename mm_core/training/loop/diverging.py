@@ -62,11 +62,11 @@ def hopeless(run: FitRun, history: Records) -> bool:
     """
     scores = [record[run.metric] for record in history if run.metric in record]
     constant = run.constant() if scores else None
-    if constant is None:
+    if constant is None or history[-1]["loss"] < NEARLY * constant.loss:
         return False
-    best = max(scores) if run.higher_is_better else min(scores)
-    gain = best - constant.score if run.higher_is_better else constant.score - best
-    return gain <= SEEN * abs(constant.score) and history[-1]["loss"] >= NEARLY * constant.loss
+    least = constant.score()
+    gain = max(scores) - least if run.higher_is_better else least - min(scores)
+    return gain <= SEEN * abs(least)  # not where it is NaN
 
 
 @dataclass(frozen=True)

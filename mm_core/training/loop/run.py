@@ -27,12 +27,13 @@ class Constant:
     """One answer for all rows, the best of them: what a network is to beat.
 
     Attributes:
-        score: on the validation rows, by the metric that chooses the weights.
         loss: on the training rows, as the task has it.
+        score: () -> on the validation rows, by the metric that chooses the weights; NaN where that
+            is not defined. A user's function is called only where the loss says that it must be.
     """
 
-    score: float
     loss: float
+    score: Callable[[], float]
 
 
 @dataclass(frozen=True)

@@ -330,7 +330,7 @@ class Validation(pl.Callback):
             self._stop(trainer, reason)
 
     def _give_up(self, trainer: pl.Trainer) -> None:
-        """Stop where the network has had its time, by the course or by its patience, for nothing."""
+        """Stop where the network has had its time, by course or patience, and came to nothing."""
         steps, impatient = self._so_far.stepped, self._so_far.waited >= self._training.patience
         if not self._run.gives_up or self._interrupted or (self.stopped and not impatient):
             return

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from mm_ensemble.votes import votes_of
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError
+from mm_core.api import ConfigError, RunSettings, Table
 from mm_core.api.tools import model_of, result_of
 
 TREES = {"id": "trees:lightgbm", "threads": 1, "rounds": 40, "learning_rate": 0.2}
@@ -71,9 +72,6 @@ def test_the_second_layer_learns_from_what_was_said_of_rows_unseen(
 
 def stacked_score(model: Any) -> float:
     frame = rows(noise=True)
-    from mm_core.api import RunSettings, Table
-    from mm_ensemble.votes import votes_of
-
     votes, _ = votes_of(model, Table(frame, Path()), RunSettings())
     return float((votes.values.argmax(axis=1) == (frame.sold == "yes")).mean())
 

@@ -224,9 +224,7 @@ def training_curves(history: list[dict[str, Any]], metric: str, plots_: Plots) -
 def curve(history: list[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
     """Epochs and values of what is a number in the records of a fit; of its last attempt."""
     last = max((one.get("attempt", 1.0) for one in history), default=1.0)
-    rows = [
-        one for one in history if one.get("attempt", last) == last and _number(one.get(key))
-    ]
+    rows = [one for one in history if one.get("attempt", last) == last and _number(one.get(key))]
     return [_along(one, place) for place, one in enumerate(rows)], [one[key] for one in rows]
 
 

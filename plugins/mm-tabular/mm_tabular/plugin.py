@@ -27,7 +27,7 @@ def mm_plugin_info() -> PluginInfo:
     """Written for plugin API 2.0."""
     return PluginInfo(
         api=(2, 0),
-        summary="Tables: numbers, categories, dates and booleans; MLP, TabM, RealMLP, FT-Transformer.",
+        summary="Tables: numbers, categories, dates, booleans; MLP, TabM, RealMLP, FT-Transformer.",
         samples="mm_tabular.samples:SAMPLES",
     )
 

@@ -207,4 +207,6 @@ def test_realmlp_begins_with_units_of_like_size_and_picks_its_bend() -> None:
     assert all(block[1].mish for block in build("realmlp").blocks)
     values = torch.randn(4096, 64)
     assert 1.2 < float(wide.blocks[1][0](values).std().detach()) < 1.7  # of weights and biases
-    torch.testing.assert_close(wide.factors(values[:, : wide.embedding.dim]), values[:, : wide.embedding.dim])
+    torch.testing.assert_close(
+        wide.factors(values[:, : wide.embedding.dim]), values[:, : wide.embedding.dim]
+    )
