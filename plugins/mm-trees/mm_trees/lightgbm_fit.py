@@ -99,9 +99,13 @@ def _objective(goal: Goal) -> dict[str, Any]:
 
 
 class _Clock(Clock):
-    """Called by LightGBM after each round: ends it when the time is over."""
+    """Called by LightGBM after each round, whose losses stand in the record by then: ends it when
+    the time is over.
+    """
 
-    order = 10
+    def __init__(self, deadline: float | None) -> None:
+        super().__init__(deadline)
+        self.order = 40  # of the instance: LightGBM does not look at the class
 
     def __call__(self, env: Any) -> None:
         if self.look():
@@ -111,9 +115,8 @@ class _Clock(Clock):
 class _Patience:
     """Called likewise: ends it when the loss on the validation rows gets no smaller."""
 
-    order = 30
-
     def __init__(self, patience: int) -> None:
+        self.order = 30
         self._patience, self._least, self._round = patience, np.inf, 0
 
     def __call__(self, env: Any) -> None:
