@@ -98,4 +98,4 @@ class _Bend(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         bent = F.mish(values) if self.mish else F.selu(values)
-        return torch.lerp(values, bent, self.share)
+        return values + (bent - values) * self.share
