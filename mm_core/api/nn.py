@@ -97,7 +97,11 @@ class BackboneContext:
         task: the task's ``info``.
         checkpoint: pretrained weights to start from; None: random weights were asked for, or the
             weights come later from an artifact.
-        architecture: what :attr:`Backbone.architecture` gave when the model was saved; None at fit.
+        architecture: what :attr:`Backbone.architecture` gave when the model was saved; None at fit,
+            and where weights come from the checkpoint again.
+        saved: the same, also where weights come from the checkpoint again (the model was saved
+            without them); None at fit. For a backbone whose settings name more than weights: a
+            config that may have changed since, or would run code.
         modalities: input name -> id of its modality, for a backbone that reads several.
     """
 
@@ -106,6 +110,7 @@ class BackboneContext:
     checkpoint: Checkpoint | None = None
     architecture: Mapping[str, Any] | None = None
     modalities: Mapping[str, str] = field(default_factory=dict)
+    saved: Mapping[str, Any] | None = None
 
 
 class Backbone(nn.Module, ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,7 +58,8 @@ def without_bases(
         checkpoint = part.config.get("checkpoint", RANDOM)
         if checkpoint == RANDOM or name in topology.shared:
             continue
-        same = _unchanged(name, context, finder, state)
+        saved = topology.backbones[name].architecture
+        same = _unchanged(name, context, finder, state, saved)
         if same:
             records[name] = BaseRecord(checkpoint=checkpoint, sha256=_sha256(same))
             for key in same:
@@ -133,7 +135,11 @@ _SAVE_WHOLE = "where it was trained, save it whole: predictor.save(path)"
 
 
 def _unchanged(
-    name: str, context: EngineContext, finder: CheckpointFinder, state: Mapping[str, Tensor]
+    name: str,
+    context: EngineContext,
+    finder: CheckpointFinder,
+    state: Mapping[str, Tensor],
+    saved: Mapping[str, Any],
 ) -> dict[str, Tensor]:
     """What the backbone has in common with one fresh from its checkpoint, by name inside it."""
     with torch.random.fork_rng(devices=[]):
@@ -145,6 +151,7 @@ def _unchanged(
             context.registry,
             finder,
             None,
+            saved,
         )
     own = frozenset() if fresh.adapter is None else fresh.adapter.own_weights(fresh)
     return {

@@ -26,6 +26,7 @@ def build_topology(
     *,
     finder: CheckpointFinder | None = None,
     architectures: Mapping[str, Mapping[str, Any]] | None = None,
+    saved: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Topology:
     """The network with its adapters applied.
 
@@ -37,12 +38,20 @@ def build_topology(
         finder: where the checkpoints of backbones come from; None: no backbone starts from one.
         architectures: backbone name -> what it said of itself when it was saved. It is built like
             that, without its checkpoint.
+        saved: likewise, of backbones that are filled from their checkpoints again too.
     """
     _check_names(recipe)
     shared = shared_backbones(recipe)
     built = {
         name: build_backbone(
-            name, recipe, processors, task, registry, finder, (architectures or {}).get(name)
+            name,
+            recipe,
+            processors,
+            task,
+            registry,
+            finder,
+            (architectures or {}).get(name),
+            (saved or architectures or {}).get(name),
         )
         for name in recipe.backbones
         if name not in shared
@@ -71,6 +80,7 @@ def build_backbone(
     registry: Registry,
     finder: CheckpointFinder | None,
     architecture: Mapping[str, Any] | None,
+    saved: Mapping[str, Any] | None,
 ) -> Backbone:
     """A backbone of the recipe with its adapter applied; see :func:`build_topology`."""
     part = recipe.backbones[name]
@@ -84,6 +94,7 @@ def build_backbone(
         checkpoint=checkpoint,
         architecture=architecture,
         modalities={given: _modality(recipe, given) for given in part.inputs},
+        saved=saved,
     )
     backbone: Backbone = component.load()(
         read_config(component, part, f"backbones.{name}"), context

@@ -163,11 +163,12 @@ class NetworkEngine(Engine):
         shared = shared_backbones(context.recipe)
         finder = CheckpointFinder(context.registry)
         check_bases_found(bases, context.recipe, finder)
-        known = {
-            name: values["architectures"][name]
+        saved = {
+            name: _architecture(values, name)
             for name in context.recipe.backbones
-            if name not in bases and name not in shared
+            if name not in shared
         }
+        known = {name: one for name, one in saved.items() if name not in bases}
         with torch.random.fork_rng(devices=[]):  # new weights are drawn, and then filled
             topology = build_topology(
                 context.recipe,
@@ -176,6 +177,7 @@ class NetworkEngine(Engine):
                 context.registry,
                 finder=finder,
                 architectures=known,
+                saved=saved,
             )
         missing, unexpected = _fill(topology, folder / WEIGHTS)
         again = tuple(f"backbones.{name}." for name in shared)
@@ -237,6 +239,18 @@ def _refuse_gaps(missing: set[str], unexpected: set[str]) -> None:
             value=WEIGHTS,
             remedy="use the plugin versions that mm inspect shows",
         )
+
+
+def _architecture(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What a backbone said of itself: without it one would be made from settings, as at a fit."""
+    found = values["architectures"].get(name)
+    if isinstance(found, Mapping):
+        return found
+    raise ArtifactError(
+        f"the model does not say how backbones.{name} is built",
+        value=name,
+        remedy="copy the model again from where it was saved",
+    )
 
 
 def _fill(topology: Topology, file: Path) -> tuple[set[str], set[str]]:

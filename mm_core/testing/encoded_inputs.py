@@ -54,12 +54,14 @@ class Setup:
         """The backbone: as at fit, or as it is loaded with the architecture of another."""
         asked = self.subject.trial.settings.get("checkpoint") if like is None else None
         finder = CheckpointFinder(self.subject.registry)
+        architecture = None if like is None else like.architecture
         context = BackboneContext(
             inputs={name: processor.info for name, processor in self.processors.items()},
             task=_TASK,
             checkpoint=finder.fetch(self.subject.component.id, asked or RANDOM),
-            architecture=None if like is None else like.architecture,
+            architecture=architecture,
             modalities=self.modalities,
+            saved=architecture,
         )
         with seeded(seed):
             backbone: Backbone = self.subject.component.load()(self.subject.config, context)

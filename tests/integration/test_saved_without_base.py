@@ -72,6 +72,30 @@ def test_an_adapted_model_names_its_base(fit, checkpoint, tmp_path):
     _same(predictor, MultiModalPredictor.load(tmp_path / "model"))
 
 
+def test_a_backbone_is_told_what_it_was_when_its_base_is_read_again(fit, tmp_path, monkeypatch):
+    """Settings may name a config that is another by now; of what was saved alone it is built."""
+    from mm_text.hf import HFText
+
+    told, build = [], HFText.__init__
+
+    def spied(self, config, context):
+        told.append((context.architecture, context.saved))
+        build(self, config, context)
+
+    predictor = fit(**{"backbones.text.adapter": "lora"})
+    kept = predictor._model.topology.backbones["text"].architecture
+    monkeypatch.setattr(HFText, "__init__", spied)
+    predictor.save(tmp_path / "model", standalone=False)
+    MultiModalPredictor.load(tmp_path / "model")
+    assert told == [(None, kept), (None, kept)]
+    manifest = json.loads((tmp_path / "model" / "mm_model.json").read_text())
+    manifest["engine"]["values"]["architectures"]["text"] = None
+    (tmp_path / "model" / "mm_model.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="how backbones.text is built"):
+        MultiModalPredictor.load(tmp_path / "model")
+    assert len(told) == 2
+
+
 def test_without_an_adapter_what_was_trained_is_in_it(fit, checkpoint, tmp_path):
     predictor = fit(**{"backbones.text.learning_rate": 1e-3})
     predictor.save(tmp_path / "model", standalone=False)
