@@ -127,12 +127,15 @@ class Trial:
             command: ``{"arguments": ["{model}", ...]}``, what is typed after its name; ``{model}``
             stands for the folder of a saved model, ``{data}`` for a file of rows for it.
         xfail: check -> why it fails. It is run and shown; that it passes after all is a failure.
+        needs: modules of an extra of the plugin, without which the component cannot be built: where
+            one is not installed, only its settings are tried.
     """
 
     kind: str
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     xfail: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +16,7 @@ from mm_core.api.samples import Samples, Trial
 from mm_core.api.specs import ConfigurableSpec
 from mm_core.plugins.loading import Plugin, component_hooks
 from mm_core.plugins.registry import Component, Registry
-from mm_core.testing.outcome import Case, Check, checks_in
+from mm_core.testing.outcome import Case, Check, NotTried, checks_in
 from mm_core.testing.subject import PluginSubject, Subject
 
 KIT = Path(__file__).with_name("kit_points.py")
@@ -102,10 +104,24 @@ def _cases(subject: Subject[Any]) -> list[Case]:
     modules = _CHECKS.get(spec.kind, ())
     if isinstance(spec, ConfigurableSpec):
         modules = ("settings", *modules)
-    checks = [check for name in modules for check in checks_in(_module(name))]
+    absent = [name for name in subject.trial.needs if find_spec(name) is None]
+    checks = [
+        check if name == "settings" or not absent else _not_tried(check, absent)
+        for name in modules
+        for check in checks_in(_module(name))
+    ]
     _no_lost_xfail(subject.component.plugin, subject.trial.xfail, checks)
     group = f"{spec.kind} {spec.name}{_apart(subject)}"
     return [Case(group, check, subject, subject.trial.xfail.get(check.name)) for check in checks]
+
+
+def _not_tried(check: Check, absent: Sequence[str]) -> Check:
+    """The rule where what it would be tried with is not installed."""
+
+    def run(_: Any) -> None:
+        raise NotTried(f"{', '.join(absent)} is not installed: an extra of the plugin")
+
+    return replace(check, run=run)
 
 
 def _apart(subject: Subject[Any]) -> str:

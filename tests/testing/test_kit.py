@@ -55,6 +55,17 @@ def test_an_expected_failure_that_passes_is_a_failure(plugin):
     assert "take the xfail out" in outcome.message
 
 
+def test_what_stands_on_an_extra_that_is_not_installed_is_not_tried(plugin):
+    extra = 'Trial("fusion_head", "gate", needs=("math", "no_such_module")),'
+    file = plugin(SOUND.replace(TRIAL, TRIAL + extra))
+    outcome = _case(file, LONELY).outcome()
+    assert outcome.result == "skipped"
+    assert outcome.message.startswith("no_such_module is not installed")
+    assert _case(file, "fusion_head-gate-settings_are_described").outcome().result == "passed"
+    there = plugin(SOUND.replace(TRIAL, TRIAL + extra.replace(', "no_such_module"', ",")))
+    assert _case(there, LONELY).outcome().result == "passed"
+
+
 def test_a_check_that_is_not_there_cannot_be_expected_to_fail(plugin):
     misspelt = NOTED.replace("rows_are_independent", "rows_independent")
     with pytest.raises(ConfigError, match="'rows_independent'") as caught:
