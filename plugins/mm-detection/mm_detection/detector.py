@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mm_core.api.nn import Backbone, BackboneContext, Features
 
@@ -165,3 +165,15 @@ class Detector(Backbone):
             losses.append(loss.float() * weight[row])
             parts.append(features.extra["embedding"])
         return Features(extra={"embedding": torch.cat(parts), "loss": torch.stack(losses)})
+
+
+def stages_of(model: nn.Module) -> list[nn.Module]:
+    """The part called backbone, and what else holds parameters, each parameter once."""
+    first = next((m for name, m in model.named_modules() if name.endswith("backbone")), None)
+    if first is None:
+        return [model]
+    inside = {id(one) for one in first.parameters()}
+    rest = [one for one in model.parameters() if id(one) not in inside]
+    stage = nn.Module()
+    stage.rest = nn.ParameterList(rest)
+    return [first, stage]

@@ -24,7 +24,7 @@ from transformers.utils import logging
 from mm_core.api import ArtifactError, Checkpoint, CheckpointError, HFFolder
 from mm_core.api.nn import BackboneContext, Features
 from mm_detection.configs import HFDetectorConfig
-from mm_detection.detector import Detector, Found, Wanted
+from mm_detection.detector import Detector, Found, Wanted, stages_of
 from mm_detection.tiny import tiny_config
 
 PLUGIN = "detection:hf"
@@ -162,18 +162,6 @@ def _mask(extent: Tensor, side: int) -> Tensor:
     places = torch.arange(side, device=extent.device)
     across, down = (places < extent[:, axis, None] for axis in (0, 1))
     return (down[:, :, None] & across[:, None, :]).long()
-
-
-def stages_of(model: nn.Module) -> list[nn.Module]:
-    """The part called backbone, and what else holds parameters, each parameter once."""
-    first = next((m for name, m in model.named_modules() if name.endswith("backbone")), None)
-    if first is None:
-        return [model]
-    inside = {id(one) for one in first.parameters()}
-    rest = [one for one in model.parameters() if id(one) not in inside]
-    stage = nn.Module()
-    stage.rest = nn.ParameterList(rest)
-    return [first, stage]
 
 
 # ---- building

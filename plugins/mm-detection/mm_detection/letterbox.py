@@ -186,8 +186,10 @@ class Letterbox(Processor):
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """``image_size``, side of the square; ``stretch``, whether pictures fill it."""
-        return {"image_size": self.side, "stretch": self.stretch}
+        """``image_size``, side of the square; ``stretch``, whether pictures fill it; ``mean`` and
+        ``std`` of the colours."""
+        colours = {"mean": list(self.mean), "std": list(self.std)}
+        return {"image_size": self.side, "stretch": self.stretch, **colours}
 
     def state(self) -> State:
         """Plain JSON."""

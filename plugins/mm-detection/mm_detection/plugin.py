@@ -18,7 +18,7 @@ from mm_core.api import (
     TaskSpec,
     hookimpl,
 )
-from mm_detection.presets import HF_CARDS, PRESETS, TIMM_CARDS
+from mm_detection.presets import DINO_CARDS, HF_CARDS, PRESETS, TIMM_CARDS
 
 IMAGE = "image:image"
 """The modality is mm-image's: columns of pictures are found as ever, and read by this plugin."""
@@ -95,6 +95,18 @@ def mm_backbones() -> list[BackboneSpec]:
             processor="detection:letterbox",
             formats=("hf",),
             cards=HF_CARDS,
+        ),
+        BackboneSpec(
+            name="dino",
+            summary="DINO of mmdet, or any other of its detectors by config: YOLOX, Co-DETR, ...",
+            references=("arxiv:2203.03605", "https://github.com/open-mmlab/mmdetection"),
+            target="mm_detection.mmdet_detector:MMDetDetector",
+            config="mm_detection.configs:DinoConfig",
+            modalities=(IMAGE,),
+            provides=("detections",),
+            processor="detection:letterbox",
+            formats=("openmmlab:pth",),
+            cards=DINO_CARDS,
         ),
     ]
 

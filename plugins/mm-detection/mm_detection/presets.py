@@ -7,7 +7,7 @@ them; none was measured here, for the weights are on a hub. All weights named ar
 from __future__ import annotations
 
 from mm_core.api import CheckpointCard, PresetSpec
-from mm_detection.configs import WEIGHT_PACKAGE
+from mm_detection.configs import DINO, WEIGHT_PACKAGE
 
 _TASK = ("detection:object_detection",)
 _MASKS = ("detection:instance_segmentation",)
@@ -97,5 +97,15 @@ HF_CARDS = (
         parameters=42_000_000,
         license="apache-2.0",
         reference="arxiv:2407.17140",
+    ),
+)
+
+DINO_CARDS = (
+    CheckpointCard(
+        name=DINO,
+        summary="DINO-4scale on ResNet-50, 12 epochs, COCO 49.0 %; a .pth of OpenMMLab",
+        parameters=48_000_000,
+        license="apache-2.0",
+        reference="arxiv:2203.03605",
     ),
 )

@@ -67,6 +67,70 @@ def png(pixels: np.ndarray[Any, Any]) -> bytes:
     return file.getvalue()
 
 
+_ATTENTION = {"embed_dims": 32, "num_heads": 4}
+_FEED = {"embed_dims": 32, "feedforward_channels": 64, "ffn_drop": 0.0}
+_LEVELS = {"embed_dims": 32, "num_heads": 4, "num_levels": 3, "dropout": 0.0}
+TINY_DINO: dict[str, Any] = {
+    "type": "DINO",
+    "num_queries": 20,
+    "with_box_refine": True,
+    "as_two_stage": True,
+    "data_preprocessor": {
+        "type": "DetDataPreprocessor",
+        "mean": [123.675, 116.28, 103.53],
+        "std": [58.395, 57.12, 57.375],
+        "bgr_to_rgb": True,
+    },
+    "backbone": {"type": "ResNet", "depth": 18, "base_channels": 16, "out_indices": [1, 2, 3]},
+    "neck": {
+        "type": "ChannelMapper",
+        "in_channels": [32, 64, 128],
+        "kernel_size": 1,
+        "out_channels": 32,
+        "act_cfg": None,
+        "norm_cfg": {"type": "GN", "num_groups": 8},
+        "num_outs": 3,
+    },
+    "encoder": {"num_layers": 1, "layer_cfg": {"self_attn_cfg": _LEVELS, "ffn_cfg": _FEED}},
+    "decoder": {
+        "num_layers": 2,
+        "return_intermediate": True,
+        "layer_cfg": {
+            "self_attn_cfg": {**_ATTENTION, "dropout": 0.0},
+            "cross_attn_cfg": _LEVELS,
+            "ffn_cfg": _FEED,
+        },
+        "post_norm_cfg": None,
+    },
+    "positional_encoding": {"num_feats": 16, "normalize": True, "offset": 0.0, "temperature": 20},
+    "bbox_head": {
+        "type": "DINOHead",
+        "num_classes": 80,
+        "embed_dims": 32,
+        "sync_cls_avg_factor": True,
+        "loss_cls": {"type": "FocalLoss", "use_sigmoid": True, "gamma": 2.0, "alpha": 0.25},
+        "loss_bbox": {"type": "L1Loss", "loss_weight": 5.0},
+        "loss_iou": {"type": "GIoULoss", "loss_weight": 2.0},
+    },
+    "dn_cfg": {
+        "label_noise_scale": 0.5,
+        "box_noise_scale": 1.0,
+        "group_cfg": {"dynamic": True, "num_groups": None, "num_dn_queries": 10},
+    },
+    "train_cfg": {
+        "assigner": {
+            "type": "HungarianAssigner",
+            "match_costs": [
+                {"type": "FocalLossCost", "weight": 2.0},
+                {"type": "BBoxL1Cost", "weight": 5.0, "box_format": "xywh"},
+                {"type": "IoUCost", "iou_mode": "giou", "weight": 2.0},
+            ],
+        }
+    },
+    "test_cfg": {"max_per_img": 20},
+}
+"""DINO as mmdet has it, small and on a ResNet-18 of a quarter of its width."""
+
 _COCO = {
     "images": [
         {"id": 7, "file_name": "b.png", "width": 64, "height": 64},
@@ -200,6 +264,12 @@ def _samples(n: int = 24) -> Samples:
             Trial("backbone", "torchvision", tiny),
             Trial("backbone", "hf", {"checkpoint": "random", "random_model": "yolos"}),
             Trial("backbone", "torchvision", {**tiny, "head": "ssdlite"}),
+            Trial(
+                "backbone",
+                "dino",
+                {"checkpoint": "random", "architecture": TINY_DINO},
+                needs=("mmdet",),
+            ),
         ),
     )
 

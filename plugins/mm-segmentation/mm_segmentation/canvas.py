@@ -133,8 +133,9 @@ class Canvas(Processor):
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """``image_size``: height and width of the canvas."""
-        return {"image_size": list(self.canvas)}
+        """``image_size``: height and width of the canvas; ``mean`` and ``std`` of the colours."""
+        colours = {"mean": list(self.mean), "std": list(self.std)}
+        return {"image_size": list(self.canvas), **colours}
 
     def state(self) -> State:
         """Plain JSON."""

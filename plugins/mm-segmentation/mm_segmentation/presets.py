@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mm_core.api import CheckpointCard, PresetSpec
-from mm_segmentation.configs import WEIGHT_PACKAGE
+from mm_segmentation.configs import MMSEG, WEIGHT_PACKAGE
 
 _TASK = ("segmentation:semantic_segmentation",)
 
@@ -83,5 +83,15 @@ SAM_CARDS = (
         license="apache-2.0",
         reference="arxiv:2408.00714",
         learning_rate=1e-4,
+    ),
+)
+
+MMSEG_CARDS = (
+    CheckpointCard(
+        name=MMSEG,
+        summary="UPerNet on ResNet-50, ADE20K 40.7 % mIoU; a .pth of OpenMMLab",
+        parameters=66_000_000,
+        license="apache-2.0",
+        reference="arxiv:1807.10221",
     ),
 )

@@ -37,6 +37,40 @@ def png(pixels: np.ndarray[Any, Any]) -> bytes:
     return file.getvalue()
 
 
+TINY_SEGFORMER: dict[str, Any] = {
+    "type": "EncoderDecoder",
+    "data_preprocessor": {
+        "type": "SegDataPreProcessor",
+        "mean": [123.675, 116.28, 103.53],
+        "std": [58.395, 57.12, 57.375],
+        "bgr_to_rgb": True,
+        "size": [SIDE, SIDE],
+    },
+    "backbone": {
+        "type": "MixVisionTransformer",
+        "embed_dims": 16,
+        "num_layers": [1, 1, 1, 1],
+        "num_heads": [1, 1, 2, 2],
+        "drop_rate": 0.0,
+        "drop_path_rate": 0.0,
+    },
+    "decode_head": {
+        "type": "SegformerHead",
+        "in_channels": [16, 16, 32, 32],
+        "in_index": [0, 1, 2, 3],
+        "channels": 32,
+        "dropout_ratio": 0.0,
+        "num_classes": 150,
+        "norm_cfg": {"type": "SyncBN", "requires_grad": True},
+        "align_corners": False,
+        "loss_decode": {"type": "CrossEntropyLoss", "use_sigmoid": False, "loss_weight": 1.0},
+    },
+    "train_cfg": {},
+    "test_cfg": {"mode": "whole"},
+}
+"""SegFormer as mmsegmentation has it, small."""
+
+
 _ALIKE = (
     "new queries are of all classes alike: where they are then does not matter to the sum over "
     "them; its own loss matches each with a mask"
@@ -94,6 +128,12 @@ def _samples(n: int = 24) -> Samples:
                 xfail=dict.fromkeys(("every_parameter_learns", "takes_low_rank_adapters"), _ALIKE),
             ),
             Trial("backbone", "sam", {"checkpoint": "random", "random_model": "sam2"}),
+            Trial(
+                "backbone",
+                "mmseg",
+                {"checkpoint": "random", "architecture": TINY_SEGFORMER},
+                needs=("mmseg",),
+            ),
         ),
     )
 

@@ -1,0 +1,239 @@
+"""From an OpenMMLab config to the JSON of its model, and what may stand in that. Heavy: mmengine.
+
+A config in Python is a program. It is run when a model is fitted, because the user names it; what
+a saved model holds is JSON, and is looked through before anything is built of it: mmengine would
+import and call whatever a ``type`` names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mm_core.api import ArtifactError, ConfigError, suggest
+from mm_openmmlab.library import Library
+
+Model = dict[str, Any]
+"""The part ``model`` of a config: dicts, lists, texts, numbers."""
+
+_FILES = (".json", ".py", ".yaml", ".yml")
+_NAME = re.compile(r"[\w.-]+(/[\w.-]+)*")
+_TYPE = re.compile(r"(?:([a-z]\w*)\.)?([A-Za-z]\w*)")
+
+_BESIDE = frozenset({"nms", "RoIAlign"})
+"""Types that mmdet takes from ``mmcv.ops``, by getattr or eval, and that are no code of anybody."""
+
+_READS = frozenset({"class_weight", "language_model", "teacher_ckpt", "teacher_config"})
+"""Settings by which models read files, or build from another config, where they are texts or
+dicts."""
+
+_SYNCED = {"SyncBN": "BN", "MMSyncBN": "BN", "NaiveSyncBN": "BN"}
+"""Norms that compute over several processes, which torch refuses on a CPU."""
+
+
+def resolved(library: Library, architecture: str | Mapping[str, Any], imports: bool) -> Model:
+    """The model of a config, by name, by file, or as it is given.
+
+    Args:
+        library: whose config it is.
+        architecture: a name such as ``"dino-4scale_r50_8xb2-12e_coco"`` of those that come with the
+            library; a file; the config itself or its part ``model``, as JSON.
+        imports: whether ``custom_imports`` of it are imported.
+
+    Raises:
+        ConfigError: it is not there, is no config, imports what it may not, or is more than JSON.
+    """
+    whole = dict(architecture) if isinstance(architecture, Mapping) else None
+    if whole is None:
+        whole = _read(library, _file(library, str(architecture)), str(architecture))
+    _import(library, whole.get("custom_imports"), imports)
+    model = whole if "type" in whole else whole.get("model")
+    if not isinstance(model, Mapping) or "type" not in model:
+        raise ConfigError(
+            "the config has no model",
+            plugin=library.plugin,
+            value=architecture if isinstance(architecture, str) else sorted(whole),
+            remedy="architecture: a config with model = dict(type=...), or that dict as JSON",
+        )
+    try:
+        found: Model = json.loads(json.dumps(model))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the config's model is more than JSON: {error}",
+            plugin=library.plugin,
+            value=str(architecture),
+            remedy="name what it builds by texts: dict(type='DINO', ...)",
+        ) from error
+    return _mapped(found, lambda key, value: _SYNCED.get(value, value) if key == "type" else value)
+
+
+def without_weights(model: Model) -> tuple[Model, list[str]]:
+    """The model without what fetches weights of parts, and where these would come from.
+
+    ``init_cfg`` of the type ``Pretrained`` and ``pretrained`` would ask the network and unpickle.
+    """
+    named: list[str] = []
+
+    def keep(value: Any) -> bool:
+        if isinstance(value, dict) and value.get("type") == "Pretrained":
+            named.append(str(value.get("checkpoint")))
+            return False
+        return True
+
+    def change(key: str, value: Any) -> Any:
+        if key == "pretrained" and isinstance(value, str):
+            named.append(value)
+            return None
+        if key == "init_cfg":
+            several = [one for one in value if keep(one)] if isinstance(value, list) else value
+            return several if keep(several) else None
+        return value
+
+    return _mapped(model, change), named
+
+
+def check(model: Model, library: Library, error: type[ArtifactError | ConfigError]) -> None:
+    """Refuse what is no part of OpenMMLab's models, or reads files.
+
+    Raises:
+        ConfigError, ArtifactError: names the type or the setting.
+    """
+    names = library.names()
+    for key, value in _settings(model):
+        if key == "type":
+            _check_type(value, names, library, error)
+        elif (key in _READS and isinstance(value, str | dict)) or (
+            key == "pretrained" and isinstance(value, str)
+        ):
+            raise error(
+                f"the model would read a file: {key}={value!r}",
+                plugin=library.plugin,
+                value=value,
+                remedy=f"leave {key} out of the config",
+            )
+
+
+def _check_type(
+    value: Any, names: Mapping[str, set[str]], library: Library, error: type[Any]
+) -> None:
+    found = _TYPE.fullmatch(value) if isinstance(value, str) else None
+    if found and (found[2] in names.get(found[1] or "", ()) or value in _BESIDE):
+        return
+    if found is None and isinstance(value, str) and re.fullmatch(r"[\w.]+", value):
+        raise error(
+            f"the model names the class {value!r} by its module, as configs of the lazy form do",
+            plugin=library.plugin,
+            value=value,
+            remedy=f"name the config of the same name in {library.package}'s folder configs, whose "
+            "types are names alone",
+        )
+    near = suggest(found[2], sorted(names[""])) if found else None
+    raise error(
+        f"{library.package} has no {value!r} that a model may be built of",
+        plugin=library.plugin,
+        value=value,
+        remedy=(f"did you mean {near!r}? " if near else "")
+        + "Types of other packages have to be registered before: import the module in Python, or "
+        "custom_imports=true for a config that says custom_imports",
+    )
+
+
+def _settings(part: Any) -> Iterator[tuple[str, Any]]:
+    """Every key of every dict with its value."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield key, value
+            yield from _settings(value)
+    elif isinstance(part, list):
+        for one in part:
+            yield from _settings(one)
+
+
+def _mapped(part: Any, change: Any) -> Any:
+    """With each value of a dict changed, the outer ones first."""
+    if isinstance(part, dict):
+        return {key: _mapped(change(key, value), change) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_mapped(one, change) for one in part]
+    return part
+
+
+# ---- reading
+
+
+def _file(library: Library, name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.suffix in _FILES:
+        if path.is_file():
+            return path
+        raise ConfigError(
+            f"there is no config {name!r}",
+            plugin=library.plugin,
+            value=name,
+            remedy="give the path of the file from here, or a name without its ending",
+        )
+    library.models()  # says what to install
+    root = library.configs()
+    found = sorted(root.rglob(f"{name}.py")) if _NAME.fullmatch(name) else []
+    if found:
+        return found[0]
+    near = suggest(name, [one.stem for one in root.rglob("*.py") if "_base_" not in one.parts])
+    raise ConfigError(
+        f"no config of {library.package} is called {name!r}",
+        plugin=library.plugin,
+        value=name,
+        remedy=f"did you mean {near!r}?"
+        if near
+        else f"those that came with it are in {root}; or give a file",
+    )
+
+
+def _read(library: Library, path: Path, name: str) -> dict[str, Any]:
+    library.models()
+    from mmengine.config import Config
+
+    try:
+        config = Config.fromfile(str(path), import_custom_modules=False)
+        found: dict[str, Any] = config.to_dict()
+        return found
+    except Exception as error:  # noqa: BLE001  # a stranger's program; it is reported
+        raise ConfigError(
+            f"the config {name!r} cannot be read: {type(error).__name__}: {error}",
+            plugin=library.plugin,
+            value=name,
+            remedy="correct it, or give its part model as JSON",
+        ) from error
+
+
+def _import(library: Library, custom: Any, imports: bool) -> None:
+    """Import what a config wants imported, where that is allowed.
+
+    Raises:
+        ConfigError: it is not, or cannot be imported.
+    """
+    if not custom:
+        return
+    modules = custom.get("imports", custom) if isinstance(custom, Mapping) else custom
+    if not imports:
+        raise ConfigError(
+            f"the config imports modules of its own: {modules}",
+            plugin=library.plugin,
+            value=modules,
+            remedy="custom_imports=true runs them, if you trust them; whoever loads the model has "
+            "to import them first",
+        )
+    library.models()
+    from mmengine.utils import import_modules_from_strings
+
+    try:
+        import_modules_from_strings(modules)
+    except ImportError as error:
+        raise ConfigError(
+            f"what the config imports cannot be imported: {error}",
+            plugin=library.plugin,
+            value=modules,
+            remedy="install it, or put its folder on PYTHONPATH",
+        ) from error
