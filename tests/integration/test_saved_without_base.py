@@ -91,7 +91,7 @@ def test_a_backbone_is_told_what_it_was_when_its_base_is_read_again(fit, tmp_pat
     manifest = json.loads((tmp_path / "model" / "mm_model.json").read_text())
     manifest["engine"]["values"]["architectures"]["text"] = None
     (tmp_path / "model" / "mm_model.json").write_text(json.dumps(manifest))
-    with pytest.raises(ArtifactError, match="how backbones.text is built"):
+    with pytest.raises(ArtifactError, match=r"how backbones\.text is built"):
         MultiModalPredictor.load(tmp_path / "model")
     assert len(told) == 2
 

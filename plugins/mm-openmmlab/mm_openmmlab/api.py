@@ -1,4 +1,4 @@
-"""What other distributions may import. Heavy: torch; mmengine and the rest when a model is built."""
+"""What other distributions may import. Heavy: torch; mmengine where a model is built."""
 
 from __future__ import annotations
 

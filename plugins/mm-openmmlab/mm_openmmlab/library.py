@@ -21,6 +21,23 @@ _DISTRIBUTIONS = {
 }
 
 
+_APART = tuple(
+    f"{package}.models.{one}."
+    for package, several in (
+        (
+            "mmdet",
+            "language_models mot reid task_modules.tracking trackers vis detectors.d2_wrapper "
+            "detectors.glip detectors.grounding_dino detectors.kd_one_stage detectors.lad "
+            "dense_heads.atss_vlfusion_head",
+        ),
+        ("mmseg", "text_encoder backbones.vpd decode_heads.san_head"),
+    )
+    for one in several.split()
+)
+"""Parts that read files, ask a network, or evaluate texts when they are built: teachers, trackers,
+language models. None is needed to learn boxes or masks."""
+
+
 @dataclass(frozen=True)
 class Library:
     """mmdet or mmseg.
@@ -72,8 +89,15 @@ class Library:
         found: dict[str, set[str]] = {"": set()}
         for registry in registries:
             for one in (registry, registry.root):
-                found[""] |= set(one.module_dict)
-                found.setdefault(one.scope, set()).update(one.module_dict)
+                names = {
+                    name
+                    for name, part in one.module_dict.items()
+                    if not f"{part.__module__}.".startswith(_APART)
+                }
+                found[""] |= names
+                found.setdefault(one.scope, set()).update(names)
+        initial = importlib.import_module("mmengine.registry").WEIGHT_INITIALIZERS
+        found[""] |= set(initial.module_dict) - {"Pretrained"}
         return found
 
     def configs(self) -> Path:

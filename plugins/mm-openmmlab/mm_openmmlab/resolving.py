@@ -23,12 +23,11 @@ _FILES = (".json", ".py", ".yaml", ".yml")
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)*")
 _TYPE = re.compile(r"(?:([a-z]\w*)\.)?([A-Za-z]\w*)")
 
-_BESIDE = frozenset({"nms", "RoIAlign"})
+_BESIDE = frozenset({"RoIAlign", "RoIPool", "nms", "soft_nms"})
 """Types that mmdet takes from ``mmcv.ops``, by getattr or eval, and that are no code of anybody."""
 
-_READS = frozenset({"class_weight", "language_model", "teacher_ckpt", "teacher_config"})
-"""Settings by which models read files, or build from another config, where they are texts or
-dicts."""
+_READS = frozenset({"checkpoint_path", "class_weight", "pretrained"})
+"""Settings by which parts of models read files, where they are texts, or fetch weights."""
 
 _SYNCED = {"SyncBN": "BN", "MMSyncBN": "BN", "NaiveSyncBN": "BN"}
 """Norms that compute over several processes, which torch refuses on a CPU."""
@@ -84,9 +83,9 @@ def without_weights(model: Model) -> tuple[Model, list[str]]:
         return True
 
     def change(key: str, value: Any) -> Any:
-        if key == "pretrained" and isinstance(value, str):
-            named.append(value)
-            return None
+        if key == "pretrained" and value and isinstance(value, str | bool):
+            named.append(str(value))
+            return None if isinstance(value, str) else False
         if key == "init_cfg":
             several = [one for one in value if keep(one)] if isinstance(value, list) else value
             return several if keep(several) else None
@@ -105,11 +104,9 @@ def check(model: Model, library: Library, error: type[ArtifactError | ConfigErro
     for key, value in _settings(model):
         if key == "type":
             _check_type(value, names, library, error)
-        elif (key in _READS and isinstance(value, str | dict)) or (
-            key == "pretrained" and isinstance(value, str)
-        ):
+        elif key in _READS and value and isinstance(value, str | bool):
             raise error(
-                f"the model would read a file: {key}={value!r}",
+                f"the model would read weights of its own: {key}={value!r}",
                 plugin=library.plugin,
                 value=value,
                 remedy=f"leave {key} out of the config",
@@ -199,7 +196,7 @@ def _read(library: Library, path: Path, name: str) -> dict[str, Any]:
         config = Config.fromfile(str(path), import_custom_modules=False)
         found: dict[str, Any] = config.to_dict()
         return found
-    except Exception as error:  # noqa: BLE001  # a stranger's program; it is reported
+    except Exception as error:  # a stranger's program; it is reported
         raise ConfigError(
             f"the config {name!r} cannot be read: {type(error).__name__}: {error}",
             plugin=library.plugin,
@@ -214,9 +211,9 @@ def _import(library: Library, custom: Any, imports: bool) -> None:
     Raises:
         ConfigError: it is not, or cannot be imported.
     """
-    if not custom:
+    modules = custom.get("imports") if isinstance(custom, Mapping) else custom
+    if not modules:
         return
-    modules = custom.get("imports", custom) if isinstance(custom, Mapping) else custom
     if not imports:
         raise ConfigError(
             f"the config imports modules of its own: {modules}",

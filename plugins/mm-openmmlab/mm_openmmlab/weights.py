@@ -113,9 +113,7 @@ def filled(
     own = model.state_dict()
     other = {key for key, one in weights.items() if key in own and own[key].shape != one.shape}
     fits = OrderedDict(
-        (key, one)
-        for key, one in weights.items()
-        if key not in other and not key.startswith(left)
+        (key, one) for key, one in weights.items() if key not in other and not key.startswith(left)
     )
     _keep_versions(weights, fits)
     report = model.load_state_dict(fits, strict=False)

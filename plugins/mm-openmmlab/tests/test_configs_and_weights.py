@@ -78,13 +78,13 @@ def test_weights_of_parts_are_taken_out_and_named():
         "head": {"init_cfg": {"type": "Xavier"}, "pretrained": True},
     }
     found, named = without_weights(model)
-    assert named == ["open-mmlab://resnet50_v1c", "torchvision://resnet50", "a.pth"]
+    assert named == ["open-mmlab://resnet50_v1c", "torchvision://resnet50", "a.pth", "True"]
     assert found == {
         "type": "X",
         "pretrained": None,
         "backbone": {"init_cfg": None},
         "neck": {"init_cfg": [{"type": "Normal"}]},
-        "head": {"init_cfg": {"type": "Xavier"}, "pretrained": True},
+        "head": {"init_cfg": {"type": "Xavier"}, "pretrained": False},
     }
 
 
@@ -107,11 +107,11 @@ def test_nothing_else_is_built_of_a_saved_model(kind):
 
 @pytest.mark.parametrize(
     "setting",
-    [{"teacher_config": "x.py"}, {"teacher_config": {"a": 1}}, {"class_weight": "weights.pkl"},
-     {"pretrained": "a.pth"}],
+    [{"class_weight": "weights.pkl"}, {"pretrained": "a.pth"}, {"pretrained": True},
+     {"checkpoint_path": "a.pth"}],
 )  # fmt: skip
 def test_no_model_reads_files(setting):
-    with pytest.raises(ConfigError, match="would read a file"):
+    with pytest.raises(ConfigError, match="would read weights of its own"):
         check({"type": "DINO", "part": setting}, MMDET, ConfigError)
 
 
@@ -177,7 +177,9 @@ class Trap:
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
-    torch.save({"state_dict": network(2).state_dict(), "meta": Trap(tmp_path / "ran")}, tmp_path / "a.pth")
+    torch.save(
+        {"state_dict": network(2).state_dict(), "meta": Trap(tmp_path / "ran")}, tmp_path / "a.pth"
+    )
     with pytest.raises(CheckpointError, match="without running code") as caught:
         stored(checkpoint(tmp_path / "a.pth"), "detection:dino")
     assert not (tmp_path / "ran").exists()
@@ -191,7 +193,9 @@ def test_weights_of_another_architecture_are_told(tmp_path):
         filled(network(2), more, "m.pth", "x")
     assert filled(network(2), more, "m.pth", "x", left=("auxiliary_head.",)) == set()
     del weights["0.weight"]
-    with pytest.raises(CheckpointError, match="lacks 1 of its weights, such as '0.weight'") as error:
+    with pytest.raises(
+        CheckpointError, match=r"lacks 1 of its weights, such as '0\.weight'"
+    ) as error:
         filled(network(2), weights, "m.pth", "x")
     assert "architecture=" in error.value.remedy
     torch.save([1, 2], tmp_path / "a.pth")

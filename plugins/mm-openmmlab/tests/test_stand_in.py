@@ -20,7 +20,7 @@ MMDET = Library("mmdet", "detection:dino", "pip install 'mm-detection[mmdet]'")
 
 @pytest.fixture
 def mmcv(tmp_path, monkeypatch):
-    """``mmcv(source)`` is an installed mmcv, with the compiled module that the source stands for."""
+    """``mmcv(source)`` installs an mmcv, with the compiled module that the source stands for."""
 
     def install(compiled: str | None = None) -> None:
         folder = tmp_path / "mmcv"
