@@ -64,6 +64,8 @@ class MMDetDetector(Detector):
         # Matching by costs overflows or fails in 16 bits.
         with torch.autocast(pixels.device.type, enabled=False), _maps(self.model) as maps:
             if wanted is not None:
+                # Of a frozen one all stand as at prediction, and then DINO asks for no denoising.
+                self.model.training = True
                 loss, _ = self.model.parse_losses(self.model.loss(pixels, samples))
                 return Features(extra={"embedding": _means(maps)}), loss
             with self._as_at_prediction():
