@@ -14,7 +14,7 @@ from mm_core.api.engine import EngineContext
 from mm_core.api.errors import ArtifactError, CheckpointError
 from mm_core.api.nn import Backbone, Topology
 from mm_core.checkpoints.finder import RANDOM, CheckpointFinder
-from mm_core.network.build import build_backbone
+from mm_core.network.build import backbones_of, build_backbone
 from mm_core.recipe.recipe import Recipe
 
 
@@ -58,7 +58,7 @@ def without_bases(
         checkpoint = part.config.get("checkpoint", RANDOM)
         if checkpoint == RANDOM or name in topology.shared:
             continue
-        saved = topology.backbones[name].architecture
+        saved = backbones_of(topology)[name].architecture
         same = _unchanged(name, context, finder, state, saved)
         if same:
             records[name] = BaseRecord(checkpoint=checkpoint, sha256=_sha256(same))
