@@ -63,9 +63,14 @@ class Augmentation:
         x, y = np.divide([w, h], window).tolist()
         shift = ((width * flipped - left) * x + at[0], at[1] - top * y)
         move = Move((-x if flipped else x, y), shift)
-        there = move.boxes(np.clip(np.asarray(boxes, np.float64), 0, [width, height] * 2))
-        placed = np.clip(there, at * 2, [at[0] + w, at[1] + h] * 2)
+        there = np.clip(np.asarray(boxes, np.float64), 0, [width, height] * 2)
+        if flipped:
+            there = np.array([width, 0, width, 0]) + there[:, [2, 1, 0, 3]] * [-1, 1, -1, 1]
+        # In float32, as torchvision scales boxes: fits of before are the same again.
+        there = (there - [left, top] * 2) * np.array([x, y, x, y], np.float32)
+        placed = np.clip(there, 0, [w, h] * 2)
         seen = _areas(placed) >= np.maximum(_SEEN * _areas(there), 1e-9)
+        placed = placed + at * 2
         return Placed(self._coloured(small, rng), (at[0], at[1]), placed, seen, scale, move)
 
     def _coloured(self, picture: Image.Image, rng: np.random.Generator) -> np.ndarray[Any, Any]:

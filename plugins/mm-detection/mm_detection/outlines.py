@@ -36,11 +36,6 @@ class Move:
     factor: tuple[float, float] = (1.0, 1.0)
     shift: tuple[float, float] = (0.0, 0.0)
 
-    def boxes(self, boxes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """float64 [n, 4], x1 y1 x2 y2 there."""
-        pairs = boxes.reshape(-1, 2, 2) * np.array(self.factor) + np.array(self.shift)
-        return np.concatenate([pairs.min(axis=1), pairs.max(axis=1)], axis=1)
-
 
 @dataclass(frozen=True)
 class Outline:
