@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,8 +14,10 @@ import pandas as pd
 from mm_image.api import (
     ImageCell,
     UnreadableImageError,
+    colour_of,
     decode,
     one_image,
+    overlay,
     runs_to_mask,
     size_and_turn,
     windows,
@@ -30,7 +32,7 @@ from mm_detection.configs import MAX_PIXELS, BoxOptions
 from mm_detection.draw import Areas, side_by_side
 from mm_detection.frames import UPRIGHT, corners_as_shown
 from mm_detection.matching import matched
-from mm_detection.outlines import read_outline
+from mm_detection.outlines import read_outline, turned
 from mm_detection.writers import checked_boxes
 
 if TYPE_CHECKING:
@@ -95,17 +97,23 @@ class _Asked:
 
 
 def _asked(predictor: MultiModalPredictor, data: Any, options: dict[str, Any]) -> _Asked:
+    given = _given(predictor, data)
+    answers = list(predictor.predict(given.table, **options))
+    frame, named = given.table.frame, predictor.recipe.data.label
+    label = named[0] if named else ""
+    there = label in frame and frame[label].notna().all()
+    true = checked_boxes(frame[label], masks=given.drawn) if there else None
+    return replace(given, answers=answers, true=true)
+
+
+def _given(predictor: MultiModalPredictor, data: Any) -> _Asked:
+    """Rows that nobody asked for yet."""
     rows = tools.read_rows(data, tools.registry_of(predictor))
-    recipe = predictor.recipe
-    (part,) = recipe.inputs.values()
+    (part,) = predictor.recipe.inputs.values()
     (column,) = part.columns
-    answers = list(predictor.predict(rows.table, **options))
-    label = recipe.data.label[0] if recipe.data.label else ""
-    there = label in rows.table.frame and rows.table.frame[label].notna().all()
-    drawn = _draws(predictor)
-    true = checked_boxes(rows.table.frame[label], masks=drawn) if there else None
     exif, most = _settings(part)
-    return _Asked(rows.table, rows.index, column, answers, true, exif == "stored", most, drawn)
+    stored = exif == "stored"
+    return _Asked(rows.table, rows.index, column, [], None, stored, most, _draws(predictor))
 
 
 def _settings(part: Any) -> tuple[str, int]:
@@ -286,6 +294,50 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def overlays(
+    predictor: MultiModalPredictor, data: Any, answers: Sequence[Sequence[Sequence[Any]]]
+) -> list[dict[str, Any] | None]:
+    """Answers as a page draws them over the pictures: see :func:`mm_image.api.overlay`.
+
+    Where masks lie over one another, that of the surer box is on top.
+
+    Args:
+        predictor: fitted.
+        data: rows, with labels or without.
+        answers: what ``predict`` said of them: lists of ``[x1, y1, x2, y2, class, score]``, and of
+            a mask where there are such.
+
+    Returns:
+        One a row; None where there is no picture that can be read.
+    """
+    asked = replace(_given(predictor, data), answers=[list(one) for one in answers])
+    classes = [
+        {"name": str(name), "value": str(name), "colour": colour_of(code)}
+        for code, name in enumerate(_classes(predictor))
+    ]
+    return [_overlay(asked, row, classes) for row in range(len(asked.table))]
+
+
+def _overlay(
+    asked: _Asked, row: int, classes: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    try:
+        size, turn = asked.size_and_turn(row)
+    except DataError:
+        return None
+    turn = turn if asked.stored else UPRIGHT
+    places = {one["name"]: place for place, one in enumerate(classes)}
+    boxes = []
+    codes = np.full(size[::-1], -1) if asked.drawn else None
+    for *corners, name, score in (one[:6] for one in asked.answers[row]):
+        there = {"name": str(name), "score": score, "colour": classes[places[str(name)]]["colour"]}
+        boxes.append({**there, "corners": list(corners_as_shown(corners, size, turn))})
+    if codes is not None:
+        for box in reversed(asked.answers[row]):
+            codes[turned(runs_to_mask(box[6]), turn) > 0] = places[str(box[4])]
+    return overlay(size, boxes, codes, classes)
+
+
 def predict_slices(
     predictor: MultiModalPredictor,
     data: Any,
@@ -325,24 +377,21 @@ def predict_slices(
             value=(side, shared),
             remedy="side: 32 or more; shared: from 0 to less than 0.9",
         )
-    rows = tools.read_rows(data, tools.registry_of(predictor))
-    (part,) = predictor.recipe.inputs.values()
-    (column,) = part.columns
+    asked = _given(predictor, data)
     read = BoxOptions.read(options, where="options") if options else BoxOptions()
-    asked = _Asked(rows.table, rows.index, column, [], None, False, _settings(part)[1])
     answers = []
-    for row in range(len(rows)):
+    for row in range(len(asked.table)):
         picture = asked.picture(row)
         looks = list(slices(picture.size, side, shared))
         cut = [np.asarray(picture.crop(window)) for window in looks]
-        cells = pd.DataFrame({column: pd.Series(cut, dtype=object)})
+        cells = pd.DataFrame({asked.column: pd.Series(cut, dtype=object)})
         said = predictor.predict(cells, **{**options, "as_coco": False})
         joined = [
             _moved(box, window) for boxes, window in zip(said, looks, strict=True) for box in boxes
         ]
         answers.append(_joined(joined, read.overlap or 0.5, read.most))
     name = predictor.recipe.data.label[0]
-    return pd.Series(answers, index=rows.index, name=name, dtype=object)
+    return pd.Series(answers, index=asked.index, name=name, dtype=object)
 
 
 def slices(size: tuple[int, int], side: int, shared: float) -> Iterator[tuple[int, int, int, int]]:

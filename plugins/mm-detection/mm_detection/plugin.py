@@ -27,6 +27,7 @@ METHODS = tuple(
     MethodSpec(name=name, summary=summary, target=f"mm_detection.methods:{name}")
     for name, summary in (
         ("visualize", "pictures of what is there beside what was found"),
+        ("overlays", "answers as a page draws them over the pictures"),
         ("confusion", "how often a box of each class was found as which"),
         ("predict_coco", "what was found as a COCO document"),
         ("predict_slices", "boxes of large pictures, looked at in slices"),

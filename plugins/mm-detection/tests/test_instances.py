@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 
 import numpy as np
@@ -142,6 +144,12 @@ def test_pictures_show_masks(rows, fitted, saved, tmp_path):
     (sheet,) = fitted.visualize(rows, rows=[2], score_threshold=0.3)
     assert sheet.size[0] > sheet.size[1]
     (alone,) = fitted.visualize(rows[["photo"]], rows=[1])
+    answer = fitted.predict(rows[2:3]).tolist()
+    (over,) = fitted.overlays(rows[2:3], answer)
+    assert len(over["boxes"]) == len(answer[0]) > 0
+    covered = np.any([runs_to_mask(box[6]) for box in answer[0]], axis=0)
+    drawn = Image.open(io.BytesIO(base64.b64decode(over["mask"].partition(",")[2])))
+    assert ((np.asarray(drawn)[..., 3] > 0) == covered).all()
     assert alone.size[0] < sheet.size[0]
     table = fitted.confusion(rows)
     counts = rows.things.explode().map(lambda one: one["class"]).value_counts()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mm_image.cells import ImageCell, preview, split_cell
 from mm_image.decode import UnreadableImageError, decode, find_image, size_and_turn
 from mm_image.one import colours_of, images_of, one_image, scaled, windows, write_images
+from mm_image.over import colour_of, overlay
 from mm_image.runs import mask_to_runs, run_lengths, runs_to_mask
 
 if TYPE_CHECKING:
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ImageCell",
     "UnreadableImageError",
+    "colour_of",
     "colours_of",
     "decode",
     "find_image",
     "images_of",
     "mask_to_runs",
     "one_image",
+    "overlay",
     "preview",
     "run_lengths",
     "runs_to_mask",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,6 +14,9 @@ from mm_report import plots
 from mm_report.ask import evenly
 from mm_report.plots import Plots
 from mm_report.tested import Tested
+
+CLASS = "class."
+"""What the names of a metric's details begin with that are of one class."""
 
 MOST_CURVES = 8
 MOST_CLASSES = 20
@@ -191,17 +195,48 @@ def _of_number(tested: Tested, plots_: Plots) -> list[Drawing]:
     ]
 
 
+def by_class(details: Mapping[str, float]) -> dict[str, float]:
+    """Of a metric's details those of classes, by their names, the greatest first."""
+    found = {
+        name.removeprefix(CLASS): value for name, value in details.items() if name.startswith(CLASS)
+    }
+    return dict(sorted(found.items(), key=lambda one: -one[1]))
+
+
 def _of_others(tested: Tested, plots_: Plots) -> list[Drawing]:
+    metric = tested.recipe.data.eval_metric
+    each = _each_class(by_class(tested.details(metric)), metric.split(":")[-1], plots_)
     values = tested.wrong.values
     values = values[np.isfinite(values)]
     if not len(values):
-        return []
-    metric = tested.recipe.data.eval_metric
+        return each
     values = -values if tested.metrics.higher_is_better(metric) else values
     name = metric.split(":")[-1]
     said = f"{name} of each row alone; median {np.median(values):.3g}"
     drawn = plots_.draw(said, partial(plots.counts, values=values, x=name))
-    return [Drawing(f"{name} by row", drawn, f"Of {len(values):,} rows for which it is defined.")]
+    note = f"Of {len(values):,} rows for which it is defined."
+    return [*each, Drawing(f"{name} by row", drawn, note)]
+
+
+def _each_class(found: Mapping[str, float], name: str, plots_: Plots) -> list[Drawing]:
+    """Bars, of many classes those with the least and the greatest."""
+    if not found:
+        return []
+    names = list(found)
+    half = MOST_CLASSES // 2
+    kept = names if len(names) <= MOST_CLASSES else [*names[:half], *names[-half:]]
+    values = [found[one] for one in kept]
+
+    def draw(axes: Any) -> None:
+        plots.bars(axes, kept, values, [0.0] * len(kept))
+        axes.set_xlabel(name)
+
+    said = ", ".join(f"{one} {value:.3g}" for one, value in zip(kept, values, strict=True))
+    left = len(names) - len(kept)
+    note = f"{left} classes between the greatest and the least are in the table." if left else ""
+    height = 0.8 + 0.3 * len(kept)
+    drawn = plots_.draw(f"{name} by class: {said}", draw, height=height)
+    return [Drawing(f"{name} by class", drawn, note)]
 
 
 # ---- training ----------------------------------------------------------------------------------

@@ -11,7 +11,15 @@ from typing import Any
 
 from mm_core.api import ConfigError, tools
 from mm_report import facts
-from mm_report.figures import Confusion, Drawing, confusion, drawings, training_curves
+from mm_report.drawn import looks
+from mm_report.figures import (
+    Confusion,
+    Drawing,
+    by_class,
+    confusion,
+    drawings,
+    training_curves,
+)
 from mm_report.importance import Importance, importance
 from mm_report.plots import Plots, bars
 from mm_report.scores import DRAWS, Score, scores
@@ -36,6 +44,7 @@ class Report:
         when: date of the report.
         answers: what they are: ``"classes"``, ``"labels"``, ``"number"``, ``"other"``.
         scores: with intervals, the model's own first.
+        details: other numbers of the model's own metric by name, such as ``class.<name>``.
         confusion: truth against answer, of one class a row; else None.
         drawings: as fits the answers.
         training: curves of the fit.
@@ -64,6 +73,7 @@ class Report:
     when: str
     answers: str
     scores: list[Score]
+    details: dict[str, float]
     confusion: Confusion | None
     drawings: list[Drawing]
     training: list[Drawing]
@@ -98,12 +108,18 @@ class Report:
 
         return model_card(self)
 
+    @property
+    def by_class(self) -> dict[str, float]:
+        """What the model's own metric says of each class, where it tells; the best first."""
+        return by_class(self.details)
+
     def as_json(self) -> dict[str, Any]:
         """All but drawings and pictures."""
         found = asdict(self)
         for name in ("drawings", "training", "importance_plot"):
             del found[name]
         for row in [*found["worst"], *found["surest"]]:
+            del row["sheet"]
             for cell in row["cells"]:
                 del cell["picture"]
         return found
@@ -173,6 +189,7 @@ def _made(
     plots, recipe, result = Plots(), tested.recipe, tools.result_of(predictor)
     metric = recipe.data.validation_metric.split(":")[-1]
     worst_rows, surest = worst(tested, SHOWN), surest_errors(tested, SHOWN)
+    drawn = looks(predictor, tested, worst_rows)
     return Report(
         model="" if folder is None else folder.resolve().name,
         task=recipe.task.id,
@@ -181,12 +198,15 @@ def _made(
         when=datetime.now(UTC).strftime("%Y-%m-%d"),
         answers=tested.form,
         scores=scored,
+        details=tested.details(recipe.data.eval_metric),
         confusion=confusion(tested),
         drawings=drawings(tested, plots),
         training=training_curves(result.history, metric, plots),
         fit=_fit(result, metric),
         # Of two classes, the most wrong are those that the model is surest of: shown once.
-        worst=[] if surest == worst_rows else [shown(tested, row) for row in worst_rows],
+        worst=[]
+        if surest == worst_rows
+        else [shown(tested, row, drawn.get(row)) for row in worst_rows],
         surest=[shown(tested, row) for row in surest],
         wrong=tested.wrong.what,
         importance=found,

@@ -28,6 +28,12 @@ USUAL = (
     "r2",
     "map",
     "map_50",
+    "map_75",
+    "mar",
+    "iou",
+    "miou",
+    "dice",
+    "pixel_accuracy",
 )
 """Names of metrics that are shown beside the model's own, where its task has them."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from mm_report.drawn import Look
 from mm_report.parts import PICTURES, opened
 from mm_report.tested import Tested
 
@@ -49,6 +50,7 @@ class ShownRow:
         how: a few more words: probabilities, distance.
         cells: of it, pictures first.
         hidden: how many cells are not shown.
+        sheet: a ``data:`` address of the truth drawn beside the answer, or empty.
     """
 
     row: str
@@ -57,6 +59,7 @@ class ShownRow:
     how: str
     cells: list[Cell] = field(default_factory=list)
     hidden: int = 0
+    sheet: str = ""
 
 
 def worst(tested: Tested, most: int) -> list[int]:
@@ -85,24 +88,28 @@ def _right(tested: Tested) -> np.ndarray:
     return right if right.ndim == 1 else right.all(axis=1)
 
 
-def shown(tested: Tested, row: int) -> ShownRow:
-    """A row of the table."""
+def shown(tested: Tested, row: int, look: Look | None = None) -> ShownRow:
+    """A row of the table; its answer drawn, where it is one that can be."""
+    look = look or Look()
     kinds = {plan.name: plan.kind for plan in tested.recipe.columns.columns}
     frame, label = tested.table.frame, tested.recipe.data.label
     cells = []
     for name in frame.columns:
         if name not in label and not _is_missing(frame[name].iloc[row]):
             cells.append(_cell(name, frame[name].iloc[row], kinds.get(name), tested.table.folder))
+    if look.sheet:  # which has the picture in it
+        cells = [replace(cell, picture="") for cell in cells]
     cells.sort(key=lambda cell: not cell.picture)
     plain = sum(not cell.picture for cell in cells)
     kept = cells[: len(cells) - max(0, plain - MOST_CELLS)]
     return ShownRow(
         row=str(tested.index[row]),
         truth=_joined(tested.truth.iloc[row]),
-        answer=_joined(tested.decoded.answer.iloc[row]),
+        answer=look.said or _joined(tested.decoded.answer.iloc[row]),
         how=_how(tested, row),
         cells=kept,
         hidden=len(cells) - len(kept),
+        sheet=look.sheet,
     )
 
 
@@ -112,8 +119,9 @@ def _how(tested: Tested, row: int) -> str:
         true = int(tested.true("proba")[row])
         said = f"answer {tested.proba[row, answered]:.1%}"
         return said if answered == true else f"{said}, truth {tested.proba[row, true]:.1%}"
-    value = tested.wrong.values[row]
-    return f"{tested.wrong.what}: {number(value)}" if np.isfinite(value) else ""
+    wrong = tested.wrong
+    value = wrong.sign * wrong.values[row]
+    return f"{wrong.shown or wrong.what}: {number(value)}" if np.isfinite(value) else ""
 
 
 def _joined(values: pd.Series) -> str:
@@ -144,6 +152,8 @@ def short(value: Any) -> str:
         return number(float(value))
     if isinstance(value, bytes | bytearray):
         return f"{len(value)} bytes"
+    if isinstance(value, np.ndarray):
+        return f"an array of {' x '.join(map(str, value.shape))}"
     text = str(value)
     if len(text) <= LONGEST_TEXT:
         return text

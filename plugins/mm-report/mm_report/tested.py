@@ -21,10 +21,14 @@ class Wrongness:
     Attributes:
         values: float [N], greater is worse; NaN where it is not defined.
         what: what the number is, in words.
+        shown: what is shown of a row in its place, in words; empty: the same.
+        sign: that makes the number of it.
     """
 
     values: np.ndarray
     what: str
+    shown: str = ""
+    sign: float = 1.0
 
 
 class Tested:
@@ -159,7 +163,8 @@ class Tested:
             if found is not None:
                 values[row] = sign * found
         name = metric.split(":")[-1]
-        return Wrongness(values, f"{'less ' if sign < 0 else ''}{name} of the row alone")
+        shown = f"{name} of the row alone"
+        return Wrongness(values, f"{'less ' if sign < 0 else ''}{shown}", shown, sign)
 
     def taken(self, rows: np.ndarray, decoded: Decoded | None = None) -> Decoded:
         """The answers of some rows, which may be repeated."""
@@ -184,13 +189,22 @@ class Tested:
         """
         rows = np.arange(len(self)) if rows is None else rows
         given = self.taken(rows) if decoded is None else decoded
+        value = self._scored(metric, rows, given)[0]
+        return value if np.isfinite(value) else None
+
+    def details(self, metric: str) -> dict[str, float]:
+        """The other numbers that it says of all rows, such as ``class.<name>``; often none."""
+        scorer = self._scored(metric, np.arange(len(self)), self.decoded)[1]
+        return {} if scorer is None else dict(scorer.details()[metric])
+
+    def _scored(self, metric: str, rows: np.ndarray, decoded: Decoded) -> tuple[float, Any]:
+        """NaN and None where it is not defined."""
         try:
             scorer = self.metrics.scorer([metric], self.task, self.recipe.loss_settings)
-            scorer.update(self.frame, rows, given)
-            value = scorer.compute()[metric]
+            scorer.update(self.frame, rows, decoded)
+            return float(scorer.compute()[metric]), scorer
         except MetricError:
-            return None
-        return float(value) if np.isfinite(value) else None
+            return float("nan"), None
 
     def component(self) -> Any:
         """The task's record."""

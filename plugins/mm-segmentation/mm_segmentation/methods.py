@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from mm_image.api import UnreadableImageError, decode, one_image, windows, write_images
+from mm_image.api import UnreadableImageError, decode, one_image, overlay, windows, write_images
 from PIL import Image
 
 from mm_core.api import ConfigError, DataError, LabelError, tools
 from mm_core.api.processors import Table
-from mm_segmentation.classes import Classes, MaskError
+from mm_segmentation.classes import Classes, MaskError, shown
 from mm_segmentation.configs import MAX_PIXELS
-from mm_segmentation.draw import sheet
+from mm_segmentation.draw import RIGHT, sheet
 from mm_segmentation.masks import MaskCell, find
 from mm_segmentation.saving import save
 
@@ -196,6 +196,43 @@ def _check_drawn(rows: Sequence[int] | None, there: int, options: Mapping[str, A
 
 def _mistaken(true: Any, said: np.ndarray[Any, Any]) -> float:
     return float(((true != said) & (true >= 0)).mean())
+
+
+def overlays(
+    predictor: MultiModalPredictor, data: Any, answers: Sequence[Any]
+) -> list[dict[str, Any] | None]:
+    """Answers as a page draws them over the pictures: see :func:`mm_image.api.overlay`.
+
+    Of one thing to find, what is beside it is not drawn; of several classes black ones are not.
+
+    Args:
+        predictor: fitted.
+        data: the rows; nothing of them is read.
+        answers: what ``predict`` said of them: arrays [H, W] of the labels' values.
+
+    Returns:
+        One a row; None where there was no picture.
+
+    Raises:
+        ConfigError: answers of another form.
+    """
+    known = tools.model_of(predictor).pipeline.task.classes
+    colours = [(0, 0, 0), RIGHT] if known.binary else known.palette
+    classes = [
+        {"name": name, "value": shown(value), "colour": colour if any(colour) else None}
+        for name, value, colour in zip(known.names, known.values, colours, strict=True)
+    ]
+    strange = [one for one in answers if one is not None and not isinstance(one, np.ndarray)]
+    if strange:
+        raise ConfigError(
+            f"an answer is a {type(strange[0]).__name__}, no mask that can be drawn",
+            value=type(strange[0]).__name__,
+            remedy="leave form out of the prediction",
+        )
+    drawn = (None if one is None else _codes(one, known) for one in answers)
+    return [
+        None if codes is None else overlay(codes.shape[::-1], (), codes, classes) for codes in drawn
+    ]
 
 
 def predict_tiles(

@@ -50,6 +50,7 @@ METHODS = tuple(
     MethodSpec(name=name, summary=summary, target=f"mm_segmentation.methods:{name}")
     for name, summary in (
         ("visualize", "pictures with the masks that are there beside those that were drawn"),
+        ("overlays", "answers as a page draws them over the pictures"),
         ("predict_tiles", "masks of large pictures, looked at in tiles at their own scale"),
     )
 )

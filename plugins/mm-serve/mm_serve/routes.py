@@ -3,6 +3,7 @@
 Annotations are not postponed here: FastAPI reads those of the model's own row, which has no name.
 """
 
+import asyncio
 import time
 from typing import Annotated, Any
 
@@ -31,15 +32,17 @@ def add_routes(app: FastAPI, served: Served) -> None:
     several = Annotated[list[row], Field(min_length=1, max_length=served.limits.rows)]
     few = Annotated[list[row], Field(min_length=1, max_length=EXPLAINED_ROWS)]
     rows_type = create_model("Rows", __config__=forbid, rows=(several, ...))
+    drawn_type = create_model("Drawn", __base__=rows_type, draw=(bool, False))
+    predict_type: Any = drawn_type if served.draws else rows_type
     vectors_type = create_model("Embedded", __base__=rows_type, of=(str | None, None))
     explained_type = create_model(
         "Explained", __config__=forbid, rows=(few, ...), of=(str | None, None)
     )
 
     @app.post("/v1/predict")
-    async def predict(body: rows_type) -> Any:  # type: ignore[valid-type]
+    async def predict(body: predict_type) -> Any:
         """One answer a row; of classes and labels with the probability of each."""
-        return await _found(served, served.frame(body.rows))  # type: ignore[attr-defined]
+        return await _found(served, served.frame(body.rows), getattr(body, "draw", False))
 
     @app.post("/v1/predict_proba")
     async def predict_proba(body: rows_type) -> Any:  # type: ignore[valid-type]
@@ -81,20 +84,29 @@ def add_routes(app: FastAPI, served: Served) -> None:
             return {"items": await served.batcher.alone(lambda: served.searched(frame, top_k))}
 
 
-async def _found(served: Served, frame: pd.DataFrame) -> dict[str, Any]:
+async def _found(served: Served, frame: pd.DataFrame, draw: bool = False) -> dict[str, Any]:
     started = time.perf_counter()
     answer, proba = await served.batcher.rows(frame)
-    labels = list(answer.columns)
-    answers = [
-        plain(line[0] if len(labels) == 1 else dict(zip(labels, line, strict=True)))
-        for line in answer.to_numpy(dtype=object)
-    ]
+    # Masks become PNGs, which takes long enough for others to wait.
+    answers = await asyncio.to_thread(_lines, answer) if served.draws else _lines(answer)
+    more = {}
+    if draw:
+        more["overlays"] = await served.batcher.alone(lambda: served.overlays(frame, answer))
     shares = None
     if proba is not None:
         names = [str(name) for name in proba.columns]
         shares = [dict(zip(names, map(float, line), strict=True)) for line in proba.to_numpy()]
     spent = round((time.perf_counter() - started) * 1000, 2)
-    return {"answers": answers, "proba": shares, "milliseconds": spent}
+    return {"answers": answers, "proba": shares, **more, "milliseconds": spent}
+
+
+def _lines(answer: pd.DataFrame) -> list[Any]:
+    """A row a row; of several labels by name."""
+    labels = list(answer.columns)
+    return [
+        plain(line[0] if len(labels) == 1 else dict(zip(labels, line, strict=True)))
+        for line in answer.to_numpy(dtype=object)
+    ]
 
 
 async def _from_form(request: Request, served: Served) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 import warnings
 from collections.abc import Mapping
@@ -10,12 +12,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from pydantic import BaseModel
 
 from mm_core.api import BadCellError, ConfigError, MMWarning, TaskSpec, tools
 from mm_serve.batching import Batcher
 from mm_serve.columns import cells_of, columns_of, frame_of, row_model
 from mm_serve.limits import Limits
+
+LARGEST = 65535
+"""Of a mask that a PNG holds."""
 
 
 class Served:
@@ -41,6 +47,7 @@ class Served:
         self._options = task.read({}, where="", attribute="options")
         self.batcher = Batcher(self._answers, limits)
         self.explains = "explain" in dir(predictor)
+        self.draws = "overlays" in dir(predictor)
         self.index = None if index is None else self._read(index)
 
     def _read(self, folder: str | Path) -> Any:
@@ -88,6 +95,7 @@ class Served:
             "columns": [column.as_json() for column in self.columns],
             "embeddings": list(self.model.engine.embeddings),
             "explain": self.explains,
+            "draw": self.draws,
             "search": self.index is not None,
             "limits": {"rows": self.limits.rows, "pixels": self.limits.pixels},
         }
@@ -110,6 +118,11 @@ class Served:
             items[int(line.pop("query"))].append(plain(line))
         return items
 
+    def overlays(self, frame: pd.DataFrame, answer: pd.DataFrame) -> list[dict[str, Any] | None]:
+        """What a page draws over the pictures of these rows."""
+        found = self.predictor.overlays(frame, list(answer.iloc[:, 0]))
+        return [plain(one) for one in found]
+
     def explained(self, frame: pd.DataFrame, of: str | None) -> list[dict[str, Any]]:
         """Lines of ``predictor.explain``."""
         found = self.predictor.explain(frame, of=of, words=True, regions=False)
@@ -117,12 +130,31 @@ class Served:
 
 
 def plain(value: Any) -> Any:
-    """As JSON has it; what is in lists, arrays and mappings too."""
+    """As JSON has it; what is in lists, arrays and mappings too.
+
+    Whole numbers [H, W] become a PNG of one channel: ``{"width", "height", "png"}``.
+    """
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray) and _is_mask(value):
+        return _mask(value)
     if isinstance(value, np.ndarray | list | tuple):
         return [plain(one) for one in value]
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _is_mask(value: np.ndarray) -> bool:
+    whole = value.ndim == 2 and value.size > 0 and value.dtype.kind in "iu"
+    return whole and value.min() >= 0 and value.max() <= LARGEST
+
+
+def _mask(value: np.ndarray) -> dict[str, Any]:
+    """The values themselves, in 8 bits where they fit."""
+    file = io.BytesIO()
+    kind = np.uint8 if value.max() < 256 else np.uint16
+    Image.fromarray(value.astype(kind)).save(file, "PNG")
+    png = base64.b64encode(file.getvalue()).decode("ascii")
+    return {"width": value.shape[1], "height": value.shape[0], "png": png}

@@ -399,3 +399,19 @@ def test_lists_are_answered_as_lists() -> None:
     found = plain([np.array([1.5, np.nan]), ("a", np.int64(2)), {"b": np.bool_(True)}, None])
     assert found == [[1.5, None], ["a", 2], {"b": True}, None]
     assert json.loads(json.dumps(found)) == found
+
+
+def test_masks_are_answered_as_pictures() -> None:
+    """Values that 8 bits do not hold in 16; numbers that are no mask's as lists."""
+    for largest in (200, 40_000):
+        mask = np.arange(12).reshape(3, 4) * (largest // 11)
+        found = plain(mask)
+        assert (found["width"], found["height"]) == (4, 3)
+        image = Image.open(io.BytesIO(base64.b64decode(found["png"])))
+        assert (np.asarray(image) == mask).all()
+    assert plain(np.array([[-1, 2]])) == [[-1, 2]]
+    assert plain(np.array([[0.5, 2.0]])) == [[0.5, 2.0]]
+
+
+def test_nothing_is_drawn_by_a_model_that_cannot(client: Client) -> None:
+    assert client.post("/v1/predict", {"rows": [{}], "draw": True})[0] == 422

@@ -1,0 +1,81 @@
+"""Answers over their pictures, by what a task's predictors offer: ``visualize``, ``overlays``."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mm_core.api import DataError, Table
+from mm_report.tested import Tested
+
+LONGEST = 960
+"""Pixels of the longer side of truth and answer side by side."""
+
+MOST_NAMED = 12
+"""Things that are named in words: more are counted."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a row's answer looks like.
+
+    Attributes:
+        sheet: a ``data:`` address of the truth beside the answer, or empty.
+        said: the answer in words, or empty.
+    """
+
+    sheet: str = ""
+    said: str = ""
+
+
+def looks(predictor: Any, tested: Tested, rows: Sequence[int]) -> dict[int, Look]:
+    """Of some rows, as far as the model's task draws its answers; empty: it does not."""
+    offered = {"visualize", "overlays"} & set(dir(predictor))
+    if not offered:
+        return {}
+    found = {}
+    for row in rows:
+        table = tested.table.take(np.array([row]))
+        answer = tested.decoded.answer.iloc[row, 0]
+        sheet = _sheet(predictor, table) if "visualize" in offered else ""
+        found[row] = Look(sheet, _said(predictor, table, answer) if "overlays" in offered else "")
+    return found
+
+
+def _sheet(predictor: Any, table: Table) -> str:
+    try:
+        pictures = predictor.visualize(table, rows=[0])
+    except DataError:  # of a row whose picture is missing or broken: the page counts those
+        return ""
+    if not pictures:
+        return ""
+    picture = pictures[0].convert("RGB")
+    picture.thumbnail((LONGEST, LONGEST))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _said(predictor: Any, table: Table, answer: Any) -> str:
+    (found,) = predictor.overlays(table, [answer])
+    if found is None:
+        return "no picture, no answer"
+    said = [*map(_box, found["boxes"]), *map(_share, found["legend"])]
+    if not said:
+        return "nothing found"
+    more = len(said) - MOST_NAMED
+    return "; ".join(said[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _box(box: Mapping[str, Any]) -> str:
+    x1, y1, x2, y2 = (round(one) for one in box["corners"])
+    return f"{box['name']} {box['score']:.2f} ({x1}, {y1} to {x2}, {y2})"
+
+
+def _share(kind: Mapping[str, Any]) -> str:
+    return f"{kind['name']} {kind['share']:.1%}"
