@@ -12,10 +12,22 @@ from mm_core.api import Config
 class OnnxConfig(Config):
     """Settings of the exporter ``onnx``."""
 
-    precision: Literal["32", "16", "int8"] = Field(
+    precision: Literal["32", "16", "int8", "int8_static"] = Field(
         default="32",
-        description="what the weights are kept in: 32 or 16 bits, or int8 for those of linear "
-        "layers (activations are measured in each call)",
+        description="what the weights are kept in: 32 or 16 bits; int8 for those of linear layers "
+        "(activations are measured in each call); int8_static for convolutions, linear layers and "
+        "what runs between them (measured once, on rows of the sample)",
+    )
+    calibration: Literal["minmax", "entropy"] = Field(
+        default="minmax",
+        description="int8_static: which range of what runs between layers is kept: all that was "
+        "seen, or the part that loses least (slower, and some 50 MB a picture)",
+    )
+    calibration_rows: int = Field(
+        default=64,
+        ge=1,
+        description="int8_static: rows of the sample that ranges are measured on, at most; never "
+        "more than half of them, and the others are compared",
     )
     tolerance: float = Field(
         default=1e-4,
@@ -27,7 +39,7 @@ class OnnxConfig(Config):
         default=0.99,
         ge=0,
         le=1,
-        description="in 16 bits or int8, fewer equal answers on the sample than this share are an "
+        description="in 16 or 8 bits, fewer equal answers on the sample than this share are an "
         "error",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,26 +16,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from mm_core.api import ArtifactError, Batch, ConfigError, Engine, EngineContext, RunSettings
-
-FILE = "graph.onnx"
-PRESENT = "present"
-VECTORS = "embed."
-"""What the names of outputs begin with that are vectors of rows."""
-
-
-def flat(batch: Batch) -> dict[str, Any]:
-    """``"<input>/<array>"`` and ``"<input>/present"``: the names that a graph reads."""
-    arrays = {
-        f"{name}/{key}": value
-        for name, given in batch.inputs.items()
-        for key, value in given.items()
-    }
-    return arrays | {f"{name}/{PRESENT}": value for name, value in batch.present.items()}
-
-
-def as_json(value: Any) -> Any:
-    """An option, or several by name, as it is when it is read back."""
-    return json.loads(json.dumps(value, default=str))
+from mm_onnx.arrays import FILE, VECTORS, check_options, flat
 
 
 class GraphEngine(Engine):
@@ -44,7 +24,7 @@ class GraphEngine(Engine):
 
     Args:
         graph: the file's content; all weights are in it.
-        precision: of the weights: ``"32"``, ``"16"`` or ``"int8"``.
+        precision: see :class:`mm_onnx.configs.OnnxConfig`.
         fixed: options of the task that the graph has computed in, by name.
 
     Raises:
@@ -72,6 +52,21 @@ class GraphEngine(Engine):
         self._asked_only.only_execute_path_to_fetches = True
 
     @property
+    def graph(self) -> bytes:
+        """The file's content."""
+        return self._graph
+
+    @property
+    def fixed(self) -> Mapping[str, Any]:
+        """Options of the task that the graph has computed in, by name."""
+        return self._fixed
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of what it reads."""
+        return list(self._inputs)
+
+    @property
     def embeddings(self) -> tuple[str, ...]:
         """Those of the network that the graph was made of."""
         found = (name for name in self._outputs if name.startswith(VECTORS))
@@ -87,7 +82,7 @@ class GraphEngine(Engine):
         Raises:
             ConfigError: an option that is computed into the graph is to be another.
         """
-        self._check_options(options)
+        check_options(options, self._fixed, "onnx:onnx")
         names = [name for name in self._outputs if not name.startswith(VECTORS)]
         return self._answers(names, batch, settings)
 
@@ -135,15 +130,3 @@ class GraphEngine(Engine):
         read = {name: given[name] for name in self._inputs}
         found = self._session.run(names, read, self._asked_only)
         return dict(zip(names, found, strict=True))
-
-    def _check_options(self, options: Any) -> None:
-        for name, value in self._fixed.items():
-            wanted = as_json(getattr(options, name, value))
-            if wanted != value:
-                raise ConfigError(
-                    f"{name}={wanted!r}: the graph was written with {name}={value!r}, and knows "
-                    "no other",
-                    plugin="onnx:onnx",
-                    value=wanted,
-                    remedy=f"leave {name} out, or ask the model that was exported",
-                )

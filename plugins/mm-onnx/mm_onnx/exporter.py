@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mm_core.api import ArtifactError, ConfigError, Exporter, ExportJob, ExportReport, tools
+from mm_core.api import ArtifactError, Exporter, ExportJob, ExportReport, tools
+from mm_onnx.arrays import flat
 from mm_onnx.configs import OnnxConfig
-from mm_onnx.engine import FILE, GraphEngine
-from mm_onnx.lighter import lighter
-from mm_onnx.network import write_graph
+from mm_onnx.engine import GraphEngine
+from mm_onnx.graphs import RUNTIME, graph_of, reasons_against
 from mm_onnx.parity import Parity, compare
 from mm_onnx.requirements import requirements
 
-RUNTIME = "onnx:onnx"
-NETWORK = "core:network"
 REPORT = "export.json"
-ROWS = 8
-"""Sample rows that the network is followed with."""
+STATIC = "int8_static"
+AT_ONCE = 4
+"""Rows that ranges are measured on together."""
 
 
 class OnnxExporter(Exporter):
@@ -35,9 +35,7 @@ class OnnxExporter(Exporter):
         """Only networks become graphs."""
         if model.runtime == RUNTIME:
             return ["it is an ONNX graph already"]
-        if model.runtime != NETWORK:
-            return [f"it runs on {model.runtime}, which is no network and needs no torch"]
-        return []
+        return reasons_against(model)
 
     def export(self, job: ExportJob) -> ExportReport:
         """Write, read back, compare, and ask a process without torch what it needs.
@@ -49,15 +47,9 @@ class OnnxExporter(Exporter):
             ArtifactError: the folder holds something else, or gives other outputs.
         """
         started = time.monotonic()
-        model, sample = job.model, job.sample
-        if sample is None or not len(sample):
-            raise ConfigError(
-                "the network is followed while it runs, and there are no rows to run it on",
-                plugin="onnx:onnx",
-                remedy="give some: predictor.export(path, format='onnx', sample=rows), or "
-                "mm export model/ out/ --sample rows.csv",
-            )
-        graph = replace(model, engine=self._engine(model, sample), runtime=RUNTIME)
+        model = job.model
+        engine, sample = self._engine(model, job.sample)
+        graph = replace(model, engine=engine, runtime=RUNTIME)
         with tempfile.TemporaryDirectory(prefix="mm-onnx-") as name:
             tried = tools.save_model(graph, job.result, job.registry, Path(name) / "model")
             read, _ = tools.load_model(tried, job.registry)
@@ -67,6 +59,9 @@ class OnnxExporter(Exporter):
         tools.save_model(graph, job.result, job.registry, job.path)
         (job.path / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         said = {"precision": self.config.precision, **parity.as_json()}
+        if self.config.precision == STATIC:
+            measured = max(len(job.sample) - parity.rows, 1)
+            said |= {"calibration": self.config.calibration, "calibration_rows": measured}
         (job.path / REPORT).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
         seconds = time.monotonic() - started
         figures = {
@@ -76,13 +71,22 @@ class OnnxExporter(Exporter):
         found = parity.max_abs_diff, parity.label_agreement
         return ExportReport(job.path, *found, seconds, figures)
 
-    def _engine(self, model: Any, sample: Any) -> GraphEngine:
-        with tempfile.TemporaryDirectory(prefix="mm-onnx-") as name:
-            file = Path(name) / FILE
-            options = model.pipeline.options
-            fixed = write_graph(model.topology, _followed(model, sample), options, file)
-            lighter(file, self.config.precision)
-            return GraphEngine(file.read_bytes(), self.config.precision, fixed)
+    def _engine(self, model: Any, sample: Any) -> tuple[GraphEngine, Any]:
+        """What answers, and the rows that it is compared on."""
+        precision = self.config.precision
+        measured, kept = None, sample
+        if precision == STATIC and sample is not None:
+            measured, kept = _halves(sample, self.config.calibration_rows)
+
+        def change(file: Path) -> None:
+            if measured is not None:
+                from mm_onnx.static import calibrated
+
+                inputs = GraphEngine(file.read_bytes()).inputs
+                calibrated(file, _read(model, measured, inputs), self.config.calibration)
+
+        graph, fixed = graph_of(model, sample, RUNTIME, precision, change)
+        return GraphEngine(graph, precision, fixed), kept
 
     def _check(self, parity: Parity) -> None:
         """
@@ -105,9 +109,18 @@ class OnnxExporter(Exporter):
             )
 
 
-def _followed(model: Any, sample: Any) -> Any:
-    """A batch of two rows or more."""
+def _halves(sample: Any, most: int) -> tuple[Any, Any]:
+    """Rows that ranges are measured on, spread over all, and the others; of one row it."""
     n = len(sample)
-    rows = np.arange(max(2, min(n, ROWS))) % n
-    frame = model.pipeline.encode(sample.take(rows))
-    return next(iter(model.pipeline.arrays(frame, len(rows))))[0]
+    if n < 2:
+        return sample, sample
+    measured = np.linspace(0, n - 1, min(most, n // 2)).astype(int)
+    others = np.setdiff1d(np.arange(n), measured)
+    return sample.take(measured), sample.take(others)
+
+
+def _read(model: Any, rows: Any, inputs: list[str]) -> Iterator[dict[str, Any]]:
+    """What a graph reads of some rows, a few at a time."""
+    for batch, _ in model.pipeline.arrays(model.pipeline.encode(rows), AT_ONCE):
+        given = flat(batch)
+        yield {name: given[name] for name in inputs}

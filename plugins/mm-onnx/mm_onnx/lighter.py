@@ -33,11 +33,11 @@ def lighter(file: Path, precision: str) -> None:
     if precision == "int8":
         onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
     onnx.save(model, str(file))
-    if precision != "int8":
+    if precision != "int8":  # of int8_static: see static.py
         return
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _quiet():
+    with quiet():
         quantize_dynamic(
             str(file),
             str(file),
@@ -77,7 +77,7 @@ def _halve(model: Any) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The quantizer speaks through the root logger, which would set it up for the whole process."""
     root = logging.getLogger()
     handler = None if root.handlers else logging.NullHandler()

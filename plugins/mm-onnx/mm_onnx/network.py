@@ -14,7 +14,7 @@ from torch.export import Dim
 
 from mm_core.api import Batch, ConfigError
 from mm_core.api.nn import Backbone, Latents, Topology, tensors
-from mm_onnx.engine import VECTORS, as_json, flat
+from mm_onnx.arrays import VECTORS, as_json, flat
 
 Inputs = dict[str, dict[str, Tensor]]
 Present = dict[str, Tensor]

@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 
 from mm_core.api import RunSettings
-from mm_onnx.engine import VECTORS
+from mm_onnx.arrays import VECTORS
 
 FULL = RunSettings(device="cpu", precision="32")
+Running = tuple[Any, RunSettings]
+"""A model, and how it is run."""
+
 REPEATS = 5
 CLOSE = 1e-3
 """Answers that are numbers are equal where they differ by no larger share of themselves."""
@@ -44,33 +47,35 @@ class Parity:
         return asdict(self)
 
 
-def compare(model: Any, read: Any, sample: Any) -> Parity:
-    """Of a model and the graph read back, in 32 bits on the CPU.
+def compare(model: Any, read: Any, sample: Any, theirs: RunSettings = FULL) -> Parity:
+    """Of a model, in 32 bits on the CPU, and what was read back.
 
     Args:
         model: stays where it is, on a GPU too.
         read: the model with the graph.
         sample: rows.
+        theirs: how what was read back is run.
     """
     home = getattr(model.engine, "device", None)
     try:
-        return _compared(model, read, sample)
+        return _compared((model, FULL), (read, theirs), sample)
     finally:
         if home is not None:
             model.topology.to(home)
 
 
-def _compared(model: Any, read: Any, sample: Any) -> Parity:
+def _compared(ours: Running, theirs: Running, sample: Any) -> Parity:
     off, drift, same = 0.0, 0.0, []
+    model = ours[0]
     frame = model.pipeline.encode(sample)
-    for batch, wanted, found in _pairs(model, read, frame):
+    for batch, wanted, found in _pairs(ours, theirs, frame):
         for key, value in wanted.items():
             apart = float(np.abs(value - found[key]).max(initial=0.0))
             off = max(off, apart)
             drift = max(drift, apart / max(1.0, float(np.abs(value).max(initial=0.0))))
         answers = [model.pipeline.decode(one, batch.meta).answer for one in (wanted, found)]
         same.append(equal(*answers))
-    one, many = _speed(model, read, frame)
+    one, many = _speed(ours, theirs, frame)
     return Parity(len(sample), off, drift, float(np.concatenate(same).mean()), one, many)
 
 
@@ -84,39 +89,43 @@ def equal(wanted: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
     return np.stack(columns).all(axis=0)
 
 
-def _pairs(model: Any, read: Any, frame: Any) -> Iterator[tuple[Any, Any, Any]]:
+def _pairs(ours: Running, theirs: Running, frame: Any) -> Iterator[tuple[Any, Any, Any]]:
     """Batches with outputs and vectors of both."""
-    size = read.engine.batch_size(model.recipe.training.batch_size, FULL)
+    model, (read, settings) = ours[0], theirs
+    size = read.engine.batch_size(model.recipe.training.batch_size, settings)
     for batch, _ in model.pipeline.arrays(frame, size):
-        yield batch, *(_outputs(one, batch) for one in (model, read))
+        yield batch, _outputs(*ours, batch), _outputs(*theirs, batch)
 
 
-def _outputs(model: Any, batch: Any) -> dict[str, Any]:
+def _outputs(model: Any, settings: RunSettings, batch: Any) -> dict[str, Any]:
     engine = model.engine
-    with engine.running(FULL):
-        found = dict(engine.run(batch, model.pipeline.options, FULL))
+    with engine.running(settings):
+        found = dict(engine.run(batch, model.pipeline.options, settings))
         for name in engine.embeddings:
-            found[f"{VECTORS}{name}"] = engine.embed(batch, name, FULL)
+            found[f"{VECTORS}{name}"] = engine.embed(batch, name, settings)
     return found
 
 
-def _speed(model: Any, read: Any, frame: Any) -> tuple[dict[str, float], dict[str, float]]:
+def _speed(
+    ours: Running, theirs: Running, frame: Any
+) -> tuple[dict[str, float], dict[str, float]]:
     """Of the engines alone, warm: the best of a few times."""
+    model = ours[0]
     size = min(frame.n_rows, model.recipe.training.batch_size)
     single, _ = model.pipeline.batch(frame, np.arange(1))
     several, _ = model.pipeline.batch(frame, np.arange(size))
     one, many = {}, {}
-    for name, answering in (("model", model), ("graph", read)):
-        one[name] = round(_seconds(answering, single) * 1000, 3)
-        many[name] = round(size / _seconds(answering, several), 1)
+    for name, answering in (("model", ours), ("graph", theirs)):
+        one[name] = round(_seconds(*answering, single) * 1000, 3)
+        many[name] = round(size / _seconds(*answering, several), 1)
     return one, many
 
 
-def _seconds(model: Any, batch: Any) -> float:
+def _seconds(model: Any, settings: RunSettings, batch: Any) -> float:
     taken = []
-    with model.engine.running(FULL):
+    with model.engine.running(settings):
         for _ in range(REPEATS):
             started = time.perf_counter()
-            model.engine.run(batch, model.pipeline.options, FULL)
+            model.engine.run(batch, model.pipeline.options, settings)
             taken.append(time.perf_counter() - started)
     return min(taken)

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import torch
 from mm_onnx.engine import GraphEngine
 from mm_onnx.network import write_graph
+from mm_onnx.static import calibrated
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import Tensor
 
@@ -216,3 +219,75 @@ def test_lists_are_no_arrays(tmp_path: Path) -> None:
     topology.ragged = True
     with pytest.raises(ConfigError, match="'found' is no array"):
         write_graph(topology, points(), Options(), tmp_path / "graph.onnx")
+
+
+@pytest.mark.slow  # more exports
+@pytest.mark.parametrize("method", ["minmax", "entropy"])
+def test_a_network_of_pictures_in_8_bits(method: str, tmp_path: Path) -> None:
+    """Ranges are measured on half of the sample, and the graph is compared on the other."""
+    rows = table(tmp_path, ("image",), "binary")
+    predictor = fitted(rows, ("image",), "binary")
+    folder = tmp_path / "light"
+    report = predictor.export(
+        folder, sample=rows, precision="int8_static", calibration=method, agreement=0.0
+    )
+    assert 0 < report.max_abs_diff < 1.0
+    said = json.loads((folder / "export.json").read_text(encoding="utf-8"))
+    assert said["calibration"] == method
+    assert said["rows"] + said["calibration_rows"] == len(rows)
+    nodes = onnx.load(str(folder / "engine" / "graph.onnx")).graph.node
+    made = {name: node for node in nodes for name in node.output}
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    assert convolutions
+    for node in convolutions:
+        assert all(made[name].op_type == "DequantizeLinear" for name in node.input[:2])
+    light = MultiModalPredictor.load(folder, verbosity=0)
+    assert len(light.predict(rows.drop(columns="liked"))) == len(rows)
+
+
+def drawn(kind: str) -> bytes:
+    """A graph of ``image/pixels`` [rows, 3, 8, 8]: a convolution and a mean, or a matrix."""
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(4, 3, 3, 3) if kind == "Conv" else (8, 4)).astype(np.float32)
+    nodes = [
+        helper.make_node(kind, ["image/pixels", "weight"], ["x"]),
+        helper.make_node("Relu", ["x"], ["y"]),
+        helper.make_node("ReduceMean", ["y"], ["logits"], axes=[2, 3], keepdims=0),
+    ]
+    floats = TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "drawn",
+        [helper.make_tensor_value_info("image/pixels", floats, ["rows", 3, 8, 8])],
+        [helper.make_tensor_value_info("logits", floats, ["rows", 4 if kind == "Conv" else 3])],
+        [numpy_helper.from_array(weight, "weight")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    content: bytes = helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
+    return content
+
+
+@pytest.mark.parametrize("method", ["minmax", "entropy"])
+def test_convolutions_in_8_bits(method: str, tmp_path: Path) -> None:
+    """What runs between layers keeps the range that was seen."""
+    file, rng = tmp_path / "graph.onnx", np.random.default_rng(1)
+    seen = rng.normal(size=(16, 3, 8, 8)).astype(np.float32)
+    file.write_bytes(drawn("Conv"))
+    calibrated(file, ({"image/pixels": seen[start : start + 4]} for start in (0, 4, 8)), method)
+    nodes = onnx.load(str(file)).graph.node
+    made = {name: node for node in nodes for name in node.output}
+    (node,) = (one for one in nodes if one.op_type == "Conv")
+    assert all(made[name].op_type == "DequantizeLinear" for name in node.input[:2])
+    batch = Batch({"image": {"pixels": seen}}, {"image": np.ones(16, dtype=bool)})
+    found, wanted = (
+        GraphEngine(content).run(batch, None, RunSettings())["logits"]
+        for content in (file.read_bytes(), drawn("Conv"))
+    )
+    assert 0 < np.abs(found - wanted).max() < 0.1 * np.abs(wanted).max()
+
+
+def test_a_network_without_convolutions_has_none_to_keep_in_8_bits(tmp_path: Path) -> None:
+    file = tmp_path / "graph.onnx"
+    file.write_bytes(drawn("MatMul"))
+    with pytest.raises(ConfigError, match="no convolutions"):
+        calibrated(file, [], "minmax")

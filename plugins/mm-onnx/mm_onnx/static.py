@@ -1,0 +1,80 @@
+"""Convolutions in 8 bits, their ranges measured on rows. Imports onnx and onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mm_core.api import ConfigError
+from mm_onnx.lighter import quiet
+
+IN_8_BITS = (
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Relu",
+    "Clip",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+)
+"""Kinds of nodes: layers, and what stands between them, which would else be widened each time."""
+
+
+def calibrated(file: Path, rows: Iterable[Mapping[str, Any]], method: str) -> None:
+    """Convolutions, linear layers and what runs between them in 8 bits, in the graph's file.
+
+    Written as pairs of QuantizeLinear and DequantizeLinear (QDQ). Weights have a scale for each
+    channel and use 7 of their bits: sums of products of 8 overflow on processors without an
+    instruction for them (VNNI), and the one that answers may be such.
+
+    Args:
+        file: of the graph in 32 bits.
+        rows: what the graph reads, by name, some rows at a time.
+        method: ``"minmax"``: the whole range of what was seen; ``"entropy"``: the part of it that
+            loses least.
+
+    Raises:
+        ConfigError: the graph has no convolution.
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    methods = {"minmax": CalibrationMethod.MinMax, "entropy": CalibrationMethod.Entropy}
+    with quiet():
+        # Norms go into the convolutions before them, functions into the graph.
+        quant_pre_process(str(file), str(file), skip_symbolic_shape=True)
+        if all(node.op_type != "Conv" for node in onnx.load(str(file)).graph.node):
+            raise ConfigError(
+                "the network has no convolutions, which int8_static is for",
+                plugin="onnx:onnx",
+                value="int8_static",
+                remedy="precision=int8 keeps linear layers in 8 bits",
+            )
+        quantize_static(
+            str(file),
+            str(file),
+            _Reader(rows),
+            op_types_to_quantize=list(IN_8_BITS),
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=methods[method],
+            extra_options={"MatMulConstBOnly": True},
+        )
+
+
+class _Reader:
+    """What onnxruntime calls a CalibrationDataReader."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        self._rows = iter(rows)
+
+    def get_next(self) -> dict[str, Any] | None:
+        """Some rows by name; None: there are no more."""
+        found = next(self._rows, None)
+        return None if found is None else dict(found)
