@@ -106,6 +106,7 @@ def test_the_page_draws_boxes_over_the_uploaded_picture(app, frame, tmp_path):
             page.on("pageerror", lambda error: wrong.append(str(error)))
             page.goto(f"http://127.0.0.1:{port}/")
             page.set_input_files("input[type=file]", frame.photo[3])
+            page.wait_for_selector(".drop img:visible")
             page.click("#send")
             page.wait_for_selector(".stage rect")
             names = page.locator(".found b").all_text_contents()

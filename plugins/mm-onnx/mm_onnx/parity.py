@@ -106,9 +106,7 @@ def _outputs(model: Any, settings: RunSettings, batch: Any) -> dict[str, Any]:
     return found
 
 
-def _speed(
-    ours: Running, theirs: Running, frame: Any
-) -> tuple[dict[str, float], dict[str, float]]:
+def _speed(ours: Running, theirs: Running, frame: Any) -> tuple[dict[str, float], dict[str, float]]:
     """Of the engines alone, warm: the best of a few times."""
     model = ours[0]
     size = min(frame.n_rows, model.recipe.training.batch_size)

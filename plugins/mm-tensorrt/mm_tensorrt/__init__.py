@@ -1,0 +1,1 @@
+"""Models of mm as TensorRT engines."""
