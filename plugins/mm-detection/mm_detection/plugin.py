@@ -99,7 +99,7 @@ def mm_backbones() -> list[BackboneSpec]:
         ),
         BackboneSpec(
             name="dino",
-            summary="DINO of mmdet, or any other of its detectors by config: YOLOX, Co-DETR, ...",
+            summary="DINO of mmdet, or any other of its detectors by config: YOLOX, RTMDet, ...",
             references=("arxiv:2203.03605", "https://github.com/open-mmlab/mmdetection"),
             target="mm_detection.mmdet_detector:MMDetDetector",
             config="mm_detection.configs:DinoConfig",

@@ -208,6 +208,12 @@ def _data() -> tuple[SampleData, ...]:
     )
 
 
+_DECODED = (
+    "its features are boxes, of which mmdet holds what went before each layer: its own loss "
+    "reaches every parameter"
+)
+
+
 def _samples(n: int = 24) -> Samples:
     pictures = [drawn(number, number % 4) for number in range(n)]
     files = {f"{number}.png": content for number, (content, _) in enumerate(pictures)}
@@ -268,6 +274,9 @@ def _samples(n: int = 24) -> Samples:
                 "backbone",
                 "dino",
                 {"checkpoint": "random", "architecture": TINY_DINO},
+                xfail=dict.fromkeys(
+                    ("every_parameter_learns", "takes_low_rank_adapters"), _DECODED
+                ),
                 needs=("mmdet",),
             ),
         ),

@@ -11,6 +11,7 @@ from itertools import chain
 
 import pytest
 import torch
+from mm_detection.detector import Wanted
 from mm_detection.samples import TINY_DINO
 from mm_openmmlab import library
 
@@ -151,6 +152,17 @@ def test_a_saved_model_builds_nothing_but_parts_of_mmdet(mmdet, frame, settings,
         with pytest.raises(ArtifactError, match=kind) as caught:
             MultiModalPredictor.load(folder)
         assert caught.value.remedy
+
+
+@pytest.mark.slow
+def test_its_own_loss_reaches_every_parameter(mmdet, frame, settings):
+    detector = network(fit(frame.head(6), settings)).train()
+    boxes = torch.tensor([[4.0, 4, 24, 28], [30, 30, 60, 50]])
+    wanted = Wanted([boxes, boxes[:0]], [torch.tensor([0, 2]), torch.zeros(0, dtype=torch.long)])
+    pixels, extent = torch.randn(2, 3, detector.side, detector.side), torch.tensor([[64, 48]] * 2)
+    detector.look(pixels, extent, wanted)[1].backward()
+    without = [name for name, one in detector.named_parameters() if one.grad is None]
+    assert without == []
 
 
 @pytest.fixture(scope="module")

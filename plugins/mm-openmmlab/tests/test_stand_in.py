@@ -117,3 +117,29 @@ def test_focal_loss_and_its_gradient_are_the_formula():
     OPERATIONS["sigmoid_focal_loss_backward"](*given, grad, gamma=2.0, alpha=0.25)
     torch.testing.assert_close(output, expected.detach())
     torch.testing.assert_close(grad, gradient)
+
+
+@pytest.mark.slow
+def test_deformable_attention_and_its_gradient_are_those_of_mmcv():
+    """As mmcv calls its compiled code on a GPU, against what it runs on a CPU."""
+    pytest.importorskip("mmdet", reason="mmdet is not installed: mm-detection[mmdet]")
+    MMDET.models()
+    from mmcv.ops.multi_scale_deform_attn import (
+        MultiScaleDeformableAttnFunction,
+        multi_scale_deformable_attn_pytorch,
+    )
+
+    torch.manual_seed(0)
+    shapes = torch.tensor([[6, 4], [3, 2]])
+    value = torch.randn(2, 30, 2, 8, requires_grad=True)
+    places = torch.rand(2, 5, 2, 2, 3, 2, requires_grad=True)
+    weights = torch.rand(2, 5, 2, 2, 3, requires_grad=True)
+    starts = torch.tensor([0, 24])
+    above = torch.randn(2, 5, 16)
+    expected = multi_scale_deformable_attn_pytorch(value, shapes, places, weights)
+    wanted = torch.autograd.grad(expected, (value, places, weights), above)
+    found = MultiScaleDeformableAttnFunction.apply(value, shapes, starts, places, weights, 64)
+    torch.testing.assert_close(found, expected)
+    grads = torch.autograd.grad(found, (value, places, weights), above)
+    for grad, one in zip(grads, wanted, strict=True):
+        torch.testing.assert_close(grad, one)
