@@ -13,6 +13,7 @@ from mm_core.api import Config
 class AlignedConfig(Config):
     """Settings of the adapters and of their loss: ``topology.*``."""
 
+    # Settings of a bi-encoder that adapters do without.
     dims: ClassVar[tuple[int, ...]] = ()
     mini_batch: ClassVar[int | None] = None
 

@@ -39,7 +39,7 @@ class Part(Topology):
         return self.whole.loss(outputs, batch)
 
     def embed(self, batch: Batch, of: str = "fused") -> Tensor:
-        """The whole topology's own, of rows that nothing was encoded of."""
+        """The whole topology's own, which encodes rows by itself."""
         return self.whole.embed(batch, of)
 
 
