@@ -223,13 +223,6 @@ def cuda_of(fake: Fake) -> ModuleType:
     return made
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The kit fits a model before it sees that there is nothing to export with: not each time."""
-    for item in items:
-        if "exporter-tensorrt-exports" in item.name:
-            item.add_marker(pytest.mark.slow)
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _quiet_trace() -> Iterator[None]:
     """Exports are followed by torch at length; pytest would keep and format every line of it."""

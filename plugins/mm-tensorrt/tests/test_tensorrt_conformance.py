@@ -1,4 +1,4 @@
-"""What every plugin keeps; where there is no TensorRT, that it says so."""
+"""What every plugin keeps; what needs TensorRT, where that is installed."""
 
 from __future__ import annotations
 
