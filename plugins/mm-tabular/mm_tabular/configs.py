@@ -93,7 +93,7 @@ class MLPConfig(NumbersConfig):
 class TabMConfig(NumbersConfig):
     """Settings of ``tabular:tabm``."""
 
-    members: int = Field(default=32, ge=1, description="networks that share their weights")
+    members: int = Field(default=8, ge=1, description="networks that share their weights")
     width: int = Field(default=256, ge=1, description="width of the hidden layers and of pooled")
     n_blocks: int = Field(default=2, ge=1, description="hidden layers")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="after each hidden layer")

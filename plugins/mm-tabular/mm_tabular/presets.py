@@ -17,9 +17,9 @@ FT_PRESETS: dict[str, dict[str, Any]] = {
 }
 
 TABM_PRESETS: dict[str, dict[str, Any]] = {
-    "medium_quality": {"width": 128, "n_blocks": 2, "members": 16},
-    "high_quality": {"width": 256, "n_blocks": 2, "members": 32},
-    "best_quality": {"width": 512, "n_blocks": 3, "members": 32},
+    "medium_quality": {"width": 128, "n_blocks": 2, "members": 4},
+    "high_quality": {"width": 256, "n_blocks": 2, "members": 8},
+    "best_quality": {"width": 512, "n_blocks": 3, "members": 8},
 }
 
 REALMLP_PRESETS: dict[str, dict[str, Any]] = {
