@@ -257,7 +257,7 @@ def _samples(n: int = 24) -> Samples:
                 ),
             )
         },
-        settings=small,
+        settings={**small, "training.epochs": 8},
     )
     tiny = {"checkpoint": "random", "width": 32, "layers": 1, "levels": 3}
     return Samples(
