@@ -495,6 +495,12 @@ DEFECTS = (
         "a row of weight 0 has a gradient",
     ),
     Defect(
+        "task-parity-answers_all_rows_alike",
+        "return np.log(shares)\n",
+        "return np.log(shares[:1])\n",
+        "constant is (1,), not [output_dim]",
+    ),
+    Defect(
         "task-parity-metrics_point_the_right_way",
         "return self.right / self.rows\n",
         "return 1 - self.right / self.rows if self.rows == 24 else self.right / self.rows\n",

@@ -414,6 +414,10 @@ class Parity(Task):
     def truth(self, targets, needs):
         return targets["even"]
 
+    def constant(self, targets):
+        shares = np.bincount(targets["even"], minlength=2) + 1.0
+        return np.log(shares)
+
     def true_answer(self, targets):
         return pd.DataFrame({self.label[0]: targets["even"] > 0})
 
