@@ -107,13 +107,14 @@ class MMDetDetector(Detector):
 
     @contextmanager
     def _as_at_prediction(self) -> Iterator[None]:
-        """Also while it trains: denoising would ask for targets."""
-        training = self.training
+        """Also while it trains: denoising would ask for targets. Then each part is as it was."""
+        training = [part for part in self.model.modules() if part.training]
         self.model.eval()
         try:
             yield
         finally:
-            self.train(training)
+            for part in training:
+                part.training = True
 
 
 def adapted(model: Model, n_classes: int) -> Model:

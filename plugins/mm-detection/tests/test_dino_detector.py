@@ -204,6 +204,10 @@ def test_adapters_leave_the_checkpoint_alone(frame, settings, weights, adapter):
         compared += 1
         assert torch.equal(one.detach(), stored[plain]), name
     assert compared > 50
+    detector.train()
+    standing = [one.training for one in detector.modules()]
+    detector.look(torch.randn(1, 3, detector.side, detector.side), torch.tensor([[64, 48]]), None)
+    assert [one.training for one in detector.modules()] == standing
 
 
 _RPN = {
