@@ -88,6 +88,11 @@ def _keep_versions(of: Any, into: Any) -> None:
         into._metadata = of._metadata
 
 
+def _one_length(own: torch.Size, stored: torch.Size) -> bool:
+    """Whether they differ in one length, as heads for other classes do."""
+    return len(own) == len(stored) and sum(a != b for a, b in zip(own, stored, strict=True)) == 1
+
+
 def filled(
     model: nn.Module,
     weights: Mapping[str, Tensor],
@@ -122,11 +127,14 @@ def filled(
         for key in set(report.missing_keys) - other
         if not key.endswith("num_batches_tracked")  # not in files of old
     )
+    wider = sorted(key for key in other if not _one_length(own[key].shape, weights[key].shape))
     more, said = report.unexpected_keys, []
     if missing:
         said.append(f"lacks {len(missing)} of its weights, such as {missing[0]!r}")
     if more:
         said.append(f"has {len(more)} that it has no place for, such as {more[0]!r}")
+    if wider:
+        said.append(f"has {len(wider)} of other widths, such as {wider[0]!r}")
     if said:
         raise CheckpointError(
             f"{checkpoint!r} is not of this architecture: it {' and '.join(said)}",
