@@ -30,7 +30,7 @@ _APART = tuple(
             "detectors.glip detectors.grounding_dino detectors.kd_one_stage detectors.lad "
             "dense_heads.atss_vlfusion_head",
         ),
-        ("mmseg", "text_encoder backbones.vpd decode_heads.san_head"),
+        ("mmseg", "text_encoder backbones.timm_backbone backbones.vpd decode_heads.san_head"),
     )
     for one in several.split()
 )

@@ -26,8 +26,9 @@ _TYPE = re.compile(r"(?:([a-z]\w*)\.)?([A-Za-z]\w*)")
 _BESIDE = frozenset({"RoIAlign", "RoIPool", "nms", "soft_nms"})
 """Types that mmdet takes from ``mmcv.ops``, by getattr or eval, and that are no code of anybody."""
 
-_READS = frozenset({"checkpoint_path", "class_weight", "pretrained"})
-"""Settings by which parts of models read files, where they are texts, or fetch weights."""
+_READS = frozenset({"checkpoint", "checkpoint_path", "class_weight", "pretrained"})
+"""Settings by which parts of models read files, where they are texts, or fetch weights: some read
+``checkpoint`` of an ``init_cfg`` whatever its type is."""
 
 _SYNCED = {"SyncBN": "BN", "MMSyncBN": "BN", "NaiveSyncBN": "BN"}
 """Norms that compute over several processes, which torch refuses on a CPU."""
@@ -72,12 +73,12 @@ def resolved(library: Library, architecture: str | Mapping[str, Any], imports: b
 def without_weights(model: Model) -> tuple[Model, list[str]]:
     """The model without what fetches weights of parts, and where these would come from.
 
-    ``init_cfg`` of the type ``Pretrained`` and ``pretrained`` would ask the network and unpickle.
+    ``init_cfg`` with a ``checkpoint`` and ``pretrained`` would ask the network and unpickle.
     """
     named: list[str] = []
 
     def keep(value: Any) -> bool:
-        if isinstance(value, dict) and value.get("type") == "Pretrained":
+        if isinstance(value, dict) and ("checkpoint" in value or value.get("type") == "Pretrained"):
             named.append(str(value.get("checkpoint")))
             return False
         return True
@@ -110,6 +111,13 @@ def check(model: Model, library: Library, error: type[ArtifactError | ConfigErro
                 plugin=library.plugin,
                 value=value,
                 remedy=f"leave {key} out of the config",
+            )
+        elif key == "_scope_" and (not value or value not in tuple(names)):
+            raise error(  # mmengine imports its module ``registry``
+                f"the model names the package {value!r}, which is none of {library.package}'s",
+                plugin=library.plugin,
+                value=value,
+                remedy="leave _scope_ out of the config",
             )
 
 
@@ -190,12 +198,8 @@ def _file(library: Library, name: str) -> Path:
 
 def _read(library: Library, path: Path, name: str) -> dict[str, Any]:
     library.models()
-    from mmengine.config import Config
-
     try:
-        config = Config.fromfile(str(path), import_custom_modules=False)
-        found: dict[str, Any] = config.to_dict()
-        return found
+        return _program(path) if path.suffix == ".py" else _data(path)
     except Exception as error:  # a stranger's program; it is reported
         raise ConfigError(
             f"the config {name!r} cannot be read: {type(error).__name__}: {error}",
@@ -203,6 +207,28 @@ def _read(library: Library, path: Path, name: str) -> dict[str, Any]:
             value=name,
             remedy="correct it, or give its part model as JSON",
         ) from error
+
+
+def _program(path: Path) -> dict[str, Any]:
+    from mmengine.config import Config
+
+    found: dict[str, Any] = Config.fromfile(str(path), import_custom_modules=False).to_dict()
+    return found
+
+
+def _data(path: Path) -> dict[str, Any]:
+    """JSON or YAML as it is written: mmengine would run YAML's tags, run what ``_base_`` names, and
+    put the environment in.
+    """
+    from yaml import safe_load
+
+    text = path.read_bytes()
+    found = json.loads(text) if path.suffix == ".json" else safe_load(text)
+    if not isinstance(found, dict):
+        raise TypeError(f"it holds a {type(found).__name__}, not settings by name")
+    if "_base_" in found:
+        raise ValueError("it builds on another file by _base_, which only one in Python may")
+    return found
 
 
 def _import(library: Library, custom: Any, imports: bool) -> None:

@@ -76,15 +76,22 @@ def test_weights_of_parts_are_taken_out_and_named():
         "backbone": {"init_cfg": {"type": "Pretrained", "checkpoint": "torchvision://resnet50"}},
         "neck": {"init_cfg": [{"type": "Pretrained", "checkpoint": "a.pth"}, {"type": "Normal"}]},
         "head": {"init_cfg": {"type": "Xavier"}, "pretrained": True},
+        "pvt": {"init_cfg": {"checkpoint": "https://b.pth"}},
+        "swin": {"init_cfg": {"type": "Normal", "checkpoint": "c.pth"}},
     }
     found, named = without_weights(model)
-    assert named == ["open-mmlab://resnet50_v1c", "torchvision://resnet50", "a.pth", "True"]
+    assert named == [
+        "open-mmlab://resnet50_v1c", "torchvision://resnet50", "a.pth", "True", "https://b.pth",
+        "c.pth",
+    ]  # fmt: skip
     assert found == {
         "type": "X",
         "pretrained": None,
         "backbone": {"init_cfg": None},
         "neck": {"init_cfg": [{"type": "Normal"}]},
         "head": {"init_cfg": {"type": "Xavier"}, "pretrained": False},
+        "pvt": {"init_cfg": None},
+        "swin": {"init_cfg": None},
     }
 
 
@@ -108,11 +115,59 @@ def test_nothing_else_is_built_of_a_saved_model(kind):
 @pytest.mark.parametrize(
     "setting",
     [{"class_weight": "weights.pkl"}, {"pretrained": "a.pth"}, {"pretrained": True},
-     {"checkpoint_path": "a.pth"}],
+     {"checkpoint_path": "a.pth"}, {"init_cfg": {"checkpoint": "a.pth"}}],
 )  # fmt: skip
 def test_no_model_reads_files(setting):
     with pytest.raises(ConfigError, match="would read weights of its own"):
         check({"type": "DINO", "part": setting}, MMDET, ConfigError)
+
+
+@pytest.mark.parametrize("scope", ["evil_package", "", ["mmdet"]])
+def test_no_package_is_imported_for_a_scope(scope):
+    """mmengine would import its module ``registry``."""
+    with pytest.raises(ArtifactError, match="names the package"):
+        check({"type": "DINO", "part": {"type": "BN", "_scope_": scope}}, MMDET, ArtifactError)
+    check({"type": "DINO", "part": {"type": "ResNet", "_scope_": "mmdet"}}, MMDET, ArtifactError)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.yaml", "model: {type: DINO, x: !!python/object/apply:os.mkdir [PLACE]}", "constructor"),
+        ("a.yml", "_base_: base.py", "_base_"),
+        ("a.json", '{"_base_": "base.py", "model": {"type": "DINO"}}', "_base_"),
+        ("a.json", "[1]", "holds a list"),
+    ],
+)
+def test_a_config_of_data_runs_nothing(tmp_path, monkeypatch, name, text, said):
+    monkeypatch.setattr(MMDET.__class__, "models", lambda self: None)
+    place = tmp_path / "made"
+    (tmp_path / "base.py").write_text(f"import os; os.mkdir({str(place)!r})")
+    (tmp_path / name).write_text(text.replace("PLACE", str(place)))
+    with pytest.raises(ConfigError, match=said) as caught:
+        resolved(MMDET, str(tmp_path / name), imports=False)
+    assert caught.value.remedy
+    assert not place.exists()
+
+
+def test_a_config_of_data_is_read_as_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(MMDET.__class__, "models", lambda self: None)
+    (tmp_path / "a.json").write_text('{"model": {"type": "DINO", "name": "{{$HOME:}}"}}')
+    (tmp_path / "a.yaml").write_text("model: {type: DINO, name: '{{$HOME:}}'}")
+    for name in ("a.json", "a.yaml"):
+        found = resolved(MMDET, str(tmp_path / name), imports=False)
+        assert found == {"type": "DINO", "name": "{{$HOME:}}"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("package", "kind"),
+    [("mmdet", "CameraMotionCompensation"), ("mmdet", "BertModel"), ("mmseg", "TIMMBackbone")],
+)
+def test_parts_that_ask_others_when_they_are_built_are_none(package, kind):
+    pytest.importorskip(package)
+    with pytest.raises(ArtifactError, match=kind):
+        check({"type": kind}, Library(package, "x", "y"), ArtifactError)
 
 
 def test_class_weights_that_are_numbers_are_fine():
@@ -198,6 +253,8 @@ def test_weights_of_another_architecture_are_told(tmp_path):
     ) as error:
         filled(network(2), weights, "m.pth", "x")
     assert "architecture=" in error.value.remedy
+    with pytest.raises(CheckpointError, match=r"has 1 of other widths, such as '2\.weight'"):
+        filled(network(5, width=8), network(2, width=4).state_dict(), "m.pth", "x")
     torch.save([1, 2], tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match="no weights by name"):
         stored(checkpoint(tmp_path / "a.pth"), "x")
