@@ -176,9 +176,8 @@ def _unknown(registry: Registry, name: str) -> UnknownComponentError:
     return UnknownComponentError(
         f"no plugin or component is called {name!r}",
         value=name,
-        remedy=f"did you mean {near!r}?"
-        if near
-        else install_line(owners[0] if owners else name) or f"plugins: {', '.join(plugins)}",
+        remedy=install_line(owners[0] if owners else name)  # that very name, not one like it
+        or (f"did you mean {near!r}?" if near else f"plugins: {', '.join(plugins)}"),
     )
 
 
