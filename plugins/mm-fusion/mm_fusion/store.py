@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mm_core.api import Batch, MMWarning
+from mm_core.api import Batch, ConfigError, MMWarning
 from mm_core.api.nn import Topology
 from mm_fusion.folder import BACKBONES, ENDING, ROWS
 
@@ -36,19 +36,29 @@ class LatentStore:
         most_gb: size of the folder from which on nothing more is written.
         topology: whose backbones encode, with the weights that they have now.
         labels: what the backbones are called, for people (``mm cache``).
+
+    Raises:
+        ConfigError: there is no such folder, and none can be made.
     """
 
     def __init__(
         self, folder: Path, most_gb: float, topology: Topology, labels: Sequence[str] = ()
     ) -> None:
         self._folder = folder
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"no latents can be kept in {folder}: {error.strerror}",
+                value=str(folder),
+                remedy="name another folder: fit.cache",
+            ) from error
         self._most = most_gb * 1e9
         self._size = float(sum(file.stat().st_size for file in self._folder.glob(f"*{ENDING}")))
         self._backbones = _of_backbones(topology)
         self._inputs = sorted({one for own in topology.backbone_inputs.values() for one in own})
         self._labels = json.dumps(list(labels))
-        self._full = False
+        self._told = False
 
     def key(self, batch: Batch, keep: Iterable[str]) -> str:
         """Name of the latents of a batch of numpy arrays."""
@@ -72,27 +82,37 @@ class LatentStore:
         return found
 
     def put(self, key: str, latents: dict[str, Tensor], rows: int) -> None:
-        """Keep them, while there is room; a file is there whole or not at all."""
+        """Keep them, while there is room; a file is there whole or not at all.
+
+        What cannot be written is told, and is no reason to end a fit.
+        """
         size = sum(value.numel() * value.element_size() for value in latents.values())
         if self._size + size > self._most:
-            self._tell_full()
+            self._tell(
+                f"{self._folder} holds {self._size / 1e9:.1f} GB of latents, and takes no more: "
+                f"mm cache {self._folder} --clear, or raise fit.cache_gb"
+            )
             return
         file = self._folder / f"{key}{ENDING}"
         unfinished = file.with_name(f"{file.name}.{os.getpid()}")
-        save_file(latents, unfinished, {BACKBONES: self._labels, ROWS: str(rows)})
-        unfinished.replace(file)
+        try:
+            save_file(latents, unfinished, {BACKBONES: self._labels, ROWS: str(rows)})
+            unfinished.replace(file)
+        except (OSError, SafetensorError) as error:
+            with suppress(OSError):
+                unfinished.unlink()
+            self._tell(
+                f"latents are not kept: {self._folder} cannot be written to ({error}); make room, "
+                "or name another folder: fit.cache"
+            )
+            return
         self._size += size
 
-    def _tell_full(self) -> None:
-        if not self._full:
-            self._full = True
-            warnings.warn(
-                MMWarning(
-                    f"{self._folder} holds {self._size / 1e9:.1f} GB of latents, and takes no "
-                    f"more: mm cache {self._folder} --clear, or raise fit.cache_gb"
-                ),
-                stacklevel=2,
-            )
+    def _tell(self, why: str) -> None:
+        """Why something is not kept, once."""
+        if not self._told:
+            self._told = True
+            warnings.warn(MMWarning(why), stacklevel=2)
 
 
 def _of_backbones(topology: Topology) -> bytes:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from mm_fusion.store import LatentStore
+from safetensors import SafetensorError
 from typer.testing import CliRunner
 
 from mm_core import MultiModalPredictor
@@ -115,6 +116,23 @@ def test_a_full_folder_takes_no_more(rows, tmp_path):
     with pytest.warns(MMWarning, match="raise fit.cache_gb"):
         _fit(rows, 1, **settings)
     assert list((tmp_path / "latents").iterdir()) == []
+
+
+def test_a_disk_that_is_full_ends_no_fit(rows, tmp_path, monkeypatch):
+    def save_half(latents, file, said):
+        file.write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("mm_fusion.store.save_file", save_half)
+    with pytest.warns(MMWarning, match="cannot be written to"):
+        _fit(rows, 1, **{"fit.cache": str(tmp_path / "latents")})
+    assert list((tmp_path / "latents").iterdir()) == []
+
+
+def test_a_file_is_no_folder_of_latents(rows, tmp_path):
+    (tmp_path / "file").write_text("of something else")
+    with pytest.raises(ConfigError, match="no latents can be kept in"):
+        _fit(rows, 1, **{"fit.cache": str(tmp_path / "file")})
 
 
 # ---- never stale
