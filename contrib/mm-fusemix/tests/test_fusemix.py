@@ -164,8 +164,14 @@ def test_classes_are_found_by_their_names():
     classes = model.index_classes(kinds, templates=["{}"])
     hits = model.search(rows[["left"]], classes, top_k=1, side="response")
     assert (hits["item"].to_numpy() == rows["said"].to_numpy()).mean() > 0.8
-    with pytest.raises(ConfigError, match="nothing that says what red"):
-        model.index_classes({"red": []})
+    for said in ([], None, "", 1, ["a", 2]):
+        with pytest.raises(ConfigError, match="nothing that says what red"):
+            model.index_classes({"red": said})
+    with pytest.raises(ConfigError, match="is one text"):
+        model.index_classes("red disc")
+    for templates in ("a photo of a {}", ["a {}", "a photo"], []):
+        with pytest.raises(ConfigError, match="a class is to stand in each"):
+            model.index_classes(kinds, templates=templates)
     with pytest.raises(ConfigError, match="is no text"):
         model.index_classes(kinds, side="response")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from mm_matching.index import Index, fingerprint
 from mm_matching.search import SIDES, side_vectors
 
 _TEXT = "text"
+_REMEDY = "index_classes(['cat', 'dog'], templates=['a photo of a {}'])"
 
 Classes = Sequence[str] | Mapping[str, str | Sequence[str]]
 
@@ -38,19 +40,11 @@ def index_classes(
 
     Raises:
         RecipeError: no side is one column of texts.
-        ConfigError: no class, a class without words, or a side that is no text.
+        ConfigError: no class, a class without words, a template that no class would stand in, or
+            a side that is no text.
     """
-    known: Mapping[str, str | Sequence[str]] = (
-        classes if isinstance(classes, Mapping) else {name: name for name in classes}
-    )
-    said = {name: [one] if isinstance(one, str) else list(one) for name, one in known.items()}
-    empty = [name for name, words in said.items() if not words]
-    if not said or empty or not templates:
-        raise ConfigError(
-            f"there is nothing that says what {empty[0] if empty else 'classes'} would be",
-            value=empty[0] if empty else None,
-            remedy="index_classes(['cat', 'dog'], templates=['a photo of a {}'])",
-        )
+    _check_templates(templates)
+    said = _words(classes)
     chosen, column = _texts(predictor, side)
     rows = [
         (name, template.replace("{}", word))
@@ -70,6 +64,35 @@ def index_classes(
         chosen,
         fingerprint(model_of(predictor)),
     )
+
+
+def _check_templates(templates: Sequence[str]) -> None:
+    # Of a text alone each character would be one, and all classes alike.
+    if not templates or not all("{}" in one for one in templates):
+        raise ConfigError(
+            f"templates={templates!r}: a class is to stand in each, for '{{}}'",
+            value=templates,
+            remedy=_REMEDY,
+        )
+
+
+def _words(classes: Classes) -> dict[str, list[str]]:
+    """What is said of each class."""
+    if isinstance(classes, str):
+        raise ConfigError(f"classes={classes!r} is one text", value=classes, remedy=_REMEDY)
+    known: Mapping[Any, Any] = (
+        classes if isinstance(classes, Mapping) else {name: name for name in classes}
+    )
+    said = {
+        name: list(words) if isinstance(words, Iterable) and not isinstance(words, str) else [words]
+        for name, words in known.items()
+    }
+    for name, words in said.items() or [("classes", [])]:
+        if not words or not all(isinstance(one, str) and one.strip() for one in words):
+            raise ConfigError(
+                f"there is nothing that says what {name} would be", value=name, remedy=_REMEDY
+            )
+    return said
 
 
 def _texts(predictor: MultiModalPredictor, side: str | None) -> tuple[str, str]:
