@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import combinations
 
 import torch
@@ -68,13 +67,7 @@ class Aligned(BiEncoder):
         self.check_embedding(of)
         if of in super().embeddings:
             return super().embed(batch, of)
-        (own,) = (one for one in self.vectors if one.name == of)
-        present = {
-            name: there if name in own.inputs else torch.zeros_like(there)
-            for name, there in batch.present.items()
-        }
-        latents = self.encode(replace(batch, present=present))
-        return self.directions(latents, present, [[own]])[of]
+        return self.embedded(batch, [one for one in self.vectors if one.name == of])
 
     def loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """The mean, over each two vectors, of the InfoNCE of the rows that have both.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -111,7 +111,8 @@ class BiEncoder(Topology):
 
     def predict(self, batch: Batch, options: Any = None) -> dict[str, Any]:
         """``sides`` [B, 2, D] and ``keys``."""
-        found = self.forward(self._without(batch, [NEGATIVE]))
+        kept = {name for side in SIDES for name in self.roles[side]}
+        found = self.forward(_only(batch, kept))
         return {"sides": found["sides"][:, :2], "keys": found["keys"]}
 
     @property
@@ -124,27 +125,30 @@ class BiEncoder(Topology):
         """[B, D] of one side, length 1. Backbones of the other sides are not run."""
         self.check_embedding(of)
         side, _, dim = of.partition("@")
-        batch = self._without(batch, [name for name in self.names if name != side])
-        own = self.sides[self.names.index(side)]
-        found = self.directions(self._vectors(batch), batch.present, [own])
-        vectors = _whole(found, own)
+        vectors = self.embedded(batch, self.sides[self.names.index(side)])
         return functional.normalize(vectors[:, : int(dim)], dim=1) if dim else vectors
+
+    def embedded(self, batch: Batch, own: Sequence[_Vector]) -> Tensor:
+        """The mean direction [B, D] of some vectors. What they do not read is not encoded."""
+        read = {name for one in own for name in one.inputs}
+        batch = _only(batch, read)
+        return _whole(self.directions(self._vectors(batch), batch.present, own), own)
 
     def directions(
         self,
         latents: Latents,
         present: Mapping[str, Tensor],
-        sides: Sequence[Sequence[_Vector]] | None = None,
+        vectors: Sequence[_Vector] | None = None,
     ) -> dict[str, Tensor]:
         """Vector -> [B, D] in the common space, of length 1; zeros where a row has nothing of it.
 
         Args:
             latents: as of :meth:`encode`.
             present: by input.
-            sides: of :attr:`sides` those that are wanted; None: all.
+            vectors: those that are wanted; None: all of :attr:`sides`.
         """
         found = {}
-        for one in chain.from_iterable(self.sides if sides is None else sides):
+        for one in chain.from_iterable(self.sides) if vectors is None else vectors:
             vector = latents[f"{one.name}.vector"].float()
             owner = self.shared.get(one.backbone, one.backbone)
             if owner in self.into:
@@ -316,16 +320,6 @@ class BiEncoder(Topology):
                 inputs[name] = with_prompt(inputs[name], self.infos.get(name, {}), own)
         return replace(batch, inputs=inputs)
 
-    def _without(self, batch: Batch, sides: Sequence[str]) -> Batch:
-        """The batch as if these sides were absent: their backbones have nothing to run on."""
-        gone = {one for side in sides for one in self.roles.get(side, ())}
-        gone -= {one for name in self.names if name not in sides for one in self.roles[name]}
-        present = {
-            name: torch.zeros_like(there) if name in gone else there
-            for name, there in batch.present.items()
-        }
-        return replace(batch, present=present)
-
     def _both(self, present: Mapping[str, Tensor]) -> Tensor:
         """bool [B], rows that have both sides."""
         sides = [_any(present, self.roles[side]) for side in SIDES]
@@ -348,6 +342,15 @@ def _whole(directions: Mapping[str, Tensor], side: Sequence[_Vector]) -> Tensor:
     """The mean direction [B, D] of a side's vectors."""
     own = [directions[one.name] for one in side]
     return own[0] if len(own) == 1 else functional.normalize(torch.stack(own).sum(dim=0), dim=1)
+
+
+def _only(batch: Batch, inputs: Collection[str]) -> Batch:
+    """The batch as if the other inputs were absent: their backbones have nothing to run on."""
+    present = {
+        name: there if name in inputs else torch.zeros_like(there)
+        for name, there in batch.present.items()
+    }
+    return replace(batch, present=present)
 
 
 def _slice(start: int, stop: int, values: Any) -> Any:
