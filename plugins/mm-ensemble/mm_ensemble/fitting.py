@@ -168,16 +168,17 @@ class Ensemble(Fitter):
                 if name in among
             }
 
-        kept = set(tried) if self.config.keep else set(weights)
+        asked = set(weights)
+        if asked - set(first):
+            asked |= set(first)  # whatever they weigh: the second layer reads what they say
+        kept = set(tried) if self.config.keep else asked
         above = members(kept - set(first))
-        if any(one.weight for one in above.values()):
-            kept |= set(first)  # they are asked, whatever they weigh
         second = Second(above, said if above else Said())
         if not self.config.refit:
             return Models(members(kept & set(first)), second), ""
         anew = refitted(
             job,
-            {one.name: one for one in wanted if one.name in kept},
+            {one.name: one for one in wanted if one.name in asked},
             {name: first[name].models for name in first},
             {name: one.fit_seconds / len(one.models) for name, one in first.items()},
         )

@@ -104,10 +104,11 @@ def test_names_of_the_second_layer_are_its_own() -> None:
 
 def test_members_are_fitted_anew_on_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """For as many rounds as the best validation had, at that rate; the task is calibrated by the
-    first models."""
+    first models. Those that are kept for the leaderboard only stay as they are."""
+    idle = {"fit.members.idle": {**TREES, "rounds": 1}, "fit.keep": True, "fit.steps": 1}
     first = fit(rows(), "ensemble:greedy")
-    anew = fit(rows(), "ensemble:greedy", **{"fit.refit": True})
-    assert "fitted anew on all 160 rows: trees" in result_of(anew).stopped
+    anew = fit(rows(), "ensemble:greedy", **{"fit.refit": True}, **idle)
+    assert result_of(anew).stopped.endswith("fitted anew on all 160 rows: trees")
     (one,), (other,) = (model_of(m).engine.members["trees"].models for m in (first, anew))
     best = max(one.result.history, key=lambda record: record["roc_auc"])
     assert other.model.recipe.fit.model_dump()["rounds"] == best["step"]
