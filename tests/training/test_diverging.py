@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+import weakref
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -65,13 +67,21 @@ class Counts(pl.Callback):
 class Wild(Counts):
     """The training is unstable above a rate: ``what`` happens to the network in each step."""
 
+    held = 0
+    """Numbers of the first training's optimiser that are there in the second."""
+
     def __init__(self, what: float, above: float) -> None:
         self.what, self.above = what, above
+        self._first: Any = None
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        if optimizer.param_groups[-1]["lr"] > self.above:
+        if optimizer.param_groups[-1]["lr"] <= self.above:
+            first = self._first and self._first()
+            self.held += 0 if first is None else len(first.state)
+        else:
+            self._first = weakref.ref(optimizer)
             for parameter in module.topology.parameters():
                 parameter.data.mul_(self.what)
                 parameter.grad.mul_(self.what)
@@ -107,7 +117,10 @@ def test_a_wild_training_begins_again_from_the_same_weights(
     assert "at a third of the learning rates" in result_of(model).stopped
     assert model.recipe.training.head_learning_rate == 0.03  # the recipe is what was asked for
     assert callback.seen == second.step.iloc[-1]  # it began again too
-    slow = fit(label, **{"training.head_learning_rate": 0.01})
+    assert callback.held == 0
+    asked = {"training.head_learning_rate": 0.01}
+    assert not warned("third of", lambda: models.append(fit(label, **asked)))  # it learns
+    slow = models[-1]
     assert second.loss.tolist() == slow.history.loss.tolist()
     assert model.history.iloc[-1, -1] == pytest.approx(slow.history.iloc[-1, -1])
 
@@ -133,14 +146,13 @@ def test_a_loss_that_is_not_finite_the_second_time_is_an_error() -> None:
         assert len(warned(AGAIN, lambda: fit("size", **absurd))) == 1
 
 
-def test_a_fit_that_learns_is_left_alone() -> None:
-    """So is one that only knows its training rows, and one that has had no time to learn."""
+def test_a_fit_without_a_remedy_is_left_alone() -> None:
+    """One that only knows its training rows, and one that has had no time to learn."""
     noise = rows()
     noise["kind"] = np.random.default_rng(1).permutation(noise["kind"].to_numpy())
     by_heart = {"data.validation_metric": "log_loss", "training.epochs": 30}
     short = {"training.epochs": 2, "training.head_learning_rate": 1e-9}
     for call in (
-        lambda: fit("kind"),
         lambda: fit("kind", frame=noise, **by_heart, **{"training.head_learning_rate": 0.02}),
         lambda: fit("kind", **short, **{"data.validation_metric": "log_loss"}),
     ):

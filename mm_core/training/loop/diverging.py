@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mm_core.api.errors import MMWarning, TrainingError
 from mm_core.api.fitting import INTERRUPTED, TERMINATED, FitResult
@@ -21,7 +20,7 @@ from mm_core.training.loop.finished import forget_phase
 from mm_core.training.loop.learned import Learned, learned, take_back
 from mm_core.training.loop.run import FitRun
 from mm_core.training.loop.unfinished import random_state, set_random_state, unfinished_state
-from mm_core.training.loop.weights import changing
+from mm_core.training.loop.weights import Weights, changing, copy_weights, room_for
 
 LOWER = 1 / 3
 """Of its learning rates, which messages call a third: the second time."""
@@ -74,13 +73,13 @@ class Start:
     """What a training begins with, so that it can begin again.
 
     Attributes:
-        weights: of what training changes, on the CPU.
+        weights: of what training changes, on the CPU; of large ones a file.
         beside: what the topology had learned beside them.
         random: state of torch's generators.
         callbacks: states of the user's.
     """
 
-    weights: dict[str, Tensor]
+    weights: Weights
     beside: Learned
     random: dict[str, Any]
     callbacks: Sequence[dict[str, Any]]
@@ -94,15 +93,14 @@ class Start:
         if taken_up or process_count(run.training) > 1:
             return None
         live = changing(network)
-        weights = {name: value.to("cpu", copy=True) for name, value in live.items()}
+        weights = room_for(live, run.folder, "first")
+        copy_weights(live, weights)
         states = [copy.deepcopy(callback.state_dict()) for callback in run.callbacks]
         return cls(weights, learned(network), random_state(), states)
 
     def put_back(self, network: nn.Module, run: FitRun) -> None:
         """All of it is as it was; what an earlier run left of the training is forgotten."""
-        with torch.no_grad():
-            for name, value in changing(network).items():
-                value.copy_(self.weights[name])
+        copy_weights(self.weights, changing(network))
         take_back(network, self.beside)
         set_random_state(self.random)
         network.zero_grad(set_to_none=True)

@@ -15,7 +15,7 @@ from mm_core.api.errors import ArtifactError
 from mm_core.api.fitting import FitResult
 from mm_core.training.loop.learned import learned, take_back
 from mm_core.training.loop.unfinished import STATE, random_state, set_random_state
-from mm_core.training.loop.weights import changing
+from mm_core.training.loop.weights import changing, copy_weights
 
 FINISHED = "finished.ckpt"
 """What a training came to. It holds tensors and plain values, and is read as nothing else."""
@@ -78,9 +78,7 @@ def take_up_finished(folder: Path | None, network: Any) -> FitResult | None:
             value=str(file),
             remedy=f"do not use it: delete {str(file.parent)!r} and fit anew",
         ) from None
-    with torch.no_grad():
-        for name, value in live.items():
-            value.copy_(found["weights"][name])
+    copy_weights(found["weights"], live)
     take_back(network, found["learned"])
     set_random_state(found["random"])
     return result

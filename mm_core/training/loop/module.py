@@ -93,15 +93,19 @@ class NetworkModule(pl.LightningModule):
             torch.nn.utils.clip_grad_norm_(self.topology.parameters(), gradient_clip_val)
 
     def on_train_end(self) -> None:
-        """Say what an adapter did not reach; let go of gradients and of the optimiser's numbers,
-        three times the memory of the weights: Lightning would move them to the CPU, and its trainer
-        and schedule, which know each other, would hold them until they are collected.
-        """
-        (optimizer,) = self.trainer.optimizers
+        """Say what an adapter did not reach, and let go."""
         if self.trainer.is_global_zero:
-            warn_of_untrained(self.topology, optimizer)
-        optimizer.zero_grad(set_to_none=True)
-        optimizer.state.clear()
+            warn_of_untrained(self.topology, *self.trainer.optimizers)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Of gradients and of the optimiser's numbers, three times the memory of the weights:
+        Lightning would move them to the CPU, and its trainer and schedule, which know each other,
+        would hold them until they are collected.
+        """
+        for optimizer in self.trainer.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+            optimizer.state.clear()
         self.trainer.strategy.optimizers = []
 
     def cpu(self) -> Self:

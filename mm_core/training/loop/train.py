@@ -126,6 +126,7 @@ def _trained(model: Any, train: Batches, run: FitRun, log: str) -> FitResult:
                 )
         except DivergedError as error:
             error.history, error.log = validation.history, fit_log.text
+            module.let_go()
             raise
         except torch.OutOfMemoryError as error:
             raise TrainingError(

@@ -40,6 +40,36 @@ def changing(network: nn.Module) -> Weights:
     }
 
 
+def room_for(live: Weights, folder: Path, name: str, copies: int = 1) -> Weights:
+    """Room for a set of weights on the CPU: in memory, or in files where they are large.
+
+    Args:
+        live: weights of the same names, shapes and dtypes.
+        folder: where such files lie.
+        name: what sets them apart from others in the folder.
+        copies: such sets that there are to be.
+    """
+    size = sum(value.nbytes for value in live.values())
+    if size * copies <= MAPPED_FROM_BYTES:
+        return {n: torch.empty_like(v, device="cpu") for n, v in live.items()}
+    room: Weights = {}
+    for dtype in {value.dtype for value in live.values()}:  # a file for each, as torch saves them
+        alike = {n: v for n, v in live.items() if v.dtype == dtype}
+        sizes = [value.numel() for value in alike.values()]
+        file = folder / f"weights_{name}_{dtype}.bin"
+        flat = torch.from_file(str(file), shared=True, size=sum(sizes), dtype=dtype)
+        for (n, value), piece in zip(alike.items(), torch.split(flat, sizes), strict=True):
+            room[n] = piece.view(value.shape)
+    return room
+
+
+def copy_weights(source: Mapping[str, Tensor], target: Weights) -> None:
+    """``target`` takes the values of ``source``, wherever either lies."""
+    with torch.no_grad():
+        for name, value in target.items():
+            value.copy_(source[name])
+
+
 class Keeper:
     """Keeps the weights of the best validation, and what the topology had learned beside them.
 
@@ -76,7 +106,7 @@ class Keeper:
                 return
             self._free.append(self._drop_worst())
         place = self._free.pop() if self._free else self._new()
-        _copy(self._source(), place)
+        copy_weights(self._source(), place)
         self._kept.append((score, place, learned(self._network)))
 
     def finish(self, score: Score | None) -> float | None:
@@ -87,10 +117,10 @@ class Keeper:
                 left for another one.
         """
         if not self._kept:
-            _copy(self._source(), self._live)
+            copy_weights(self._source(), self._live)
             return None
         best, weights, beside = self._best_first()[0]
-        _copy(weights, self._live)
+        copy_weights(weights, self._live)
         take_back(self._network, beside)
         return best
 
@@ -102,7 +132,7 @@ class Keeper:
         """Take up what :meth:`state` gave."""
         for score, weights, beside in state["kept"]:
             place = self._new()
-            _copy(weights, place)
+            copy_weights(weights, place)
             self._kept.append((score, place, beside))
 
     def _source(self) -> Weights:
@@ -119,23 +149,8 @@ class Keeper:
         return self._kept.pop(index)[1]
 
     def _new(self) -> Weights:
-        size = sum(value.nbytes for value in self._live.values())
-        if size * self.copies <= MAPPED_FROM_BYTES:
-            return {n: torch.empty_like(v, device="cpu") for n, v in self._live.items()}
-        return self._mapped()
-
-    def _mapped(self) -> Weights:
-        """Room for a set of weights in files, one for each dtype: as torch saves storages."""
         number = len(self._kept) + len(self._free)
-        room: Weights = {}
-        for dtype in {value.dtype for value in self._live.values()}:
-            alike = {name: v for name, v in self._live.items() if v.dtype == dtype}
-            sizes = [value.numel() for value in alike.values()]
-            file = self._folder / f"weights_{number}_{dtype}.bin"
-            flat = torch.from_file(str(file), shared=True, size=sum(sizes), dtype=dtype)
-            for (name, value), piece in zip(alike.items(), torch.split(flat, sizes), strict=True):
-                room[name] = piece.view(value.shape)
-        return room
+        return room_for(self._live, self._folder, str(number), self.copies)
 
 
 class UniformSoup(Keeper):
@@ -170,9 +185,9 @@ class GreedySoup(UniformSoup):
             found = score()
             if found >= best:
                 best, made_of = found, made_of + 1
-                _copy(self._live, soup)
+                copy_weights(self._live, soup)
             else:
-                _copy(soup, self._live)
+                copy_weights(soup, self._live)
         return best
 
 
@@ -203,7 +218,7 @@ class MovingAverage(Keeper):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         super().restore(state)
-        _copy(state["average"], self._average)
+        copy_weights(state["average"], self._average)
         self._steps = state["steps"]
 
     def _swap(self) -> None:
@@ -227,12 +242,6 @@ def keeper(network: nn.Module, training: TrainingConfig, folder: Path) -> Keeper
     if training.average == "greedy_soup":
         return GreedySoup(network, folder, training.top_k)
     return Keeper(network, folder)
-
-
-def _copy(source: Mapping[str, Tensor], target: Weights) -> None:
-    with torch.no_grad():
-        for name, value in target.items():
-            value.copy_(source[name])
 
 
 def _blend(target: Weights, other: Mapping[str, Tensor], share: float) -> None:
