@@ -150,7 +150,8 @@ class TensorRTEngine(Engine):
     ) -> dict[str, np.ndarray]:
         device, precision = settings.device or "cuda", settings.precision
         wanted = {"32": "32", "16-mixed": "16", "bf16-mixed": "bf16"}
-        if device.partition(":")[0] != "cuda" or (
+        # A plan is read on the first GPU that is seen, and answers there.
+        if device not in ("cuda", "cuda:0") or (
             precision is not None and wanted.get(precision) != self._precision
         ):
             raise ConfigError(

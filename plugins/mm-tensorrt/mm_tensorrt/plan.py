@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from mm_tensorrt.library import PLUGIN, Libraries
 
 
 class Plan:
-    """An engine of TensorRT that is ready to answer.
+    """An engine of TensorRT that is ready to answer; let go, it gives the GPU's memory back.
 
     Args:
         found: the libraries.
@@ -49,6 +50,8 @@ class Plan:
         }
         self._stream = found.called(found.cuda.cudaStreamCreate())
         self._spaces: dict[str, tuple[int, int]] = {}  # address and size
+        freed = weakref.finalize(self, _let_go, found.cuda, self._spaces, self._stream)
+        freed.atexit = False  # the driver gives all back then, and may be gone already
         self._lock = threading.Lock()  # a context runs one batch at a time
 
     def answers(self, names: Sequence[str], given: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -80,12 +83,6 @@ class Plan:
                 self._copy(found[name].ctypes.data, self._spaces[name][0], found[name], "down")
             self._found.called(self._found.cuda.cudaStreamSynchronize(self._stream))
         return {name: found[name] for name in names}
-
-    def close(self) -> None:
-        """Give the GPU's memory back."""
-        for address, _ in self._spaces.values():
-            self._found.called(self._found.cuda.cudaFree(address))
-        self._spaces.clear()
 
     def _up(self, name: str, array: np.ndarray) -> None:
         address = self._space(name, array.nbytes)
@@ -120,3 +117,9 @@ class Plan:
         kind = kinds.cudaMemcpyHostToDevice if way == "up" else kinds.cudaMemcpyDeviceToHost
         copy = self._found.cuda.cudaMemcpyAsync
         self._found.called(copy(to, of, array.nbytes, kind, self._stream))
+
+
+def _let_go(cuda: Any, spaces: Mapping[str, tuple[int, int]], stream: Any) -> None:
+    for address, _ in spaces.values():
+        cuda.cudaFree(address)
+    cuda.cudaStreamDestroy(stream)

@@ -63,9 +63,6 @@ class Provider:
         found = self._session.run(list(names), {name: given[name] for name in self.inputs})
         return dict(zip(names, found, strict=True))
 
-    def close(self) -> None:
-        """The session gives its memory back when it is let go."""
-
 
 def provider_options(precision: str, known: Mapping[str, Range]) -> dict[str, str]:
     """As onnxruntime names them: precision, and one profile of shapes."""

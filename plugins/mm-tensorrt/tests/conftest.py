@@ -216,6 +216,7 @@ def cuda_of(fake: Fake) -> ModuleType:
     made.cudaGetDeviceCount = lambda: (0, fake.gpus)
     made.cudaStreamCreate = lambda: (0, 7)
     made.cudaStreamSynchronize = lambda stream: (0,)
+    made.cudaStreamDestroy = lambda stream: (0,)
     made.cudaMalloc, made.cudaFree, made.cudaMemcpyAsync = malloc, free, copy
     made.cudaMemcpyKind = SimpleNamespace(
         cudaMemcpyHostToDevice="up", cudaMemcpyDeviceToHost="down"

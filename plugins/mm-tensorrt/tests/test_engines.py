@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from dataclasses import replace
@@ -187,13 +188,20 @@ def test_what_the_engine_was_not_built_for(
     """Other devices and precisions are refused; more rows come in parts."""
     exported(graph, rows, tmp_path / "fast", rows=3, usual_rows=3)
     fast = MultiModalPredictor.load(tmp_path / "fast", verbosity=0)
+    model = tools.model_of(fast)
+    ((batch, _),) = model.pipeline.arrays(model.pipeline.encode(_table(fast, rows)), 24)
+    for device in ("cpu", "cuda:1"):  # it lies on the first GPU
+        with pytest.raises(ConfigError, match=f"not on {device}"):
+            model.engine.run(batch, None, RunSettings(device=device))
     with pytest.raises(ConfigError, match="not on cpu"):
         fast.predict(rows, device="cpu")
     with pytest.raises(ConfigError, match="in 16-mixed"):
         fast.predict(rows, precision="16-mixed")
-    model = tools.model_of(fast)
-    ((batch, _),) = model.pipeline.arrays(model.pipeline.encode(_table(fast, rows)), 24)
     assert len(model.engine.run(batch, None, RunSettings())["logits"]) == 24
+    assert fake.memory
+    del fast, model
+    gc.collect()
+    assert not fake.memory
 
 
 def test_free_axes(fake: Any) -> None:
