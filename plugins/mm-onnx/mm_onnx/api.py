@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mm_onnx.arrays import VECTORS, check_options, flat
 from mm_onnx.graphs import graph_of, reasons_against
-from mm_onnx.parity import Parity, compare
+from mm_onnx.parity import Parity, compare, refuse_drift
 
 __all__ = [
     "VECTORS",
@@ -17,4 +17,5 @@ __all__ = [
     "flat",
     "graph_of",
     "reasons_against",
+    "refuse_drift",
 ]

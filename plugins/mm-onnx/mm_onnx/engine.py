@@ -62,11 +62,6 @@ class GraphEngine(Engine):
         return self._fixed
 
     @property
-    def inputs(self) -> list[str]:
-        """Names of what it reads."""
-        return list(self._inputs)
-
-    @property
     def embeddings(self) -> tuple[str, ...]:
         """Those of the network that the graph was made of."""
         found = (name for name in self._outputs if name.startswith(VECTORS))

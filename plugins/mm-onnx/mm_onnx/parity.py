@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mm_core.api import RunSettings
+from mm_core.api import ArtifactError, RunSettings
 from mm_onnx.arrays import VECTORS
 
 FULL = RunSettings(device="cpu", precision="32")
@@ -62,6 +62,38 @@ def compare(model: Any, read: Any, sample: Any, theirs: RunSettings = FULL) -> P
     finally:
         if home is not None:
             model.topology.to(home)
+
+
+def refuse_drift(
+    parity: Parity, settings: Any, what: str = "graph", plugin: str | None = None
+) -> None:
+    """Refuse what gives other outputs than the model: in 32 bits by numbers, in fewer by answers.
+
+    Args:
+        parity: of what was read back.
+        settings: of an exporter: ``precision``, ``tolerance``, ``agreement``.
+        what: it is, for the message.
+        plugin: that asks, for the message.
+
+    Raises:
+        ArtifactError: it drifts.
+    """
+    full = settings.precision == "32"
+    if full and not parity.drift <= settings.tolerance:
+        raise ArtifactError(
+            f"outputs of the {what} differ from the model's by {parity.max_abs_diff:.3g}",
+            plugin=plugin,
+            value=parity.max_abs_diff,
+            remedy="use the model itself, or allow it: tolerance=...",
+        )
+    if not full and parity.label_agreement < settings.agreement:
+        raise ArtifactError(
+            f"in {settings.precision} the {what} gives another answer than the model in "
+            f"{1 - parity.label_agreement:.1%} of {parity.rows} rows",
+            plugin=plugin,
+            value=parity.label_agreement,
+            remedy="export with precision='32', or allow it: agreement=...",
+        )
 
 
 def _compared(ours: Running, theirs: Running, sample: Any) -> Parity:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def calibrated(file: Path, rows: Iterable[Mapping[str, Any]], method: str) -> No
 
     Args:
         file: of the graph in 32 bits.
-        rows: what the graph reads, by name, some rows at a time.
+        rows: arrays by name, some rows at a time; what the graph does not read is left out.
         method: ``"minmax"``: the whole range of what was seen; ``"entropy"``: the part of it that
             loses least.
 
@@ -47,7 +47,8 @@ def calibrated(file: Path, rows: Iterable[Mapping[str, Any]], method: str) -> No
     with quiet():
         # Norms go into the convolutions before them, functions into the graph.
         quant_pre_process(str(file), str(file), skip_symbolic_shape=True)
-        if all(node.op_type != "Conv" for node in onnx.load(str(file)).graph.node):
+        graph = onnx.load(str(file)).graph
+        if all(node.op_type != "Conv" for node in graph.node):
             raise ConfigError(
                 "the network has no convolutions, which int8_static is for",
                 plugin="onnx:onnx",
@@ -57,7 +58,7 @@ def calibrated(file: Path, rows: Iterable[Mapping[str, Any]], method: str) -> No
         quantize_static(
             str(file),
             str(file),
-            _Reader(rows),
+            _Reader(rows, [one.name for one in graph.input]),
             op_types_to_quantize=list(IN_8_BITS),
             per_channel=True,
             reduce_range=True,
@@ -71,10 +72,10 @@ def calibrated(file: Path, rows: Iterable[Mapping[str, Any]], method: str) -> No
 class _Reader:
     """What onnxruntime calls a CalibrationDataReader."""
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._rows = iter(rows)
+    def __init__(self, rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> None:
+        self._rows, self._names = iter(rows), names
 
     def get_next(self) -> dict[str, Any] | None:
         """Some rows by name; None: there are no more."""
         found = next(self._rows, None)
-        return None if found is None else dict(found)
+        return None if found is None else {name: found[name] for name in self._names}

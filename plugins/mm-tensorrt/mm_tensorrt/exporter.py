@@ -12,10 +12,9 @@ from typing import Any
 
 import onnx
 import onnx.inliner
-from mm_onnx.api import Parity, compare, flat, graph_of, reasons_against
+from mm_onnx.api import compare, flat, graph_of, reasons_against, refuse_drift
 
 from mm_core.api import (
-    ArtifactError,
     ConfigError,
     Exporter,
     ExportJob,
@@ -73,7 +72,7 @@ class TensorRTExporter(Exporter):
             tried = tools.save_model(made, job.result, job.registry, Path(name) / "model")
             read, _ = tools.load_model(tried, job.registry)
             parity = compare(model, read, sample, RunSettings())
-            self._check(parity)
+            refuse_drift(parity, self.config, "engine", PLUGIN)
         tools.save_model(made, job.result, job.registry, job.path)
         said = {"precision": self.config.precision, "way": engine.way, **parity.as_json()}
         (job.path / REPORT).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
@@ -87,30 +86,8 @@ class TensorRTExporter(Exporter):
 
     def _shapes(self, model: Any, sample: Any, graph: bytes) -> dict[str, Range]:
         frame = model.pipeline.encode(sample)
-        seen = [flat(batch) for batch, _ in model.pipeline.arrays(frame, AT_ONCE)]
+        seen = (flat(batch) for batch, _ in model.pipeline.arrays(frame, AT_ONCE))
         return ranges(graph, seen, _longest(model, self.config.longest), self.config)
-
-    def _check(self, parity: Parity) -> None:
-        """
-        Raises:
-            ArtifactError: the engine drifts.
-        """
-        full = self.config.precision == "32"
-        if full and not parity.drift <= self.config.tolerance:
-            raise ArtifactError(
-                f"outputs of the engine differ from the model's by {parity.max_abs_diff:.3g}",
-                plugin=PLUGIN,
-                value=parity.max_abs_diff,
-                remedy="use the model itself, or allow it: tolerance=...",
-            )
-        if not full and parity.label_agreement < self.config.agreement:
-            raise ArtifactError(
-                f"in {self.config.precision} the engine gives another answer than the model in "
-                f"{1 - parity.label_agreement:.1%} of {parity.rows} rows",
-                plugin=PLUGIN,
-                value=parity.label_agreement,
-                remedy="export with precision='32', or allow it: agreement=...",
-            )
 
 
 def _longest(model: Any, asked: int | None) -> Mapping[str, int]:
