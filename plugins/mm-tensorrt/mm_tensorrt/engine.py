@@ -159,7 +159,7 @@ class TensorRTEngine(Engine):
                 f"{precision or self._precision}",
                 plugin=PLUGIN,
                 value=settings.device or settings.precision,
-                remedy="leave device and precision out",
+                remedy="leave both out; CUDA_VISIBLE_DEVICES says which GPU is seen",
             )
         given = flat(batch)
         parts = [self._way.answers(names, part) for part in self._parts(given, len(batch))]
