@@ -29,6 +29,12 @@ class OnnxConfig(Config):
         description="int8_static: rows of the sample that ranges are measured on, at most; never "
         "more than half of them, and the others are compared",
     )
+    weight_bits: Literal[7, 8] = Field(
+        default=7,
+        description="int8_static: bits of weights; 8 are nearer, and right only where the graph "
+        "answers on x86 processors with VNNI or on ARM: others overflow. Depthwise convolutions "
+        "have 8 always",
+    )
     tolerance: float = Field(
         default=1e-4,
         gt=0,

@@ -23,7 +23,7 @@ from mm_onnx.requirements import requirements
 REPORT = "export.json"
 STATIC = "int8_static"
 AT_ONCE = 4
-"""Rows that ranges are measured on together."""
+"""Rows that ranges are measured on together, where each is let go."""
 
 
 class OnnxExporter(Exporter):
@@ -82,7 +82,10 @@ class OnnxExporter(Exporter):
             if measured is not None:
                 from mm_onnx.static import calibrated
 
-                calibrated(file, _read(model, measured), self.config.calibration)
+                # onnxruntime keeps all that entropy is measured on, and wants it of one shape.
+                most = AT_ONCE if self.config.calibration == "minmax" else len(measured)
+                rows = _read(model, measured, most)
+                calibrated(file, rows, self.config.calibration, self.config.weight_bits)
 
         graph, fixed = graph_of(model, sample, RUNTIME, precision, change)
         return GraphEngine(graph, precision, fixed), kept
@@ -98,7 +101,7 @@ def _halves(sample: Any, most: int) -> tuple[Any, Any]:
     return sample.take(measured), sample.take(others)
 
 
-def _read(model: Any, rows: Any) -> Iterator[dict[str, Any]]:
-    """Arrays of some rows by name, a few at a time."""
-    for batch, _ in model.pipeline.arrays(model.pipeline.encode(rows), AT_ONCE):
+def _read(model: Any, rows: Any, most: int) -> Iterator[dict[str, Any]]:
+    """Arrays of some rows by name, so many at a time."""
+    for batch, _ in model.pipeline.arrays(model.pipeline.encode(rows), most):
         yield flat(batch)

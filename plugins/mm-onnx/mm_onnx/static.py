@@ -23,18 +23,22 @@ IN_8_BITS = (
 """Kinds of nodes: layers, and what stands between them, which would else be widened each time."""
 
 
-def calibrated(file: Path, rows: Iterable[Mapping[str, Any]], method: str) -> None:
+def calibrated(
+    file: Path, rows: Iterable[Mapping[str, Any]], method: str, weight_bits: int = 7
+) -> None:
     """Convolutions, linear layers and what runs between them in 8 bits, in the graph's file.
 
     Written as pairs of QuantizeLinear and DequantizeLinear (QDQ). Weights have a scale for each
-    channel and use 7 of their bits: sums of products of 8 overflow on processors without an
-    instruction for them (VNNI), and the one that answers may be such.
+    channel and use 7 of their bits unless told otherwise: x86 processors without an instruction for
+    them (VNNI) add two products of 8 in 16 bits, which overflow, and the one that answers may be
+    such. Those of depthwise convolutions use all 8: onnxruntime adds them in 32 bits everywhere.
 
     Args:
         file: of the graph in 32 bits.
         rows: arrays by name, some rows at a time; what the graph does not read is left out.
         method: ``"minmax"``: the whole range of what was seen; ``"entropy"``: the part of it that
             loses least.
+        weight_bits: 7, or 8 where the processor that answers has VNNI, or is of ARM.
 
     Raises:
         ConfigError: the graph has no convolution.
@@ -55,18 +59,35 @@ def calibrated(file: Path, rows: Iterable[Mapping[str, Any]], method: str) -> No
                 value="int8_static",
                 remedy="precision=int8 keeps linear layers in 8 bits",
             )
+        kind = QuantType.QInt8
+        in_8_bits = {"axis": 0, "quant_type": kind, "symmetric": True, "reduce_range": False}
         quantize_static(
             str(file),
             str(file),
             _Reader(rows, [one.name for one in graph.input]),
             op_types_to_quantize=list(IN_8_BITS),
             per_channel=True,
-            reduce_range=True,
+            reduce_range=weight_bits == 7,
             activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
+            weight_type=kind,
             calibrate_method=methods[method],
-            extra_options={"MatMulConstBOnly": True},
+            extra_options={
+                "MatMulConstBOnly": True,
+                "TensorQuantOverrides": {name: [in_8_bits] for name in _depthwise(graph)},
+            },
         )
+
+
+def _depthwise(graph: Any) -> list[str]:
+    """Names of the weights of convolutions that look at each channel alone."""
+    shapes = {one.name: list(one.dims) for one in graph.initializer}
+    found = []
+    for node in graph.node:
+        groups = {one.name: one.i for one in node.attribute}.get("group", 1)
+        shape = shapes.get(node.input[1]) if node.op_type == "Conv" else None
+        if shape is not None and groups > 1 and shape[:2] == [groups, 1]:
+            found.append(node.input[1])
+    return found
 
 
 class _Reader:

@@ -245,12 +245,14 @@ def test_a_network_of_pictures_in_8_bits(method: str, tmp_path: Path) -> None:
     assert len(light.predict(rows.drop(columns="liked"))) == len(rows)
 
 
-def drawn(kind: str) -> bytes:
+def drawn(kind: str, groups: int = 1) -> bytes:
     """A graph of ``image/pixels`` [rows, 3, 8, 8]: a convolution and a mean, or a matrix."""
     rng = np.random.default_rng(0)
-    weight = rng.normal(size=(4, 3, 3, 3) if kind == "Conv" else (8, 4)).astype(np.float32)
+    shape = (4 if groups == 1 else groups, 3 // groups, 3, 3) if kind == "Conv" else (8, 4)
+    weight = rng.normal(size=shape).astype(np.float32)
+    more = {"group": groups} if kind == "Conv" else {}
     nodes = [
-        helper.make_node(kind, ["image/pixels", "weight"], ["x"]),
+        helper.make_node(kind, ["image/pixels", "weight"], ["x"], **more),
         helper.make_node("Relu", ["x"], ["y"]),
         helper.make_node("ReduceMean", ["y"], ["logits"], axes=[2, 3], keepdims=0),
     ]
@@ -259,7 +261,7 @@ def drawn(kind: str) -> bytes:
         nodes,
         "drawn",
         [helper.make_tensor_value_info("image/pixels", floats, ["rows", 3, 8, 8])],
-        [helper.make_tensor_value_info("logits", floats, ["rows", 4 if kind == "Conv" else 3])],
+        [helper.make_tensor_value_info("logits", floats, ["rows", None])],
         [numpy_helper.from_array(weight, "weight")],
     )
     opset = [helper.make_opsetid("", 17)]
@@ -284,6 +286,21 @@ def test_convolutions_in_8_bits(method: str, tmp_path: Path) -> None:
         for content in (file.read_bytes(), drawn("Conv"))
     )
     assert 0 < np.abs(found - wanted).max() < 0.1 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize(("groups", "bits", "most"), [(1, 7, 64), (1, 8, 127), (3, 7, 127)])
+def test_bits_of_weights(groups: int, bits: int, most: int, tmp_path: Path) -> None:
+    """Products of 8 overflow on some processors, but not those of depthwise convolutions."""
+    file = tmp_path / "graph.onnx"
+    file.write_bytes(drawn("Conv", groups))
+    seen = np.random.default_rng(1).normal(size=(4, 3, 8, 8)).astype(np.float32)
+    calibrated(file, [{"image/pixels": seen, "image/present": None}], "minmax", bits)
+    weights = [
+        numpy_helper.to_array(one)
+        for one in onnx.load(str(file)).graph.initializer
+        if one.data_type == TensorProto.INT8 and len(one.dims) == 4
+    ]
+    assert [np.abs(one.astype(int)).max() for one in weights] == [most]
 
 
 def test_a_network_without_convolutions_has_none_to_keep_in_8_bits(tmp_path: Path) -> None:
