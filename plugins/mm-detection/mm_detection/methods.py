@@ -309,8 +309,17 @@ def overlays(
 
     Returns:
         One a row; None where there is no picture that can be read.
+
+    Raises:
+        ConfigError: answers of another form.
     """
     asked = replace(_given(predictor, data), answers=[list(one) for one in answers])
+    if any(isinstance(box, Mapping) for row in asked.answers for box in row):
+        raise ConfigError(
+            "answers of as_coco=True are not drawn",
+            value="as_coco",
+            remedy="leave as_coco out of the prediction",
+        )
     classes = [
         {"name": str(name), "value": str(name), "colour": colour_of(code)}
         for code, name in enumerate(_classes(predictor))

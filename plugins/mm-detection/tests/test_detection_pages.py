@@ -13,6 +13,8 @@ import pytest
 from mm_detection import methods
 from PIL import Image
 
+from mm_core.api import ConfigError
+
 CHROMIUM = shutil.which("chromium")
 
 
@@ -62,6 +64,11 @@ def test_boxes_of_a_turned_picture_lie_where_it_is_shown(fitted, tmp_path, monke
     ((over,),) = [fitted.overlays(rows, [[[0.0, 0.0, 10.0, 5.0, "red", 0.9]]])]
     assert (over["width"], over["height"]) == (20, 40)
     assert over["boxes"][0]["corners"] == [15.0, 0.0, 20.0, 10.0]
+
+
+def test_answers_of_another_form_are_not_drawn(fitted, frame):
+    with pytest.raises(ConfigError, match="as_coco=True are not drawn"):
+        fitted.overlays(frame[:1], [[{"bbox": [0.0, 0.0, 4.0, 4.0], "score": 0.9}]])
 
 
 def test_a_report_has_scores_by_class_and_the_worst_pictures(fitted, frame, tmp_path):
