@@ -10,12 +10,13 @@ from mm_detection.frames import as_shown, as_stored
 from mm_detection.matching import iou, matched
 
 if TYPE_CHECKING:
-    from mm_detection.detector import Detector, Found, Wanted
+    from mm_detection.detector import Detector, Drawn, Found, Wanted
 
 __all__ = [
     "Box",
     "BoxError",
     "Detector",
+    "Drawn",
     "Found",
     "Wanted",
     "as_cell",
@@ -29,6 +30,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """What a detector is made of, imported with torch when it is first asked for."""
-    if name in ("Detector", "Found", "Wanted"):
+    if name in ("Detector", "Drawn", "Found", "Wanted"):
         return getattr(importlib.import_module("mm_detection.detector"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

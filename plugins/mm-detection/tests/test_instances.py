@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import json
+import typing
 
 import numpy as np
 import pandas as pd
 import pytest
+from mm_detection import api
 from mm_detection.methods import predict_slices
 from mm_detection.outlines import read_outline
 from mm_detection.readers import read_coco
@@ -202,6 +205,21 @@ def test_eight_pictures_are_learned_by_heart(rows, settings):
     long = {"training.epochs": 120, "training.patience": 1000, "training.batch_size": 8}
     predictor = fit(rows, settings, **long)
     assert predictor.evaluate(rows)["segm_map.50"] > 0.9
+
+
+def test_what_a_detector_takes_and_gives_has_public_names():
+    """One of another plugin gives masks too, by what it may import."""
+    methods = [one for one in vars(api.Detector).values() if inspect.isfunction(one)]
+    hints = [hint for one in methods for hint in typing.get_type_hints(one).values()]
+    ours = {
+        one.__name__
+        for hint in hints
+        for one in (hint, *typing.get_args(hint))
+        if getattr(one, "__module__", "").startswith("mm_detection.")
+    }
+    assert ours == {"Wanted", "Found", "Drawn"}
+    assert ours <= set(api.__all__)
+    assert all(getattr(api, name).__name__ == name for name in ours)
 
 
 # ---- readers
