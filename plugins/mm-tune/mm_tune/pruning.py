@@ -11,6 +11,9 @@ from optuna.trial import Trial
 class Pruning(pl.Callback):
     """Tells the search of each epoch's validation, and stops the fit where it says so.
 
+    Of a training that began again the epochs that were told once are not told again: the search
+    would go on judging it by those of the first.
+
     Args:
         trial: of the search.
         metric: name of the validation score.
@@ -19,13 +22,18 @@ class Pruning(pl.Callback):
     def __init__(self, trial: Trial, metric: str) -> None:
         self._trial, self._metric = trial, metric
         self.pruned = False
+        self._told = -1
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """After the core has validated."""
-        score = trainer.callback_metrics.get(self._metric)
-        if score is None:
+        if self.pruned:  # and the core began the training again: its rates came to nothing
+            trainer.should_stop = True
             return
-        self._trial.report(float(score), trainer.current_epoch)
+        score = trainer.callback_metrics.get(self._metric)
+        if score is None or trainer.current_epoch <= self._told:
+            return
+        self._told = trainer.current_epoch
+        self._trial.report(float(score), self._told)
         if self._trial.should_prune():
             self.pruned = True
             trainer.should_stop = True

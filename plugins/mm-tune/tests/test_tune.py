@@ -9,14 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from mm_tune.api import Search, tune
+from mm_tune.pruning import Pruning
 from mm_tune.spaces import read_search
 from typer.testing import CliRunner
 
@@ -223,3 +227,21 @@ def test_the_code_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(code, {})
     assert capsys.readouterr().out == "rmse ['fit.depth'] ['done', 'done', 'done']\n"
+
+
+def test_epochs_of_a_training_that_begins_again_are_told_once() -> None:
+    """The search has those of the first; one that was given up is not trained on."""
+    trial = optuna.create_study().ask()
+    pruning = Pruning(trial, "loss")
+    trainer = SimpleNamespace(current_epoch=0, callback_metrics={}, should_stop=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Optuna warns of what is told twice
+        for epoch, score in [(0, 0.9), (1, 0.8), (0, 0.3), (1, 0.2), (2, 0.1)]:
+            trainer.current_epoch, trainer.callback_metrics = epoch, {"loss": score}
+            pruning.on_train_epoch_end(trainer, None)
+    told = trial.study.get_trials(deepcopy=False)[0].intermediate_values
+    assert told == {0: 0.9, 1: 0.8, 2: 0.1}
+    assert not trainer.should_stop
+    pruning.pruned = True
+    pruning.on_train_epoch_end(trainer, None)
+    assert trainer.should_stop
