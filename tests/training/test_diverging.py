@@ -87,6 +87,16 @@ class Wild(Counts):
                 parameter.grad.mul_(self.what)
 
 
+class Late(Counts):
+    """Knows what its state is once a training has begun."""
+
+    def on_train_start(self, *_: object) -> None:
+        self.begun = True
+
+    def state_dict(self) -> dict[str, int]:
+        return {"seen": self.seen, "begun": self.begun}
+
+
 def warned(text: str, call: object) -> list[str]:
     """Messages with this text."""
     with warnings.catch_warnings(record=True) as found:
@@ -100,11 +110,12 @@ def test_a_wild_training_begins_again_from_the_same_weights(
     label: str, what: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And is then the one that was asked for at a third of the rate, to the bit."""
-    callback = Wild(what, above=0.02)
+    callback, late = Wild(what, above=0.02), Late()
     caplog.set_level(logging.INFO, logger="mm_core.progress")
     models = []
     told = warned(
-        AGAIN, lambda: models.append(fit(label, callback, **{"training.head_learning_rate": 0.03}))
+        AGAIN,
+        lambda: models.append(fit(label, callback, late, **{"training.head_learning_rate": 0.03})),
     )
     (model,) = models
     assert len(told) == 1
@@ -116,7 +127,7 @@ def test_a_wild_training_begins_again_from_the_same_weights(
     second = history[history.attempt == 2].reset_index(drop=True)
     assert "at a third of the learning rates" in result_of(model).stopped
     assert model.recipe.training.head_learning_rate == 0.03  # the recipe is what was asked for
-    assert callback.seen == second.step.iloc[-1]  # it began again too
+    assert callback.seen == late.seen == second.step.iloc[-1]  # they began again too
     assert callback.held == 0
     asked = {"training.head_learning_rate": 0.01}
     assert not warned("third of", lambda: models.append(fit(label, **asked)))  # it learns

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import lightning.pytorch as pl
 from torch import nn
 
 from mm_core.api.errors import MMWarning, TrainingError
@@ -76,13 +77,11 @@ class Start:
         weights: of what training changes, on the CPU; of large ones a file.
         beside: what the topology had learned beside them.
         random: state of torch's generators.
-        callbacks: states of the user's.
     """
 
     weights: Weights
     beside: Learned
     random: dict[str, Any]
-    callbacks: Sequence[dict[str, Any]]
 
     @classmethod
     def of(cls, network: nn.Module, run: FitRun) -> Self | None:
@@ -95,8 +94,7 @@ class Start:
         live = changing(network)
         weights = room_for(live, run.folder, "first")
         copy_weights(live, weights)
-        states = [copy.deepcopy(callback.state_dict()) for callback in run.callbacks]
-        return cls(weights, learned(network), random_state(), states)
+        return cls(weights, learned(network), random_state())
 
     def put_back(self, network: nn.Module, run: FitRun) -> None:
         """All of it is as it was; what an earlier run left of the training is forgotten."""
@@ -105,9 +103,25 @@ class Start:
         set_random_state(self.random)
         network.zero_grad(set_to_none=True)
         network.train()
-        for callback, state in zip(run.callbacks, self.callbacks, strict=True):
-            callback.load_state_dict(copy.deepcopy(state))
         forget_phase(run.unfinished)
+
+
+class _SameStates(pl.Callback):
+    """The user's callbacks begin the second training with the states of the first one's beginning.
+
+    Read and put back when all of them have begun: a callback may know only then what its state is.
+    """
+
+    def __init__(self, callbacks: Sequence[Any]) -> None:
+        self._callbacks = callbacks
+        self._states: list[dict[str, Any]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if not self._states:
+            self._states = [copy.deepcopy(callback.state_dict()) for callback in self._callbacks]
+            return
+        for callback, state in zip(self._callbacks, self._states, strict=True):
+            callback.load_state_dict(state)
 
 
 def slower(run: FitRun) -> FitRun:
@@ -143,6 +157,7 @@ def steadily(network: Any, run: FitRun, train: Callable[[FitRun, str], FitResult
     start = Start.of(network, run)
     if start is None:
         return train(run, "")
+    run = replace(run, callbacks=[*run.callbacks, _SameStates(run.callbacks)])
     try:
         first = train(replace(run, gives_up=True), "")
     except DivergedError as error:
