@@ -11,6 +11,7 @@ import numpy as np
 
 from mm_core.api.errors import MetricError
 from mm_core.api.fitting import FitRows
+from mm_core.data.batches import BatchMaker
 from mm_core.data.encoded import EncodedFrame
 from mm_core.training.held_out import HeldOut
 
@@ -55,12 +56,9 @@ def _loss(logits: np.ndarray, rows: EncodedFrame, held_out: HeldOut) -> float:
     """Of the training rows, as the task weighs and averages it."""
     import torch
 
+    from mm_core.api.nn import tensors
+
     some = np.unique(np.linspace(0, rows.n_rows - 1, min(rows.n_rows, MOST_ROWS)).astype(np.int64))
-    targets = {
-        name: torch.from_numpy(value[some])
-        for name, value in rows.targets.items()
-        if isinstance(value, np.ndarray)
-    }
-    weight = None if rows.weight is None else torch.from_numpy(rows.weight[some])
+    batch = tensors(BatchMaker({}, rows).make(some))  # of inputs the loss asks nothing
     answer = torch.from_numpy(logits).float().expand(len(some), -1)
-    return float(held_out.model.task.loss(answer, targets, weight))
+    return float(held_out.model.task.loss(answer, batch.targets, batch.weight))
