@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -59,7 +58,8 @@ class Bagged(Ensemble):
         count = self.config.folds
         fold_of = folds(job, count)
         scored = None if given is None else candidate.rows(job, given)
-        models, unseen, told = [], [], []
+        looks = scored is None or bool(self.config.second)  # at what is said of rows unseen
+        models, parts, told = [], [], []
         began, answering, answered = time.monotonic(), 0.0, 0
         for fold in range(count):
             held, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
@@ -68,23 +68,21 @@ class Bagged(Ensemble):
             turns = (left - 1) * count + count - fold
             fitted = job.submodel(candidate.settings, train, validation, share(job.deadline, turns))
             models.append(fitted)
-            asked = [] if scored is not None and not self.config.second else [validation]
-            for table, into in [*((one, unseen) for one in asked), (scored, told)]:
+            for table, into in ((validation if looks else None, parts), (scored, told)):
                 if table is not None:
                     votes, seconds = answers(fitted, table)
-                    into.append((held, votes))
+                    into.append(votes)
                     answering += seconds
                     answered += len(table)
         took = time.monotonic() - began - answering
-        whole = _together(unseen, len(fold_of)) if unseen else mean([one for _, one in told])
-        tried = Tried(models, whole, took, count * answering / answered, whole)
-        return tried if given is None else replace(tried, votes=mean([one for _, one in told]))
+        unseen = _together(parts, fold_of) if looks else None
+        votes = mean(told) if told or unseen is None else unseen
+        return Tried(models, votes, took, count * answering / answered, unseen)
 
 
-def _together(parts: list[tuple[Array, Votes]], rows: int) -> Votes:
-    """The votes of all rows, in their order."""
-    first = parts[0][1]
-    values = np.zeros((rows, first.values.shape[1]))
-    for held, votes in parts:
-        values[held] = votes.values
-    return Votes(values, first.kind)
+def _together(parts: list[Votes], fold_of: Array) -> Votes:
+    """The votes of all rows, in their order, from those of each fold."""
+    values = np.zeros((len(fold_of), parts[0].values.shape[1]))
+    for fold, votes in enumerate(parts):
+        values[fold_of == fold] = votes.values
+    return Votes(values, parts[0].kind)

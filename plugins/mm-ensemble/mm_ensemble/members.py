@@ -12,6 +12,8 @@ from mm_ensemble.configs import BaggedConfig, EnsembleConfig, FeaturesConfig
 from mm_ensemble.modalities import TABLE, among, encoded, of_columns, only, reads
 
 NETWORK = "core:finetune"
+SAID = "tabular:tabular"
+"""The modality of what members say, as columns."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,11 @@ def of_second(job: FitJob, config: BaggedConfig) -> list[Candidate]:
     """The members of the second layer, which read the table's columns and what the first says.
 
     Raises:
-        ConfigError: one reads no tables, or a setting is wrong.
+        ConfigError: one reads no tables.
     """
     used = of_columns(job.model.recipe)
     for name, member in config.second.items():
-        if member.spec.modalities and not any(reads(member.spec.modalities, one) for one in _SAID):
+        if member.spec.modalities and not reads(member.spec.modalities, SAID):
             raise ConfigError(
                 f"{member.id} reads no numbers, and a member of the second layer is given some",
                 plugin="ensemble",
@@ -129,6 +131,3 @@ def of_second(job: FitJob, config: BaggedConfig) -> list[Candidate]:
         Candidate(name, {"fit": member.dump()}, among(used, member.spec.modalities or TABLE))
         for name, member in config.second.items()
     ]
-
-
-_SAID = ("tabular:tabular",)

@@ -64,8 +64,8 @@ class EmbeddedConfig(Config):
     )
 
 
-class NumbersConfig(EmbeddedConfig):
-    """What ``tabular:mlp`` and ``tabular:tabm`` share."""
+class MLPConfig(EmbeddedConfig):
+    """Settings of ``tabular:mlp``."""
 
     numbers: Literal["periodic", "piecewise", "linear", "scalar"] = Field(
         default="periodic",
@@ -80,23 +80,15 @@ class NumbersConfig(EmbeddedConfig):
         default=0.05, gt=0, description="periodic: deviation of the initial frequencies (sigma)"
     )
     n_bins: int = Field(default=48, ge=1, description="piecewise: bins for each number")
-
-
-class MLPConfig(NumbersConfig):
-    """Settings of ``tabular:mlp``."""
-
     width: int = Field(default=256, ge=1, description="width of the hidden layers and of pooled")
     n_blocks: int = Field(default=2, ge=1, description="hidden layers")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="after each hidden layer")
 
 
-class TabMConfig(NumbersConfig):
-    """Settings of ``tabular:tabm``."""
+class TabMConfig(MLPConfig):
+    """Settings of ``tabular:tabm``: an MLP's, of which it is an ensemble."""
 
     members: int = Field(default=8, ge=1, description="networks that share their weights")
-    width: int = Field(default=256, ge=1, description="width of the hidden layers and of pooled")
-    n_blocks: int = Field(default=2, ge=1, description="hidden layers")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="after each hidden layer")
 
 
 class RealMLPConfig(EmbeddedConfig):
