@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mm_core.api import DataError, Table
+from mm_report.parts import as_address
 from mm_report.tested import Tested
 
 LONGEST = 960
@@ -54,11 +53,7 @@ def _sheet(predictor: Any, table: Table) -> str:
         return ""
     if not pictures:
         return ""
-    picture = pictures[0].convert("RGB")
-    picture.thumbnail((LONGEST, LONGEST))
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return as_address(pictures[0].convert("RGB"), LONGEST, quality=82)
 
 
 def _said(predictor: Any, table: Table, answer: Any) -> str:

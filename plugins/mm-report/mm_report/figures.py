@@ -205,13 +205,13 @@ def by_class(details: Mapping[str, float]) -> dict[str, float]:
 
 def _of_others(tested: Tested, plots_: Plots) -> list[Drawing]:
     metric = tested.recipe.data.eval_metric
-    each = _each_class(by_class(tested.details(metric)), metric.split(":")[-1], plots_)
+    name = metric.split(":")[-1]
+    each = _each_class(by_class(tested.details), name, plots_)
     values = tested.wrong.values
     values = values[np.isfinite(values)]
     if not len(values):
         return each
     values = -values if tested.metrics.higher_is_better(metric) else values
-    name = metric.split(":")[-1]
     said = f"{name} of each row alone; median {np.median(values):.3g}"
     drawn = plots_.draw(said, partial(plots.counts, values=values, x=name))
     note = f"Of {len(values):,} rows for which it is defined."

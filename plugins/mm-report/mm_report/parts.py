@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from dataclasses import dataclass
@@ -96,6 +97,20 @@ def opened(cell: Any, folder: Path) -> Image.Image | None:
         return decode(find_image(parts[0], folder, ""), MOST_PIXELS)
     except UnreadableImageError:
         return None
+
+
+def as_address(picture: Image.Image, longest: int, quality: int) -> str:
+    """The picture as the ``data:`` address of a JPEG; it is made smaller in place.
+
+    Args:
+        picture: RGB.
+        longest: pixels of its longer side, at most.
+        quality: of the JPEG.
+    """
+    picture.thumbnail((longest, longest))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def as_png(picture: Image.Image) -> bytes:

@@ -198,7 +198,7 @@ def _made(
         when=datetime.now(UTC).strftime("%Y-%m-%d"),
         answers=tested.form,
         scores=scored,
-        details=tested.details(recipe.data.eval_metric),
+        details=tested.details,
         confusion=confusion(tested),
         drawings=drawings(tested, plots),
         training=training_curves(result.history, metric, plots),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from mm_report.drawn import Look
-from mm_report.parts import PICTURES, opened
+from mm_report.parts import PICTURES, as_address, opened
 from mm_report.tested import Tested
 
 LONGEST_TEXT = 400
@@ -21,7 +18,7 @@ MOST_CELLS = 12
 """Of a row, beside its pictures."""
 
 SIDE = 200
-"""Pixels of the longer side of a small picture."""
+"""Pixels of the longer side of a small picture: at most some 10 kB."""
 
 
 @dataclass(frozen=True)
@@ -135,15 +132,7 @@ def _cell(column: str, cell: Any, kind: str | None, folder: Path) -> Cell:
     if picture is None:
         return Cell(column, short(cell))
     name = Path(cell).name if isinstance(cell, str) and len(cell) < LONGEST_TEXT else ""
-    return Cell(column, name, small(picture))
-
-
-def small(picture: Image.Image) -> str:
-    """The picture as a ``data:`` address of at most some 10 kB."""
-    picture.thumbnail((SIDE, SIDE))
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return Cell(column, name, as_address(picture, SIDE, quality=80))
 
 
 def short(value: Any) -> str:

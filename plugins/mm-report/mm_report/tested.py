@@ -192,8 +192,12 @@ class Tested:
         value = self._scored(metric, rows, given)[0]
         return value if np.isfinite(value) else None
 
-    def details(self, metric: str) -> dict[str, float]:
-        """The other numbers that it says of all rows, such as ``class.<name>``; often none."""
+    @cached_property
+    def details(self) -> dict[str, float]:
+        """Other numbers that the model's own metric says of all rows, such as ``class.<name>``;
+        often none.
+        """
+        metric = self.recipe.data.eval_metric
         scorer = self._scored(metric, np.arange(len(self)), self.decoded)[1]
         return {} if scorer is None else dict(scorer.details()[metric])
 
