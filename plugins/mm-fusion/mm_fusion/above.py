@@ -56,10 +56,8 @@ class Above(Part):
         super().__init__(whole, names)
         own = dict(self.named_children())
         for name, module in whole.named_children():
-            if name == "fusion":
-                self.fusion = whole.fusion
-            elif name not in own:
-                self.add_module(name, module)
+            if name not in own:
+                setattr(self, name, module)
         for name, parameter in whole.named_parameters(recurse=False):
             self.register_parameter(name, parameter)
 

@@ -128,15 +128,19 @@ class _Encoder:
         return joined([self._encoded(batch) for batch in job.plain(rows)])
 
     def _encoded(self, batch: Batch) -> Batch:
-        key = None if self._store is None else self._store.key(batch, self._keep)
-        kept = None if key is None or self._store is None else self._store.get(key)
         given = tensors(batch)
-        if kept is None:
-            kept = self._run(given)
-            if key is not None and self._store is not None:
-                self._store.put(key, kept, len(batch))
+        kept = self._run(given) if self._store is None else self._kept(self._store, batch, given)
         inputs = {LATENTS: kept} | {name: given.inputs[name] for name in self._read}
         return Batch(inputs, given.present, given.targets, given.weight)
+
+    def _kept(self, store: LatentStore, batch: Batch, given: Batch) -> dict[str, Tensor]:
+        """Out of the store, or put there; ``given`` is the batch as tensors."""
+        key = store.key(batch, self._keep)
+        kept = store.get(key)
+        if kept is None:
+            kept = self._run(given)
+            store.put(key, kept, len(batch))
+        return kept
 
     def _run(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():

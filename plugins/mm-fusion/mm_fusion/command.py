@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,7 +58,7 @@ def cache(
         for names, files in by_backbones(left).items()
     }
     said = {"folder": str(place), **_summed(left), "backbones": shown, "removed": _summed(gone)}
-    return Answer(said, _text(place, left, gone))
+    return Answer(said, _text(said))
 
 
 def _summed(found: list[Entry]) -> dict[str, int]:
@@ -68,15 +69,13 @@ def _summed(found: list[Entry]) -> dict[str, int]:
     }
 
 
-def _text(place: Path, left: list[Entry], gone: list[Entry]) -> str:
-    lines = [f"{place}: {_line(left) if left else 'nothing is kept'}"]
-    for names, files in by_backbones(left).items():
-        lines.append(f"  {', '.join(names) or 'not said by the file'}: {_line(files)}")
-    if gone:
-        lines.append(f"removed: {_line(gone)}")
+def _text(said: Mapping[str, Any]) -> str:
+    lines = [f"{said['folder']}: {_line(said) if said['files'] else 'nothing is kept'}"]
+    lines += [f"  {names}: {_line(total)}" for names, total in said["backbones"].items()]
+    if said["removed"]["files"]:
+        lines.append(f"removed: {_line(said['removed'])}")
     return "\n".join(lines)
 
 
-def _line(found: list[Entry]) -> str:
-    total = _summed(found)
+def _line(total: Mapping[str, Any]) -> str:
     return f"{total['rows']:,} rows in {total['files']:,} files, {total['bytes'] / 1e6:,.1f} MB"
