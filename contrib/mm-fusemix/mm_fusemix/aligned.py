@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import torch
-from mm_matching.api import BiEncoder, keys
+from mm_matching.api import BiEncoder, info_nce, keys
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mm_core.api.nn import Batch, Latents, Outputs, Parts
 from mm_fusemix.adapter import Adapter
@@ -104,6 +103,4 @@ class Aligned(BiEncoder):
         own = torch.arange(len(left), device=left.device)
         same = same & (own[:, None] != own)
         scores = (left @ right.T / self.temperature).masked_fill(same, -torch.inf)
-        found = functional.cross_entropy(scores, own, reduction="none")
-        found = found + functional.cross_entropy(scores.T, own, reduction="none")
-        return (found if weight is None else found * weight).mean() / 2
+        return (info_nce(scores, own, weight) + info_nce(scores.T, own, weight)) / 2

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mm_matching.by_id import ById
     from mm_matching.content import keys
     from mm_matching.index import Index
+    from mm_matching.losses import info_nce
     from mm_matching.plugin import pair_task, sides
     from mm_matching.sentence import SentenceEncoder
     from mm_matching.task import Similarity
@@ -20,6 +21,7 @@ __all__ = [
     "Index",
     "SentenceEncoder",
     "Similarity",
+    "info_nce",
     "keys",
     "pair_task",
     "sides",
@@ -31,6 +33,7 @@ _HOMES = {
     "Index": "mm_matching.index",
     "SentenceEncoder": "mm_matching.sentence",
     "Similarity": "mm_matching.task",
+    "info_nce": "mm_matching.losses",
     "keys": "mm_matching.content",
     "pair_task": "mm_matching.plugin",
     "sides": "mm_matching.plugin",

@@ -47,14 +47,14 @@ def index_classes(
     said = _words(classes)
     chosen, column = _texts(predictor, side)
     rows = [
-        (name, template.replace("{}", word))
-        for name, words in said.items()
+        (place, template.replace("{}", word))
+        for place, words in enumerate(said.values())
         for word in words
         for template in templates
     ]
     frame = pd.DataFrame({column: [sentence for _, sentence in rows]})
     vectors = side_vectors(predictor, Table(frame, Path()), chosen)
-    owner = np.array([list(said).index(name) for name, _ in rows])
+    owner = np.array([place for place, _ in rows])
     total = np.stack([vectors[owner == place].sum(axis=0) for place in range(len(said))])
     lengths = np.linalg.norm(total, axis=1, keepdims=True)
     return Index(
