@@ -167,9 +167,8 @@ class MaskRCNN(FasterRCNN):
     def draw(self, maps: Sequence[Tensor], found: Sequence[Found]) -> list[Drawn]:
         """Of the box that was found, not of the proposal."""
         boxes = [one.boxes for one in found]
-        logits = self._logits(maps, boxes)
         classes = torch.cat([one.classes for one in found]) + 1
-        grids = logits[torch.arange(len(logits), device=logits.device), classes].sigmoid()
+        grids = self._logits(maps, boxes, classes).sigmoid()
         parts = grids.split([len(one) for one in boxes])
         return [Drawn(grid, box) for grid, box in zip(parts, boxes, strict=True)]
 
@@ -186,18 +185,17 @@ class MaskRCNN(FasterRCNN):
         some = [torch.where(one > 0)[0] for one in classes]
         there = [box[one] for box, one in zip(boxes, some, strict=True)]
         codes = torch.cat([one[rows] for one, rows in zip(classes, some, strict=True)])
-        logits = self._logits(maps, there)
+        logits = self._logits(maps, there, codes)
         if not len(codes):
             return [logits.sum() * 0]
         rows = zip(wanted.masks, matched, some, there, strict=True)
         true = [_cut(masks, which[one], box, logits.shape[-1]) for masks, which, one, box in rows]
-        own = logits[torch.arange(len(codes), device=codes.device), codes]
-        return [functional.binary_cross_entropy_with_logits(own, torch.cat(true))]
+        return [functional.binary_cross_entropy_with_logits(logits, torch.cat(true))]
 
-    def _logits(self, maps: Sequence[Tensor], boxes: list[Tensor]) -> Tensor:
-        """float [boxes of all pictures, K + 1, 28, 28]."""
+    def _logits(self, maps: Sequence[Tensor], boxes: list[Tensor], classes: Tensor) -> Tensor:
+        """float [boxes of all pictures, 28, 28], each of its class: codes from 1 on."""
         said: Tensor = self.mask_out(self.mask_head(self._pooled(self.mask_pool, maps, boxes)))
-        return said.float()
+        return said.float()[torch.arange(len(said), device=said.device), classes]
 
 
 def _cut(masks: Tensor, which: Tensor, boxes: Tensor, cells: int) -> Tensor:
