@@ -211,7 +211,7 @@ def mm_presets() -> list[PresetSpec]:
 @hookimpl
 def mm_metrics() -> list[MetricSpec]:
     """COCO's; they read the views ``boxes`` and ``instances``, which the tasks give."""
-    listed = {
+    boxes = {
         "map": ("MeanAveragePrecision", "COCO's average precision, at overlaps of 0.50 to 0.95"),
         "map_50": ("AtHalf", "average precision at an overlap of 0.50"),
         "map_75": ("AtThreeQuarters", "average precision at an overlap of 0.75"),
@@ -222,25 +222,18 @@ def mm_metrics() -> list[MetricSpec]:
         "segm_map_50": ("SegmAtHalf", "average precision of masks at an overlap of 0.50"),
         "segm_map_75": ("SegmAtThreeQuarters", "average precision of masks at an overlap of 0.75"),
     }
-    boxes = [
+    return [
         MetricSpec(
             name=name,
             summary=summary,
             references=(COCO,),
-            target=f"mm_detection.metrics:{target}",
-            needs="boxes",
+            target=f"mm_detection.{module}:{target}",
+            needs=needs,
             higher_is_better=True,
+        )
+        for needs, module, listed in (
+            ("boxes", "metrics", boxes),
+            ("instances", "instance_metrics", masks),
         )
         for name, (target, summary) in listed.items()
-    ]
-    return boxes + [
-        MetricSpec(
-            name=name,
-            summary=summary,
-            references=(COCO,),
-            target=f"mm_detection.instance_metrics:{target}",
-            needs="instances",
-            higher_is_better=True,
-        )
-        for name, (target, summary) in masks.items()
     ]
