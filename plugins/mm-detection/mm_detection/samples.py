@@ -214,6 +214,15 @@ _DECODED = (
 )
 
 
+def _with_masks(n: int, settings: dict[str, Any]) -> SampleTask:
+    # Of one size: the kit scores masks of other rows too.
+    shapes = [shaped(2 * number, 1 + number % 4) for number in range(n)]
+    files = {f"s{number}.png": content for number, (content, _) in enumerate(shapes)}
+    column = SampleColumn("image:image", "path", list(files), files=files, name="photo")
+    labels = {"masks": [labels for _, labels in shapes]}
+    return SampleTask("instance_segmentation", labels, {"picture": (column,)}, settings=settings)
+
+
 def _samples(n: int = 24) -> Samples:
     pictures = [drawn(number, number % 4) for number in range(n)]
     files = {f"{number}.png": content for number, (content, _) in enumerate(pictures)}
@@ -242,24 +251,7 @@ def _samples(n: int = 24) -> Samples:
         {"picture": (column,)},
         settings=small,
     )
-    # Of one size: the kit scores masks of other rows too.
-    shapes = [shaped(2 * number, 1 + number % 4) for number in range(n)]
-    masks = SampleTask(
-        "instance_segmentation",
-        {"masks": [labels for _, labels in shapes]},
-        {
-            "picture": (
-                SampleColumn(
-                    "image:image",
-                    "path",
-                    [f"s{number}.png" for number in range(n)],
-                    files={f"s{number}.png": content for number, (content, _) in enumerate(shapes)},
-                    name="photo",
-                ),
-            )
-        },
-        settings={**small, "training.epochs": 8},
-    )
+    masks = _with_masks(n, {**small, "training.epochs": 8})
     tiny = {"checkpoint": "random", "width": 32, "layers": 1, "levels": 3}
     return Samples(
         columns=(column,),
