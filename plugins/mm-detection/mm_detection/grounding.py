@@ -16,7 +16,7 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from mm_core.api import CheckpointError, ConfigError
 from mm_detection.boxes import Box
-from mm_detection.hf_detector import UNFIT, quiet
+from mm_detection.hf_models import UNFIT, quiet
 
 _PLUGIN = "detection"
 
