@@ -9,6 +9,7 @@ from rich.console import Console
 from mm_core.api.fitting import FitResult
 from mm_core.api.specs import BackboneSpec
 from mm_core.plugins.registry import Registry
+from mm_core.processes import is_first
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.shown import plan_text
 from mm_core.telling import (
@@ -37,13 +38,17 @@ def size_text(recipe: Recipe, rows: int, registry: Registry) -> str:
     return "    ".join(told)
 
 
+def plan_is_read(verbosity: int) -> bool:
+    """Whether anybody sees the plan of a fit."""
+    return is_first() and (verbosity >= PROGRESS_FROM_VERBOSITY or logged("plan"))
+
+
 def print_plan(recipe: Recipe, rows: int, registry: Registry, verbosity: int) -> None:
     """Tell the plan."""
+    width = Console(stderr=True).width
+    text = plan_text(recipe, full=verbosity >= ALL_FROM_VERBOSITY, width=width)
     shown = verbosity >= PROGRESS_FROM_VERBOSITY
-    if shown or logged("plan"):
-        width = Console(stderr=True).width
-        text = plan_text(recipe, full=verbosity >= ALL_FROM_VERBOSITY, width=width)
-        tell_user(f"{size_text(recipe, rows, registry)}\n\n{text}", "plan", shown=shown)
+    tell_user(f"{size_text(recipe, rows, registry)}\n\n{text}", "plan", shown=shown)
 
 
 def print_fit_summary(

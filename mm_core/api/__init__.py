@@ -54,6 +54,7 @@ from mm_core.api.fitting import (
 from mm_core.api.hookspecs import hookimpl
 from mm_core.api.loss import Criterion, Loss
 from mm_core.api.metrics import DetailedMetric, Metric
+from mm_core.api.planning import Note, NoteSpec, Planned
 from mm_core.api.processors import (
     Encoded,
     Field,
@@ -173,6 +174,9 @@ __all__ = [
     "ModalitySpec",
     "ModelMethodSpec",
     "NotFittedError",
+    "Note",
+    "NoteSpec",
+    "Planned",
     "PluginError",
     "PluginInfo",
     "PluginLoadError",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pluggy
 
 from mm_core.api.checkpoints import CheckpointFormatSpec, CheckpointSourceSpec
+from mm_core.api.planning import NoteSpec
 from mm_core.api.specs import (
     AdapterSpec,
     ArtifactSavedSpec,
@@ -128,6 +129,11 @@ def mm_commands() -> Sequence[CommandSpec]:  # type: ignore[empty-body]
 @hookspec
 def mm_methods() -> Sequence[ModelMethodSpec]:  # type: ignore[empty-body]
     """What predictors can do besides, whatever their task: ``predictor.explain(rows)``."""
+
+
+@hookspec
+def mm_notes() -> Sequence[NoteSpec]:  # type: ignore[empty-body]
+    """Who has a word on plans: what could be set instead, and why."""
 
 
 @hookspec

@@ -125,7 +125,8 @@ class Trial:
         name: its name, without the plugin.
         settings: small ones; ``{"checkpoint": "random"}`` where a backbone would download. Of a
             command: ``{"arguments": ["{model}", ...]}``, what is typed after its name; ``{model}``
-            stands for the folder of a saved model, ``{data}`` for a file of rows for it.
+            stands for the folder of a saved model, ``{data}`` for a file of rows for it. Of a note:
+            of the recipe, by dotted key.
         xfail: check -> why it fails. It is run and shown; that it passes after all is a failure.
         needs: modules of an extra of the plugin, without which the component cannot be built: where
             one is not installed, only its settings are tried.

@@ -21,8 +21,6 @@ Name = Annotated[
 ComponentId = Annotated[
     str, Field(pattern=r"^[a-z0-9_-]+:[a-z0-9][a-z0-9_.@-]*$", description="'plugin:name'")
 ]
-
-
 ModalityName = Annotated[
     str,
     Field(
@@ -130,8 +128,7 @@ class ModalitySpec(ComponentSpec):
     kinds: tuple[Name, ...] = Field(min_length=1, description="the forms a cell can take")
     also: dict[Name, Name] = Field(
         default_factory=dict,
-        description="other names by which a user may know a kind, such as those of another "
-        "library, and the kind",
+        description="other names of a kind, such as those of another library, and the kind",
     )
     processor: ComponentId = Field(description="processor taken unless the recipe names another")
     backbone: ComponentId = Field(description="backbone taken unless the recipe names another")
@@ -210,6 +207,10 @@ class AdapterSpec(ConfigurableSpec):
 
     kind: ClassVar[str] = "adapter"
 
+    frozen: bool = Field(
+        default=False, description="it trains nothing of a backbone, and nothing beside it"
+    )
+
 
 class FusionHeadSpec(ConfigurableSpec):
     """Combines the features of several backbones (hook ``mm_fusion_heads``)."""
@@ -272,8 +273,7 @@ class TaskSpec(ConfigurableSpec):
     default_metric: str = Field(description="metric shown, and used to choose the best epoch")
     validation_metric: str | None = Field(
         default=None,
-        description="metric that chooses the best epoch instead, such as a proper score where "
-        "ranks are shown",
+        description="metric that chooses the best epoch instead: a proper score beside ranks",
     )
     losses: tuple[str, ...] = Field(
         default=(),

@@ -66,4 +66,6 @@ def plan(
     text = recipe.to_json()
     if out is not None:
         write_text(text + "\n", out)
-    return Answer(json.loads(text), f"{size}\n\n{plan_text(recipe, full=verbose)}")
+    notes = [note.model_dump(mode="json") for note in recipe.notes]
+    shown = f"{size}\n\n{plan_text(recipe, full=verbose)}"
+    return Answer({**json.loads(text), "notes": notes}, shown)

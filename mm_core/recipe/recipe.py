@@ -18,6 +18,7 @@ from pydantic import (
 
 from mm_core.api.config import Config
 from mm_core.api.errors import RecipeError
+from mm_core.api.planning import Note
 from mm_core.api.specs import ConfigurableSpec
 from mm_core.recipe.overrides import PLACES, PartName
 from mm_core.recipe.parts import BackbonePart, InputPart, Part
@@ -56,6 +57,15 @@ class Recipe(BaseModel):
         default=(), description="names of those that the user chose; models inside it follow them"
     )
     origins: dict[str, str] = Field(description="dotted key -> where its value came from")
+    notes: tuple[Note, ...] = Field(
+        default=(), exclude=True, description="what plugins say of the plan; no part of it"
+    )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same is to be done, whatever is said of it."""
+        if not isinstance(other, Recipe):
+            return NotImplemented
+        return self.model_dump(by_alias=True) == other.model_dump(by_alias=True)
 
     @property
     def columns(self) -> Schema:

@@ -4,6 +4,7 @@ their origins."""
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import textwrap
 from collections import Counter
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from mm_core.api.planning import Note
 from mm_core.recipe.recipe import Recipe
 from mm_core.schema.schema import ColumnPlan
 
@@ -22,7 +24,7 @@ KEY_SHARE = 0.45
 
 
 def plan_text(recipe: Recipe, *, full: bool, width: int | None = None) -> str:
-    """The columns with reasons, and the settings with their origins.
+    """The columns with reasons, the settings with their origins, and what plugins say of them.
 
     Args:
         recipe: the plan.
@@ -30,11 +32,12 @@ def plan_text(recipe: Recipe, *, full: bool, width: int | None = None) -> str:
         width: of a line in characters; None: the terminal's.
     """
     width = max(width or shutil.get_terminal_size().columns, 60)
-    return "\n".join([*_columns(recipe, full, width), "", *_settings(recipe, full, width)])
+    parts = (_columns(recipe, full, width), _settings(recipe, full, width), _notes(recipe, width))
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
 def plan_html(recipe: Recipe) -> str:
-    """The same as two tables for a notebook; what is at its default is folded away."""
+    """The same as tables for a notebook; what is at its default is folded away."""
     plans = recipe.columns.columns
     rows = _setting_rows(recipe, full=True)
     set_, default = (
@@ -42,8 +45,10 @@ def plan_html(recipe: Recipe) -> str:
     )
     settings = ("setting", "value", "where it comes from")
     columns = [(plan.name, _read_as(plan), plan.reason, plan.origin) for plan in plans]
+    notes = [(note.text, _typed(note), note.by) for note in recipe.notes]
     return "".join(
         [
+            html_table(("note", "to try", "who says so"), notes) if notes else "",
             html_table(("column", "read as", "why", "decided by"), columns),
             html_table(settings, set_),
             f"<details><summary>{len(default)} settings at their defaults</summary>",
@@ -133,6 +138,26 @@ def _value(value: Any, full: bool) -> str:
         few = json.dumps(value[:SHOWN_ITEMS], ensure_ascii=False)
         return f"{few[:-1]}, ... {len(value)} in all]"
     return json.dumps(value, ensure_ascii=False)
+
+
+# ---- notes -------------------------------------------------------------------------------------
+
+
+def _notes(recipe: Recipe, width: int) -> list[str]:
+    lines = ["notes <- who says so"] if recipe.notes else []
+    for note in recipe.notes:
+        lines += _hang("  ", f"{note.text}  <- {note.by}", 4, width)
+        if note.settings:
+            lines += _hang("    ", f"to try: {_typed(note)}", 6, width)
+    return lines
+
+
+def _typed(note: Note) -> str:
+    """Its settings as they are typed."""
+    return " ".join(
+        f"--set {shlex.quote(f'{key}={_value(value, full=True)}')}"
+        for key, value in note.settings.items()
+    )
 
 
 # ---- layout ------------------------------------------------------------------------------------

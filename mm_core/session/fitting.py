@@ -16,12 +16,13 @@ from mm_core.data.rows import read_rows
 from mm_core.lifecycle import tell
 from mm_core.processes import one_fit_at_a_time
 from mm_core.recipe.fitters import refuse_unread_loop
+from mm_core.recipe.notes import noted
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.request import Request
 from mm_core.session.folders import check_path, forget_state, save, state_folder
 from mm_core.session.following import check_further, recipe_to_follow
 from mm_core.session.session import Held, Session
-from mm_core.summary import print_fit_summary, print_plan
+from mm_core.summary import plan_is_read, print_fit_summary, print_plan
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def plan(session: Session, data: Any, own: Request, call: Request) -> Recipe:
     session.planned_rows = len(table)
     learned = None if session.further is None else session.further.model.task
     check_labels(recipe, session.labelled(table, recipe), learned, session.registry)
-    return recipe
+    return recipe if session.follows else noted(recipe, len(table), session.registry)
 
 
 def fit(session: Session, data: Any, tuning_data: Any, wanted: Wanted) -> FitResult:
@@ -86,7 +87,10 @@ def _fit(session: Session, data: Any, tuning_data: Any, wanted: Wanted) -> FitRe
     recipe = recipe_to_follow(session, wanted.recipe, rows, wanted.own, wanted.call, finder)
     fitter = registry.get(FitterSpec, recipe.fit.id)
     refuse_unread_loop(fitter, callbacks=wanted.callbacks, loggers=wanted.loggers)
-    print_plan(recipe, len(rows), registry, wanted.verbosity)
+    if plan_is_read(wanted.verbosity):
+        fresh = wanted.recipe is None and not session.follows
+        told = noted(recipe, len(rows), registry) if fresh else recipe
+        print_plan(told, len(rows), registry, wanted.verbosity)
     check_complete(rows, [column for part in recipe.inputs.values() for column in part.columns])
     train = session.labelled(rows, recipe)
     tuning = None if tuning is None else session.labelled(tuning, recipe)

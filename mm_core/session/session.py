@@ -62,6 +62,11 @@ class Session:
         """The model that a fit trains further, if any."""
         return self.held if self.held is not None and self.held.learned else None
 
+    @property
+    def follows(self) -> bool:
+        """Whether the recipe of a fit stands already: that of a model, or of a fit cut off."""
+        return self.further is not None or self.cut_off is not None
+
     def need_held(self) -> Held:
         """The model with what is known of its fit.
 

@@ -40,6 +40,7 @@ _CHECKS: Mapping[str, tuple[str, ...]] = {
     "reader": ("readers",),
     "command": ("commands",),
     "method": ("methods",),
+    "note": ("notes",),
     "recipe_ready": ("listeners",),
     "fit_end": ("listeners",),
     "artifact_saved": ("listeners",),

@@ -343,6 +343,49 @@ def test_a_method_of_two_plugins_is_refused_with_what_to_do(rows, tmp_path):
     assert "MM_DISABLE_PLUGINS" in caught.value.remedy
 
 
+# ---- notes -------------------------------------------------------------------------------------
+
+
+def test_hook_mm_notes(rows, tmp_path, capsys):
+    recipe = predictor().plan(rows)
+    (note,) = recipe.notes
+    assert (note.text, note.by) == ("40 rows are seen once", "beside:epochs")
+    assert "to try: --set training.epochs=5" in str(recipe)
+    assert note.text in recipe._repr_html_()
+    assert "notes" not in json.loads(recipe.to_json())  # no part of what is done
+    assert "notes" not in str(predictor().plan(rows, hyperparameters=dict(note.settings)))
+
+    typed = ("--plugin", BESIDE, "plan", rows, "--label", "y", "--set", "training.epochs=1")
+    assert "40 rows are seen once  <- beside:epochs" in mm(*typed).stdout
+    (told,) = json.loads(mm(*typed, "--json").stdout)["notes"]
+    assert told == note.model_dump()
+
+    model = predictor().fit(rows, verbosity=2)
+    assert note.text in capsys.readouterr().err
+    assert model.recipe == recipe
+    assert model.plan(rows).notes == ()  # trained further: its recipe stands already
+
+
+@pytest.mark.parametrize("gives", ["return [7]", "1 / 0"])
+def test_a_note_that_fails_disturbs_no_plan(rows, tmp_path, gives):
+    mute = tmp_path / "mute.py"
+    text = BESIDE.read_text().replace("beside:", "mute:")
+    mute.write_text(text.replace("    rows = f", f"    {gives}\n    rows = f"))
+    with pytest.warns(MMWarning, match="mute:epochs failed when it was asked for notes"):
+        recipe = predictor(files=[mute]).plan(rows)
+    assert [note.by for note in recipe.notes] == ["beside:epochs"]
+
+
+def test_a_note_cannot_change_the_recipe(rows, tmp_path):
+    rude = tmp_path / "rude.py"
+    text = BESIDE.read_text().replace("beside:", "rude:")
+    change = '    planned.recipe.inputs.clear()\n    planned.recipe.origins["fit.id"] = "me"\n'
+    rude.write_text(text.replace("    rows = f", f"{change}    rows = f"))
+    recipe = predictor(files=[rude]).plan(rows)
+    assert recipe == predictor().plan(rows)
+    assert len(recipe.notes) == 2
+
+
 # ---- life-cycle --------------------------------------------------------------------------------
 
 

@@ -267,6 +267,12 @@ DEFECTS = (
         "not yet trained",
     ),
     Defect(
+        "adapter-scales-what_is_frozen_says_the_same_in_training",
+        'AdapterSpec(name="scales",',
+        'AdapterSpec(frozen=True, name="scales",',
+        "its spec says frozen, and trained is",
+    ),
+    Defect(
         "adapter-scales-gradients_reach_what_is_trained",
         "return self.base(x) * self.scale\n",
         "return self.base(x) * self.scale.detach()\n",
@@ -820,6 +826,20 @@ DEFECTS = (
         'return {"rows": len(self.scores)}',
         '(folder / "more.json").write_text("{}")\n        return {"rows": len(self.scores)}',
         "more.json is gone",
+    ),
+    # ---- notes
+    _beside(
+        "note-epochs-says_the_same_again",
+        "    if planned.recipe.training.epochs != 1:\n",
+        '    planned.recipe.origins["training.epochs"] = "me"\n'
+        "    if planned.recipe.training.epochs != 1:\n",
+        "it changed the recipe",
+    ),
+    _beside(
+        "note-epochs-what_it_advises_can_be_set",
+        '"training.epochs": 5',
+        '"training.epoch": 5',
+        "cannot be set",
     ),
     # ---- listeners
     _beside(

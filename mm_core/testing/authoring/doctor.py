@@ -40,6 +40,7 @@ _SHARED_BY_DESIGN = (
     "checkpoint_source",
     "preset",
     "reader",
+    "note",
     "recipe_ready",
     "fit_end",
     "artifact_saved",

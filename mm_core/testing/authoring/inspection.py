@@ -14,10 +14,14 @@ from mm_core.plugins.discovery import Source
 from mm_core.testing.authoring.findings import Finding
 from mm_core.testing.authoring.targets import missing_imports, missing_target
 
-LIGHT_TARGETS = ("config", "detector", "claims")
+LIGHT_TARGETS = ("config", "detector", "claims", "says")
 """Attributes of specs that name something in a light module, which is imported here."""
 
-_FUNCTIONS = {"detector": "(sample) -> Detection | None", "claims": "(data) -> bool"}
+_FUNCTIONS = {
+    "detector": "(sample) -> Detection | None",
+    "claims": "(data) -> bool",
+    "says": "(planned) -> list[Note]",
+}
 
 HEAVY_TARGETS = ("target", "topology")
 """Attributes of specs that name something in a heavy module, whose source is read."""

@@ -60,7 +60,7 @@ KINDS = {
     "runtime": Kind("Nearest means for mm.", (_TABULAR, "numpy", "safetensors"), ("pandas",)),
     "command": Kind("Mistakes of a model, the surest first.", ("numpy", "typer"), (_TABULAR,)),
     "reader": Kind("SQLite files as data for mm.", ("pandas",), (_TABULAR,)),
-    "listener": Kind("Cards and a journal for models of mm.", (), (_TABULAR,)),
+    "listener": Kind("Cards, a journal and advice for models of mm.", (), (_TABULAR,)),
 }
 """What can be written, by the name of its folder of templates."""
 

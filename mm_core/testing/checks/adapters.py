@@ -32,6 +32,23 @@ def check_trains_less_than_all(subject: Adapting) -> None:
         expect(frozen, f"{ground}: all weights are trained, as without an adapter")
 
 
+def check_what_is_frozen_says_the_same_in_training(subject: Adapting) -> None:
+    """Of one whose spec says ``frozen`` nothing is trained, and training features are those of
+    prediction: what a row gives stays the same.
+    """
+    if not subject.spec.frozen:
+        raise NotTried("its spec does not say that it trains nothing")
+    for ground in grounds(subject):
+        backbone = ground.adapted()
+        new = {id(p) for module in backbone.new for p in module.parameters()}
+        named = backbone.named_parameters()
+        trained = [name for name, p in named if p.requires_grad and id(p) not in new]
+        expect(not trained, f"{ground}: its spec says frozen, and trained is {trained[:5]}")
+        wanted = ground.answer(backbone)
+        found = features(backbone.train(), ground.inputs)
+        expect_same(found, wanted, f"{ground}, in training")
+
+
 def check_starts_from_the_answers_there_were(subject: Adapting) -> None:
     """Applied and not yet trained, it changes no answer."""
     for ground in grounds(subject):

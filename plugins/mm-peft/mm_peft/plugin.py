@@ -66,11 +66,13 @@ _FROZEN = (
         name="frozen",
         summary="Nothing of the backbone is trained, only what comes after it",
         target="mm_peft.freezing:Frozen",
+        frozen=True,
     ),
     AdapterSpec(
         name="linear_probe",
         summary="Another name of 'frozen': with one backbone, a linear head on fixed features",
         target="mm_peft.freezing:Frozen",
         references=("arxiv:1610.01644",),
+        frozen=True,
     ),
 )

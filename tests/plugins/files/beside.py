@@ -18,6 +18,8 @@ from mm_core.api import (
     Engine,
     FitEndSpec,
     ModelMethodSpec,
+    Note,
+    NoteSpec,
     PluginInfo,
     ReaderSpec,
     RecipeReadySpec,
@@ -83,6 +85,11 @@ def mm_methods():
             name="mean_of_it", summary="A mean.", target="beside:surest", tasks=("core:regression",)
         ),
     ]
+
+
+@hookimpl
+def mm_notes():
+    return [NoteSpec(name="epochs", summary="Of one epoch.", says="beside:of_one_epoch")]
 
 
 @hookimpl
@@ -170,6 +177,14 @@ def surest(predictor, data, top=1):
     return pd.DataFrame({"row": proba.nlargest(top).index})
 
 
+def of_one_epoch(planned):
+    """Where the network sees each row once."""
+    if planned.recipe.training.epochs != 1:
+        return []
+    rows = f"{planned.rows} rows are seen once"
+    return [Note(text=rows, settings={"training.epochs": 5})]
+
+
 def note_recipe(recipe):
     HEARD.append(("recipe", recipe.task.id))
 
@@ -204,5 +219,6 @@ SAMPLES = Samples(
         Trial("command", "hello", {"arguments": ["{model}", "--times", "2"]}),
         Trial("command", "boxes", {"arguments": ["draw", "2"]}),
         Trial("method", "surest", {"top": 2}),
+        Trial("note", "epochs", {"training.epochs": 1}),
     ),
 )
