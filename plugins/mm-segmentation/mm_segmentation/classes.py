@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mm_segmentation.configs import SegmentationConfig
+from mm_segmentation.sizes import strips
 
 VOID = -1
 """Code of pixels of which nothing is said: they are neither learned nor scored."""
@@ -75,6 +76,12 @@ class Classes:
             if self.void is not None:
                 codes[raw == self.void] = VOID
             return codes
+        codes = np.empty(raw.shape[:2], np.int16)
+        for rows in strips(raw):
+            codes[rows] = self._codes(raw[rows])
+        return codes
+
+    def _codes(self, raw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         flat = packed(raw) if raw.ndim == 3 else raw
         if raw.ndim == 2 and self.coloured:  # a grey picture in a set of coloured ones
             flat = -1 - (flat.astype(np.int64) * 0x010101)
@@ -83,7 +90,6 @@ class Classes:
         else:
             places = np.clip(np.searchsorted(self._sorted, flat), 0, len(self._sorted) - 1)
             codes = np.where(self._sorted[places] == flat, self._order[places], _UNSEEN)
-            codes = codes.astype(np.int16)
         if codes.min() == _UNSEEN:
             strange = int(flat.ravel()[int(np.argmin(codes))])
             known = ", ".join(map(shown, self.values[:20]))

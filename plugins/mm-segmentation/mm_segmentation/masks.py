@@ -24,6 +24,7 @@ from PIL import Image
 
 from mm_core.api import LabelError
 from mm_segmentation.classes import Classes, MaskError, packed
+from mm_segmentation.sizes import strips
 
 _FAULTS = (OSError, SyntaxError, ValueError, EOFError, TypeError, Image.DecompressionBombError)
 """What Pillow and base64 raise on broken files."""
@@ -172,11 +173,14 @@ def values_of(cell: MaskCell) -> tuple[int, ...]:
 
 def distinct(raw: np.ndarray[Any, Any]) -> tuple[int, ...]:
     """The values of a mask, as :meth:`MaskCell.values` has them."""
-    if raw.ndim == 3:
-        return tuple(np.unique(packed(raw)).tolist())
-    if raw.dtype == np.uint8:
-        return tuple(np.flatnonzero(np.bincount(raw.ravel(), minlength=1)).tolist())
-    return tuple(np.unique(raw).tolist())
+    found: set[int] = set()
+    for rows in strips(raw):
+        part = packed(raw[rows]) if raw.ndim == 3 else raw[rows]
+        if part.dtype == np.uint8:
+            found.update(np.flatnonzero(np.bincount(part.ravel(), minlength=1)).tolist())
+        else:
+            found.update(np.unique(part).tolist())
+    return tuple(sorted(found))
 
 
 def _opened(cell: ImageCell) -> Image.Image:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mm_core.api import MetricError
+from mm_segmentation.sizes import strips
 
 
 class Counted(ABC):
@@ -37,9 +38,10 @@ class Counted(ABC):
             if found.size == 0:
                 found = np.full(codes.shape, n)
             check_alike(codes, found)
-            pairs = codes.astype(np.int64) * (n + 1) + found
-            counted = np.bincount(pairs[codes >= 0], minlength=n * (n + 1))
-            self._counts += counted.reshape(n, n + 1)
+            for rows in strips(codes):
+                pairs = codes[rows].astype(np.int64) * (n + 1) + found[rows]
+                counted = np.bincount(pairs[pairs >= 0], minlength=n * (n + 1))
+                self._counts += counted.reshape(n, n + 1)
 
     def compute(self) -> float:
         """0..1."""

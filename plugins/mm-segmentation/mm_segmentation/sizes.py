@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 STEP = 32
 LONGEST = 512
 """Of a canvas that nobody set; more costs by its square, and small things may need it."""
+
+_STRIP = 2**22
 
 
 def fitting(size: tuple[int, int], canvas: tuple[int, int], stretch: bool) -> tuple[int, int]:
@@ -49,3 +51,12 @@ def sampled(
     x = left + ((np.arange(size[0]) + 0.5) * w / size[0]).astype(np.int64)
     y = top + ((np.arange(size[1]) + 0.5) * h / size[1]).astype(np.int64)
     return np.asarray(values[y[:, None], x[None, :]])
+
+
+def strips(values: np.ndarray[Any, Any]) -> Iterator[slice]:
+    """Rows of a mask, some four million pixels at a time.
+
+    To count is to copy into numbers of eight bytes: of a picture of 10,000 x 10,000 pixels 800 MB.
+    """
+    step = max(1, _STRIP // max(1, values.shape[1]))
+    return (slice(start, start + step) for start in range(0, len(values), step))

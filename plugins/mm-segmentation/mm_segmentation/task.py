@@ -14,6 +14,7 @@ from mm_segmentation.answers import Drawn, answer_of
 from mm_segmentation.classes import MOST, TOO_MANY, Classes, MaskError, learned
 from mm_segmentation.configs import MaskOptions, SegmentationConfig
 from mm_segmentation.masks import MaskCell, find
+from mm_segmentation.sizes import strips
 
 HALF = 0.5
 
@@ -165,8 +166,10 @@ class SemanticSegmentation(Task):
         for codes, certain in zip((one["codes"] for one in truth), outputs["certain"], strict=True):
             if codes.shape != certain.shape:  # a row without a picture
                 continue
-            inside += np.bincount(certain[codes == 1], minlength=256)
-            outside += np.bincount(certain[codes == 0], minlength=256)
+            for rows in strips(codes):
+                sure, true = certain[rows], codes[rows]
+                inside += np.bincount(sure[true == 1], minlength=256)
+                outside += np.bincount(sure[true == 0], minlength=256)
         found, wrong = inside[::-1].cumsum()[::-1], outside[::-1].cumsum()[::-1]
         overlap = found / np.maximum(inside.sum() + wrong, 1)
         best = int(np.argmax(np.where(np.arange(256) < 13, -1.0, overlap)))  # from 0.05 on

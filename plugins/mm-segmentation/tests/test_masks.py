@@ -76,19 +76,31 @@ def test_void_above_indices_is_told():
 
 
 @pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (np.arange(1600).reshape(40, 40), "photographs, or a number for each thing"),
+        (np.eye(4) * 0.5, "numbers with a fraction"),
+        (np.where(np.eye(4), np.nan, 1), "holds NaN"),
+        ("absent.png", "no such file"),
+        (None, "missing"),
+        ({"size": [4, 4], "counts": [3, 4]}, "runs of 7 pixels"),
+        (np.zeros((4, 4, 7), np.uint8), "has the shape"),
+        (b"\x89PNG\r\n\x1a\n" + b"?" * 60, "cannot be read"),
+    ],
+)
+def test_a_cell_that_is_no_mask_is_named(cell, said):
+    with pytest.raises(LabelError, match=said) as caught:
+        task([np.eye(4, dtype=int), cell])
+    assert (caught.value.column, caught.value.rows) == ("mask", (1,))
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
     ("cells", "config", "said"),
     [
         ([np.zeros((4, 4), np.uint8)], {}, "nothing to tell apart"),
         ([np.full((4, 4), 7, np.uint8)], {"ignore": 7}, "nothing to tell apart"),
         ([np.arange(16).reshape(4, 4) * 1000], {"kind": "binary"}, "have 16 values"),
-        ([np.arange(1600).reshape(40, 40)], {}, "photographs, or a number for each thing"),
-        ([np.eye(4) * 0.5], {}, "numbers with a fraction"),
-        ([np.where(np.eye(4), np.nan, 1)], {}, "holds NaN"),
-        (["absent.png"], {}, "no such file"),
-        ([np.eye(4, dtype=int), None], {}, "missing"),
-        ([{"size": [4, 4], "counts": [3, 4]}], {}, "runs of 7 pixels"),
-        ([np.zeros((4, 4, 7), np.uint8)], {}, "has the shape"),
-        ([b"\x89PNG\r\n\x1a\n" + b"?" * 60], {}, "cannot be read"),
         ([np.eye(4, dtype=int)], {"classes": ("a", "b", "c")}, None),
         ([np.eye(4, dtype=int) * 9], {"classes": ("a", "b", "c")}, "2 classes"),
         ([np.eye(4, dtype=int) * 9], {"classes": {"a": 0, "b": 1}}, "does not name: 9"),
@@ -179,23 +191,35 @@ def test_grey_masks(tmp_path):
 def test_a_mask_of_another_size_is_named(fitted, table):
     frame = pd.read_csv(table).map(lambda one: str(table.parent / one)).head(3)
     frame["mask"] = [DISC * 255] * 3
-    with pytest.raises(LabelError, match=r"row 0 .* is 30 x 40 pixels, and its picture 64 x 64"):
+    said = r"row 0 .* is 30 x 40 pixels, and its picture 64 x 64"
+    with pytest.raises(LabelError, match=said) as caught:
         fitted.evaluate(frame)
-    one = pd.DataFrame({"photo": [np.zeros((1, 1, 3), np.uint8)]})
-    (answer,) = fitted.predict(one)
-    assert answer.shape == (1, 1)
+    assert (caught.value.column, caught.value.rows) == ("mask", (0,))
+    assert "at its size" in caught.value.remedy
 
 
-def test_masks_that_are_all_void(small):
+def test_a_picture_of_sixteen_bits_is_the_one_of_eight(fitted):
+    bright = np.where(DISC, 200, 40).astype(np.uint8)
+    pictures = [png(bright), png(bright.astype(np.uint16) * 257)]
+    one, other = fitted.predict(pd.DataFrame({"photo": pictures}), form="probability")
+    assert one.shape == DISC.shape
+    assert np.abs(one - other).max() < 0.02
+
+
+def test_masks_that_are_all_void_and_one_of_a_single_pixel(small):
     picture = np.zeros((64, 64, 3), np.uint8)
     mask = np.zeros((64, 64), np.uint8)
     mask[:20], mask[40:] = 1, 2
-    rows = pd.DataFrame({"photo": [picture] * 8, "mask": [mask] * 6 + [np.full_like(mask, 9)] * 2})
+    masks = [mask] * 5 + [mask[:1, :1]] + [np.full_like(mask, 9)] * 2
+    pictures = [picture] * 5 + [picture[:1, :1]] + [picture] * 2
+    rows = pd.DataFrame({"photo": pictures, "mask": masks})
     settings = {**small, "training.epochs": 1, "task.ignore": 9}
     predictor = MultiModalPredictor("mask", hyperparameters=settings, verbosity=0)
     predictor.fit(rows, tuning_data=rows)
     assert np.isfinite(predictor.history["loss"]).all()
     assert predictor.evaluate(rows)["iou"] >= 0
+    assert predictor.predict(rows)[5].shape == (1, 1)
+    assert predictor.evaluate(rows[5:6], metrics=["pixel_accuracy"])["pixel_accuracy"] in (0, 1)
     with pytest.raises(Exception, match="no pixel has a class"):
         predictor.evaluate(rows.tail(2))
 

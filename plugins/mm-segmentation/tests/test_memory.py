@@ -44,3 +44,38 @@ def test_a_thousand_rows_are_scored_and_written_within_300_mb(saved, table, tmp_
     assert scored < 300
     assert written < 300
     assert len(list((tmp_path / "out/masks").iterdir())) == 1000
+
+
+@pytest.mark.slow
+def test_a_picture_of_ten_thousand_pixels_a_side_is_answered_and_scored(saved, table, tmp_path):
+    """300 MB of colours and 100 MB of mask; a float32 map of its size is 400 MB."""
+    from PIL import Image
+
+    row = pd.read_csv(table).iloc[2]
+    for name, file in row.items():
+        with Image.open(table.parent / file) as image:
+            image.save(tmp_path / f"small_{name}.png")
+            large = image.resize((10_000, 10_000), Image.Resampling.NEAREST)
+            large.save(tmp_path / f"{name}.png", compress_level=1)
+    for size in ("", "small_"):
+        cells = {name: [f"{size}{name}.png"] for name in row.index}
+        pd.DataFrame(cells).to_csv(tmp_path / f"{size}rows.csv", index=False)
+    code = textwrap.dedent(f"""
+        import resource
+        from mm_core import MultiModalPredictor
+        predictor = MultiModalPredictor.load({str(saved)!r})
+        small = predictor.evaluate({str(tmp_path / "small_rows.csv")!r})["iou"]
+        peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        before = peak()
+        (mask,) = predictor.predict({str(tmp_path / "rows.csv")!r})
+        drawn = peak() - before
+        score = predictor.evaluate({str(tmp_path / "rows.csv")!r})["iou"]
+        print(*mask.shape, small, score, drawn, peak() - before)
+    """)
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    height, width, small, score, drawn, scored = map(float, said.stdout.split()[-6:])
+    assert (height, width) == (10_000, 10_000)
+    assert score > 0.5
+    assert abs(score - small) < 0.1
+    assert drawn < 1400
+    assert scored < 1700

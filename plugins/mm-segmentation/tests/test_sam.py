@@ -69,7 +69,7 @@ def test_it_learns_masks_without_any_prompt(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["sam", "sam2"])
 def test_lora_trains_the_layers_that_are_named_and_the_decoder(kind, tmp_path):
-    folder = _folder(tmp_path, kind)
+    folder = _folder(tmp_path, kind, wide=True)
     lora = {"id": "peft:lora", "r": 2, "targets": r".*vision_encoder.*\.qkv"}
     predictor = fitted(discs(4), checkpoint=str(folder), adapter=lora, **{"training.epochs": 2})
     backbone = topology(predictor).segmenter
@@ -86,9 +86,13 @@ def test_lora_trains_the_layers_that_are_named_and_the_decoder(kind, tmp_path):
     assert all(
         id(p) in new for n, p in backbone.named_parameters() if n in set(trained) - set(inside)
     )
-    # Merged it answers the same, and without its base it is small.
+    # Merged it answers the same, and without its base it is small: what was trained, and no more.
     before = predictor.predict(discs(4), form="probability")
+    whole = _bytes(predictor.save(tmp_path / "whole"))
     folder = predictor.save(tmp_path / "slim", standalone=False)
+    assert _bytes(folder) < 0.05 * whole
+    assert 0 <= (folder / "engine/weights.safetensors").stat().st_size - 4 * sum(trained.values())
+    assert _bytes(folder) - 4 * sum(trained.values()) < 100_000  # names, recipe, architecture
     after = MultiModalPredictor.load(folder).predict(discs(4), form="probability")
     assert max(np.abs(a - b).max() for a, b in zip(before, after, strict=True)) < 0.01
     backbone.adapter.merge(backbone)
@@ -126,9 +130,21 @@ def test_an_update_changes_nothing_before_it_is_trained():
     assert update.gate.weight.grad.abs().sum() > 0
 
 
-def _folder(tmp_path: Path, kind: str) -> Path:
+def _bytes(folder: Path) -> int:
+    return sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
+
+
+def _folder(tmp_path: Path, kind: str, wide: bool = False) -> Path:
+    """A checkpoint; of a ``wide`` one the encoder is the most, as it is of real ones."""
     torch.manual_seed(0)
-    model = sam_models.fresh(sam_models.sized(sam_models.tiny(kind, SIDE), SIDE))
+    config = sam_models.sized(sam_models.tiny(kind, SIDE), SIDE)
+    if wide and kind == "sam2":
+        backbone = config.vision_config.backbone_config
+        backbone.hidden_size, backbone.embed_dim_per_stage = 64, [64, 128, 256, 512]
+        config.vision_config.backbone_channel_list = [512, 256, 128, 64]
+    elif wide:
+        config.vision_config.hidden_size, config.vision_config.mlp_dim = 384, 1536
+    model = sam_models.fresh(config)
     model.save_pretrained(tmp_path / kind)
     return tmp_path / kind
 

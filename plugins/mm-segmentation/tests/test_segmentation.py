@@ -217,8 +217,10 @@ def test_several_classes_void_and_names(small):
     assert each.shape == (3, SIDE, SIDE)
     assert np.abs(each.astype(float).sum(axis=0) - 1).max() < 0.01
     assert (np.array([3, 7, 9])[each.argmax(axis=0)] == answer).mean() > 0.99
-    with pytest.raises(LabelError, match="has the value 5, which no class has"):
+    with pytest.raises(LabelError, match="has the value 5, which no class has") as caught:
         predictor.evaluate(_quarters([3, 7, 5]))
+    assert (caught.value.column, caught.value.rows) == ("mask", (0,))
+    assert "task.ignore=5" in caught.value.remedy
 
 
 def test_masks_in_colours(small):
