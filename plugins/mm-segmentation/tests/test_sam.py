@@ -91,8 +91,8 @@ def test_lora_trains_the_layers_that_are_named_and_the_decoder(kind, tmp_path):
     whole = _bytes(predictor.save(tmp_path / "whole"))
     folder = predictor.save(tmp_path / "slim", standalone=False)
     assert _bytes(folder) < 0.05 * whole
-    assert 0 <= (folder / "engine/weights.safetensors").stat().st_size - 4 * sum(trained.values())
-    assert _bytes(folder) - 4 * sum(trained.values()) < 100_000  # names, recipe, architecture
+    rest = _bytes(folder) - 4 * sum(trained.values())
+    assert 0 < rest < 100_000  # names, recipe, architecture
     after = MultiModalPredictor.load(folder).predict(discs(4), form="probability")
     assert max(np.abs(a - b).max() for a, b in zip(before, after, strict=True)) < 0.01
     backbone.adapter.merge(backbone)
