@@ -20,7 +20,7 @@ def crashing(tmp_path):
 
 
 def test_doctor_finds_nothing_wrong_here(mm, monkeypatch):
-    monkeypatch.delenv("MM_PLUGINS", raising=False)
+    monkeypatch.setenv("MM_PLUGINS", "image,tabular,text")
     ran = mm("plugins", "doctor")
     assert ran.code == 0
     for name in ("image", "tabular", "text"):

@@ -14,7 +14,10 @@ from mm_core.api.specs import FusionHeadSpec
 from mm_core.plugins import Registry
 from mm_core.topologies.late_fusion import LateFusion
 
-HEADS = ["concat_mlp", "mean", "logit"]
+HEADS = [
+    "concat_mlp",
+    *(pytest.param(name, marks=[pytest.mark.slow]) for name in ("mean", "logit")),
+]
 
 
 class Answers(nn.Module):

@@ -143,10 +143,10 @@ def test_libraries_of_the_core_are_bounded_as_in_the_core(kind, tmp_path):
     assert required(tmp_path / "made") <= required(ROOT)
 
 
-@pytest.mark.parametrize("first", range(3))
+@pytest.mark.parametrize("first", range(4))
 def test_new_packages_pass_their_own_tests_and_the_kit(first, made, tmp_path):
     """Several in a process, for most of the time would be spent on starting processes."""
-    kinds = list(KINDS)[first::3]
+    kinds = list(KINDS)[first::4]
     sites = [made(kind)[1] for kind in kinds]
     pytest_ = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
     sources = [made(kind)[0] for kind in kinds]
@@ -170,8 +170,9 @@ def test_fits_use_the_new_components_and_the_doctor_finds_nothing(made, tmp_path
     for kind in FITS:
         assert f'"made_{kind}:{COMPONENT[kind]}"' in used[kind]
     looked = run(BIN / "mm", "plugins", "doctor", "--json", cwd=tmp_path, **environ)
-    found = {one["name"]: one for one in json.loads(looked.stdout)["plugins"]}
-    assert [found[f"made_{kind}"]["findings"] for kind in KINDS] == [[]] * len(KINDS)
+    found = {one["name"]: one["findings"] for one in json.loads(looked.stdout)["plugins"]}
+    assert found.keys() >= {f"made_{kind}" for kind in KINDS}
+    assert {name: said for name, said in found.items() if said} == {}  # nor of those beside them
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -95,13 +95,22 @@ def _view(subject: Score, built: Built, rows: list[int]) -> tuple[Any, Any]:
 
 
 def _tried_through(subject: Score) -> Subject[TaskSpec]:
-    """A task of its plugin that names it, and gives what it reads."""
-    spec, plugin = subject.spec, subject.component.plugin
-    for task in subject.registry.all(TaskSpec):
-        named = {task.spec.default_metric, *task.spec.metrics}
-        if task.plugin == plugin and {spec.name, subject.component.id} & named:
-            return subject.beside(task)
-    raise NotTried(f"it reads {spec.needs!r}, and no task of its plugin names it")
+    """A task of its plugin that names it, and gives what it reads: one whose first metric reads
+    the same, where there is one, for it answers with little else.
+    """
+    spec, registry = subject.spec, subject.registry
+    own = {spec.name, subject.component.id}
+    tasks = [
+        task
+        for task in registry.all(TaskSpec)
+        if task.plugin == subject.component.plugin
+        and own & {task.spec.default_metric, *task.spec.metrics}
+    ]
+    if not tasks:
+        raise NotTried(f"it reads {spec.needs!r}, and no task of its plugin names it")
+    alike = [one for one in registry.all(MetricSpec) if one.spec.needs == spec.needs]
+    names = {name for one in alike for name in (one.id, one.spec.name)}
+    return subject.beside(min(tasks, key=lambda task: task.spec.default_metric not in names))
 
 
 def _score(subject: Score, truth: np.ndarray, answer: np.ndarray) -> float:

@@ -68,6 +68,7 @@ def test_runs_that_ended_are_not_run_again(rows, tmp_path, monkeypatch):
     assert fits == [0, 0]
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_are_the_same_runs(rows, tmp_path):
     vary = {"fusion": ["core:mean", "core:logit"]}
     alone = _compare(rows, vary, seeds=1)

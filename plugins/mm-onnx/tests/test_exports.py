@@ -113,10 +113,8 @@ def test_every_input_head_and_task_is_exported(
     )
 
 
-@pytest.mark.parametrize(
-    ("precision", "most"),
-    [("int8", 0.5), pytest.param("16", 0.01, marks=[pytest.mark.slow])],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "most"), [("int8", 0.5), ("16", 0.01)])
 def test_a_merged_adapter_in_fewer_bits(precision: str, most: float, tmp_path: Path) -> None:
     """LoRA is in the graph, which is smaller than its weights, near, and told with its speed."""
     rows = table(tmp_path, ("text",), "multiclass")

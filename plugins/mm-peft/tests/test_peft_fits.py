@@ -25,6 +25,12 @@ MOST = {
 }
 """Adapter -> the largest share of the backbone's parameters that is trained."""
 
+EACH = [
+    pytest.param(name, marks=[] if name in ("lora", "bitfit") else [pytest.mark.slow])
+    for name in MOST
+]
+"""One that adds weights and one that chooses some are tried each time."""
+
 
 def _proba(predictor: MultiModalPredictor, frame) -> np.ndarray:
     return predictor.predict_proba(frame).to_numpy()
@@ -34,7 +40,7 @@ def _weights(predictor: MultiModalPredictor) -> dict[str, torch.Tensor]:
     return {name: p.detach().clone() for name, p in predictor._model.topology.named_parameters()}
 
 
-@pytest.mark.parametrize("adapter", MOST)
+@pytest.mark.parametrize("adapter", EACH)
 def test_trains_its_share_and_comes_back(rows, adapter, fit, backbone_of, tmp_path):
     predictor = fit(rows, adapter)
     backbone = backbone_of(predictor)
@@ -53,7 +59,10 @@ def test_trains_its_share_and_comes_back(rows, adapter, fit, backbone_of, tmp_pa
     np.testing.assert_allclose(_proba(again.merge_adapters(), rows.frame), wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("adapter", ["lora", "dora", "ia3", "frozen"])
+@pytest.mark.parametrize(
+    "adapter",
+    ["lora", *(pytest.param(name, marks=[pytest.mark.slow]) for name in ("dora", "ia3", "frozen"))],
+)
 def test_a_merged_model_is_an_ordinary_one(rows, adapter, fit, backbone_of, tmp_path):
     plain = fit(rows, None)
     predictor = fit(rows, adapter)
@@ -89,7 +98,7 @@ def test_what_is_chosen_moves_and_the_rest_does_not(rows, adapter, fit, backbone
     [
         ("lora", "eva02_tiny_patch14_224", 28),
         ("ia3", "eva02_tiny_patch14_224", 28),
-        ("lora", "swinv2_tiny_window8_256", 128),
+        pytest.param("lora", "swinv2_tiny_window8_256", 128, marks=[pytest.mark.slow]),
     ],
 )
 def test_attention_that_adds_its_biases_itself_is_trained(

@@ -114,6 +114,7 @@ search(folder=sys.argv[1], trials=50, tell=lambda line: print(line, flush=True))
 """
 
 
+@pytest.mark.slow
 def test_no_trial_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
     """kill -9 in the midst of a trial: those that had ended are there, with the same scores."""
     folder = tmp_path / "tuned"
