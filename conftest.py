@@ -22,7 +22,7 @@ _OTHER_HEADS = r"fusion_head-(?!gmu-|cross_attention-|modality_dropout-)\S+-"
 DEAR = re.compile(
     "|".join(
         (
-            r"test_defects\.py::test_a_defect_fails_its_own_check_only\[command-",
+            r"test_defects\.py::test_a_defect_fails_its_own_check\[command-",
             r"test_new\.py::test_new_packages_pass_their_own_tests_and_the_kit\[[123]\]",
             r"mm-fusion/\S*::.*\[command-cache",
             r"mm-fusemix/\S*::.*\[(task|fitter)-\S*-(learns_end_to_end|answers_every_row_in_order)",

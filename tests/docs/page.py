@@ -12,7 +12,8 @@ Blocks, by what stands after the backticks:
 ``# here: NAME`` in a file stands for that class or function of an earlier file of the page.
 ``<!-- with: PAGE -->`` on a page writes the files of another one first. A block behind
 ``<!-- not run: why -->``, and all between ``<!-- generated:`` and ``<!-- end -->``, is left alone.
-``mm`` and Python run in this process: importing torch anew for each command would cost minutes.
+``mm`` and Python run in this process, and ``python -m`` in a fork: importing torch anew for each
+command would cost minutes.
 """
 
 from __future__ import annotations
@@ -35,12 +36,16 @@ from typer.testing import CliRunner
 
 from mm_core.cli.app import app
 from mm_core.plugins.registry import default_registry
+from mm_core.testing import forked
 
 BLOCK = re.compile(
     r"(?P<left><!-- not run: [^>]+ -->\n)?"
     r"^```(?P<kind>[a-z]+)(?P<options>[^\n]*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
+FITS = ("lightning.pytorch",)
+"""What a process that fits imports."""
+
 GENERATED = re.compile(r"<!-- generated: .*?<!-- end -->", re.DOTALL)
 WITH = re.compile(r"<!-- with: (\S+) -->")
 HERE = re.compile(r"^# here: (\w+)$", re.MULTILINE)
@@ -170,9 +175,19 @@ class Run:
         return done.exit_code
 
     def _shell(self, line: str) -> int:
-        done = subprocess.run(
-            ["bash", "-c", line], cwd=self.folder, env=self.environ, capture_output=True, text=True
-        )
+        if line.startswith("python -m "):
+            free = {name: self.environ[name] for name in ("COLUMNS", "PYTHONPATH")}
+            done = forked.python(
+                shlex.split(line)[1:], cwd=self.folder, env={**os.environ, **free}, libraries=FITS
+            )
+        else:
+            done = subprocess.run(
+                ["bash", "-c", line],
+                cwd=self.folder,
+                env=self.environ,
+                capture_output=True,
+                text=True,
+            )
         self.printed += done.stdout + done.stderr
         _look_again()
         return done.returncode

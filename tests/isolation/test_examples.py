@@ -6,7 +6,6 @@ import hashlib
 import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -14,17 +13,11 @@ from packaging.requirements import Requirement
 from mm_core.testing.kit import cases
 
 ROOT = Path(__file__).parents[2]
-DEAR = {"coco.py", "mm-boxes", "mm-lightgbm", "mm-spans", "mm-survival"}
-"""Examples that take half a minute and more; one of the same kind is tried each time."""
-
-
-def _examples(pattern: str) -> list[Any]:
-    return [
-        pytest.param(path, id=path.name, marks=[pytest.mark.slow] if path.name in DEAR else [])
-        for path in sorted((ROOT / "examples").glob(pattern))
-    ]
-
-
+EXAMPLES = sorted((ROOT / "examples").glob("mm-*"))
+FILES = [
+    pytest.param(path, marks=[pytest.mark.slow] if path.name == "coco.py" else [])
+    for path in sorted((ROOT / "examples").glob("*.py"))
+]
 TOOLS = ("pytest", "iniconfig", "pluggy", "pygments")
 
 
@@ -42,7 +35,8 @@ def _core(environment) -> str:
     return digest.hexdigest()
 
 
-@pytest.mark.parametrize("example", _examples("mm-*"))
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_a_package_beside_an_untouched_core(example, holding, wheel, link_tool, linked):
     environment = holding(*_tested_beside(example))
     before = _core(environment)
@@ -55,7 +49,7 @@ def test_a_package_beside_an_untouched_core(example, holding, wheel, link_tool, 
     assert _core(environment) == before
 
 
-@pytest.mark.parametrize("file", _examples("*.py"))
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
 def test_a_file_keeps_the_rules(file):
     outcomes = {case.id: case.outcome() for case in cases(file.stem, [file])}
     assert outcomes

@@ -19,13 +19,6 @@ SOUND = {
 """Plugins that keep every rule: of networks, of what stands beside them, of pictures."""
 
 FITS = ("end_to_end", "hears_a_fit", "leaves_the_model_as_it_was")
-NEW_PROCESSES = (
-    "after_saving",
-    "new_process",
-    "comes_back_from_its_state",
-    "reads_back_the_same",
-    "answers_as_text_and_as_json",
-)
 
 
 def _defects():
@@ -52,10 +45,6 @@ def _broken(defect, folder: Path) -> list[Case]:
     sound = SOUND[defect.plugin].read_text()
     assert sound.count(defect.old) == 1, defect.old
     return _cases(defect.plugin, sound.replace(defect.old, defect.new), folder)
-
-
-def _slow(case: Case) -> bool:
-    return any(part in case.id for part in (*FITS, *NEW_PROCESSES))
 
 
 def _fits(case: Case) -> bool:
@@ -85,12 +74,9 @@ def test_a_sound_plugin_of_pictures(conformance_check):
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=IDS)
-def test_a_defect_fails_its_own_check_only(defect, tmp_path):
-    """Of the checks in this process, and the defect's own."""
+def test_a_defect_fails_its_own_check(defect, tmp_path):
     found = _broken(defect, tmp_path)
-    group = defect.check.split("-")[0]
-    near = [case for case in found if not _slow(case) or case.id == defect.check]
-    _expect_only(defect, [case for case in near if case.group.startswith(group)])
+    _expect_only(defect, [case for case in found if case.id == defect.check])
 
 
 @pytest.mark.slow

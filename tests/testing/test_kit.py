@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mm_core.api import ConfigError, PluginLoadError, UnknownComponentError
+from mm_core.testing import forked
 from mm_core.testing.kit import cases
 
 SOUND = Path(__file__).with_name("files").joinpath("sound.py").read_text()
@@ -98,12 +99,8 @@ def test_an_unknown_plugin():
 
 def _pytest(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(text)
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "test_it.py"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
+    command = ["-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "test_it.py"]
+    return forked.python(command, cwd=folder)
 
 
 TEST = """
