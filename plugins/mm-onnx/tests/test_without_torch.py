@@ -32,7 +32,7 @@ GOOD, BAD = "works very well indeed", "broke within a day"
 
 
 def table(n: int, folder: Path, seed: int) -> pd.DataFrame:
-    """Rows of a picture, a text of some length, a number and a category; cells are missing."""
+    """Rows of a picture, a text of some length, two numbers, a category; cells are missing."""
     rng = np.random.default_rng(seed)
     good = rng.random(n) < 0.5
     for row in range(n):
@@ -43,6 +43,7 @@ def table(n: int, folder: Path, seed: int) -> pd.DataFrame:
             "picture": [f"{seed}_{row}.png" for row in range(n)],
             "review": [f"{GOOD if one else BAD} " * rng.integers(1, 6) for one in good],
             "price": rng.normal(size=n),
+            "weight": rng.normal(size=n),  # numbers beside one category alone
             "place": rng.choice(["north", "south"], n),
             "liked": np.where(good, "yes", "no"),
         }

@@ -59,9 +59,20 @@ class TableInput:
         return cls(name, len(info["numerical_features"]), counts)
 
     def arrays(self, inputs: Mapping[str, Mapping[str, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
-        """numerical, missing, categorical of a batch."""
+        """numerical, missing, categorical of a batch.
+
+        Raises:
+            ValueError: arrays of other widths than the columns. The question itself says to who
+                follows the network (``torch.export``) that these axes are fixed: one column alone
+                is broadcast like any number of columns.
+        """
         table = inputs[self.name]
-        return table["numerical"], table["missing"], table["categorical"]
+        found = table["numerical"], table["missing"], table["categorical"]
+        wanted = self.n_numerical, self.n_numerical, len(self.counts)
+        for array, width in zip(found, wanted, strict=True):
+            if array.shape[1] != width:
+                raise ValueError(f"the table has {array.shape[1]} columns in place of {width}")
+        return found
 
 
 def symmetric(*shape: int) -> nn.Parameter:
