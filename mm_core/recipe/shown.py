@@ -13,6 +13,7 @@ from html import escape
 from typing import Any
 
 from mm_core.api.planning import Note
+from mm_core.plugins.slots import USER
 from mm_core.recipe.recipe import Recipe
 from mm_core.schema.schema import ColumnPlan
 
@@ -45,7 +46,7 @@ def plan_html(recipe: Recipe) -> str:
     )
     settings = ("setting", "value", "where it comes from")
     columns = [(plan.name, _read_as(plan), plan.reason, plan.origin) for plan in plans]
-    notes = [(note.text, _typed(note), note.by) for note in recipe.notes]
+    notes = [(note.text, _typed(note, recipe), note.by) for note in recipe.notes]
     return "".join(
         [
             html_table(("note", "to try", "who says so"), notes) if notes else "",
@@ -148,16 +149,23 @@ def _notes(recipe: Recipe, width: int) -> list[str]:
     for note in recipe.notes:
         lines += _hang("  ", f"{note.text}  <- {note.by}", 4, width)
         if note.settings:
-            lines += _hang("    ", f"to try: {_typed(note)}", 6, width)
+            lines += _hang("    ", f"to try: {_typed(note, recipe)}", 6, width)
     return lines
 
 
-def _typed(note: Note) -> str:
-    """Its settings as they are typed."""
-    return " ".join(
+def _typed(note: Note, recipe: Recipe) -> str:
+    """Its settings as they are typed, and which of the user's they replace."""
+    said = " ".join(
         f"--set {shlex.quote(f'{key}={_value(value, full=True)}')}"
         for key, value in note.settings.items()
     )
+    given = [key for key in recipe.flat() if recipe.origin(key) == USER]
+    yours = [
+        key
+        for key in note.settings
+        if any(one == key or one.startswith(f"{key}.") for one in given)
+    ]
+    return f"{said} instead of what is set for {', '.join(yours)}" if yours else said
 
 
 # ---- layout ------------------------------------------------------------------------------------

@@ -350,7 +350,9 @@ def test_hook_mm_notes(rows, tmp_path, capsys):
     recipe = predictor().plan(rows)
     (note,) = recipe.notes
     assert (note.text, note.by) == ("40 rows are seen once", "beside:epochs")
-    assert "to try: --set training.epochs=5" in str(recipe)
+    assert "to try: --set training.epochs=5 instead of what is set for training.epochs" in str(
+        recipe
+    )
     assert note.text in recipe._repr_html_()
     assert "notes" not in json.loads(recipe.to_json())  # no part of what is done
     assert "notes" not in str(predictor().plan(rows, hyperparameters=dict(note.settings)))

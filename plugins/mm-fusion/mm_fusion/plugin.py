@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mm_core.api import CommandSpec, FitterSpec, FusionHeadSpec, PluginInfo, hookimpl
+from mm_core.api import CommandSpec, FitterSpec, FusionHeadSpec, NoteSpec, PluginInfo, hookimpl
 
 _HEADS = (
     ("gmu", "gated", "GMU", "Gates per unit weigh the inputs.", "arxiv:1702.01992"),
@@ -133,6 +133,18 @@ def mm_fitters() -> list[FitterSpec]:
             summary="Pretrained backbones stay, and run once a row; all above them is trained.",
             target="mm_fusion.cached:CachedHeads",
             config="mm_fusion.configs:CachedConfig",
+        )
+    ]
+
+
+@hookimpl
+def mm_notes() -> list[NoteSpec]:
+    """Where the backbones are frozen, and run all the same."""
+    return [
+        NoteSpec(
+            name="frozen_backbones",
+            summary="Says where frozen backbones would run in each epoch, and once is enough.",
+            says="mm_fusion.advice:of_frozen_backbones",
         )
     ]
 

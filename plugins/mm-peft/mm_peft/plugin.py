@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from mm_core.api import AdapterSpec, PluginInfo, hookimpl
+from mm_core.api import AdapterSpec, NoteSpec, PluginInfo, hookimpl
 
 
 @hookimpl
 def mm_plugin_info() -> PluginInfo:
     """Who we are."""
-    return PluginInfo(api=(2, 0), summary="Train little of a backbone: LoRA and its relatives")
+    return PluginInfo(
+        api=(2, 0),
+        summary="Train little of a backbone: LoRA and its relatives",
+        samples="mm_peft.samples:SAMPLES",
+    )
+
+
+@hookimpl
+def mm_notes() -> list[NoteSpec]:
+    """Where weights are frozen that have learned nothing."""
+    return [
+        NoteSpec(
+            name="random_weights",
+            summary="Says where an adapter freezes weights that are not pretrained.",
+            says="mm_peft.advice:of_random_weights",
+        )
+    ]
 
 
 @hookimpl

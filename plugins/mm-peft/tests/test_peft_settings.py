@@ -101,3 +101,11 @@ def test_partial_counts_stages(texts, last, share, fit, backbone_of):
     ]
     n = last if last is not None else max(1, len(trained) - round(share * len(trained)))
     assert trained == [False] * (len(trained) - n) + [True] * n
+
+
+def test_the_plan_tells_of_random_weights_that_are_frozen(numbers, texts):
+    (note,) = _plan(numbers, **{"backbones.tabular.adapter": "frozen"}).notes
+    assert "backbones.tabular has no pretrained weights" in note.text
+    assert note.settings == {"backbones.tabular.adapter": None}
+    said = _plan(texts, **{"backbones.text.adapter": "lora"}).notes
+    assert [one for one in said if one.by.startswith("peft:")] == []
