@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import warnings
 import weakref
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,6 +19,8 @@ import torch
 from mm_core import MultiModalPredictor
 from mm_core.api import TrainingError
 from mm_core.api.tools import result_of
+from mm_core.processes import ENDED_BY_SIGTERM
+from tests.killed import KillAfter, killed
 
 AGAIN = "begins again, once, at a third"
 BASE = {
@@ -40,12 +45,13 @@ def fit(
     label: str,
     *callbacks: pl.Callback,
     frame: pd.DataFrame | None = None,
+    path: Path | None = None,
     **settings: object,
 ) -> MultiModalPredictor:
     """Settings with dots are the recipe's."""
     given = rows() if frame is None else frame
     other = {"kind": "size", "size": "kind"}[label]
-    predictor = MultiModalPredictor(label, hyperparameters=BASE | settings, verbosity=0)
+    predictor = MultiModalPredictor(label, hyperparameters=BASE | settings, path=path, verbosity=0)
     return predictor.fit(given.drop(columns=other), callbacks=callbacks)
 
 
@@ -168,3 +174,84 @@ def test_a_fit_without_a_remedy_is_left_alone() -> None:
         lambda: fit("kind", **short, **{"data.validation_metric": "log_loss"}),
     ):
         assert not warned("third of", call)
+
+
+# ---- cut off -----------------------------------------------------------------------------------
+
+
+class Ended(Wild):
+    """The process is told to end where the first training comes to nothing."""
+
+    told = False
+
+    def on_before_backward(self, trainer: pl.Trainer, module: Any, loss: torch.Tensor) -> None:
+        self._tell(not torch.isfinite(loss))
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: object) -> None:
+        super().on_train_batch_end(trainer, *arguments)
+        self._tell(trainer.should_stop)
+
+    def _tell(self, now: object) -> None:
+        if now and not self.told:
+            self.told = True
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def one_thread() -> Any:
+    """As in a forked process: sums of several threads differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def resumed(path: Path, whole: MultiModalPredictor, label: str) -> None:
+    """Taken up, it comes to what it would have come to."""
+    frame = rows().drop(columns={"kind": "size", "size": "kind"}[label])
+    again = MultiModalPredictor.load(path, resume=True, verbosity=0).fit(frame)
+    histories = [one.history.drop(columns="seconds") for one in (again, whole)]
+    assert histories[0].equals(histories[1])
+    assert again.history.attempt.iloc[-1] == 2
+    assert result_of(again).stopped == result_of(whole).stopped
+    assert again.predict(frame).equals(whole.predict(frame))
+    logs = [result_of(one).log.splitlines() for one in (again, whole)]
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.filterwarnings("ignore::mm_core.api.MMWarning")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU does not survive the fork")
+def test_killed_in_its_second_training_a_fit_knows_of_the_first(
+    tmp_path: Path, one_thread: None
+) -> None:
+    """It goes on in the second, at its rates."""
+    settings = {
+        "training.head_learning_rate": 10.0,
+        "training.weight_decay": 0.0,
+        "training.save_every": 0.0,
+    }
+    whole = fit("size", **settings)
+    first = int(whole.history.step[whole.history.attempt == 1].iloc[-1])
+    path = tmp_path / "killed"
+    killed(lambda: fit("size", KillAfter(first + 5), path=path, **settings))
+    resumed(path, whole, "size")
+
+
+@pytest.mark.filterwarnings("ignore::mm_core.api.MMWarning")
+@pytest.mark.parametrize(
+    ("label", "what"),
+    [pytest.param("kind", 0.0, marks=pytest.mark.slow), ("size", float("nan"))],
+    ids=["no better", "not finite"],
+)
+def test_told_to_end_where_a_training_comes_to_nothing_it_does_not_begin_again(
+    label: str, what: float, tmp_path: Path
+) -> None:
+    """The process ends, and the fit that is resumed begins again."""
+    settings = {"training.head_learning_rate": 0.03}
+    whole = fit(label, Wild(what, above=0.02), **settings)
+    last, path = Ended(what, above=0.02), tmp_path / "ended"
+    with pytest.raises(SystemExit) as ended:
+        fit(label, last, path=path, **settings)
+    assert ended.value.code == ENDED_BY_SIGTERM
+    assert last.told
+    resumed(path, whole, label)

@@ -13,9 +13,10 @@ import lightning.pytorch as pl
 from torch import nn
 
 from mm_core.api.errors import MMWarning, TrainingError
-from mm_core.api.fitting import INTERRUPTED, TERMINATED, FitResult
-from mm_core.processes import is_first
+from mm_core.api.fitting import FitResult
+from mm_core.processes import ENDED_BY_SIGTERM, is_first
 from mm_core.telling import tell_user
+from mm_core.training.loop.attempts import First, Records
 from mm_core.training.loop.devices import process_count
 from mm_core.training.loop.finished import forget_phase
 from mm_core.training.loop.learned import Learned, learned, take_back
@@ -39,7 +40,8 @@ SEEN = 1e-4
 HOPELESS = "no better than one answer for all rows"
 """Why a training was stopped."""
 
-Records = Sequence[dict[str, float]]
+HOPELESS_AT_SIGTERM = f"{HOPELESS}, and SIGTERM"
+"""Likewise, and the process is to end."""
 
 
 class DivergedError(TrainingError):
@@ -48,10 +50,12 @@ class DivergedError(TrainingError):
     Attributes:
         history: of the training so far.
         log: likewise.
+        ending: whether the process is to end.
     """
 
     history: Records = ()
     log: str = ""
+    ending: bool = False
 
 
 def hopeless(run: FitRun, history: Records) -> bool:
@@ -135,16 +139,17 @@ def slower(run: FitRun) -> FitRun:
         name: None if rate is None else LOWER * rate for name, rate in run.learning_rates.items()
     }
     return replace(
-        run,
-        training=training.model_copy(update=rates),
-        learning_rates=own,
-        folder=folder,
-        resume=False,
+        run, training=training.model_copy(update=rates), learning_rates=own, folder=folder
     )
 
 
-def steadily(network: Any, run: FitRun, train: Callable[[FitRun, str], FitResult]) -> FitResult:
+Train = Callable[[FitRun, str], FitResult]
+
+
+def steadily(network: Any, run: FitRun, train: Train) -> FitResult:
     """Train; where it comes to nothing, once more, from the same weights at lower rates.
+
+    A fit that is resumed in its second training goes on in that.
 
     Args:
         network: that is trained.
@@ -153,37 +158,72 @@ def steadily(network: Any, run: FitRun, train: Callable[[FitRun, str], FitResult
 
     Raises:
         DivergedError: it came to nothing, and cannot begin again or did so the second time.
+        SystemExit: it came to nothing, and the process is to end; resumed, it begins again.
     """
+    earlier = First.read(run.unfinished) if run.resume else None
+    if earlier is not None:
+        return _second(run, earlier, train)
     start = Start.of(network, run)
     if start is None:
         return train(run, "")
     run = replace(run, callbacks=[*run.callbacks, _SameStates(run.callbacks)])
     try:
-        first = train(replace(run, gives_up=True), "")
+        result = train(replace(run, gives_up=True), "")
     except DivergedError as error:
         if _is_over(run):
             raise
-        said, history, log = error.message, error.history, error.log
+        first, ending = First(error.message, error.history, error.log), error.ending
     else:
-        if first.stopped != HOPELESS:
-            return first
+        if result.stopped not in (HOPELESS, HOPELESS_AT_SIGTERM):
+            return result
         if _is_over(run):
-            return replace(first, stopped=f"{HOPELESS}, and no time to begin again")
-        said, history, log = HOPELESS, first.history, first.log
+            return replace(result, stopped=f"{HOPELESS}, and no time to begin again")
+        first, ending = First(HOPELESS, result.history, result.log), result.stopped != HOPELESS
     start.put_back(network, run)
+    _keep(first, run)
+    if ending:
+        raise SystemExit(ENDED_BY_SIGTERM)
+    return _second(run, first, train)
+
+
+def _second(run: FitRun, first: First, train: Train) -> FitResult:
+    """The second training: of the weights that were put back, or out of its state."""
+    taken_up = run.resume and unfinished_state(run.unfinished) is not None
     again = slower(run)
     rates = (
         f"training.learning_rate={again.training.learning_rate:.3g}, "
         f"training.head_learning_rate={again.training.head_learning_rate:.3g}"
     )
-    _tell(f"{said}: the training begins again, once, at a third of its learning rates ({rates})")
-    second = train(again, log)
-    if hopeless(again, second.history):
+    if not taken_up:
+        _tell(
+            f"{first.why}: the training begins again, once, at a third of its learning rates "
+            f"({rates})"
+        )
+    try:
+        result = train(again, "" if taken_up else first.log)  # a state has the log of both
+    except TrainingError:
+        if unfinished_state(run.unfinished) is None:  # nothing is left that could be taken up
+            forget_phase(run.unfinished)
+        raise
+    if hopeless(again, result.history):
         _tell(
             f"{HOPELESS}, at a third of the learning rates too: look at the labels and columns, "
             f"or set other rates ({rates})"
         )
-    return _joined(history, second, said)
+    return first.joined(result)
+
+
+def _keep(first: First, run: FitRun) -> None:
+    """For a fit that is cut off in its second training; without room it goes on."""
+    if run.unfinished is None or not is_first():
+        return
+    try:
+        first.write(run.unfinished)
+    except OSError as error:
+        _tell(
+            f"what the first training came to cannot be written to {str(run.unfinished)!r}, and "
+            f"would be missing of a resumed fit: {error}"
+        )
 
 
 def _is_over(run: FitRun) -> bool:
@@ -195,16 +235,3 @@ def _tell(what: str) -> None:
     if is_first():
         warnings.warn(what, MMWarning, stacklevel=2)
         tell_user(what, "progress", shown=False)
-
-
-def _joined(history: Records, second: FitResult, why: str) -> FitResult:
-    """What came of the second training, with the records of both."""
-    records = [
-        {"attempt": float(number), **record}
-        for number, of in enumerate((history, second.history), start=1)
-        for record in of
-    ]
-    stopped = second.stopped
-    if stopped not in (INTERRUPTED, TERMINATED):  # which are looked for
-        stopped += f" at a third of the learning rates ({why} at the whole of them)"
-    return replace(second, history=records, stopped=stopped)

@@ -13,6 +13,7 @@ import torch
 
 from mm_core.api.errors import ArtifactError
 from mm_core.api.fitting import FitResult
+from mm_core.training.loop.attempts import FIRST, First
 from mm_core.training.loop.learned import learned, take_back
 from mm_core.training.loop.unfinished import STATE, random_state, set_random_state
 from mm_core.training.loop.weights import changing, copy_weights
@@ -56,7 +57,8 @@ def keep_finished(folder: Path, network: Any, result: FitResult) -> None:
 
 
 def take_up_finished(folder: Path | None, network: Any) -> FitResult | None:
-    """Leave in the network what its training came to; None: it is not known to be done.
+    """Leave in the network what its training came to, with the records of a first one that came to
+    nothing; None: it is not known to be done.
 
     Raises:
         ArtifactError: the file was altered, or is of another network; nothing in it is executed.
@@ -81,11 +83,12 @@ def take_up_finished(folder: Path | None, network: Any) -> FitResult | None:
     copy_weights(found["weights"], live)
     take_back(network, found["learned"])
     set_random_state(found["random"])
-    return result
+    first = First.read(folder)
+    return result if first is None else first.joined(result)
 
 
 def forget_phase(folder: Path | None) -> None:
     """Delete what an earlier run left of a training that begins anew."""
     if folder is not None:
-        for name in (STATE, FINISHED):
+        for name in (STATE, FINISHED, FIRST):
             (folder / name).unlink(missing_ok=True)

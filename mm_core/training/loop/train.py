@@ -31,7 +31,7 @@ from mm_core.training.loop.devices import (
     precision,
     process_count,
 )
-from mm_core.training.loop.diverging import HOPELESS, DivergedError, steadily
+from mm_core.training.loop.diverging import HOPELESS, HOPELESS_AT_SIGTERM, DivergedError, steadily
 from mm_core.training.loop.finished import keep_finished
 from mm_core.training.loop.interrupt import interruptible
 from mm_core.training.loop.learned import learned, take_back
@@ -126,6 +126,7 @@ def _trained(model: Any, train: Batches, run: FitRun, log: str) -> FitResult:
                 )
         except DivergedError as error:
             error.history, error.log = validation.history, fit_log.text
+            error.ending = keep is not None and keep.ending
             module.let_go()
             raise
         except torch.OutOfMemoryError as error:
@@ -140,8 +141,10 @@ def _trained(model: Any, train: Batches, run: FitRun, log: str) -> FitResult:
         except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
             raise KeyboardInterrupt from error
     result = replace(validation.result(), log=fit_log.text)
-    if keep is None or result.stopped == HOPELESS:
+    if keep is None:
         return result
+    if result.stopped == HOPELESS:
+        return replace(result, stopped=HOPELESS_AT_SIGTERM) if keep.ending else result
     if is_first():
         assert run.unfinished is not None
         try:
