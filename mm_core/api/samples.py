@@ -128,8 +128,8 @@ class Trial:
             stands for the folder of a saved model, ``{data}`` for a file of rows for it. Of a note:
             of the recipe, by dotted key.
         xfail: check -> why it fails. It is run and shown; that it passes after all is a failure.
-        needs: modules of an extra of the plugin, without which the component cannot be built: where
-            one is not installed, only its settings are tried.
+        needs: modules of an extra of the plugin, or modules in them, without which the component
+            cannot be built: where one is not installed, only its settings are tried.
     """
 
     kind: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +15,7 @@ from mm_core.api.samples import Samples, Trial
 from mm_core.api.specs import ConfigurableSpec
 from mm_core.plugins.loading import Plugin, component_hooks
 from mm_core.plugins.registry import Component, Registry
+from mm_core.testing.authoring.targets import find_module
 from mm_core.testing.outcome import Case, Check, NotTried, checks_in
 from mm_core.testing.subject import PluginSubject, Subject
 
@@ -105,7 +105,7 @@ def _cases(subject: Subject[Any]) -> list[Case]:
     modules = _CHECKS.get(spec.kind, ())
     if isinstance(spec, ConfigurableSpec):
         modules = ("settings", *modules)
-    absent = [name for name in subject.trial.needs if find_spec(name) is None]
+    absent = [name for name in subject.trial.needs if find_module(name) is None]
     checks = [
         check if name == "settings" or not absent else _not_tried(check, absent)
         for name in modules

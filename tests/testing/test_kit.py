@@ -56,14 +56,15 @@ def test_an_expected_failure_that_passes_is_a_failure(plugin):
     assert "take the xfail out" in outcome.message
 
 
-def test_what_stands_on_an_extra_that_is_not_installed_is_not_tried(plugin):
-    extra = 'Trial("fusion_head", "gate", needs=("math", "no_such_module")),'
+@pytest.mark.parametrize("absent", ["no_such_module", "no_such_module.part", "json.no_such_part"])
+def test_what_stands_on_an_extra_that_is_not_installed_is_not_tried(plugin, absent):
+    extra = f'Trial("fusion_head", "gate", needs=("math", "{absent}")),'
     file = plugin(SOUND.replace(TRIAL, TRIAL + extra))
     outcome = _case(file, LONELY).outcome()
     assert outcome.result == "skipped"
-    assert outcome.message.startswith("no_such_module is not installed")
+    assert outcome.message.startswith(f"{absent} is not installed")
     assert _case(file, "fusion_head-gate-settings_are_described").outcome().result == "passed"
-    there = plugin(SOUND.replace(TRIAL, TRIAL + extra.replace(', "no_such_module"', ",")))
+    there = plugin(SOUND.replace(TRIAL, TRIAL + extra.replace(f', "{absent}"', ",")))
     assert _case(there, LONELY).outcome().result == "passed"
 
 
