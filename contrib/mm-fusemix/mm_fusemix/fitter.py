@@ -29,7 +29,8 @@ class LatentMix(CachedHeads):
         """Encode, then train.
 
         Raises:
-            ConfigError: no pairs that belong together, or nothing above the backbones.
+            ConfigError: no pairs that belong together, nothing above the backbones, or so few rows
+                a batch that no pair has another to differ from.
         """
         topology, task = job.model.topology, job.model.recipe.task.id
         if not isinstance(topology, BiEncoder) or job.model.task.supervision != "pairs":
@@ -46,7 +47,26 @@ class LatentMix(CachedHeads):
                 value=task,
                 remedy="problem_type='alignment', or topology.dim=256",
             )
+        self._refuse_lone_pairs(job)
         return super().fit(job)
+
+    def _refuse_lone_pairs(self, job: FitJob) -> None:
+        """The loss of a single pair is 0 whatever the network says."""
+        size, rows = job.model.recipe.training.batch_size, len(job.train)
+        mixed = self.config.alpha is not None
+        least = 4 if mixed else 2  # two rows make a mixture
+        if min(size, rows) >= least:
+            return
+        unmixed = "; fit.alpha=null mixes nothing, and needs 2" if mixed else ""
+        raise ConfigError(
+            f"batches of {min(size, rows)} row(s) make one {'mixture' if mixed else 'pair'}, which "
+            "has no other to differ from: nothing would be learned",
+            plugin=PLUGIN,
+            value=min(size, rows),
+            remedy=f"set training.batch_size to {least} or more, as large as memory allows{unmixed}"
+            if rows >= least
+            else f"give {least} rows or more to train on{unmixed}",
+        )
 
     def network(self, topology: Topology, trained: Iterable[str]) -> Above:
         """What is given mixtures in training."""

@@ -199,3 +199,26 @@ def test_what_has_no_pairs_is_refused():
     )
     with pytest.raises(ConfigError, match="no pairs that belong together"):
         model.fit(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "remedy"),
+    [
+        (20, {"training.batch_size": 3}, "training.batch_size to 4 or more"),
+        (20, {"training.batch_size": 1, "fit.alpha": None}, "training.batch_size to 2 or more"),
+        (3, {}, "give 4 rows or more"),
+    ],
+)
+def test_batches_of_which_nothing_can_be_learned_are_refused(rows, settings, remedy):
+    model = predictor(settings=settings | {"training.epochs": 1})
+    with pytest.raises(ConfigError, match="no other to differ from: nothing would be") as caught:
+        model.fit(seen(rows, 1, "left", "right"), tuning_data=seen(9, 2, "left", "right"))
+    assert remedy in caught.value.remedy
+
+
+def test_the_fewest_rows_a_batch_that_are_taken_teach():
+    few = {"training.batch_size": 4, "training.epochs": 1}
+    model = predictor(settings=few).fit(
+        seen(16, 1, "left", "right"), tuning_data=seen(9, 2, "left", "right")
+    )
+    assert model.history.loss.iloc[-1] > 0
