@@ -32,7 +32,7 @@ from mm_detection.configs import MAX_PIXELS, BoxOptions
 from mm_detection.draw import Areas, side_by_side
 from mm_detection.frames import UPRIGHT, corners_as_shown
 from mm_detection.matching import matched
-from mm_detection.outlines import read_outline, turned
+from mm_detection.outlines import Outline, read_outline, turned
 from mm_detection.writers import checked_boxes
 
 if TYPE_CHECKING:
@@ -176,15 +176,22 @@ def _areas(asked: _Asked, row: int, size: tuple[int, int]) -> Areas:
         DataError: a true mask is of a picture of another size.
     """
     outlines = [] if asked.true is None else [box.more["mask"] for box in asked.true[row]]
+    true = [_pixels(one, size, row) for one in outlines]
+    return Areas(true, [_pixels(box[6], size, row) for box in asked.answers[row]])
+
+
+def _pixels(mask: Any, size: tuple[int, int], row: int) -> np.ndarray[Any, Any]:
+    """Of an answer's runs, or of a label's outline."""
+    if not isinstance(mask, Outline):
+        return runs_to_mask(mask)
     try:
-        true = [one.pixels(size) for one in outlines]
+        return mask.pixels(size)
     except BoxError as error:
         raise DataError(
             f"row {row}: a mask {error}",
             rows=[row],
             remedy="`mm detection check DATA` lists such rows",
         ) from error
-    return Areas(true, [runs_to_mask(box[6]) for box in asked.answers[row]])
 
 
 def _shared(asked: _Asked, row: int) -> np.ndarray[Any, Any] | None:
@@ -295,7 +302,9 @@ def _plain(value: Any) -> Any:
 
 
 def overlays(
-    predictor: MultiModalPredictor, data: Any, answers: Sequence[Sequence[Sequence[Any]]]
+    predictor: MultiModalPredictor,
+    data: Any,
+    answers: Sequence[Sequence[Sequence[Any]]] | None = None,
 ) -> list[dict[str, Any] | None]:
     """Answers as a page draws them over the pictures: see :func:`mm_image.api.overlay`.
 
@@ -305,15 +314,19 @@ def overlays(
         predictor: fitted.
         data: rows, with labels or without.
         answers: what ``predict`` said of them: lists of ``[x1, y1, x2, y2, class, score]``, and of
-            a mask where there are such.
+            a mask where there are such; None: what their labels say, with scores of None.
 
     Returns:
         One a row; None where there is no picture that can be read.
 
     Raises:
         ConfigError: answers of another form.
+        DataError: no answers are given, and there are no labels, or their masks are of pictures of
+            another size.
     """
-    asked = replace(_given(predictor, data), answers=[list(one) for one in answers])
+    asked = _given(predictor, data)
+    said = answers if answers is not None else _labels_as_answers(asked, predictor)
+    asked = replace(asked, answers=[list(one) for one in said])
     if any(isinstance(box, Mapping) for row in asked.answers for box in row):
         raise ConfigError(
             "answers of as_coco=True are not drawn",
@@ -339,12 +352,31 @@ def _overlay(
     boxes = []
     codes = np.full(size[::-1], -1) if asked.drawn else None
     for *corners, name, score in (one[:6] for one in asked.answers[row]):
-        there = {"name": str(name), "score": score, "colour": classes[places[str(name)]]["colour"]}
+        # A true box may be of a class that the model does not know, marked difficult.
+        colour = colour_of(places.get(str(name), len(classes)))
+        there = {"name": str(name), "score": score, "colour": colour}
         boxes.append({**there, "corners": list(corners_as_shown(corners, size, turn))})
     if codes is not None:
+        stored = size[::-1] if turn >= 5 else size
         for box in reversed(asked.answers[row]):
-            codes[turned(runs_to_mask(box[6]), turn) > 0] = places[str(box[4])]
+            codes[turned(_pixels(box[6], stored, row), turn) > 0] = places.get(str(box[4]), -1)
     return overlay(size, boxes, codes, classes)
+
+
+def _labels_as_answers(asked: _Asked, predictor: MultiModalPredictor) -> list[list[Any]]:
+    """With scores of None, and outlines as they were given for masks."""
+    label = predictor.recipe.data.label[0]
+    if label not in asked.table.frame or asked.table.frame[label].isna().any():
+        raise DataError(
+            f"there are no labels to draw: {label!r} is missing, or cells of it",
+            column=label,
+            remedy="give rows with labels, or answers",
+        )
+    masks = ("mask",) if asked.drawn else ()
+    return [
+        [[*box.corners, box.name, None, *(box.more[name] for name in masks)] for box in boxes]
+        for boxes in checked_boxes(asked.table.frame[label], masks=asked.drawn)
+    ]
 
 
 def predict_slices(

@@ -86,6 +86,9 @@ def test_a_report_has_scores_by_class_and_the_worst_pictures(fitted, frame, tmp_
     assert all(row.sheet.startswith("data:image/jpeg") for row in found.worst)
     assert any("red" in row.answer or "blue" in row.answer for row in found.worst)
     assert found.worst[0].how.startswith("map of the row alone: ")
+    for row in found.worst:  # as answers are said, without scores
+        assert "[" not in row.truth
+        assert "red (" in row.truth or "blue (" in row.truth or row.truth == "nothing there"
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count('<img class="sheet"') == page.count("<img") == len(found.worst)
     assert "<script" not in page

@@ -44,8 +44,8 @@ def overlay(
 
     Args:
         size: width and height of the picture upright, in its pixels.
-        boxes: ``name``, ``score`` (0..1), ``corners`` (x1, y1, x2, y2 in pixels of the picture
-            upright) and ``colour`` of each, the surest first.
+        boxes: ``name``, ``score`` (0..1; None: of a label), ``corners`` (x1, y1, x2, y2 in pixels
+            of the picture upright) and ``colour`` of each, the surest first.
         codes: whole numbers [H, W], places in ``classes``, -1 where nothing is said; of that size.
             None: the answer has no mask.
         classes: ``name``, ``value`` (in the labels) and ``colour`` of each class of the mask; a

@@ -26,10 +26,12 @@ class Look:
     Attributes:
         sheet: a ``data:`` address of the truth beside the answer, or empty.
         said: the answer in words, or empty.
+        true: the truth in words, or empty.
     """
 
     sheet: str = ""
     said: str = ""
+    true: str = ""
 
 
 def looks(predictor: Any, tested: Tested, rows: Sequence[int]) -> dict[int, Look]:
@@ -42,7 +44,9 @@ def looks(predictor: Any, tested: Tested, rows: Sequence[int]) -> dict[int, Look
         table = tested.table.take(np.array([row]))
         answer = tested.decoded.answer.iloc[row, 0]
         sheet = _sheet(predictor, table) if "visualize" in offered else ""
-        found[row] = Look(sheet, _said(predictor, table, answer) if "overlays" in offered else "")
+        words = "overlays" in offered
+        said = _said(predictor, table, [answer]) if words else ""
+        found[row] = Look(sheet, said, _said(predictor, table, None) if words else "")
     return found
 
 
@@ -56,20 +60,27 @@ def _sheet(predictor: Any, table: Table) -> str:
     return as_address(pictures[0].convert("RGB"), LONGEST, quality=82)
 
 
-def _said(predictor: Any, table: Table, answer: Any) -> str:
-    (found,) = predictor.overlays(table, [answer])
+def _said(predictor: Any, table: Table, answers: list[Any] | None) -> str:
+    """A row's answer; of None its labels, which are empty where they cannot be laid over it."""
+    try:
+        (found,) = predictor.overlays(table, answers)
+    except DataError:
+        if answers is None:
+            return ""
+        raise
     if found is None:
-        return "no picture, no answer"
+        return "no picture, no answer" if answers is not None else ""
     said = [*map(_box, found["boxes"]), *map(_share, found["legend"])]
     if not said:
-        return "nothing found"
+        return "nothing found" if answers is not None else "nothing there"
     more = len(said) - MOST_NAMED
     return "; ".join(said[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _box(box: Mapping[str, Any]) -> str:
     x1, y1, x2, y2 = (round(one) for one in box["corners"])
-    return f"{box['name']} {box['score']:.2f} ({x1}, {y1} to {x2}, {y2})"
+    score = "" if box["score"] is None else f" {box['score']:.2f}"
+    return f"{box['name']}{score} ({x1}, {y1} to {x2}, {y2})"
 
 
 def _share(kind: Mapping[str, Any]) -> str:

@@ -101,7 +101,7 @@ def shown(tested: Tested, row: int, look: Look | None = None) -> ShownRow:
     kept = cells[: len(cells) - max(0, plain - MOST_CELLS)]
     return ShownRow(
         row=str(tested.index[row]),
-        truth=_joined(tested.truth.iloc[row]),
+        truth=look.true or _joined(tested.truth.iloc[row]),
         answer=look.said or _joined(tested.decoded.answer.iloc[row]),
         how=_how(tested, row),
         cells=kept,

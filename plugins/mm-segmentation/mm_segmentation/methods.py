@@ -199,7 +199,7 @@ def _mistaken(true: Any, said: np.ndarray[Any, Any]) -> float:
 
 
 def overlays(
-    predictor: MultiModalPredictor, data: Any, answers: Sequence[Any]
+    predictor: MultiModalPredictor, data: Any, answers: Sequence[Any] | None = None
 ) -> list[dict[str, Any] | None]:
     """Answers as a page draws them over the pictures: see :func:`mm_image.api.overlay`.
 
@@ -207,8 +207,9 @@ def overlays(
 
     Args:
         predictor: fitted.
-        data: the rows; nothing of them is read.
-        answers: what ``predict`` said of them: arrays [H, W] of the labels' values.
+        data: the rows; nothing of them is read but labels where they are asked for.
+        answers: what ``predict`` said of them: arrays [H, W] of the labels' values; None: what
+            their labels say.
 
     Returns:
         One a row; None where there was no picture.
@@ -222,14 +223,18 @@ def overlays(
         {"name": name, "value": shown(value), "colour": colour if any(colour) else None}
         for name, value, colour in zip(known.names, known.values, colours, strict=True)
     ]
-    strange = [one for one in answers if one is not None and not isinstance(one, np.ndarray)]
+    strange = [one for one in answers or () if one is not None and not isinstance(one, np.ndarray)]
     if strange:
         raise ConfigError(
             f"an answer is a {type(strange[0]).__name__}, no mask that can be drawn",
             value=type(strange[0]).__name__,
             remedy="leave form out of the prediction",
         )
-    drawn = (None if one is None else _codes(one, known) for one in answers)
+    if answers is None:
+        given = _rows(predictor, data)
+        drawn = [given.truth(row) for row in range(len(given.table))]
+    else:
+        drawn = [None if one is None else _codes(one, known) for one in answers]
     return [
         None if codes is None else overlay(codes.shape[::-1], (), codes, classes) for codes in drawn
     ]

@@ -63,4 +63,5 @@ def test_a_report_has_scores_by_class_and_the_worst_pictures(fitted, rows, tmp_p
     assert sheets["1"] == ""
     assert sum(one.startswith("data:image/jpeg") for one in sheets.values()) == len(sheets) - 1 > 0
     assert all("255" in row.answer or "picture" in row.answer for row in found.worst)
+    assert all("255 " in row.truth and "%" in row.truth for row in found.worst)
     assert len((tmp_path / "report.html").read_text(encoding="utf-8")) < 5_000_000
