@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 IMAGE, LABEL = "image", "rois"
 """Columns of what readers give."""
 
+_NAMED = 5
+"""Things that are named where more are counted."""
+
 _TOLD = {
     "cut": "box(es) reach beyond their picture: they were cut at its border",
     "outside": "box(es) lie outside their picture: they were left out",
@@ -59,12 +62,14 @@ class Dataset:
         folder: of relative paths.
         labelled: whether there are labels at all.
         repaired: what was changed, by the keys of what is told.
+        hollow: things that have no pixel and were left out, by name.
     """
 
     pictures: list[Picture]
     folder: Path
     labelled: bool = True
     repaired: Counter[str] = field(default_factory=Counter)
+    hollow: list[str] = field(default_factory=list)
 
     def table(self, what: str) -> Table:
         """As the core reads it; what was repaired is told, with ``what`` before it."""
@@ -73,6 +78,12 @@ class Dataset:
         from mm_core.api import Table
 
         told = [f"{count} {_TOLD[name]}" for name, count in self.repaired.items() if count]
+        if self.hollow:
+            few = ", ".join(self.hollow[:_NAMED])
+            more = f" and {len(self.hollow) - _NAMED} more" if len(self.hollow) > _NAMED else ""
+            told.append(
+                f"{len(self.hollow)} thing(s) have no pixel: they were left out: {few}{more}"
+            )
         if told:
             warnings.warn(f"{what}: {'; '.join(told)}", MMWarning, stacklevel=4)
         columns: dict[str, Any] = {IMAGE: [one.path for one in self.pictures]}

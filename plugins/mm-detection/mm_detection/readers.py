@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mm_image.api import mask_to_runs
+from mm_image.api import mask_to_runs, runs_to_mask
 from PIL import Image
 
 from mm_core.api import DataError, Table
@@ -272,13 +272,15 @@ def labelme_dataset(path: Path) -> Dataset:
             size = (int(sides[0]), int(sides[1])) if all(sides) else None
             boxes = [_labelme_box(one, size) for one in _joined(document["shapes"])]
             dataset.repaired["shape"] += boxes.count(None)
-            dataset.pictures.append(
-                Picture(
-                    str(document["imagePath"]).replace("\\", "/"),
-                    [box for box in boxes if box is not None],
-                    size,
-                )
-            )
+            found = [box for box in boxes if box is not None]
+            dataset.hollow += [
+                f"{box.name!r} at {[round(one, 1) for one in box.corners]} of {file.name}"
+                for box in found
+                if _is_hollow(box)
+            ]
+            picture = str(document["imagePath"]).replace("\\", "/")
+            kept = [box for box in found if not _is_hollow(box)]
+            dataset.pictures.append(Picture(picture, kept, size))
     return dataset
 
 
@@ -316,6 +318,14 @@ def _labelme_box(shape: Mapping[str, Any], size: tuple[int, int] | None) -> Box 
     if (shape.get("flags") or {}).get("difficult"):
         more["difficult"] = True
     return Box((min(xs), min(ys), max(xs), max(ys)), str(shape["label"]), more=more)
+
+
+def _is_hollow(box: Box) -> bool:
+    """Whether it has no area, or a small picture for a mask in which nothing is drawn."""
+    x1, y1, x2, y2 = box.corners
+    mask = box.more.get("mask")
+    drawn = not isinstance(mask, Mapping) or bool(runs_to_mask(mask).any())
+    return x1 == x2 or y1 == y2 or not drawn
 
 
 def _labelme_mask(

@@ -110,10 +110,11 @@ def checked_boxes(column: pd.Series[Any], masks: bool = False) -> list[list[Box]
                 value=cell,
                 remedy="write a list of [x1, y1, x2, y2, class], [] where there is none",
             ) from error
-    if repaired["swapped"] or repaired["empty"]:
+    if repaired["swapped"] or repaired["empty"] or repaired["hollow"]:
+        hollow = f", {repaired['hollow']} a mask without a pixel" if repaired["hollow"] else ""
         warnings.warn(
             f"{repaired['swapped']} box(es) had their corners swapped and were put in order, "
-            f"{repaired['empty']} had no area and were left out",
+            f"{repaired['empty']} had no area{hollow} and were left out",
             MMWarning,
             stacklevel=3,
         )

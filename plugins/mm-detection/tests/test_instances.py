@@ -14,8 +14,9 @@ import pytest
 from mm_detection import api
 from mm_detection.methods import predict_slices
 from mm_detection.outlines import read_outline
-from mm_detection.readers import read_coco
+from mm_detection.readers import read_coco, read_labelme
 from mm_detection.samples import SIDE, shaped
+from mm_detection.writers import checked_boxes
 from mm_image.api import mask_to_runs, runs_to_mask
 from PIL import Image
 from typer.testing import CliRunner
@@ -154,6 +155,9 @@ def test_pictures_show_masks(rows, fitted, saved, tmp_path):
     covered = np.any([runs_to_mask(box[6]) for box in answer[0]], axis=0)
     drawn = Image.open(io.BytesIO(base64.b64decode(over["mask"].partition(",")[2])))
     assert ((np.asarray(drawn)[..., 3] > 0) == covered).all()
+    (true,) = fitted.overlays(rows[2:3])
+    assert [box["score"] for box in true["boxes"]] == [None] * len(rows.things[2])
+    assert sum(one["share"] for one in true["legend"]) > 0
     assert alone.size[0] < sheet.size[0]
     table = fitted.confusion(rows)
     counts = rows.things.explode().map(lambda one: one["class"]).value_counts()
@@ -285,6 +289,30 @@ def test_labelme_tells_pieces_and_small_pictures(tmp_path):
         ((40, 1, 10, 8), json.dumps([[40.0, 1.0, 50.0, 1.0, 50.0, 9.0]])),
         ((2, 5, 2, 10), json.dumps(short)),
     }
+
+
+def test_labelme_names_what_has_no_pixel(tmp_path):
+    """And leaves it out: of a mask in which nothing is drawn nobody was told."""
+    save(tmp_path / "a.png")
+    small = io.BytesIO()
+    Image.new("L", (4, 4)).save(small, "PNG")
+    mask = base64.b64encode(small.getvalue()).decode()
+    shapes = [
+        {"label": "cell", "shape_type": "mask", "points": [[2, 2], [5, 5]], "mask": mask},
+        {"label": "line", "shape_type": "rectangle", "points": [[2, 2], [2, 9]]},
+        {"label": "area", "shape_type": "rectangle", "points": [[2, 2], [8, 9]]},
+    ]
+    document = {"imagePath": "a.png", "imageWidth": 80, "imageHeight": 60, "shapes": shapes}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    with pytest.warns(MMWarning) as said:
+        (cell,) = read_labelme(tmp_path / "a.json").frame["rois"]
+    (told,) = [str(one.message) for one in said]
+    assert "2 thing(s) have no pixel: they were left out" in told
+    assert "'cell' at [2.0, 2.0, 6.0, 6.0] of a.json, 'line' at [2.0, 2.0, 2.0, 9.0] of" in told
+    assert cell == [[2.0, 2.0, 8.0, 9.0, "area"]]
+    hollow = {"box": [2, 2, 6, 6], "class": "cell", "mask": {"size": [60, 80], "counts": [4800]}}
+    with pytest.warns(MMWarning, match="1 a mask without a pixel and were left out"):
+        assert checked_boxes(pd.Series([[hollow]], name="rois"), masks=True) == [[]]
 
 
 def test_check_lists_masks(tmp_path):
