@@ -15,6 +15,9 @@ DINO = "dino-4scale_r50_8xb2-12e_coco"
 """A config of mmdet, and its weights."""
 
 
+EOMT = "tue-mps/coco_instance_eomt_large_640"
+"""Masks of things, by weights that any use is free to take."""
+
 MAX_PIXELS = 89_478_485
 """A picture with more is refused unless the user says otherwise: Pillow's own limit."""
 
@@ -109,6 +112,20 @@ class HFDetectorConfig(Config):
         default="yolos",
         description="model type of transformers built, tiny, where checkpoint is 'random': "
         "'d_fine', 'rt_detr_v2', 'deformable_detr', 'detr', ...",
+    )
+
+
+class HFMasksConfig(Config):
+    """Settings of :class:`mm_detection.hf_masks.HFMasks`."""
+
+    checkpoint: str | tuple[str, ...] = Field(
+        default=EOMT,
+        description="a folder or hub name of a Mask2Former, MaskFormer or EoMT of transformers, or "
+        "'random'; of several, the first that can be had is taken",
+    )
+    random_model: Literal["mask2former", "maskformer", "eomt"] = Field(
+        default="mask2former",
+        description="model type of transformers built, tiny, where checkpoint is 'random'",
     )
 
 

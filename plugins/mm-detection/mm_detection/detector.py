@@ -96,10 +96,12 @@ class Detector(Backbone):
         overlap: of boxes of one class that overlap by more, the best is kept, unless the user says
             another; None: all are.
         draws: whether it gives masks too, by :meth:`draw`.
+        needs_masks: whether it learns from masks only: boxes alone tell it nothing.
     """
 
     overlap: ClassVar[float | None] = None
     draws: bool = False
+    needs_masks: ClassVar[bool] = False
 
     def __init__(self, config: Any, context: BackboneContext) -> None:
         super().__init__(config, context)
@@ -167,9 +169,9 @@ class Detector(Backbone):
         return Features(extra={"embedding": torch.cat(parts), "loss": torch.stack(losses)})
 
 
-def stages_of(model: nn.Module) -> list[nn.Module]:
-    """The part called backbone, and what else holds parameters, each parameter once."""
-    first = next((m for name, m in model.named_modules() if name.endswith("backbone")), None)
+def stages_of(model: nn.Module, called: str = "backbone") -> list[nn.Module]:
+    """The part called so, and what else holds parameters, each parameter once."""
+    first = next((m for name, m in model.named_modules() if name.endswith(called)), None)
     if first is None:
         return [model]
     inside = {id(one) for one in first.parameters()}

@@ -28,10 +28,29 @@ class DetectorFolder(HFFolder):
         if isinstance(found, CheckpointMiss):
             return found
         config = self.read_json(path / "config.json")
+        if (why := self._unfit(config)) is not None:
+            return CheckpointMiss(reason=f"{path} holds {why}")
+        return _pictures(self.read_json(path / "preprocessor_config.json"), config)
+
+    def _unfit(self, config: Mapping[str, Any]) -> str | None:
+        """What it is instead, in words; None: it is one."""
         kinds = [str(one) for one in config.get("architectures") or []]
         if kinds and not any(one.endswith("ForObjectDetection") for one in kinds):
-            return CheckpointMiss(reason=f"{path} holds {kinds[0]}, which finds no boxes")
-        return _pictures(self.read_json(path / "preprocessor_config.json"), config)
+            return f"{kinds[0]}, which finds no boxes"
+        return None
+
+
+class MaskFolder(DetectorFolder):
+    """The same of a model that finds things by their masks: queries, each a class and a mask."""
+
+    TYPES = ("mask2former", "maskformer", "eomt")
+    """``model_type`` of those: OneFormer asks for words besides, DETR's masks learn from boxes."""
+
+    def _unfit(self, config: Mapping[str, Any]) -> str | None:
+        kind = str(config.get("model_type"))
+        if kind in self.TYPES:
+            return None
+        return f"{kind!r}, which is none of {', '.join(self.TYPES)}"
 
 
 def _pictures(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from mm_core.api import (
     TaskSpec,
     hookimpl,
 )
-from mm_detection.presets import DINO_CARDS, HF_CARDS, PRESETS, TIMM_CARDS
+from mm_detection.presets import DINO_CARDS, HF_CARDS, MASK_CARDS, PRESETS, TIMM_CARDS
 
 IMAGE = "image:image"
 """The modality is mm-image's: columns of pictures are found as ever, and read by this plugin."""
@@ -98,6 +98,18 @@ def mm_backbones() -> list[BackboneSpec]:
             cards=HF_CARDS,
         ),
         BackboneSpec(
+            name="hf_masks",
+            summary="Mask2Former, MaskFormer and EoMT of transformers: a mask of each thing",
+            references=("arxiv:2112.01527", "arxiv:2107.06278", "arxiv:2503.19108"),
+            target="mm_detection.hf_masks:HFMasks",
+            config="mm_detection.configs:HFMasksConfig",
+            modalities=(IMAGE,),
+            provides=("detections",),
+            processor="detection:letterbox",
+            formats=("hf_masks",),
+            cards=MASK_CARDS,
+        ),
+        BackboneSpec(
             name="dino",
             summary="DINO of mmdet, or any other of its detectors by config: YOLOX, RTMDet, ...",
             references=("arxiv:2203.03605", "https://github.com/open-mmlab/mmdetection"),
@@ -120,7 +132,12 @@ def mm_checkpoint_formats() -> list[CheckpointFormatSpec]:
             name="hf",
             summary="a folder with config.json and weights of a detector, as transformers saves it",
             target="mm_detection.formats:DetectorFolder",
-        )
+        ),
+        CheckpointFormatSpec(
+            name="hf_masks",
+            summary="the same of a model that finds things by their masks",
+            target="mm_detection.formats:MaskFolder",
+        ),
     ]
 
 

@@ -1,13 +1,13 @@
 """Presets and checkpoint cards: data only.
 
 Accuracies are average precision on COCO val2017 in percent, as the authors of the weights publish
-them; none was measured here, for the weights are on a hub. All weights named are Apache-2.0.
+them; none was measured here, for the weights are on a hub. Each card says its licence.
 """
 
 from __future__ import annotations
 
 from mm_core.api import CheckpointCard, PresetSpec
-from mm_detection.configs import DINO, WEIGHT_PACKAGE
+from mm_detection.configs import DINO, EOMT, WEIGHT_PACKAGE
 
 _TASK = ("detection:object_detection",)
 _MASKS = ("detection:instance_segmentation",)
@@ -97,6 +97,30 @@ HF_CARDS = (
         parameters=42_000_000,
         license="apache-2.0",
         reference="arxiv:2407.17140",
+    ),
+)
+
+MASK_CARDS = (
+    CheckpointCard(
+        name=EOMT,
+        summary="EoMT-L at 640 pixels, masks COCO 45.2 %",
+        parameters=320_000_000,
+        license="mit",
+        reference="arxiv:2503.19108",
+    ),
+    CheckpointCard(
+        name="facebook/mask2former-swin-tiny-coco-instance",
+        summary="Mask2Former on Swin-T, masks COCO 45.0 %; not for commercial use",
+        parameters=47_000_000,
+        license="cc-by-nc-4.0",
+        reference="arxiv:2112.01527",
+    ),
+    CheckpointCard(
+        name="facebook/mask2former-swin-small-coco-instance",
+        summary="Mask2Former on Swin-S, masks COCO 46.3 %; not for commercial use",
+        parameters=69_000_000,
+        license="cc-by-nc-4.0",
+        reference="arxiv:2112.01527",
     ),
 )
 

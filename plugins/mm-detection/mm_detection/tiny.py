@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from transformers import PreTrainedConfig, ResNetConfig
+from transformers import DetrConfig, PreTrainedConfig, ResNetConfig, SwinConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from mm_core.api import ConfigError
@@ -70,6 +70,42 @@ _OWN: dict[str, dict[str, Any]] = {
     },
 }
 
+_SWIN: dict[str, Any] = {
+    "embed_dim": 16,
+    "depths": [1, 1, 1, 1],
+    "num_heads": [1, 2, 2, 4],
+    "window_size": 4,
+    "drop_path_rate": 0.0,
+    "out_features": ["stage1", "stage2", "stage3", "stage4"],
+}
+_OWN |= {
+    "mask2former": {
+        "feature_size": 32,
+        "mask_feature_size": 32,
+        "hidden_dim": 32,
+        "encoder_feedforward_dim": 64,
+        "encoder_layers": 1,
+        "decoder_layers": 2,
+        "num_attention_heads": 2,
+        "dim_feedforward": 64,
+        "num_queries": 12,
+        "train_num_points": 256,
+    },
+    "maskformer": {"fpn_feature_size": 32, "mask_feature_size": 32},
+    "eomt": {
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "mlp_ratio": 2,
+        "patch_size": 8,
+        "num_blocks": 2,
+        "num_upscale_blocks": 1,
+        "num_queries": 12,
+        "num_register_tokens": 1,
+        "train_num_points": 256,
+    },
+}
+
 
 def tiny_config(kind: str, classes: Sequence[str], side: int) -> PreTrainedConfig:
     """The config of a model that fits a test.
@@ -87,8 +123,12 @@ def tiny_config(kind: str, classes: Sequence[str], side: int) -> PreTrainedConfi
     if kind in _STAGES:
         values["backbone_config"] = ResNetConfig(**_RESNET, out_features=_STAGES[kind])
         values |= {"use_timm_backbone": False, "use_pretrained_backbone": False, "backbone": None}
+    elif kind in ("mask2former", "maskformer"):
+        values["backbone_config"] = SwinConfig(**_SWIN)
+        if kind == "maskformer":
+            values["decoder_config"] = DetrConfig(**{**_DETR, "num_queries": 12})
     else:
-        values["image_size"] = [side, side]
+        values["image_size"] = side if kind == "eomt" else [side, side]
     config = CONFIG_MAPPING[kind](**values)
     config.id2label = dict(enumerate(classes))
     config.label2id = {name: code for code, name in enumerate(classes)}

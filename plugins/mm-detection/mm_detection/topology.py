@@ -37,7 +37,14 @@ class Finder(Topology):
                 f"the detector of {self.reader!r} finds boxes without masks",
                 value=self.reader,
                 remedy=f"backbones.{self.reader}.id=detection:torchvision with head=mask_rcnn, or "
-                "problem_type=object_detection",
+                "detection:hf_masks, or problem_type=object_detection",
+            )
+        if self.detector.needs_masks and not self.draws:
+            raise RecipeError(
+                f"the detector of {self.reader!r} learns masks, and the labels are boxes",
+                value=self.reader,
+                remedy=f"problem_type=instance_segmentation, or backbones.{self.reader}.id="
+                "detection:hf",
             )
 
     @property
