@@ -96,7 +96,9 @@ class HFMasks(HFBackbone):
         classes = features.extra["detections"].float().transpose(1, 2).softmax(dim=-1)[..., :-1]
         found = []
         for scores, logits, size in zip(classes, features.extra["masks"], extent, strict=True):
-            grids = self._within(logits.float().sigmoid(), size)
+            cell = self.side / logits.shape[-1]
+            across, down = (max(1, int(one / cell + 0.5)) for one in size.tolist())
+            grids = logits[:, :down, :across].float().sigmoid()  # beside it is not about it
             inside = grids >= _HALF
             sure = (grids * inside).sum(dim=(1, 2)) / inside.sum(dim=(1, 2)).clamp(min=1)
             scores = scores * sure[:, None]  # 0 of a mask without a pixel
@@ -105,8 +107,9 @@ class HFMasks(HFBackbone):
             keep &= best.values > 0
             places, values = best.indices[keep], best.values[keep]
             queries = torch.div(places, scores.shape[1], rounding_mode="floor")
-            boxes = bounds(grids[queries]) * (self.side / logits.shape[-1])
-            boxes = torch.minimum(boxes, size.to(boxes).repeat(2))
+            boxes = bounds(grids[queries])
+            ends = boxes.new_tensor([across, down]).repeat(2)
+            boxes = torch.where(boxes >= ends, size.repeat(2), boxes * cell)
             found.append(Found(boxes, places % scores.shape[1], values, queries))
         return found
 
@@ -119,14 +122,6 @@ class HFMasks(HFBackbone):
             grids = logits[one.queries].float().sigmoid()
             drawn.append(Drawn(grids, frame.expand(len(one.queries), 4)))
         return drawn
-
-    def _within(self, grids: Tensor, size: Tensor) -> Tensor:
-        """Zero beside the picture, of which a mask says nothing; ``size``: its width and height."""
-        middles = (torch.arange(grids.shape[-1], device=grids.device) + 0.5) * (
-            self.side / grids.shape[-1]
-        )
-        across, down = (middles < one for one in size)
-        return grids * (down[:, None] & across[None, :])
 
     def _tell_of_too_many(self, wanted: Wanted, queries: int) -> None:
         most = max(len(one) for one in wanted.classes)
@@ -167,17 +162,19 @@ def bounds(grids: Tensor) -> Tensor:
     Between the middles of two cells values go over into one another, as where masks are painted.
     No grid is without a cell that is in.
     """
-    sides = []
-    for axis in (1, 2):
-        line = grids.amax(dim=axis)  # [n, w], then [n, h]
-        sides.append((_first(line), line.shape[1] - _first(line.flip(1))))
-    (x1, x2), (y1, y2) = sides
-    return torch.stack([x1, y1, x2, y2], dim=1)
+    height, width = grids.shape[1:]
+    turned = grids.transpose(1, 2)
+    sides = [_first(one) for one in (grids, turned, grids.flip(2), turned.flip(2))]
+    return torch.stack([*sides[:2], width - sides[2], height - sides[3]], dim=1)
 
 
-def _first(line: Tensor) -> Tensor:
-    """float [n], where values [n, w] first rise to a half."""
-    place = (line >= _HALF).float().argmax(dim=1)
-    here, before = (line.gather(1, one.clamp(min=0)[:, None])[:, 0] for one in (place, place - 1))
+def _first(grids: Tensor) -> Tensor:
+    """float [n], where along the last axis of [n, lines, places] any line first rises to a half."""
+    inside = grids >= _HALF
+    place = inside.float().argmax(dim=2)
+    here, before = (
+        grids.gather(2, one.clamp(min=0)[..., None])[..., 0] for one in (place, place - 1)
+    )
     share = (_HALF - before) / (here - before).clamp(min=1e-6)
-    return torch.where(place == 0, torch.zeros_like(here), place - 0.5 + share)
+    rise = torch.where(place == 0, torch.zeros_like(here), place - 0.5 + share)
+    return rise.masked_fill(~inside.any(dim=2), grids.shape[2]).amin(dim=1)

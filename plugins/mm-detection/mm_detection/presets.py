@@ -104,7 +104,7 @@ MASK_CARDS = (
     CheckpointCard(
         name=EOMT,
         summary="EoMT-L at 640 pixels, masks COCO 45.2 %",
-        parameters=320_000_000,
+        parameters=316_000_000,
         license="mit",
         reference="arxiv:2503.19108",
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from mm_detection.samples import IDS, drawn
+from mm_detection.samples import IDS, drawn, shaped
 
 from mm_core import MultiModalPredictor
 
@@ -43,6 +43,22 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., pd.DataF
             (folder / f"{number}.png").write_bytes(content)
             cell = [{"box": one[:4], "class": one[4], "id": IDS[str(one[4])]} for one in boxes]
             rows.append({"photo": str(folder / f"{number}.png"), "boxes": cell})
+        return pd.DataFrame(rows)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., pd.DataFrame]:
+    """``shapes(n)``: rows with one to three discs and triangles, every second picture wider."""
+
+    def make(n: int, seed: int = 0) -> pd.DataFrame:
+        folder = tmp_path_factory.mktemp("shapes")
+        rows = []
+        for number in range(n):
+            content, labels = shaped(number, 1 + number % 3, seed)
+            (folder / f"{number}.png").write_bytes(content)
+            rows.append({"photo": str(folder / f"{number}.png"), "things": labels})
         return pd.DataFrame(rows)
 
     return make

@@ -15,7 +15,7 @@ from mm_detection import api
 from mm_detection.methods import predict_slices
 from mm_detection.outlines import read_outline
 from mm_detection.readers import read_coco, read_labelme
-from mm_detection.samples import SIDE, shaped
+from mm_detection.samples import SIDE
 from mm_detection.writers import checked_boxes
 from mm_image.api import mask_to_runs, runs_to_mask
 from PIL import Image
@@ -32,22 +32,6 @@ def mm(*arguments):
     done = CliRunner().invoke(app, [str(one) for one in arguments])
     assert done.exit_code == 0, done.output
     return done.stdout
-
-
-@pytest.fixture(scope="module")
-def shapes(tmp_path_factory):
-    """``shapes(n)``: rows with one to three discs and triangles, every second picture wider."""
-
-    def make(n, seed=0):
-        folder = tmp_path_factory.mktemp("shapes")
-        rows = []
-        for number in range(n):
-            content, labels = shaped(number, 1 + number % 3, seed)
-            (folder / f"{number}.png").write_bytes(content)
-            rows.append({"photo": str(folder / f"{number}.png"), "things": labels})
-        return pd.DataFrame(rows)
-
-    return make
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +165,7 @@ def test_a_row_without_a_picture_has_no_masks(rows, fitted):
         ("instance_segmentation", {"head": "fcos"}, "'fcos' finds boxes without masks"),
         ("object_detection", {"head": "mask_rcnn"}, "learns masks, and the labels are boxes"),
         ("instance_segmentation", {"id": "detection:hf", "checkpoint": "random"}, "without masks"),
+        ("object_detection", {"id": "detection:hf_masks", "checkpoint": "random"}, "learns masks"),
     ],
 )
 def test_detectors_that_do_not_suit_the_labels_say_so(rows, settings, task, settings_, says):
