@@ -214,8 +214,8 @@ def test_eight_pictures_are_learned_by_heart(shapes, settings, tmp_path):
     """From random weights; a new process without a network gives the same."""
     rows = shapes(8)
     long = {
-        "training.epochs": 150, "training.batch_size": 8, "training.patience": 1000,
-        "training.schedule": "constant", "training.head_learning_rate": 2e-3,
+        "training.epochs": 300, "training.batch_size": 8, "training.patience": 1000,
+        "training.schedule": "constant", "training.head_learning_rate": 4e-3,
     }  # fmt: skip
     predictor = fit(rows, settings, **long)
     scores = predictor.evaluate(rows, metrics=["segm_map", "map"])
