@@ -72,7 +72,7 @@ def fitted(rows, settings):
     ],
 )
 def test_a_model_comes_back_with_its_masks(rows, settings, fitted, kind, tmp_path):
-    """Masks are of the size of their pictures, and boxes those of masks."""
+    """Masks are of the size of their pictures, and lie in their boxes."""
     predictor = fit(rows, settings, **{f"{READER}.random_model": kind}) if kind else fitted
     expected = predictor.predict(rows, score_threshold=0.0, most=5)
     again = MultiModalPredictor.load(predictor.save(tmp_path / "model"), verbosity=0)
@@ -86,8 +86,8 @@ def test_a_model_comes_back_with_its_masks(rows, settings, fitted, kind, tmp_pat
             assert 0 < score <= 1
             y, x = np.nonzero(mask)
             if len(x) and row != 1:  # with nothing beside the picture in the square
-                found = (x.min(), y.min(), x.max() + 1, y.max() + 1)
-                assert found == pytest.approx((x1, y1, x2, y2), abs=1.0)
+                assert x1 - 1 <= x.min() <= x.max() <= x2 + 1
+                assert y1 - 1 <= y.min() <= y.max() <= y2 + 1
                 seen += 1
     assert seen > 5
 
