@@ -83,7 +83,7 @@ class Task(ABC):
                     f"label {name!r} is missing in {len(rows)} row(s): {shown}",
                     column=name,
                     rows=rows,
-                    remedy=f"drop them: data.dropna(subset=[{name!r}])",
+                    remedy=f"drop them: data.dropna(subset=[{name!r}]), or delete them in the file",
                 )
         return targets[list(self.label)]
 

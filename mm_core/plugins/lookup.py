@@ -56,6 +56,8 @@ def _remedies(kind: str, name: str, ids: Sequence[str], plugins: Sequence[str]) 
     near = _nearest(name, ids)
     if near:
         remedies.append(f"did you mean {near!r}?")
+        if near.endswith(f"_{name}"):  # who says classification may not mean a few_shot_ one
+            remedies.append(f"installed: {', '.join(ids)}")
     owner = plugin_offering(kind, name)
     line = install_line(owner) if owner and owner not in plugins else None
     if line:

@@ -9,7 +9,7 @@ import pytest
 
 from mm_core.api import AmbiguousComponentError, PluginError, UnknownComponentError
 from mm_core.api.hookspecs import ENTRY_POINT_GROUP
-from mm_core.api.specs import BackboneSpec, ComponentSpec, FitterSpec, FusionHeadSpec
+from mm_core.api.specs import BackboneSpec, ComponentSpec, FitterSpec, FusionHeadSpec, MetricSpec
 from mm_core.plugins import Registry
 
 INFO = """
@@ -68,6 +68,13 @@ def test_unknown_without_anything_near(registry: Registry) -> None:
         "no fusion head is called 'core:zzz'\n"
         "  -> installed: alpha:shiny, beta:shiny, core:concat_mlp, core:logit, core:mean"
     )
+
+
+def test_the_end_of_another_name_may_be_no_slip(registry: Registry) -> None:
+    """As ``classification`` of ``few_shot_classification``: what else there is is listed too."""
+    line = str(said(registry, MetricSpec, "auc")).splitlines()[-1]
+    assert line.startswith("  -> did you mean 'core:roc_auc'?; installed: core:accuracy, ")
+    assert "installed" not in str(said(registry, MetricSpec, "rok_auc"))
 
 
 @pytest.mark.parametrize(

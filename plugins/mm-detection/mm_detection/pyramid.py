@@ -8,7 +8,7 @@ from typing import Any
 
 import timm
 import torch
-from mm_image.api import timm_weights
+from mm_image.api import maps_alone, timm_weights
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import FeaturePyramidNetwork
@@ -78,7 +78,8 @@ def _built(name: str, arguments: Mapping[str, Any], weights: Mapping[str, Any]) 
             remedy="timm.list_models('*...*') lists those of the installed timm",
         )
     try:
-        return timm.create_model(name, features_only=True, **arguments, **weights)
+        with maps_alone():
+            return timm.create_model(name, features_only=True, **arguments, **weights)
     except _FAILS as error:
         raise CheckpointError(
             f"{name} gives no feature maps, or its weights do not fit: {error}",

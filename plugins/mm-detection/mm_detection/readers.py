@@ -42,13 +42,21 @@ def read_labelme(data: Any) -> Table:
 
 
 def read_pictures(data: Any) -> Table:
-    """Column ``image`` only."""
+    """Column ``image`` only. The index is the same paths: an answer says of which picture it is."""
     if isinstance(data, list | tuple):
-        return Dataset([Picture(str(one)) for one in data], Path(), labelled=False).table("")
+        return _named([str(one) for one in data], Path())
     path = Path(data)
     files = [path] if path.is_file() else _sorted_pictures(path)
     folder = path.parent if path.is_file() else path
-    return Dataset([Picture(one.name) for one in files], folder, labelled=False).table("")
+    return _named([one.name for one in files], folder)
+
+
+def _named(paths: list[str], folder: Path) -> Table:
+    import pandas as pd
+
+    table = Dataset([Picture(one) for one in paths], folder, labelled=False).table("")
+    table.frame.index = pd.Index(paths, name="picture")
+    return table
 
 
 # ---- COCO

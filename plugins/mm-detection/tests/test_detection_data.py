@@ -137,6 +137,17 @@ def test_a_file_without_annotations_is_pictures_alone(coco, tmp_path):
     assert rows.index.tolist() == [70, 71, 72]
 
 
+def test_pictures_without_a_table_are_called_by_their_files(coco):
+    """A folder, one picture, a list: each answer says of which picture it is."""
+    folder = sorted((coco[0].parent / "images").glob("*.jpg"))
+    names = [one.name for one in folder]
+    assert read(folder[0].parent).index.tolist() == names
+    assert read(folder[0]).index.tolist() == names[:1]
+    rows = read([str(one) for one in folder])
+    assert rows.index.tolist() == [str(one) for one in folder]
+    assert rows.index.name == "picture"
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -47,7 +47,9 @@ def cache(
         raise ConfigError("--clear keeps nothing, and --keep-gb does", remedy="give one of them")
 
     def asked(entry: Entry) -> bool:
-        return backbone is None or any(backbone in one for one in entry.backbones)
+        return backbone is None or any(
+            backbone.casefold() in one.casefold() for one in entry.backbones
+        )
 
     gone: list[Entry] = []
     if clear_all or keep_gb is not None:

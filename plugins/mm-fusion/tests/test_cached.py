@@ -256,7 +256,7 @@ def test_mm_cache_shows_and_clears_what_is_kept(rows, tmp_path, monkeypatch):
 
     assert _cache("--backbone", "MiniLM", "--clear")["removed"]["files"] == 0
     half = said["backbones"][name]["bytes"] / 2
-    assert 0 < _cache("--backbone", "layer", "--keep-gb", half / 1e9)["bytes"] <= half
+    assert 0 < _cache("--backbone", "LAYER", "--keep-gb", half / 1e9)["bytes"] <= half
     assert _cache("--clear")["files"] == 0
     assert [file.name for file in folder.iterdir()] == ["mine.txt"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mm_image.cells import ImageCell, preview, split_cell
@@ -24,6 +26,7 @@ __all__ = [
     "decode",
     "find_image",
     "images_of",
+    "maps_alone",
     "mask_to_runs",
     "one_image",
     "overlay",
@@ -37,6 +40,21 @@ __all__ = [
     "windows",
     "write_images",
 ]
+
+
+@contextmanager
+def maps_alone() -> Iterator[None]:
+    """timm does not warn that the weights of a network's end find no place in its feature maps."""
+    logger = logging.getLogger("timm.models._builder")
+
+    def other(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Unexpected keys")
+
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 def timm_weights(checkpoint: Checkpoint, arguments: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from mm_image.api import maps_alone
 from mm_image.configs import WEIGHT_PACKAGE, TimmImageConfig
 from mm_image.timm_backbone import TimmImage
 
@@ -233,3 +235,14 @@ def test_lite0_recognises_a_flower_and_a_palace(lite0: Checkpoint) -> None:
         with torch.no_grad():
             answers.append(int(network(torch.from_numpy(out)[None]).argmax()))
     assert answers == [985, 698]
+
+
+def test_maps_have_no_end_to_fill(caplog: pytest.LogCaptureFixture) -> None:
+    """timm says so of each network; all else that it says is heard."""
+    whole = timm.create_model("test_efficientnet", num_classes=1000)
+    overlay = {"state_dict": whole.state_dict(), "file": None, "source": None}
+    given = {"pretrained": True, "features_only": True, "pretrained_cfg_overlay": overlay}
+    with maps_alone():
+        timm.create_model("test_efficientnet", **given)
+        logging.getLogger("timm.models._builder").warning("something else")
+    assert [one.getMessage() for one in caplog.records] == ["something else"]

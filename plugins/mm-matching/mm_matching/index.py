@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,10 +41,16 @@ class Index:
     columns: pd.DataFrame
     side: str
     model: str
-    links: Any = field(default=None, repr=False)
+    links: Any = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        kept = f", keeps {', '.join(map(str, self.columns))}" if len(self.columns.columns) else ""
+        kind = "exact" if self.links is None else "faiss"
+        width = self.vectors.shape[1]
+        return f"<Index of {len(self)} items of width {width}, side {self.side}, {kind}{kept}>"
 
     def __post_init__(self) -> None:
         check_ids(self.ids)

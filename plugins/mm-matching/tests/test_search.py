@@ -56,6 +56,8 @@ def test_an_index_keeps_ids_and_columns(trained: MultiModalPredictor, tmp_path: 
     cheap = trained.search(query, index, top_k=20, filter={"price": [0, 1]})
     assert set(cheap["price"]) == {0, 1}
     assert len(cheap) == 16
+    assert repr(index).startswith("<Index of 16 items of width ")
+    assert repr(index).endswith("side response, exact, keeps price, said>")
     same = trained.search(query, index, top_k=20, filter=lambda frame: frame["price"] < 2)
     assert same.equals(cheap)
     index.delete(["s14"])

@@ -105,7 +105,7 @@ def write_graph(topology: Topology, batch: Batch, options: Any, path: Path) -> d
                 verbose=False,
             )
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-            raise _not_followed(topology, str(error)) from error
+            raise _not_followed(topology, str(first_cause(error))) from error
     fixed: dict[str, Any] = as_json({} if noted is None else noted.read)
     return fixed
 
@@ -130,6 +130,13 @@ def _names(found: dict[str, Any], rows: int, topology: Topology) -> list[str]:
         if not isinstance(value, Tensor) or value.dim() == 0 or len(value) != rows:
             raise _not_followed(topology, f"its output {name!r} is no array of one entry a row")
     return list(found)
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """What went wrong: torch's own error says only which of its steps failed, in colours."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _not_followed(topology: Topology, why: str) -> ConfigError:

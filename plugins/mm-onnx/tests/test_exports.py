@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from mm_onnx.engine import GraphEngine
-from mm_onnx.network import write_graph
+from mm_onnx.network import first_cause, write_graph
 from mm_onnx.static import calibrated
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
@@ -217,6 +217,13 @@ def test_lists_are_no_arrays(tmp_path: Path) -> None:
     topology.ragged = True
     with pytest.raises(ConfigError, match="'found' is no array"):
         write_graph(topology, points(), Options(), tmp_path / "graph.onnx")
+
+
+def test_the_first_cause_is_said() -> None:
+    """torch's own error says which of its steps failed, in colours, and not why."""
+    cause, error = ValueError("data-dependent expression"), RuntimeError("\x1b[96mstep 1/3\x1b[0m")
+    error.__cause__ = cause
+    assert first_cause(error) is first_cause(cause) is cause
 
 
 @pytest.mark.slow  # more exports

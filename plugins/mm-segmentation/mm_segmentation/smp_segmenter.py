@@ -8,7 +8,7 @@ from typing import Any
 import segmentation_models_pytorch as smp
 import timm
 import torch
-from mm_image.api import timm_weights
+from mm_image.api import maps_alone, timm_weights
 from torch import nn
 
 from mm_core.api import Checkpoint, CheckpointError
@@ -111,15 +111,16 @@ def _load(encoder: Any, name: str, arguments: Mapping[str, Any], checkpoint: Che
     """
     weights = timm_weights(checkpoint, checkpoint.details.get("arguments") or {})
     try:
-        filled = timm.create_model(
-            name,
-            features_only=True,
-            out_indices=tuple(encoder.model.feature_info.out_indices),
-            pretrained=True,
-            pretrained_cfg=dict(checkpoint.details["pretrained_cfg"]),
-            pretrained_cfg_overlay={"state_dict": weights, "file": None, "source": None},
-            **arguments,
-        )
+        with maps_alone():
+            filled = timm.create_model(
+                name,
+                features_only=True,
+                out_indices=tuple(encoder.model.feature_info.out_indices),
+                pretrained=True,
+                pretrained_cfg=dict(checkpoint.details["pretrained_cfg"]),
+                pretrained_cfg_overlay={"state_dict": weights, "file": None, "source": None},
+                **arguments,
+            )
         encoder.model.load_state_dict(filled.state_dict())
     except _FAILS as error:
         raise CheckpointError(

@@ -304,6 +304,7 @@ class _Search:
         self.study.tell(trial, score)
         best = self.study.best_trial
         own = ", ".join(f"{key}={_short(value)}" for key, value in trial.params.items())
+        own = own or "the settings as they are"
         said = f"trial {trial.number}: {score:.4f} in {seconds:.0f} s ({own})"
         return said + (", the best so far" if best.number == trial.number else "")
 
