@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 import warnings
 import weakref
 from pathlib import Path
@@ -20,6 +21,7 @@ from mm_core import MultiModalPredictor
 from mm_core.api import TrainingError
 from mm_core.api.tools import result_of
 from mm_core.processes import ENDED_BY_SIGTERM
+from mm_core.training.loop.diverging import hopeless
 from tests.killed import KillAfter, killed
 
 AGAIN = "begins again, once, at a third"
@@ -255,3 +257,25 @@ def test_told_to_end_where_a_training_comes_to_nothing_it_does_not_begin_again(
     assert ended.value.code == ENDED_BY_SIGTERM
     assert last.told
     resumed(path, whole, label)
+
+
+def test_out_of_time_in_the_validation_that_comes_to_nothing_it_does_not_begin_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The clock goes on by a day there."""
+    clock, found, real = [0.0], [], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + clock[0])
+
+    def looked(*arguments: Any) -> bool:
+        found.append(hopeless(*arguments))
+        clock[0] = 86_400.0
+        return found[-1]
+
+    monkeypatch.setattr("mm_core.training.loop.validation.hopeless", looked)
+    settings = BASE | {"training.head_learning_rate": 0.03}
+    model = MultiModalPredictor("kind", hyperparameters=settings, verbosity=0)
+    given = {"time_limit": 3600, "callbacks": [Wild(0.0, above=0.02)]}
+    assert not warned(AGAIN, lambda: model.fit(rows().drop(columns="size"), **given))
+    assert found == [True]
+    assert "attempt" not in model.history
+    assert result_of(model).stopped == "time_limit reached"
