@@ -120,6 +120,49 @@ class MaskOptions(Config):
     )
 
 
+class EverythingOptions(Config):
+    """What may be given with a prediction of the task ``mask_generation``."""
+
+    form: Literal["records", "map"] = Field(
+        default="records",
+        description="'records': a list of {'mask': COCO's runs, 'score', 'box': [x1, y1, x2, y2], "
+        "'area'}, the surest first; 'map': uint16 [H, W], 0 where nothing is, the number of the "
+        "thing from 1 on, small ones upon large ones",
+    )
+    points_per_side: int = Field(
+        default=32,
+        ge=1,
+        le=256,
+        description="of the grid of points that are asked: its square is their number",
+    )
+    points_per_batch: int = Field(
+        default=64,
+        ge=1,
+        description="points that are asked at once at most; of a large picture fewer are",
+    )
+    pred_iou_thresh: float = Field(
+        default=0.88,
+        ge=0,
+        le=1,
+        description="masks that SAM itself thinks less of are left out; 0: none",
+    )
+    stability_score_thresh: float = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="masks are left out that change more with the threshold of a pixel; 0: none",
+    )
+    stability_score_offset: float = Field(
+        default=1.0, gt=0, description="how far that threshold is moved, in logits"
+    )
+    box_nms_thresh: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        description="of masks whose boxes have a larger IoU the surer one stays",
+    )
+
+
 class SmpConfig(Config):
     """Settings of :class:`mm_segmentation.smp_segmenter.SmpSegmenter`."""
 

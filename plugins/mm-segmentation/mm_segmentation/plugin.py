@@ -176,7 +176,26 @@ def mm_tasks() -> list[TaskSpec]:
             default_loss="segmentation:ce_dice",
             methods=METHODS,
             fusion=None,
-        )
+        ),
+        TaskSpec(
+            name="mask_generation",
+            summary="Things of a picture, each with a mask, by SAM as it is: segment everything.",
+            references=("arxiv:2304.02643",),
+            target="mm_segmentation.generation:MaskGeneration",
+            topology="mm_segmentation.everything:Everything",
+            options="mm_segmentation.configs:EverythingOptions",
+            saves="mm_segmentation.saving:save",
+            roles=(RoleSpec(name="picture", summary="what is looked at", modalities=(IMAGE,)),),
+            defaults={
+                IMAGE: Defaults(backbone="segmentation:sam", processor="segmentation:canvas")
+            },
+            needs=("masks",),
+            requires_fit=False,
+            label="none",
+            metrics=("covered",),
+            default_metric="covered",
+            fusion=None,
+        ),
     ]
 
 
@@ -226,16 +245,26 @@ def mm_losses() -> list[LossSpec]:
 
 @hookimpl
 def mm_metrics() -> list[MetricSpec]:
-    """They read the view ``masks``, which the task gives."""
+    """They read views that the tasks give: ``masks``, ``things``."""
+    covered = MetricSpec(
+        name="covered",
+        summary="share of the pixels that lie in some thing; there is no truth",
+        target="mm_segmentation.generation:Covered",
+        needs="things",
+        higher_is_better=True,
+    )
     return [
-        MetricSpec(
-            name=name,
-            summary=summary,
-            target=f"mm_segmentation.{target}",
-            needs="masks",
-            higher_is_better=higher,
-        )
-        for name, (target, summary, higher) in METRICS.items()
+        covered,
+        *(
+            MetricSpec(
+                name=name,
+                summary=summary,
+                target=f"mm_segmentation.{target}",
+                needs="masks",
+                higher_is_better=higher,
+            )
+            for name, (target, summary, higher) in METRICS.items()
+        ),
     ]
 
 

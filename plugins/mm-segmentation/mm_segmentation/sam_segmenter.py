@@ -26,6 +26,9 @@ class SamSegmenter(Segmenter):
 
     The decoder and the tokens are ``new``: an adapter freezes or adapts the encoder alone. What
     this never uses (the choice among three masks, their scores) is not trained.
+
+    For a task whose ``info`` says ``whole`` it stays as it is: nothing is taken out of the decoder,
+    there are no tokens, and what it gives is what its encoder says, ``maps``.
     """
 
     config: SamConfig
@@ -50,6 +53,15 @@ class SamSegmenter(Segmenter):
         else:
             tiny = sam_models.tiny(config.random_model, height)
             self.model = sam_models.fresh(sam_models.sized(tiny, height))
+        self._kept: dict[bytes, list[Tensor]] = {}
+        self._kept_bytes = 0
+        self.whole = bool(context.task.get("whole"))
+        self.tokens: nn.Embedding | None = None
+        if not self.whole:
+            self._without_prompts(config)
+
+    def _without_prompts(self, config: SamConfig) -> None:
+        """Tokens in the place of prompts; what of the decoder they need is trained."""
         width = self.model.config.prompt_encoder_config.hidden_size
         self.tokens = nn.Embedding(self.n_outputs, width)
         nn.init.normal_(self.tokens.weight, std=0.02)
@@ -68,8 +80,6 @@ class SamSegmenter(Segmenter):
         self.new = (*trained, *updates, self.tokens) if self.pretrained else ()
         if config.checkpointing:
             self.model.vision_encoder.gradient_checkpointing_enable()
-        self._kept: dict[bytes, list[Tensor]] = {}
-        self._kept_bytes = 0
 
     @property
     def own_loss(self) -> bool:  # type: ignore[override]
@@ -86,11 +96,14 @@ class SamSegmenter(Segmenter):
         rest = nn.Module()
         inside = {id(one) for one in self.model.vision_encoder.parameters()}
         rest.rest = nn.ParameterList(p for p in self.model.parameters() if id(p) not in inside)
-        return [self.model.vision_encoder, rest, self.tokens]
+        found = [self.model.vision_encoder, rest]
+        return found if self.tokens is None else [*found, self.tokens]
 
     def look(self, arrays: Mapping[str, Any]) -> Features:
-        """``masks``, and in training with prompts ``codes``, what is wanted then."""
+        """``masks``, and in training with prompts ``codes``, what is wanted then; or ``maps``."""
         maps = self.embedded(arrays["pixels"])
+        if self.tokens is None:
+            return Features(extra={"maps": maps, "embedding": means(maps[-1])})
         sparse = self.tokens.weight[None, :, None].expand(len(maps[-1]), -1, -1, -1)
         masks = self.painted(maps, sparse)
         found = {"embedding": means(maps[-1])}
@@ -118,6 +131,13 @@ class SamSegmenter(Segmenter):
                 self._keep(keys[row], fresh[keys[row]])
         rows = [fresh.get(key) or self._kept[key] for key in keys]
         return [torch.stack(one).to(pixels.device) for one in zip(*rows, strict=True)]
+
+    def given(self, maps: Sequence[Tensor]) -> dict[str, Any]:
+        """Maps of the encoder as the whole model of transformers takes them."""
+        if len(maps) == 1:
+            return {"image_embeddings": maps[0]}
+        decoder = self.model.mask_decoder
+        return {"image_embeddings": [decoder.conv_s0(maps[0]), decoder.conv_s1(maps[1]), maps[2]]}
 
     def painted(self, maps: Sequence[Tensor], sparse: Tensor) -> Tensor:
         """Masks [B, K, h, w].

@@ -105,9 +105,17 @@ def _samples(n: int = 24) -> Samples:
         files={f"masks/{i}.png": png(255 * pictures[i][1].astype(np.uint8)) for i in range(3)},
         named={"mask": [f"masks/{i}.png" for i in range(3)]},
     )
+    everything = SampleTask(
+        "mask_generation",
+        columns={"picture": (column,)},
+        settings={
+            "backbones.picture_image.checkpoint": "random",
+            "inputs.picture_image.processor.image_size": SIDE,
+        },
+    )
     return Samples(
         columns=(column,),
-        tasks=(task,),
+        tasks=(task, everything),
         checkpoints=(
             SampleCheckpoint(
                 "sam", {"config.json": b'{"model_type": "sam"}', "model.safetensors": b""}
