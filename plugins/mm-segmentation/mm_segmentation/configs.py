@@ -120,6 +120,17 @@ class MaskOptions(Config):
     )
 
 
+class EverythingConfig(Config):
+    """Settings of the task ``mask_generation``."""
+
+    points_per_side: int = Field(
+        default=32,
+        ge=1,
+        le=256,
+        description="of the grid of points that are asked: its square is their number",
+    )
+
+
 class EverythingOptions(Config):
     """What may be given with a prediction of the task ``mask_generation``."""
 
@@ -129,11 +140,11 @@ class EverythingOptions(Config):
         "'area'}, the surest first; 'map': uint16 [H, W], 0 where nothing is, the number of the "
         "thing from 1 on, small ones upon large ones",
     )
-    points_per_side: int = Field(
-        default=32,
+    points_per_side: int | None = Field(
+        default=None,
         ge=1,
         le=256,
-        description="of the grid of points that are asked: its square is their number",
+        description="of the grid of points that are asked; None: the model's own",
     )
     points_per_batch: int = Field(
         default=64,

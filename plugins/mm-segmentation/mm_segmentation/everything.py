@@ -68,6 +68,7 @@ class Everything(Topology):
         runs down the columns.
         """
         options = options or EverythingOptions()
+        side = options.points_per_side or self.task.config.points_per_side
         maps = self.forward(batch)["maps"]
         arrays, there = batch.inputs[self.input], batch.present[self.input].tolist()
         found = []
@@ -78,7 +79,9 @@ class Everything(Topology):
                 found.append(_of_nothing())
                 continue
             one = [each[row : row + 1] for each in maps]
-            found.append(things(self.sam, one, (size[1], size[0]), (extent[1], extent[0]), options))
+            found.append(
+                things(self.sam, one, (size[1], size[0]), (extent[1], extent[0]), side, options)
+            )
         return {"things": found}
 
     def embed(self, batch: Batch, of: str = "fused") -> Tensor:
@@ -93,6 +96,7 @@ def things(
     maps: Sequence[Tensor],
     size: tuple[int, int],
     extent: tuple[int, int],
+    side: int,
     options: EverythingOptions,
 ) -> dict[str, Any]:
     """Things of one picture, as :meth:`Everything.predict` gives them.
@@ -102,14 +106,13 @@ def things(
         maps: of its encoder, of this picture.
         size: height and width of the picture.
         extent: height and width of what it fills of the canvas.
+        side: points of the grid.
         options: of the prediction.
     """
     canvas = {"height": sam.canvas[0], "width": sam.canvas[1]}
     reader = SamImageProcessor(size={"longest_edge": max(extent)}, pad_size=canvas)
     same = torch.zeros((), dtype=torch.uint8).expand(3, *size)  # of which only the size is asked
-    box, grid, _, labels = reader.generate_crop_boxes(
-        same, max(extent), points_per_crop=options.points_per_side
-    )
+    box, grid, _, labels = reader.generate_crop_boxes(same, max(extent), points_per_crop=side)
     given = sam.given(maps)
     step = min(options.points_per_batch, max(1, _AT_ONCE // (_MASKS * size[0] * size[1])))
     runs, scores, boxes = [], [], []

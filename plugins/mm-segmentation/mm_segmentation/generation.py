@@ -10,7 +10,7 @@ import pandas as pd
 from mm_image.api import mask_to_runs, runs_to_mask
 
 from mm_core.api import ConfigError, Decoded, MetricError, State, Task
-from mm_segmentation.configs import EverythingOptions
+from mm_segmentation.configs import EverythingConfig, EverythingOptions
 
 
 class MaskGeneration(Task):
@@ -19,6 +19,8 @@ class MaskGeneration(Task):
     One thing is ``{"mask": COCO's runs, "score": ..., "box": [x1, y1, x2, y2], "area": ...}``, in
     pixels of the picture.
     """
+
+    config: EverythingConfig
 
     def learn(self, targets: pd.DataFrame) -> None:
         """Nothing."""

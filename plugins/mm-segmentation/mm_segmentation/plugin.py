@@ -182,9 +182,10 @@ def mm_tasks() -> list[TaskSpec]:
             summary="Things of a picture, each with a mask, by SAM as it is: segment everything.",
             references=("arxiv:2304.02643",),
             target="mm_segmentation.generation:MaskGeneration",
+            config="mm_segmentation.configs:EverythingConfig",
             topology="mm_segmentation.everything:Everything",
             options="mm_segmentation.configs:EverythingOptions",
-            saves="mm_segmentation.saving:save",
+            saves="mm_segmentation.saving:save_things",
             roles=(RoleSpec(name="picture", summary="what is looked at", modalities=(IMAGE,)),),
             defaults={
                 IMAGE: Defaults(backbone="segmentation:sam", processor="segmentation:canvas")

@@ -111,6 +111,7 @@ def _samples(n: int = 24) -> Samples:
         settings={
             "backbones.picture_image.checkpoint": "random",
             "inputs.picture_image.processor.image_size": SIDE,
+            "task.points_per_side": 2,
         },
     )
     return Samples(

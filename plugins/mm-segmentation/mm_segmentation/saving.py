@@ -1,7 +1,8 @@
-"""Answers as files: a PNG for each mask. Pillow and numpy."""
+"""Answers as files: a PNG for each mask, JSON for the things of a picture. Pillow and numpy."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,29 @@ def save(answers: pd.DataFrame, rows: Sequence[int], folder: Path) -> pd.DataFra
         file = f"masks/{row:06d}.png"
         _image(cell, row).save(folder / file)
         cells.append(file)
+    return pd.DataFrame({name: pd.Series(cells, dtype=object, index=answers.index)})
+
+
+def save_things(answers: pd.DataFrame, rows: Sequence[int], folder: Path) -> pd.DataFrame:
+    """Write lists of things as ``things/<row>.json``, maps as :func:`save` does.
+
+    Args:
+        answers: one column; cells that are neither stay as they are.
+        rows: positions of the rows in the data.
+        folder: to write to.
+
+    Returns:
+        Names of the files, from the folder, in place of answers.
+    """
+    (name,) = answers.columns
+    cells = answers[name].tolist()
+    if any(isinstance(cell, np.ndarray) for cell in cells):
+        return save(answers, rows, folder)
+    (folder / "things").mkdir(parents=True, exist_ok=True)
+    for place, (row, cell) in enumerate(zip(rows, cells, strict=True)):
+        if isinstance(cell, list):
+            cells[place] = f"things/{row:06d}.json"
+            (folder / cells[place]).write_text(json.dumps(cell), encoding="utf-8")
     return pd.DataFrame({name: pd.Series(cells, dtype=object, index=answers.index)})
 
 

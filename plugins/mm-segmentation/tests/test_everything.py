@@ -117,6 +117,9 @@ def test_the_terminal_keeps_such_a_model_without_its_checkpoint(rows, tmp_path):
     assert said == found.tolist()
     shapes = [tuple(one["mask"]["size"]) for things in said for one in things[:1]]
     assert shapes[:2] == [(SIDE, SIDE), (SIDE, SIDE + 32)]
+    run("predict", tmp_path / "m", rows, "--out", tmp_path / "each", *options)
+    files = pd.read_csv(tmp_path / "each/answers.csv")["things"]
+    assert [json.loads((tmp_path / "each" / one).read_text()) for one in files] == said
     options += ["--option", "form=map"]
     run("predict", tmp_path / "m", rows, "--out", tmp_path / "maps", *options)
     for row, things in enumerate(said):
