@@ -51,9 +51,10 @@ def counted(monkeypatch):
 
 def _fit(rows: pd.DataFrame, epochs: int, **settings) -> MultiModalPredictor:
     train, held = rows.iloc[:54], rows.iloc[54:]
+    verbosity = settings.pop("verbosity", 0)
     given = SETTINGS | {"training.epochs": epochs} | settings
     predictor = MultiModalPredictor(
-        "kind", hyperparameters=given, verbosity=0, plugins=[KIT], eval_metric="accuracy"
+        "kind", hyperparameters=given, verbosity=verbosity, plugins=[KIT], eval_metric="accuracy"
     )
     return predictor.fit(train, tuning_data=held)
 
@@ -65,6 +66,15 @@ def test_backbones_run_once_for_each_training_row_however_many_epochs(rows, coun
     _fit(rows, 12)
     assert sum(counted) == once
     assert once >= 2 * (54 + 18)
+
+
+def test_what_calibrates_the_task_is_answered_without_dropout(rows, capsys):
+    """The head alone was trained, and is in training no more: a temperature changes no class."""
+    model = _fit(rows, 12, **{"fusion.dropout": 0.9, "verbosity": 1})
+    best = model.history.accuracy.max()
+    said = capsys.readouterr()
+    assert f"best validation accuracy {best:.4f}" in said.out + said.err
+    assert "calibrated" not in said.out + said.err
 
 
 def test_heads_learn_and_backbones_stay(rows):
