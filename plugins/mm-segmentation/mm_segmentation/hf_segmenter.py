@@ -7,6 +7,7 @@ say of a pixel is the sum over the queries.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,9 @@ _FAILS = (
     ValueError,
 )
 """What transformers raises on a folder or config that it cannot make a model of."""
+
+_SHOWN = 5
+"""Tensors that an error names."""
 
 
 class HFSegmenter(Segmenter):
@@ -142,7 +146,12 @@ def _labels(codes: Tensor) -> dict[str, Any]:
 
 
 def _loaded(checkpoint: Checkpoint, names: Sequence[str]) -> tuple[nn.Module, set[str]]:
-    """The model with a head for these classes, and the names of modules that were made anew."""
+    """The model with a head for these classes, and the names of modules that were made anew: those
+    that the checkpoint has not, as it is a trunk alone, and those of other classes.
+
+    Raises:
+        CheckpointError: it cannot be read, or other parts of it have other shapes.
+    """
     try:
         config = AutoConfig.from_pretrained(checkpoint.location, trust_remote_code=False)
         config.update(labels(names))
@@ -162,9 +171,31 @@ def _loaded(checkpoint: Checkpoint, names: Sequence[str]) -> tuple[nn.Module, se
             value=checkpoint.name,
             remedy="name another checkpoint; models that need code of their own are not run",
         ) from error
-    other = {str(one[0] if isinstance(one, tuple) else one) for one in report["mismatched_keys"]}
+    other = {
+        str(name): f"{list(has)}, not {list(want)}" for name, has, want in report["mismatched_keys"]
+    }
+    expected = _of_classes(model) if other else set()
+    wrong = [f"{name} {said}" for name, said in other.items() if name not in expected]
+    if wrong:
+        raise CheckpointError(
+            f"{checkpoint.name!r} ({checkpoint.source}) has weights of other shapes than its "
+            f"config.json says, of parts that do not depend on the classes: "
+            f"{'; '.join(wrong[:_SHOWN])}{' ...' if wrong[_SHOWN:] else ''}",
+            plugin=PLUGIN,
+            value=checkpoint.name,
+            remedy="name a folder whose config.json is that of its weights",
+        )
     lacks = {str(one) for one in report["missing_keys"]}
-    return model, {name.rpartition(".")[0] for name in other | lacks}
+    return model, {name.rpartition(".")[0] for name in other.keys() | lacks}
+
+
+def _of_classes(model: Any) -> set[str]:
+    """Names of the tensors whose shapes follow from the number of classes."""
+    config = copy.deepcopy(model.config)
+    config.update(labels([*config.id2label.values(), "one more"]))
+    with torch.device("meta"):
+        other = _built(config).state_dict()
+    return {name for name, one in model.state_dict().items() if one.shape != other[name].shape}
 
 
 def rebuilt(values: Mapping[str, Any]) -> Any:

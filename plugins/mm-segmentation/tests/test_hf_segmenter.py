@@ -12,7 +12,7 @@ from mm_segmentation.tiny import tiny_config
 from transformers import AutoModelForSemanticSegmentation, AutoModelForUniversalSegmentation
 
 from mm_core import MultiModalPredictor
-from mm_core.api import tools
+from mm_core.api import CheckpointError, tools
 
 
 def discs(n: int) -> pd.DataFrame:
@@ -59,6 +59,17 @@ def test_a_checkpoint_of_other_classes_gets_a_new_head(tmp_path):
     assert segmenter.architecture["new"] == ["decode_head.classifier"]
     assert segmenter.model.config.num_labels == 2
     assert segmenter.new == (segmenter.model.decode_head.classifier,)
+
+
+def test_a_checkpoint_whose_config_is_of_another_network_is_refused(tmp_path):
+    """Its weights would be random ones, unsaid."""
+    config = tiny_config("segformer", ["a", "b"], SIDE)
+    AutoModelForSemanticSegmentation.from_config(config).save_pretrained(tmp_path / "two")
+    config.decoder_hidden_size *= 2
+    config.save_pretrained(tmp_path / "two")
+    with pytest.raises(CheckpointError, match=r"decode_head\.\S+ \[\d+.*, not \[\d+") as caught:
+        fitted(discs(2), 1, checkpoint=str(tmp_path / "two"))
+    assert "config.json" in caught.value.remedy
 
 
 def test_rows_of_no_weight_have_no_part_in_a_loss_of_queries():
