@@ -10,7 +10,7 @@ from typing import Any
 from mm_core.api import CheckpointMiss
 from mm_core.api.checkpoints import HFFolder
 
-TYPES = ("sam", "sam2", "sam2_video")
+TYPES = ("sam", "sam_hq", "sam2", "sam2_video")
 """``model_type`` of what is read; the video models of SAM 2 hold the one for pictures."""
 
 LARGEST = 1024
@@ -21,8 +21,8 @@ _META = re.compile(r"vit_([bhlt])", re.IGNORECASE)
 class SamFolder(HFFolder):
     """A folder as ``save_pretrained`` writes it, or Meta's ``sam_vit_b_01ec64.pth``.
 
-    Details: ``kind`` (``"sam"``, ``"sam2"``, ``"meta"``), ``size`` of Meta's (``"b"``, ``"l"``,
-    ``"h"``), ``side`` of the square, and ``data_config`` (``mean``, ``std``).
+    Details: ``kind`` (``"sam"``, ``"sam_hq"``, ``"sam2"``, ``"meta"``), ``size`` of Meta's
+    (``"b"``, ``"l"``, ``"h"``), ``side`` of the square, and ``data_config`` (``mean``, ``std``).
     """
 
     def recognise(

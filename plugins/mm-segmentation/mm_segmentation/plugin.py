@@ -99,7 +99,7 @@ def mm_backbones() -> list[BackboneSpec]:
         ),
         BackboneSpec(
             name="sam",
-            summary="SAM and SAM 2: a trained decoder, LoRA on the encoder, prompts",
+            summary="SAM, SAM-HQ and SAM 2: a trained decoder, LoRA on the encoder, prompts",
             references=("arxiv:2304.02643", "arxiv:2408.00714"),
             target="mm_segmentation.sam_segmenter:SamSegmenter",
             config="mm_segmentation.configs:SamConfig",
@@ -141,7 +141,7 @@ def mm_checkpoint_formats() -> list[CheckpointFormatSpec]:
     return [
         CheckpointFormatSpec(
             name="sam",
-            summary="a folder of SAM or SAM 2 as transformers saves it, or Meta's sam_vit_*.pth",
+            summary="a folder of SAM, SAM-HQ or SAM 2 of transformers, or Meta's sam_vit_*.pth",
             target="mm_segmentation.formats:SamFolder",
         ),
         CheckpointFormatSpec(

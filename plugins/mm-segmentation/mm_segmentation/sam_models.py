@@ -1,4 +1,4 @@
-"""SAM and SAM 2 of transformers: built, filled, saved as JSON. Heavy: torch, transformers."""
+"""SAM, SAM-HQ, SAM 2 of transformers: built, filled, saved as JSON. Heavy: torch, transformers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,34 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import Sam2Config, Sam2Model, SamConfig, SamModel
+from transformers import Sam2Config, Sam2Model, SamConfig, SamHQConfig, SamHQModel, SamModel
 
 from mm_core.api import Checkpoint, CheckpointError, ConfigError, HFFolder
 from mm_segmentation.sam_weights import from_meta, meta_config, resized
 
 PLUGIN = "segmentation:sam"
+
+_KINDS: dict[str, tuple[Any, Any]] = {
+    "sam": (SamConfig, SamModel),
+    "sam_hq": (SamHQConfig, SamHQModel),
+    "sam2": (Sam2Config, Sam2Model),
+}
+"""Model type -> config and model."""
+
+_HQ = (
+    "hq_token",
+    "hq_mask_mlp",
+    "compress_vit_conv1",
+    "compress_vit_norm",
+    "compress_vit_conv2",
+    "encoder_conv1",
+    "encoder_norm",
+    "encoder_conv2",
+    "mask_conv1",
+    "mask_norm",
+    "mask_conv2",
+)
+"""What SAM-HQ has besides in its decoder."""
 
 _FAILS = (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 
@@ -32,7 +54,7 @@ _TINY_DECODER = {
 def tiny(kind: str, side: int) -> Any:
     """The config of a small random model."""
     prompt = {"hidden_size": 32, "image_size": side, "patch_size": 16, "mask_input_channels": 4}
-    if kind == "sam":
+    if kind != "sam2":
         vision = {
             "hidden_size": 32,
             "output_channels": 32,
@@ -43,8 +65,9 @@ def tiny(kind: str, side: int) -> Any:
             "global_attn_indexes": [1],
             "num_pos_feats": 16,
         }
-        return SamConfig(
-            vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=_TINY_DECODER
+        decoder = _TINY_DECODER if kind == "sam" else {**_TINY_DECODER, "vit_dim": 32}
+        return _KINDS[kind][0](
+            vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder
         )
     backbone = {
         "model_type": "sam2_hiera_det_model",
@@ -72,7 +95,7 @@ def sized(config: Any, side: int) -> Any:
     Raises:
         ConfigError: it is no multiple of what a patch is.
     """
-    step = 16 if config.model_type == "sam" else 32
+    step = 32 if config.model_type == "sam2" else 16
     if side % step:
         raise ConfigError(
             f"image_size = {side}: SAM takes squares whose side is a multiple of {step}",
@@ -81,7 +104,7 @@ def sized(config: Any, side: int) -> Any:
             remedy=f"image_size={max(step, round(side / step) * step)}",
         )
     config.prompt_encoder_config.image_size = side
-    if config.model_type == "sam":
+    if config.model_type != "sam2":
         config.vision_config.image_size = side
         config.prompt_encoder_config.image_embedding_size = side // config.vision_config.patch_size
     else:
@@ -96,9 +119,8 @@ def built(config: Any) -> Any:
     Raises:
         CheckpointError: transformers cannot build it.
     """
-    kind = SamModel if config.model_type == "sam" else Sam2Model
     try:
-        return kind(config)
+        return _KINDS[config.model_type][1](config)
     except _FAILS as error:
         raise CheckpointError(
             f"transformers cannot build this SAM: {error}", plugin=PLUGIN, value=config.model_type
@@ -120,8 +142,7 @@ def fresh(config: Any) -> Any:
 
 def rebuilt(values: Mapping[str, Any]) -> Any:
     """The model of a saved config."""
-    kind = SamConfig if values["model_type"] == "sam" else Sam2Config
-    return built(kind.from_dict(HFFolder.own_config(values)))
+    return built(_KINDS[values["model_type"]][0].from_dict(HFFolder.own_config(values)))
 
 
 def loaded(checkpoint: Checkpoint, side: int) -> Any:
@@ -138,7 +159,7 @@ def loaded(checkpoint: Checkpoint, side: int) -> Any:
             stored = torch.load(checkpoint.location, map_location="cpu", weights_only=True)
             weights = from_meta(stored)
         else:
-            read = (SamConfig if kind == "sam" else Sam2Config).from_pretrained
+            read = _KINDS[kind][0].from_pretrained
             config = read(checkpoint.location, local_files_only=True)
             weights = _stored(Path(checkpoint.location))
         model = built(sized(config, side))
@@ -194,5 +215,5 @@ def pruned(model: Any) -> list[nn.Module]:
         decoder.upscale_layer_norm,
         decoder.output_hypernetworks_mlps[0],
     ]
-    more = ("obj_score_token", "conv_s0", "conv_s1")
+    more = ("obj_score_token", "conv_s0", "conv_s1", *_HQ)
     return [*found, *(getattr(decoder, name) for name in more if hasattr(decoder, name))]

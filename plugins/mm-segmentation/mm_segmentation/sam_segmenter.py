@@ -1,4 +1,4 @@
-"""``sam``: SAM and SAM 2 with a head that asks nobody. Heavy: imports torch, transformers."""
+"""``sam``: SAM, SAM-HQ, SAM 2 with a head that asks nobody. Heavy: imports torch, transformers."""
 
 from __future__ import annotations
 
@@ -134,9 +134,11 @@ class SamSegmenter(Segmenter):
 
     def given(self, maps: Sequence[Tensor]) -> dict[str, Any]:
         """Maps of the encoder as the whole model of transformers takes them."""
-        if len(maps) == 1:
-            return {"image_embeddings": maps[0]}
         decoder = self.model.mask_decoder
+        if not hasattr(decoder, "conv_s0"):
+            inside = [one.permute(0, 2, 3, 1) for one in maps[:-1]]  # of SAM-HQ
+            more = {"intermediate_embeddings": inside} if inside else {}
+            return {"image_embeddings": maps[-1], **more}
         return {"image_embeddings": [decoder.conv_s0(maps[0]), decoder.conv_s1(maps[1]), maps[2]]}
 
     def painted(self, maps: Sequence[Tensor], sparse: Tensor) -> Tensor:
@@ -157,6 +159,9 @@ class SamSegmenter(Segmenter):
         if hasattr(decoder, "obj_score_token"):
             first = [decoder.obj_score_token.weight, *first]
         mask_token = len(first) - 1
+        sharp = hasattr(decoder, "hq_token")
+        if sharp:
+            first.append(decoder.hq_token.weight)
         tokens = torch.cat(first).expand(batch, count, -1, -1)
         said, seen = decoder.transformer(
             point_embeddings=torch.cat([tokens, sparse.to(tokens.dtype)], dim=2),
@@ -167,16 +172,21 @@ class SamSegmenter(Segmenter):
         height, width = image.shape[-2:]
         seen = seen.transpose(2, 3).reshape(batch * count, -1, height, width)
         up = decoder.upscale_conv1(seen)
-        if len(maps) > 1:
+        if hasattr(decoder, "conv_s1"):
             up = up + decoder.conv_s1(maps[1]).repeat_interleave(count, 0)
         up = decoder.upscale_conv2(decoder.activation(decoder.upscale_layer_norm(up)))
-        if len(maps) > 1:
+        if hasattr(decoder, "conv_s0"):
             up = up + decoder.conv_s0(maps[0]).repeat_interleave(count, 0)
         up = decoder.activation(up)
-        weights = decoder.output_hypernetworks_mlps[0](said[:, :, mask_token])
-        pixels = up.reshape(batch, count, up.shape[1], -1)
-        masks = (weights[:, :, None] @ pixels)[:, :, 0]
-        return masks.reshape(batch, count, *up.shape[-2:])
+        masks = _drawn(decoder.output_hypernetworks_mlps[0](said[:, :, mask_token]), up)
+        if not sharp:
+            return masks
+        # As SAM-HQ's authors have it; transformers (5.24) reads the map from before its attention.
+        fine = decoder.mask_conv1(up)
+        fine = decoder.mask_conv2(decoder.activation(decoder.mask_norm(fine)))
+        fine = fine + _features_of_hq(decoder, maps).repeat_interleave(count, 0)
+        token = mask_token + decoder.mask_tokens.num_embeddings
+        return masks + _drawn(decoder.hq_mask_mlp(said[:, :, token]), fine)
 
     def prompted(self, maps: Sequence[Tensor], asked: Tensor) -> Tensor:
         """Mask [1, 1, h, w] of one picture: where any of the things asked for is.
@@ -216,10 +226,28 @@ class SamSegmenter(Segmenter):
             maps = list(said.fpn_hidden_states)
             memory = self.model.no_memory_embedding.reshape(1, -1, 1, 1)
             return [*maps[:-1], maps[-1] + memory]
-        return [said.last_hidden_state]
+        inside = getattr(said, "intermediate_embeddings", None) or []  # of SAM-HQ
+        return [*(one.permute(0, 3, 1, 2) for one in inside[:1]), said.last_hidden_state]
 
     def _keep(self, key: bytes, maps: list[Tensor]) -> None:
         size = sum(one.nbytes for one in maps)
         if self._kept_bytes + size <= self.config.cache_mb * 2**20:
             self._kept[key] = maps
             self._kept_bytes += size
+
+
+def _drawn(weights: Tensor, maps: Tensor) -> Tensor:
+    """Masks [B, K, h, w] of [B, K, D] and [B * K, D, h, w]."""
+    batch, count, width = weights.shape
+    pixels = maps.reshape(batch, count, width, -1)
+    masks = (weights[:, :, None] @ pixels)[:, :, 0]
+    return masks.reshape(batch, count, *maps.shape[-2:])
+
+
+def _features_of_hq(decoder: Any, maps: Sequence[Tensor]) -> Tensor:
+    """What SAM-HQ adds to the masks: of the encoder's end, and of its first global layer."""
+    early, late = maps
+    late = decoder.activation(decoder.encoder_norm(decoder.encoder_conv1(late)))
+    early = decoder.activation(decoder.compress_vit_norm(decoder.compress_vit_conv1(early)))
+    found: Tensor = decoder.encoder_conv2(late) + decoder.compress_vit_conv2(early)
+    return found

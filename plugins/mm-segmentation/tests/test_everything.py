@@ -17,6 +17,7 @@ from transformers import (
     MaskGenerationPipeline,
     Sam2ImageProcessor,
     Sam2Model,
+    SamHQModel,
     SamImageProcessor,
     SamModel,
 )
@@ -31,6 +32,9 @@ EVERY = {"points_per_side": 4, "pred_iou_thresh": 0.0, "stability_score_thresh":
 
 BOTH = {
     "sam": SamImageProcessor(size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE}),
+    "sam_hq": SamImageProcessor(
+        size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE}
+    ),
     "sam2": Sam2ImageProcessor(size={"height": SIDE, "width": SIDE}),
 }
 
@@ -51,14 +55,14 @@ def everything(folder: Path) -> MultiModalPredictor:
     )
 
 
-@pytest.mark.parametrize("kind", ["sam", "sam2"])
+@pytest.mark.parametrize("kind", ["sam", "sam_hq", "sam2"])
 def test_things_are_those_of_the_pipeline_of_transformers(kind, tmp_path):
     folder = checkpoint(tmp_path / "sam", kind)
     picture = drawn(1)[0][:, :SIDE]
     frame = pd.DataFrame({"photo": [picture, None]})
     things, none = everything(folder).predict(frame, box_nms_thresh=1, points_per_batch=7, **EVERY)
     assert none is None
-    model = {"sam": SamModel, "sam2": Sam2Model}[kind].from_pretrained(folder)
+    model = {"sam": SamModel, "sam_hq": SamHQModel, "sam2": Sam2Model}[kind].from_pretrained(folder)
     pipeline = MaskGenerationPipeline(model=model, image_processor=BOTH[kind], device="cpu")
     theirs = pipeline(
         Image.fromarray(picture),

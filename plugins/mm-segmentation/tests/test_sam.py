@@ -11,13 +11,17 @@ import pandas as pd
 import pytest
 import torch
 from mm_segmentation import sam_models
+from mm_segmentation.configs import SamConfig as SegmenterConfig
 from mm_segmentation.conv_lora import ConvLoRA
+from mm_segmentation.hf_configs import as_json
+from mm_segmentation.sam_segmenter import SamSegmenter
 from mm_segmentation.sam_weights import from_meta, meta_config, resized
 from mm_segmentation.samples import drawn
 from transformers import SamConfig
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, tools
+from mm_core.api.nn import BackboneContext
 
 SIDE = 64
 
@@ -57,7 +61,7 @@ def topology(predictor: MultiModalPredictor) -> Any:
     return tools.model_of(predictor).engine.topology
 
 
-@pytest.mark.parametrize("kind", ["sam", "sam2"])
+@pytest.mark.parametrize("kind", ["sam", pytest.param("sam_hq", marks=pytest.mark.slow), "sam2"])
 def test_it_learns_masks_without_any_prompt(kind, tmp_path):
     frame = discs(8)
     predictor = fitted(frame, random_model=kind)
@@ -268,6 +272,31 @@ def test_positions_are_interpolated_for_another_size(tmp_path):
         before.pos_embed.permute(0, 3, 1, 2), size=(6, 6), mode="bicubic"
     )
     assert torch.allclose(encoder.pos_embed.permute(0, 3, 1, 2), middle, atol=0.02)  # one epoch on
+
+
+@pytest.mark.parametrize("kind", ["sam", "sam2"])
+def test_a_point_is_answered_as_transformers_answers_it(kind):
+    torch.manual_seed(0)
+    whole = sam_models.fresh(sam_models.sized(sam_models.tiny(kind, SIDE), SIDE)).eval()
+    whole.mask_decoder.dynamic_multimask_via_stability = False  # SAM 2: another mask where unsure
+    context = BackboneContext(
+        {"picture": {"image_size": [SIDE, SIDE]}},
+        {"output_dim": 1},
+        architecture={"model": as_json(whole.config), "pretrained": True},
+    )
+    ours = SamSegmenter(SegmenterConfig(), context).eval()
+    ours.model.load_state_dict(
+        {k: v for k, v in whole.state_dict().items() if k in ours.model.state_dict()}
+    )
+    pixels = torch.randn(1, 3, SIDE, SIDE)
+    asked = torch.tensor([[20.0, 30.0, 0.0, 0.0, 1.0]])
+    with torch.no_grad():
+        theirs = whole(
+            pixel_values=pixels, input_points=asked[None, None, :, :2],
+            input_labels=torch.ones((1, 1, 1), dtype=torch.int32), multimask_output=False,
+        ).pred_masks[0]  # fmt: skip
+        said = ours.prompted(ours.embedded(pixels), asked)
+    assert torch.allclose(said, theirs, atol=1e-4 * float(theirs.abs().max()))
 
 
 def test_metas_weights_give_the_same_masks():
