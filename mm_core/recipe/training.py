@@ -150,6 +150,13 @@ class TrainingConfig(Config):
             raise ValueError("milestones are rising shares between 0 and 1")
         return shares
 
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _counted(cls, devices: Any) -> Any:
+        if isinstance(devices, str) and devices != "auto" and not devices.lstrip("-").isdigit():
+            raise ValueError(f"give a number, not {devices!r}: a GPU that is there is used")
+        return devices
+
     @field_validator("devices")
     @classmethod
     def _some_devices(cls, devices: Any) -> Any:

@@ -234,6 +234,7 @@ def test_torchrun_with_another_number_of_processes_is_refused(
         (-1, "1 or more"),
         ([], "1 or more"),
         ("all", "devices"),
+        ("gpu", "a GPU that is there is used"),
     ],
 )
 def test_devices_that_cannot_be(small_table, fit_table, devices, said):
