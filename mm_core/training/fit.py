@@ -63,7 +63,6 @@ def fit_model(
         report_bad(job.unreadable, context.on_error)
         _take_engine(model, result, component)
         if job.held_out is not None:
-            model.ready()  # a fitter may have trained a part of the network, and left dropout on
             deadline = _calibrated_by(started, context.deadline)
             result = replace(result, calibrated_score=job.held_out.calibrate(deadline))
     return model.ready(), result

@@ -165,11 +165,13 @@ class Job(FitJob):
         if self._resume:
             done = take_up_finished(place, network)
             if done is not None:
+                network.eval()
                 return done
         elif is_first():
             forget_phase(place)
         self._resume = False  # what follows stands on this training, and not on an earlier run
         result = train_network(network, batches, run)
+        network.eval()  # a part of the model's network would have dropout where the rest has none
         self._told_to_end = result.stopped == TERMINATED
         return result
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -133,9 +132,7 @@ def test_in_pytest_the_mark_is_asked_for(tmp_path):
 
 
 def _check(*arguments: str) -> subprocess.CompletedProcess[str]:
-    mm = Path(sys.executable).with_name("mm")
-    command = [str(mm), "plugins", "check", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+    return forked.mm("plugins", "check", *arguments)
 
 
 def test_in_the_terminal(plugin):
