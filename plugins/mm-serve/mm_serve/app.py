@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,7 @@ def _app(served: Served, lifespan: Any = None) -> FastAPI:
         redoc_url=None,
         responses=REFUSED,
     )
-    _errors(app)
+    _errors(app, [column.name for column in served.columns])
     add_routes(app, served)
     page = files("mm_serve").joinpath("page.html").read_text(encoding="utf-8")
 
@@ -196,12 +197,12 @@ def _telling(app: FastAPI, served: Mapping[str, Served], guard: Guard) -> None:
         return PlainTextResponse(guard.metrics(sum(one.batcher.open for one in served.values())))
 
 
-def _errors(app: FastAPI) -> None:
+def _errors(app: FastAPI, columns: Sequence[str]) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         # What was sent is not sent back: it may be megabytes, or no JSON (NaN).
         told = [
-            {"where": [str(one)[:80] for one in said["loc"]], "message": said["msg"][:300]}
+            {"where": [str(one)[:80] for one in said["loc"]], "message": _said(said, columns)[:300]}
             for said in error.errors()[:20]
         ]
         return JSONResponse({"detail": told}, 422)
@@ -218,6 +219,18 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(TimeoutError)
     async def late(_: Request, error: TimeoutError) -> JSONResponse:
         return JSONResponse({"detail": "it took too long"}, 504)
+
+
+def _said(error: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """Pydantic's words, or what they leave open: which columns there are, how JSON is sent."""
+    kind, place = error["type"], error["loc"]
+    if kind == "extra_forbidden" and place[:2] == ("body", "rows"):
+        near = difflib.get_close_matches(str(place[-1]), columns, n=1)
+        guess = f"did you mean {near[0]!r}? " if near else ""
+        return f"the model reads no such column; {guess}It reads {', '.join(columns)}"
+    if kind == "model_attributes_type" and place == ("body",):
+        return "send an object in JSON, with the header content-type: application/json"
+    return str(error["msg"])
 
 
 __all__ = ["Limits", "make_app"]

@@ -287,6 +287,15 @@ def test_hostile_bodies(body: bytes, wanted: int, client: Client) -> None:
     assert time.monotonic() - started < 5
 
 
+def test_what_is_wrong_is_said_in_words_of_the_model(client: Client) -> None:
+    _, told = client.post("/v1/predict", {"rows": [{"prize": 1}]})
+    (one,) = told["detail"]
+    assert one["where"] == ["body", "rows", "0", "prize"]
+    assert "did you mean 'price'? It reads " in one["message"]
+    _, told = client.post("/v1/predict", b'{"rows": [{}]}', **{"content-type": "text/plain"})
+    assert "content-type: application/json" in told["detail"][0]["message"]
+
+
 def test_paths_outside(client: Client) -> None:
     """Nothing is read from the disk for a path."""
     for path in ("/../../etc/passwd", "/static/../../etc/passwd", "/v1/../etc", "/%2e%2e/etc"):
