@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from mm_core.testing.kit import cases
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("mm-*"))
+EXAMPLES = sorted(file.parent for file in (ROOT / "examples").glob("*/pyproject.toml"))
 FILES = [
     pytest.param(path, marks=[pytest.mark.slow] if path.name == "coco.py" else [])
     for path in sorted((ROOT / "examples").glob("*.py"))
