@@ -161,7 +161,7 @@ def _speed(asked: argparse.Namespace) -> Found:
                 given = {key: value for key, value in FIXED.items() if not key.startswith("fit")}
                 given |= SETS[name].settings | {"fit": way, "training.epochs": count}
                 given |= {"fit.new": "keep"} if way == "fusion:cached" else {}
-                given |= {"training.new_first": False}
+                given |= {"training.new_first": False, "training.patience": count}
                 predictor = MultiModalPredictor(
                     SETS[name].label, hyperparameters=given, verbosity=0
                 )
