@@ -11,7 +11,7 @@ from mm_image.cells import ImageCell, preview, split_cell
 from mm_image.decode import UnreadableImageError, decode, find_image, size_and_turn
 from mm_image.one import colours_of, images_of, one_image, scaled, windows, write_images
 from mm_image.over import colour_of, overlay
-from mm_image.runs import mask_to_runs, run_lengths, runs_to_mask
+from mm_image.runs import mask_to_runs, run_lengths, runs_to_mask, short_runs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +34,7 @@ __all__ = [
     "run_lengths",
     "runs_to_mask",
     "scaled",
+    "short_runs",
     "size_and_turn",
     "split_cell",
     "timm_weights",

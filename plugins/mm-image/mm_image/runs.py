@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,12 @@ def mask_to_runs(mask: np.ndarray[Any, Any]) -> dict[str, Any]:
     counts = np.diff(np.concatenate([[0], changes, [flat.size]])) if flat.size else changes
     if flat.size and flat[0]:
         counts = np.concatenate([[0], counts])
-    return {"size": [int(one) for one in mask.shape], "counts": _written(counts)}
+    return short_runs(mask.shape, counts)
+
+
+def short_runs(size: Sequence[int], counts: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """COCO's short form of a mask's height, width and lengths of runs, as :func:`run_lengths`."""
+    return {"size": [int(one) for one in size], "counts": _written(counts)}
 
 
 def runs_to_mask(runs: Mapping[str, Any]) -> np.ndarray[Any, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from mm_image.api import mask_to_runs, runs_to_mask
+from mm_image.api import runs_to_mask, short_runs
 
 from mm_core.api import ConfigError, Decoded, MetricError, State, Task
 from mm_segmentation.configs import EverythingConfig, EverythingOptions
@@ -106,18 +106,18 @@ def _answer(one: Mapping[str, Any], form: str) -> Any:
         return _map(one, size)
     return [
         {
-            "mask": mask_to_runs(mask),
+            "mask": short_runs(size, np.asarray(runs)),
             "score": round(float(score), 4),
             "box": [int(side) for side in box],
-            "area": int(mask.sum()),
+            "area": _area(runs),
         }
-        for mask, score, box in zip(_masks(one), one["scores"], one["boxes"], strict=True)
+        for runs, score, box in zip(one["runs"], one["scores"], one["boxes"], strict=True)
     ]
 
 
 def _map(one: Mapping[str, Any], size: Sequence[int]) -> np.ndarray[Any, Any]:
     """uint16 [H, W], numbers of things from 1 on; a small one lies upon a large one."""
-    areas = [int(np.asarray(runs)[1::2].sum()) for runs in one["runs"]]
+    areas = [_area(runs) for runs in one["runs"]]
     if len(areas) > np.iinfo(np.uint16).max:
         raise ConfigError(
             f"a map has no numbers for {len(areas)} things",
@@ -129,6 +129,11 @@ def _map(one: Mapping[str, Any], size: Sequence[int]) -> np.ndarray[Any, Any]:
     for place in sorted(masks, key=lambda place: -areas[place]):
         found[_whole(masks[place], size)] = place + 1
     return found
+
+
+def _area(runs: Any) -> int:
+    """Pixels of a thing: every second run is in it."""
+    return int(np.asarray(runs)[1::2].sum())
 
 
 def _masks(one: Mapping[str, Any]) -> Any:
