@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mm_core.api.config import Config
@@ -161,6 +162,49 @@ def answer(head: FusionHead, rows: Rows) -> dict[str, Tensor]:
     """What it answers at prediction."""
     with torch.no_grad():
         return copied(answers(fuse(head.eval(), rows)))
+
+
+def exported(head: FusionHead, rows: Rows) -> Callable[[Rows], dict[str, Tensor]]:
+    """The head as a program of ``torch.export``, for any number of rows.
+
+    Args:
+        head: at prediction.
+        rows: what it is followed with; more than one, for one would be taken for a constant.
+    """
+    network, given = _Answers(head.eval()), _flat(rows)
+    free = {0: torch.export.Dim("rows")}
+    features, present = given
+    shapes = (
+        {name: dict.fromkeys(arrays, free) for name, arrays in features.items()},
+        dict.fromkeys(present, free),
+    )
+    program = torch.export.export(network, given, dynamic_shapes=shapes, strict=False).module()
+
+    def run(others: Rows) -> dict[str, Tensor]:
+        with torch.no_grad():
+            return copied(program(*_flat(others)))
+
+    return run
+
+
+class _Answers(nn.Module):
+    """A head's answers from plain dicts of tensors, which is what an exporter can follow."""
+
+    def __init__(self, head: FusionHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Any, present: Any) -> dict[str, Tensor]:
+        given = {name: Features(**arrays) for name, arrays in features.items()}
+        return answers(self.head(given, present))
+
+
+def _flat(rows: Rows) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
+    kinds = ("pooled", "tokens", "mask", "spatial")
+    features = {
+        name: {kind: getattr(one, kind) for kind in kinds} for name, one in rows.features.items()
+    }
+    return features, rows.present
 
 
 def _widths(name: str) -> Mapping[str, int]:

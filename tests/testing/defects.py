@@ -141,6 +141,13 @@ DEFECTS = (
         "dtype",
     ),
     Defect(
+        "fusion_head-gate-exports_with_free_rows",
+        "pooled = torch.where(there.any(dim=1, keepdim=True), pooled, self.nothing)\n",
+        "nothing = self.nothing.expand(len(pooled), -1)\n"
+        "        pooled = torch.where(there.any(dim=1, keepdim=True), pooled, nothing)\n",
+        "x.shape[0]",
+    ),
+    Defect(
         "fusion_head-gate-answers_the_same_after_saving",
         "self.nothing = nn.Parameter(torch.zeros(config.dim))\n",
         "self.nothing = nn.Parameter(torch.zeros(config.dim))\n"

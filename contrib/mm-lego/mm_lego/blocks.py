@@ -90,7 +90,7 @@ class _Step(nn.Module):
         def split(value: Tensor) -> Tensor:
             return value.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
-        tokens = torch.cat([self.rest.expand(len(tokens), 1, -1), tokens], dim=1)
+        tokens = torch.cat([self.rest.expand(tokens.shape[0], 1, -1), tokens], dim=1)
         there = nn.functional.pad(there, (1, 0), value=True)
         query = split(self.query(self.norm_latent(real)))
         key, value = map(split, self.key_value(self.norm_input(tokens)).chunk(2, dim=-1))

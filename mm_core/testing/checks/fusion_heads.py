@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +21,7 @@ from mm_core.testing.fused import (
     Rows,
     answer,
     answers,
+    exported,
     fuse,
     loss_of,
     situations,
@@ -32,7 +35,7 @@ from mm_core.testing.networks import (
     gradients,
     hidden,
 )
-from mm_core.testing.outcome import expect
+from mm_core.testing.outcome import CheckError, expect
 from mm_core.testing.subject import Subject
 
 Head = Subject[FusionHeadSpec]
@@ -173,6 +176,17 @@ def check_runs_in_bfloat16(subject: Head) -> None:
         expect_finite_gradients(head, f"{situation}, bfloat16")
 
 
+def check_exports_with_free_rows(subject: Head) -> None:
+    """Followed by ``torch.export`` once, it answers any number of rows as it does itself."""
+    for situation in islice(situations(subject), 3):
+        head = situation.build()
+        program = _exported(head, situation.rows(5).with_gaps(), str(situation))
+        for n in (2, 9):
+            rows = situation.rows(n).with_gaps()
+            where = f"{situation}, {n} rows, exported"
+            expect_same(program(rows), answer(head, rows), where)
+
+
 def check_answers_the_same_after_saving(subject: Head) -> None:
     """Its state dict, loaded strictly in a new process, gives the same answers."""
     wanted: dict[str, Tensor] = {}
@@ -218,6 +232,17 @@ def check_fits_end_to_end(subject: Head) -> None:
 def two_sides(subject: Head, folder: Path) -> pd.DataFrame:
     """Two inputs for a fit."""
     return points(_LABELS, ("left", "right"))
+
+
+def _exported(head: FusionHead, rows: Rows, where: str) -> Callable[[Rows], dict[str, Tensor]]:
+    try:
+        return exported(head, rows)
+    except (RuntimeError, TypeError, ValueError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise CheckError(
+            f"{where}: torch.export cannot follow it ({said}). What depends on values is written "
+            "with torch.where, and the number of rows is x.shape[0]: len(x) is a constant"
+        ) from error
 
 
 def _backward(head: FusionHead, rows: Rows) -> None:

@@ -105,7 +105,7 @@ class CrossAttention(FusionHead):
         for name, blocks in self.blocks.items():
             own, own_there = tokens[name]
             others = [tokens[other] for other in tokens if other != name]
-            keys, there = _after(self.nothing, others, len(own))
+            keys, there = _after(self.nothing, others, own.shape[0])
             for block in cast("nn.ModuleList", blocks):
                 own = block(own, keys, there)
             vectors[name] = masked_mean(own, own_there)
@@ -136,7 +136,7 @@ class Bottleneck(FusionHead):
         self.own = OwnAnswers(names, config.dim, output_dim, config.auxiliary_weight)
 
     def forward(self, features: Mapping[str, Features], present: Mapping[str, Tensor]) -> Fused:
-        names, n = self.project.names, len(next(iter(present.values())))
+        names, n = self.project.names, next(iter(present.values())).shape[0]
         tokens = self.project(features, present)
         shared = self.bottleneck.expand(n, -1, -1)
         there = there_of(names, present)
@@ -177,7 +177,7 @@ class Perceiver(FusionHead):
     def forward(self, features: Mapping[str, Features], present: Mapping[str, Tensor]) -> Fused:
         tokens = self.project(features, present)
         given = [tokens[name] for name in self.project.names]
-        latents = self.latents.expand(len(given[0][0]), -1, -1)
+        latents = self.latents.expand(given[0][0].shape[0], -1, -1)
         for block in self.blocks:
             keys = torch.cat([latents, *(one for one, _ in given)], dim=1)
             there = torch.cat([one for _, one in given], dim=1)
