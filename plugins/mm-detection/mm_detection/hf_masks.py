@@ -7,7 +7,7 @@ points where the model samples some, are its own; a box is that of its mask.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
@@ -53,7 +53,6 @@ class HFMasks(HFBackbone):
                 value=self.side,
                 remedy=f"inputs.{self.input_name}.processor.image_size={fixed}, or leave it out",
             )
-        _let_adapters_in(self.model)
         for name, module in self.model.named_modules():
             if name.endswith(("encoder.swin.layernorm", "encoder.model.layernorm")):
                 module.requires_grad_(False)  # at the end of a network whose maps are read before
@@ -133,27 +132,6 @@ class HFMasks(HFBackbone):
                 MMWarning,
                 stacklevel=2,
             )
-
-
-class _Children:
-    """The children of a module as they are now."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self._module = module
-
-    def __iter__(self) -> Iterator[nn.Module]:
-        return self._module.children()
-
-
-def _let_adapters_in(model: nn.Module) -> None:
-    """Some heads of transformers also keep their layers in a list, and call those in it.
-
-    An adapter that takes the place of a layer would never be called.
-    """
-    for module in model.modules():
-        kept = vars(module).get("layers")
-        if isinstance(kept, list) and kept == list(module.children()):
-            module.layers = _Children(module)  # type: ignore[assignment]
 
 
 def bounds(grids: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from peft import PeftConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -48,10 +48,11 @@ class Injected(Adapter):
             # It says that it adapts itself to transformers' Conv1D.
             warnings.filterwarnings("ignore", message="fan_in_fan_out is set", module="peft")
             inject_adapter_in_model(config, holder)
+        _put(backbone, {id(layer.get_base_layer()): layer for _, layer in _wrapped(backbone)})
 
     def own_weights(self, backbone: Backbone) -> frozenset[str]:
         """All that the wrapped layers hold beside their base layers."""
-        prefixes = tuple(f"{path}." for path, _, _ in _wrapped(backbone))
+        prefixes = tuple(f"{path}." for path, _ in _wrapped(backbone))
         return frozenset(
             name
             for name in backbone.state_dict()
@@ -60,19 +61,41 @@ class Injected(Adapter):
 
     def merge(self, backbone: Backbone) -> None:
         """Fold the new weights in and put the base layers back."""
-        for path, parent, layer in _wrapped(backbone):
+        layers = {id(layer): layer for _, layer in _wrapped(backbone)}
+        for layer in layers.values():
             layer.merge(safe_merge=True)
-            setattr(parent, path.rpartition(".")[2], layer.get_base_layer())
+        _put(backbone, {place: layer.get_base_layer() for place, layer in layers.items()})
 
 
-def _wrapped(backbone: Backbone) -> list[tuple[str, nn.Module, BaseTunerLayer]]:
-    """(path, parent, layer) of each layer that was wrapped."""
+def _put(backbone: Backbone, instead: Mapping[int, nn.Module]) -> None:
+    """Modules in the place of others, by ``id``, wherever a module of the backbone keeps those.
+
+    Some call a layer of a plain list that they keep beside the registered one, or register a layer
+    twice; peft replaces it in one place.
+    """
+    for module in list(backbone.modules()):
+        if isinstance(module, BaseTunerLayer):
+            continue  # it keeps its base layer
+        for kept in (vars(module), *vars(module).values()):
+            if isinstance(kept, dict):
+                places = list(kept.items())
+            elif isinstance(kept, list):
+                places = list(enumerate(kept))
+            else:
+                continue
+            for place, one in places:
+                if id(one) in instead:
+                    kept[place] = instead[id(one)]
+
+
+def _wrapped(backbone: Backbone) -> list[tuple[str, BaseTunerLayer]]:
+    """(path, layer) of each layer that was wrapped; of one with two paths both."""
     return list(_find(backbone, ""))
 
 
-def _find(parent: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module, BaseTunerLayer]]:
-    for name, child in parent.named_children():
+def _find(parent: nn.Module, prefix: str) -> Iterator[tuple[str, BaseTunerLayer]]:
+    for name, child in parent._modules.items():
         if isinstance(child, BaseTunerLayer):
-            yield prefix + name, parent, child
-        else:
+            yield prefix + name, child
+        elif child is not None:
             yield from _find(child, f"{prefix}{name}.")

@@ -72,6 +72,22 @@ def test_a_checkpoint_whose_config_is_of_another_network_is_refused(tmp_path):
     assert "config.json" in caught.value.remedy
 
 
+def test_lora_reaches_what_draws_masks_and_merges(tmp_path):
+    """Mask2Former calls layers of a list that it keeps beside the registered ones."""
+    config = tiny_config("mask2former", ["a", "b"], SIDE)
+    AutoModelForUniversalSegmentation.from_config(config).save_pretrained(tmp_path / "two")
+    lora = {"id": "peft:lora", "r": 2, "targets": r".*mask_embedder.*"}
+    frame, given = discs(2), {"checkpoint": str(tmp_path / "two"), "adapter": lora}
+    predictor = fitted(frame, 1, **given)
+    segmenter = tools.model_of(predictor).engine.topology.segmenter
+    moved = [bool(one.any()) for name, one in segmenter.named_parameters() if "lora_B" in name]
+    assert moved == [True] * 3
+    probability = predictor.predict(frame, form="probability")
+    merged = predictor.merge_adapters().predict(frame, form="probability")
+    for one, other in zip(probability, merged, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_rows_of_no_weight_have_no_part_in_a_loss_of_queries():
     frame = discs(4).assign(w=[0.0, 1.0, 1.0, 1.0])
     frame["mask"] = [
