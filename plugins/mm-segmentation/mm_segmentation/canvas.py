@@ -78,10 +78,11 @@ class Canvas(Processor):
             return
         height, width = (asked, asked) if isinstance(asked, int) else asked
         self.canvas = (int(height), int(width))
-        if min(self.canvas) < STEP or any(one % STEP for one in self.canvas):
-            up = [max(STEP, -(-one // STEP) * STEP) for one in self.canvas]
+        step = trained.get("step", STEP)
+        if min(self.canvas) < step or any(one % step for one in self.canvas):
+            up = [max(step, -(-one // step) * step) for one in self.canvas]
             raise ConfigError(
-                f"image_size = {list(self.canvas)}: sides are multiples of {STEP}",
+                f"image_size = {list(self.canvas)}: sides are multiples of {step}",
                 value=self.config.image_size,
                 remedy=f"image_size={up}",
             )

@@ -267,10 +267,10 @@ class SamConfig(Config):
 
     checkpoint: str | tuple[str, ...] = Field(
         default=("facebook/sam-vit-base", "facebook/sam2.1-hiera-tiny"),
-        description="SAM, SAM-HQ or SAM 2: a folder or hub name of transformers, Meta's .pth file, "
-        "or 'random'; of several, the first that can be had is taken",
+        description="SAM, SAM-HQ, SAM 2 or SAM 3: a folder or hub name of transformers, Meta's "
+        ".pth file of SAM, or 'random'; of several, the first that can be had is taken",
     )
-    random_model: Literal["sam", "sam_hq", "sam2"] = Field(
+    random_model: Literal["sam", "sam_hq", "sam2", "sam3_tracker"] = Field(
         default="sam", description="kind of the model built, tiny, where checkpoint is 'random'"
     )
     cache_mb: int = Field(

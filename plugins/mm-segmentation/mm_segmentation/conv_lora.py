@@ -56,7 +56,8 @@ def _at_scale(expert: nn.Module, grid: Tensor, scale: int) -> Tensor:
 
 
 def applied(encoder: nn.Module, rank: int) -> list[nn.Module]:
-    """Put it around each ``qkv`` of an encoder, and freeze the rest; in place.
+    """Put it around each ``qkv`` of an encoder, or around the three layers that SAM 3 has for it,
+    and freeze the rest; in place.
 
     Returns:
         The new modules, base layers apart.
@@ -64,9 +65,10 @@ def applied(encoder: nn.Module, rank: int) -> list[nn.Module]:
     encoder.requires_grad_(False)
     new: list[nn.Module] = []
     for module in list(encoder.modules()):
-        base = getattr(module, "qkv", None)
-        if type(base) is nn.Linear:
-            update = ConvLoRA(base, rank)
-            module.qkv = update
-            new += [update.down, update.up, update.gate, update.experts]
+        for name in ("qkv", "q_proj", "k_proj", "v_proj"):
+            base = getattr(module, name, None)
+            if type(base) is nn.Linear:
+                update = ConvLoRA(base, rank)
+                setattr(module, name, update)
+                new += [update.down, update.up, update.gate, update.experts]
     return new

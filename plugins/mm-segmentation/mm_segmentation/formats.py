@@ -10,10 +10,19 @@ from typing import Any
 from mm_core.api import CheckpointMiss
 from mm_core.api.checkpoints import HFFolder
 
-TYPES = ("sam", "sam_hq", "sam2", "sam2_video")
-"""``model_type`` of what is read; the video models of SAM 2 hold the one for pictures."""
+_OF_VIDEOS = {
+    "sam2_video": "sam2",
+    "sam3_tracker_video": "sam3_tracker",
+    "sam3_video": "sam3_tracker",
+}
+"""``model_type`` of models of videos -> that of the one of pictures, which they hold."""
+
+TYPES = ("sam", "sam_hq", "sam2", "sam3_tracker", *_OF_VIDEOS)
+"""``model_type`` of what is read; of SAM 3 what answers points and boxes."""
 
 LARGEST = 1024
+_SIDE_OF_SAM3, _PATCH_OF_SAM3 = 1008, 14
+_COLOURS_OF_SAM3 = {"mean": [0.5] * 3, "std": [0.5] * 3}
 
 _META = re.compile(r"vit_([bhlt])", re.IGNORECASE)
 
@@ -21,8 +30,9 @@ _META = re.compile(r"vit_([bhlt])", re.IGNORECASE)
 class SamFolder(HFFolder):
     """A folder as ``save_pretrained`` writes it, or Meta's ``sam_vit_b_01ec64.pth``.
 
-    Details: ``kind`` (``"sam"``, ``"sam_hq"``, ``"sam2"``, ``"meta"``), ``size`` of Meta's
-    (``"b"``, ``"l"``, ``"h"``), ``side`` of the square, and ``data_config`` (``mean``, ``std``).
+    Details: ``kind`` (``"sam"``, ``"sam_hq"``, ``"sam2"``, ``"sam3_tracker"``, ``"meta"``),
+    ``size`` of Meta's (``"b"``, ``"l"``, ``"h"``), ``side`` of the square, ``step`` where sides are
+    multiples of something else than 32, and ``data_config`` (``mean``, ``std``).
     """
 
     def recognise(
@@ -46,12 +56,18 @@ class SamFolder(HFFolder):
             return CheckpointMiss(
                 reason=f"{path} holds {kind!r}, which is no SAM that is read here"
             )
-        side = (config.get("vision_config") or {}).get("image_size") or LARGEST
-        return {
-            "kind": kind.removesuffix("_video"),
-            "side": int(side[0] if isinstance(side, list) else side),
-            **_colours(self.read_json(path / "preprocessor_config.json")),
-        }
+        kind = _OF_VIDEOS.get(kind, kind)
+        colours = _colours(self.read_json(path / "preprocessor_config.json"))
+        vision = (config.get("tracker_config") or config).get("vision_config") or {}
+        if kind == "sam3_tracker":
+            inside = vision.get("backbone_config") or {}
+            side = inside.get("image_size") or _SIDE_OF_SAM3
+            step = {"step": int(inside.get("patch_size") or _PATCH_OF_SAM3)}
+            colours = colours if colours["data_config"] else {"data_config": _COLOURS_OF_SAM3}
+        else:
+            side, step = vision.get("image_size") or LARGEST, {}
+        side = int(side[0] if isinstance(side, list) else side)
+        return {"kind": kind, "side": side, **step, **colours}
 
 
 class SegmenterFolder(HFFolder):

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -40,6 +42,8 @@ _FAILS = (
     KeyError,
     OSError,
     RuntimeError,
+    SafetensorError,
+    StrictDataclassError,
     TypeError,
     ValueError,
 )

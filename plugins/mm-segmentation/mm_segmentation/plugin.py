@@ -99,8 +99,8 @@ def mm_backbones() -> list[BackboneSpec]:
         ),
         BackboneSpec(
             name="sam",
-            summary="SAM, SAM-HQ and SAM 2: a trained decoder, LoRA on the encoder, prompts",
-            references=("arxiv:2304.02643", "arxiv:2408.00714"),
+            summary="SAM, SAM-HQ, SAM 2, SAM 3: a trained decoder, LoRA on the encoder, prompts",
+            references=("arxiv:2304.02643", "arxiv:2408.00714", "arxiv:2511.16719"),
             target="mm_segmentation.sam_segmenter:SamSegmenter",
             config="mm_segmentation.configs:SamConfig",
             modalities=(IMAGE,),
@@ -141,7 +141,7 @@ def mm_checkpoint_formats() -> list[CheckpointFormatSpec]:
     return [
         CheckpointFormatSpec(
             name="sam",
-            summary="a folder of SAM, SAM-HQ or SAM 2 of transformers, or Meta's sam_vit_*.pth",
+            summary="a folder of SAM, SAM-HQ, SAM 2 or SAM 3 of transformers, or sam_vit_*.pth",
             target="mm_segmentation.formats:SamFolder",
         ),
         CheckpointFormatSpec(

@@ -84,6 +84,14 @@ SAM_CARDS = (
         reference="arxiv:2408.00714",
         learning_rate=1e-4,
     ),
+    CheckpointCard(
+        name="facebook/sam3",
+        summary="SAM 3, of which its tracker is taken; gated: Meta has to grant access",
+        parameters=457_407_889,
+        license="SAM License of Meta: also for what is trained from it; no military use",
+        reference="arxiv:2511.16719",
+        learning_rate=1e-4,
+    ),
 )
 
 MMSEG_CARDS = (

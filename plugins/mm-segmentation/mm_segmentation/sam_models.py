@@ -1,4 +1,4 @@
-"""SAM, SAM-HQ, SAM 2 of transformers: built, filled, saved as JSON. Heavy: torch, transformers."""
+"""SAM, SAM-HQ, SAM 2, SAM 3 of transformers: built, filled, saved as JSON. Heavy: torch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,22 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
-from transformers import Sam2Config, Sam2Model, SamConfig, SamHQConfig, SamHQModel, SamModel
+from transformers import (
+    Sam2Config,
+    Sam2Model,
+    Sam3TrackerConfig,
+    Sam3TrackerModel,
+    SamConfig,
+    SamHQConfig,
+    SamHQModel,
+    SamModel,
+)
 
 from mm_core.api import Checkpoint, CheckpointError, ConfigError, HFFolder
-from mm_segmentation.sam_weights import from_meta, meta_config, resized
+from mm_segmentation.sam_weights import from_meta, from_sam3, meta_config, resized
 
 PLUGIN = "segmentation:sam"
 
@@ -22,6 +32,7 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "sam": (SamConfig, SamModel),
     "sam_hq": (SamHQConfig, SamHQModel),
     "sam2": (Sam2Config, Sam2Model),
+    "sam3_tracker": (Sam3TrackerConfig, Sam3TrackerModel),
 }
 """Model type -> config and model."""
 
@@ -40,7 +51,16 @@ _HQ = (
 )
 """What SAM-HQ has besides in its decoder."""
 
-_FAILS = (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
+_FAILS = (
+    AttributeError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
 
 _TINY_DECODER = {
     "hidden_size": 32,
@@ -54,7 +74,7 @@ _TINY_DECODER = {
 def tiny(kind: str, side: int) -> Any:
     """The config of a small random model."""
     prompt = {"hidden_size": 32, "image_size": side, "patch_size": 16, "mask_input_channels": 4}
-    if kind != "sam2":
+    if kind in ("sam", "sam_hq"):
         vision = {
             "hidden_size": 32,
             "output_channels": 32,
@@ -68,6 +88,24 @@ def tiny(kind: str, side: int) -> Any:
         decoder = _TINY_DECODER if kind == "sam" else {**_TINY_DECODER, "vit_dim": 32}
         return _KINDS[kind][0](
             vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder
+        )
+    if kind == "sam3_tracker":
+        backbone = {
+            "model_type": "sam3_vit_model",
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "patch_size": 16,
+            "pretrain_image_size": 32,
+            "window_size": 2,
+            "global_attn_indexes": [1],
+        }
+        vision = {"model_type": "sam3_vision_model", "backbone_config": backbone}
+        return Sam3TrackerConfig(
+            vision_config={**vision, "fpn_hidden_size": 32},
+            prompt_encoder_config=prompt,
+            mask_decoder_config=_TINY_DECODER,
         )
     backbone = {
         "model_type": "sam2_hiera_det_model",
@@ -95,7 +133,10 @@ def sized(config: Any, side: int) -> Any:
     Raises:
         ConfigError: it is no multiple of what a patch is.
     """
-    step = 32 if config.model_type == "sam2" else 16
+    kind, vision = config.model_type, config.vision_config
+    step = 32 if kind == "sam2" else 16
+    if kind == "sam3_tracker":
+        step = vision.backbone_config.patch_size
     if side % step:
         raise ConfigError(
             f"image_size = {side}: SAM takes squares whose side is a multiple of {step}",
@@ -104,12 +145,18 @@ def sized(config: Any, side: int) -> Any:
             remedy=f"image_size={max(step, round(side / step) * step)}",
         )
     config.prompt_encoder_config.image_size = side
-    if config.model_type != "sam2":
-        config.vision_config.image_size = side
-        config.prompt_encoder_config.image_embedding_size = side // config.vision_config.patch_size
+    if kind in ("sam", "sam_hq"):
+        vision.image_size = side
+        config.prompt_encoder_config.image_embedding_size = side // vision.patch_size
+    elif kind == "sam2":
+        vision.backbone_config.image_size = [side, side]
+        vision.backbone_feature_sizes = [[side // n] * 2 for n in (4, 8, 16)]
     else:
-        config.vision_config.backbone_config.image_size = [side, side]
-        config.vision_config.backbone_feature_sizes = [[side // n] * 2 for n in (4, 8, 16)]
+        vision.backbone_config.image_size = side
+        vision.backbone_feature_sizes = [[side // step * n] * 2 for n in (4, 2, 1)]
+        # Its fourth map is the detector's. With it transformers (5.24) adds what stands for no
+        # memory of a video to that one; the authors add it to the third, which is decoded.
+        vision.scale_factors = vision.scale_factors[:3]
     return config
 
 
@@ -159,9 +206,7 @@ def loaded(checkpoint: Checkpoint, side: int) -> Any:
             stored = torch.load(checkpoint.location, map_location="cpu", weights_only=True)
             weights = from_meta(stored)
         else:
-            read = _KINDS[kind][0].from_pretrained
-            config = read(checkpoint.location, local_files_only=True)
-            weights = _stored(Path(checkpoint.location))
+            config, weights = _stored(kind, Path(checkpoint.location))
         model = built(sized(config, side))
         wanted = model.state_dict()
         chosen = {k: v for k, v in resized(weights, wanted).items() if k in wanted}
@@ -179,7 +224,24 @@ def loaded(checkpoint: Checkpoint, side: int) -> Any:
     return model
 
 
-def _stored(folder: Path) -> dict[str, torch.Tensor]:
+def _stored(kind: str, folder: Path) -> tuple[Any, dict[str, torch.Tensor]]:
+    """Config and weights of a folder."""
+    if kind == "sam3_tracker":
+        whole = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        given = whole.get("tracker_config") or whole
+        parts = ("vision_config", "prompt_encoder_config", "mask_decoder_config")
+        config = Sam3TrackerConfig(**{name: given[name] for name in parts if name in given})
+        found = from_sam3(_tensors(folder))
+    else:
+        config = _KINDS[kind][0].from_pretrained(folder, local_files_only=True)
+        found = _tensors(folder)
+    shared = "shared_image_embedding.positional_embedding"
+    prompt = "prompt_encoder.shared_embedding.positional_embedding"
+    found.setdefault(prompt, found[shared])  # tied: saved once
+    return config, found
+
+
+def _tensors(folder: Path) -> dict[str, torch.Tensor]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
@@ -188,9 +250,6 @@ def _stored(folder: Path) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = {}
     for file in files:
         found |= safetensors.torch.load_file(folder / file)
-    shared = "shared_image_embedding.positional_embedding"
-    prompt = "prompt_encoder.shared_embedding.positional_embedding"
-    found.setdefault(prompt, found.get(shared))  # tied: saved once
     return found
 
 

@@ -1,4 +1,4 @@
-"""``sam``: SAM, SAM-HQ, SAM 2 with a head that asks nobody. Heavy: imports torch, transformers."""
+"""``sam``: SAM, SAM-HQ, SAM 2, SAM 3 with a head that asks nobody. Heavy: torch, transformers."""
 
 from __future__ import annotations
 

@@ -40,6 +40,12 @@ _RENAMED = (
     (r"((?:mlps\.\d+|iou_prediction_head)\.)layers\.2\.", r"\1proj_out."),
 )
 
+_OF_SAM3 = (
+    ("tracker_model.", ""),  # before all others in what transformers saves of a tracker alone
+    ("detector_model.vision_encoder.backbone.", "vision_encoder.backbone."),
+    ("tracker_neck.", "vision_encoder.neck."),
+)
+
 
 def meta_config(size: str) -> dict[str, object]:
     """What ``SamConfig`` is built from for Meta's vit_b, vit_l, vit_h."""
@@ -64,6 +70,20 @@ def from_meta(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         found[name] = value
     shared = found["prompt_encoder.shared_embedding.positional_embedding"]
     found["shared_image_embedding.positional_embedding"] = shared
+    return found
+
+
+def from_sam3(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of its tracker, as that names them, of a whole SAM 3 of transformers.
+
+    It shares the network that reads pictures with the detector, but for the neck.
+    """
+    found: dict[str, Tensor] = {}
+    for name, value in weights.items():
+        for start, other in _OF_SAM3:
+            if name.startswith(start):
+                name = other + name.removeprefix(start)
+        found[name] = value
     return found
 
 

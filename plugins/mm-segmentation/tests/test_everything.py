@@ -17,6 +17,8 @@ from transformers import (
     MaskGenerationPipeline,
     Sam2ImageProcessor,
     Sam2Model,
+    Sam3ImageProcessor,
+    Sam3TrackerModel,
     SamHQModel,
     SamImageProcessor,
     SamModel,
@@ -36,6 +38,13 @@ BOTH = {
         size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE}
     ),
     "sam2": Sam2ImageProcessor(size={"height": SIDE, "width": SIDE}),
+    "sam3_tracker": Sam3ImageProcessor(size={"height": SIDE, "width": SIDE}),
+}
+MODELS = {
+    "sam": SamModel,
+    "sam_hq": SamHQModel,
+    "sam2": Sam2Model,
+    "sam3_tracker": Sam3TrackerModel,
 }
 
 
@@ -55,14 +64,14 @@ def everything(folder: Path) -> MultiModalPredictor:
     )
 
 
-@pytest.mark.parametrize("kind", ["sam", "sam_hq", "sam2"])
+@pytest.mark.parametrize("kind", ["sam", "sam_hq", "sam2", "sam3_tracker"])
 def test_things_are_those_of_the_pipeline_of_transformers(kind, tmp_path):
     folder = checkpoint(tmp_path / "sam", kind)
     picture = drawn(1)[0][:, :SIDE]
     frame = pd.DataFrame({"photo": [picture, None]})
     things, none = everything(folder).predict(frame, box_nms_thresh=1, points_per_batch=7, **EVERY)
     assert none is None
-    model = {"sam": SamModel, "sam_hq": SamHQModel, "sam2": Sam2Model}[kind].from_pretrained(folder)
+    model = MODELS[kind].from_pretrained(folder)
     pipeline = MaskGenerationPipeline(model=model, image_processor=BOTH[kind], device="cpu")
     theirs = pipeline(
         Image.fromarray(picture),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,6 +72,10 @@ def test_a_checkpoint_whose_config_is_of_another_network_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"decode_head\.\S+ \[\d+.*, not \[\d+") as caught:
         fitted(discs(2), 1, checkpoint=str(tmp_path / "two"))
     assert "config.json" in caught.value.remedy
+    said = json.loads((tmp_path / "two/config.json").read_text())
+    (tmp_path / "two/config.json").write_text(json.dumps({**said, "num_encoder_blocks": "four"}))
+    with pytest.raises(CheckpointError, match=r"cannot read .*two.*num_encoder_blocks"):
+        fitted(discs(2), 1, checkpoint=str(tmp_path / "two"))
 
 
 def test_lora_reaches_what_draws_masks_and_merges(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 from mm_segmentation import sam_models
 from mm_segmentation.configs import SamConfig as SegmenterConfig
@@ -24,6 +27,7 @@ from mm_core.api import ConfigError, tools
 from mm_core.api.nn import BackboneContext
 
 SIDE = 64
+SAM3 = pytest.param("sam3_tracker", marks=pytest.mark.slow)
 
 
 def discs(n: int, seed: int = 0) -> pd.DataFrame:
@@ -61,7 +65,15 @@ def topology(predictor: MultiModalPredictor) -> Any:
     return tools.model_of(predictor).engine.topology
 
 
-@pytest.mark.parametrize("kind", ["sam", pytest.param("sam_hq", marks=pytest.mark.slow), "sam2"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "sam",
+        "sam2",
+        pytest.param("sam_hq", marks=pytest.mark.slow),
+        pytest.param("sam3_tracker", marks=pytest.mark.slow),
+    ],
+)
 def test_it_learns_masks_without_any_prompt(kind, tmp_path):
     frame = discs(8)
     predictor = fitted(frame, random_model=kind)
@@ -71,19 +83,17 @@ def test_it_learns_masks_without_any_prompt(kind, tmp_path):
         assert (one == other).all()
 
 
-@pytest.mark.parametrize("kind", ["sam", "sam2"])
+@pytest.mark.parametrize("kind", ["sam", "sam2", SAM3])
 def test_lora_trains_the_layers_that_are_named_and_the_decoder(kind, tmp_path):
     folder = _folder(tmp_path, kind, wide=True)
-    lora = {"id": "peft:lora", "r": 2, "targets": r".*vision_encoder.*\.qkv"}
+    lora = {"id": "peft:lora", "r": 2, "targets": r".*vision_encoder.*\.(qkv|[qkv]_proj)"}
     predictor = fitted(discs(4), checkpoint=str(folder), adapter=lora, **{"training.epochs": 2})
     backbone = topology(predictor).segmenter
     trained = {k: v.numel() for k, v in backbone.named_parameters() if v.requires_grad}
     inside = {k: n for k, n in trained.items() if "vision_encoder" in k}
     assert inside
-    assert all("lora_" in name and ".qkv." in name for name in inside)
-    layers = [
-        m for n, m in backbone.named_modules() if n.endswith("qkv") and hasattr(m, "base_layer")
-    ]
+    assert all("lora_" in name and re.search(r"\.(qkv|[qkv]_proj)\.", name) for name in inside)
+    layers = [m for m in backbone.modules() if hasattr(m, "base_layer")]
     formula = sum(2 * (m.base_layer.in_features + m.base_layer.out_features) for m in layers)
     assert sum(inside.values()) == formula
     new = {id(p) for module in backbone.new for p in module.parameters()}
@@ -104,7 +114,7 @@ def test_lora_trains_the_layers_that_are_named_and_the_decoder(kind, tmp_path):
     assert max(np.abs(a - b).max() for a, b in zip(before, merged, strict=True)) < 0.01
 
 
-@pytest.mark.parametrize("kind", ["sam", "sam2"])
+@pytest.mark.parametrize("kind", ["sam", "sam2", SAM3])
 def test_updates_with_a_convolution_are_all_that_is_trained_of_the_encoder(kind, tmp_path):
     checkpoint = str(_folder(tmp_path, kind))
     predictor = fitted(discs(4), checkpoint=checkpoint, conv_lora=2, **{"training.epochs": 2})
@@ -112,7 +122,7 @@ def test_updates_with_a_convolution_are_all_that_is_trained_of_the_encoder(kind,
     inside = segmenter.model.vision_encoder.named_parameters()
     trained = [name for name, value in inside if value.requires_grad]
     assert trained
-    parts = ("qkv.down.", "qkv.up.", "qkv.gate.", "qkv.experts.")
+    parts = (".down.", ".up.", ".gate.", ".experts.")
     assert all(any(part in name for part in parts) for name in trained)
     folder = predictor.save(tmp_path / "m")
     again = MultiModalPredictor.load(folder).predict(discs(4), form="probability")
@@ -146,6 +156,9 @@ def _folder(tmp_path: Path, kind: str, wide: bool = False) -> Path:
         backbone = config.vision_config.backbone_config
         backbone.hidden_size, backbone.embed_dim_per_stage = 64, [64, 128, 256, 512]
         config.vision_config.backbone_channel_list = [512, 256, 128, 64]
+    elif wide and kind == "sam3_tracker":
+        backbone = config.vision_config.backbone_config
+        backbone.hidden_size, backbone.intermediate_size = 384, 1536
     elif wide:
         config.vision_config.hidden_size, config.vision_config.mlp_dim = 384, 1536
     model = sam_models.fresh(config)
@@ -274,11 +287,13 @@ def test_positions_are_interpolated_for_another_size(tmp_path):
     assert torch.allclose(encoder.pos_embed.permute(0, 3, 1, 2), middle, atol=0.02)  # one epoch on
 
 
-@pytest.mark.parametrize("kind", ["sam", "sam2"])
+@pytest.mark.parametrize("kind", ["sam", "sam2", "sam3_tracker"])
 def test_a_point_is_answered_as_transformers_answers_it(kind):
     torch.manual_seed(0)
     whole = sam_models.fresh(sam_models.sized(sam_models.tiny(kind, SIDE), SIDE)).eval()
     whole.mask_decoder.dynamic_multimask_via_stability = False  # SAM 2: another mask where unsure
+    if hasattr(whole, "no_memory_embedding"):
+        torch.nn.init.normal_(whole.no_memory_embedding)
     context = BackboneContext(
         {"picture": {"image_size": [SIDE, SIDE]}},
         {"output_dim": 1},
@@ -297,6 +312,40 @@ def test_a_point_is_answered_as_transformers_answers_it(kind):
         ).pred_masks[0]  # fmt: skip
         said = ours.prompted(ours.embedded(pixels), asked)
     assert torch.allclose(said, theirs, atol=1e-4 * float(theirs.abs().max()))
+
+
+def test_the_tracker_of_a_whole_sam_3_is_found(tmp_path):
+    """Its published weights are those of the model of videos, which holds the detector too.
+
+    Sides are multiples of its patch, as 1008 is of 14, and colours are its own.
+    """
+    torch.manual_seed(0)
+    config = sam_models.tiny("sam3_tracker", 56)
+    config.vision_config.backbone_config.patch_size = 14
+    config.vision_config.backbone_config.pretrain_image_size = 28
+    config.prompt_encoder_config.patch_size = 14
+    tracker = sam_models.fresh(sam_models.sized(config, 56))
+    tracker.save_pretrained(tmp_path)  # under the names of the whole, and "tracker_model." before
+    stored = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    shared = r"^tracker_model\.(?=detector_model|tracker_neck)"
+    stored = {re.sub(shared, "", name): value for name, value in stored.items()}
+    assert "tracker_neck.fpn_layers.0.proj1.weight" in stored
+    about = {"model_type": "sam3_video", "tracker_config": json.loads(config.to_json_string())}
+    about["tracker_config"]["model_type"] = "sam3_tracker_video"
+    (tmp_path / "config.json").write_text(json.dumps(about))
+    stored["tracker_neck.fpn_layers.3.proj1.bias"] = torch.zeros(3)
+    stored["detector_model.vision_encoder.neck.fpn_layers.0.proj1.weight"] = torch.zeros(3)
+    safetensors.torch.save_file(stored, tmp_path / "model.safetensors")
+    given = settings(checkpoint=str(tmp_path), adapter="peft:frozen", **{"training.epochs": 1})
+    del given["inputs.picture_image.processor.image_size"]
+    frame = discs(2)
+    predictor = MultiModalPredictor("mask", hyperparameters=given, verbosity=0)
+    predictor.fit(frame, tuning_data=frame)
+    segmenter = topology(predictor).segmenter
+    for name, value in segmenter.model.vision_encoder.state_dict().items():
+        assert torch.equal(value, tracker.vision_encoder.state_dict()[name]), name
+    info = tools.model_of(predictor).pipeline.processors["picture_image"].info
+    assert info == {"image_size": [56, 56], "mean": [0.5] * 3, "std": [0.5] * 3}
 
 
 def test_metas_weights_give_the_same_masks():
