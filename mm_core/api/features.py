@@ -190,9 +190,7 @@ def _blank(arrays: Mapping[str, Any], present: Tensor) -> dict[str, Any]:
 
 
 def _fill(values: Any, present: Tensor) -> Any:
-    if not isinstance(values, Tensor):
-        return values
-    return values.masked_fill(~present.view(-1, *[1] * (values.dim() - 1)), 0)
+    return _zero_where_not(values, present) if isinstance(values, Tensor) else values
 
 
 def _nothing(
@@ -269,4 +267,6 @@ def _scatter(values: Tensor, rows: Tensor, n: int) -> Tensor:
 def _zero_where_not(values: Tensor, present: Tensor) -> Tensor:
     """``values`` [B, ...], zeros in rows that are not present."""
     there = present.view(-1, *[1] * (values.dim() - 1))
+    if values.dtype == torch.bool:
+        return values & there  # onnxruntime chooses between numbers, not between truth values
     return torch.where(there, values, torch.zeros((), dtype=values.dtype, device=values.device))

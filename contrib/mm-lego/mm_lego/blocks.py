@@ -198,7 +198,7 @@ def start_of(blocks: Mapping[str, Block], there: Tensor) -> Complex:
         blocks: by input.
         there: bool [K, B], in their order.
     """
-    share = torch.where(there.any(dim=0), there, True).float()
+    share = (there | ~there.any(dim=0)).float()
     share = share / share.sum(dim=0)
     latents = torch.stack([block.latent for block in blocks.values()]).float()
     real = torch.einsum("kb,kcd->bcd", share, latents)

@@ -150,7 +150,10 @@ def _not_followed(topology: Topology, why: str) -> ConfigError:
 
 
 def _free(values: Any) -> Any:
-    """Rows are free; the second axis (tokens, pictures of a row) where the network lets it be."""
+    """Rows are free; the second axis (tokens, pictures of a row) where the network lets it be.
+
+    One without a place is as it is: torch would take it for any number but none.
+    """
     if isinstance(values, dict):
         return {name: _free(value) for name, value in values.items()}
-    return {0: Dim.DYNAMIC} | ({1: Dim.AUTO} if values.dim() > 1 else {})
+    return {0: Dim.DYNAMIC} | ({1: Dim.AUTO} if values.dim() > 1 and values.shape[1] else {})

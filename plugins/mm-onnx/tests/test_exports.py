@@ -113,6 +113,46 @@ def test_every_input_head_and_task_is_exported(
     )
 
 
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        ["place"],
+        pytest.param(["price"], marks=pytest.mark.slow),
+        pytest.param(["place", "weight"], marks=pytest.mark.slow),
+    ],
+    ids=["numbers", "one category", "one number"],
+)
+def test_a_table_of_one_kind_of_columns_is_exported(left_out: list[str], tmp_path: Path) -> None:
+    """Arrays without a column, and of one, are followed as such."""
+    rows = table(tmp_path, ("tabular",), "binary").assign(weight=np.linspace(0, 1, 36))
+    rows = rows.drop(columns=["weight", *left_out] if "price" in left_out else left_out)
+    predictor = fitted(rows, ("tabular",), "binary")
+    assert predictor.export(tmp_path / "light", sample=rows).max_abs_diff < 1e-4
+
+
+FURTHER_HEADS = (
+    *("gmu", "gated_residual", "film", "moe", "tfn", "lmf", "block", "deepset", "shaspec", "tmc"),
+    *("cls_transformer", "cross_attention", "mbt", "perceiver"),
+    *("modality_dropout", "missing_embedding", "align", "fusemix", "ogm_ge"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", [*(f"fusion:{one}" for one in FURTHER_HEADS), "lego:merge"])
+def test_every_head_of_the_lab_is_exported(head: str, tmp_path: Path) -> None:
+    """Of any number of rows and tokens, rows lacking inputs among them."""
+    pytest.importorskip("mm_fusion" if head.startswith("fusion:") else "mm_lego")
+    inputs = ("text", "tabular")
+    rows = table(tmp_path, inputs, "multiclass")
+    more = {"fusion": head, "backbones.tabular.id": "tabular:ft_transformer"}
+    predictor = fitted(rows, inputs, "multiclass", **more)
+    report = predictor.export(tmp_path / "light", sample=rows)
+    assert report.max_abs_diff < 1e-4
+    light = MultiModalPredictor.load(tmp_path / "light", verbosity=0)
+    some = rows.drop(columns="kind").iloc[:5]
+    assert light.predict(some).tolist() == predictor.predict(some).tolist()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("precision", "most"), [("int8", 0.5), ("16", 0.01)])
 def test_a_merged_adapter_in_fewer_bits(precision: str, most: float, tmp_path: Path) -> None:
