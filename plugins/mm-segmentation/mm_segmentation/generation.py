@@ -44,7 +44,7 @@ class MaskGeneration(Task):
     ) -> Decoded:
         """Records or a map; view ``things``: ``{"size": [h, w], "runs": [...]}`` a row."""
         form = (options or EverythingOptions()).form
-        answers = [_answer(one, form) for one in outputs["things"]]
+        answers = [answer(one, form) for one in outputs["things"]]
         column = pd.Series(answers, dtype=object)
         return Decoded(pd.DataFrame({"things": column}), {"things": outputs["things"]})
 
@@ -98,7 +98,8 @@ class Covered:
         return self._inside / self._pixels
 
 
-def _answer(one: Mapping[str, Any], form: str) -> Any:
+def answer(one: Mapping[str, Any], form: str) -> Any:
+    """What is said of a picture: records or a map of what the view ``things`` has of it."""
     size = np.asarray(one["size"]).tolist()
     if not all(size):
         return None

@@ -53,20 +53,9 @@ class _Rows:
         Raises:
             DataError: there is none, or it cannot be read.
         """
-        value = self.table.frame[self.column].iloc[row]
-        try:
-            cell = one_image(value, self.table.folder, self.column)
-            if cell is None:
-                raise UnreadableImageError("the cell is missing")
-            return decode(cell, self.most)
-        except UnreadableImageError as error:
-            raise DataError(
-                f"row {row} of {self.column!r} has no picture: {error}",
-                column=self.column,
-                rows=[row],
-                value=value,
-                remedy="check the cell",
-            ) from error
+        found = picture_of(self.table, self.column, row, self.most)
+        assert found is not None
+        return found
 
     def truth(self, row: int) -> np.ndarray[Any, Any] | None:
         """Codes; None where no mask is given."""
@@ -87,6 +76,39 @@ class _Rows:
 
     def _mask(self, row: int) -> Any:
         return self.table.frame[self.label].iloc[row]
+
+
+def picture_of(
+    table: Table, column: str, row: int, most: int, missing: bool = False
+) -> Image.Image | None:
+    """The picture of a row, upright; None where it is missing and may be.
+
+    Args:
+        table: of the rows.
+        column: of the pictures.
+        row: its position.
+        most: pixels of a picture at most.
+        missing: whether it may be missing.
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+    """
+    value = table.frame[column].iloc[row]
+    try:
+        cell = one_image(value, table.folder, column)
+        if cell is None and missing:
+            return None
+        if cell is None:
+            raise UnreadableImageError("the cell is missing")
+        return decode(cell, most)
+    except UnreadableImageError as error:
+        raise DataError(
+            f"row {row} of {column!r} has no picture: {error}",
+            column=column,
+            rows=[row],
+            value=value,
+            remedy="check the cell",
+        ) from error
 
 
 def _rows(predictor: MultiModalPredictor, data: Any) -> _Rows:

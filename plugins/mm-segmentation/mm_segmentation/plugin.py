@@ -193,6 +193,13 @@ def mm_tasks() -> list[TaskSpec]:
             needs=("masks",),
             requires_fit=False,
             label="none",
+            methods=(
+                MethodSpec(
+                    name="predict_crops",
+                    summary="things of pictures and of their parts, for small ones",
+                    target="mm_segmentation.crops:predict_crops",
+                ),
+            ),
             metrics=("covered",),
             default_metric="covered",
             fusion=None,

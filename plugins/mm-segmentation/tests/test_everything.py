@@ -23,10 +23,11 @@ from transformers import (
     SamImageProcessor,
     SamModel,
 )
+from transformers.models.sam.modeling_sam import SamImageSegmentationOutput
 from typer.testing import CliRunner
 
 from mm_core import MultiModalPredictor
-from mm_core.api import RecipeError
+from mm_core.api import ConfigError, RecipeError
 from mm_core.cli.app import app
 
 EVERY = {"points_per_side": 4, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
@@ -64,7 +65,14 @@ def everything(folder: Path) -> MultiModalPredictor:
     )
 
 
-@pytest.mark.parametrize("kind", ["sam", "sam_hq", "sam2", "sam3_tracker"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "sam",
+        "sam2",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("sam_hq", "sam3_tracker")),
+    ],
+)
 def test_things_are_those_of_the_pipeline_of_transformers(kind, tmp_path):
     folder = checkpoint(tmp_path / "sam", kind)
     picture = drawn(1)[0][:, :SIDE]
@@ -92,6 +100,57 @@ def test_things_are_those_of_the_pipeline_of_transformers(kind, tmp_path):
         y, x = np.nonzero(ours)
         assert one["box"] == [x.min(), y.min(), x.max() + 1, y.max() + 1]
         assert np.abs(np.subtract(one["box"], [0, 0, 1, 1]) - box.numpy()).max() <= 1
+
+
+def discs(self, input_points, image_embeddings, **_):
+    """Three discs around each point: a random SAM's masks lie everywhere, and each is cut off."""
+    y, x = torch.meshgrid(torch.arange(16) * 4.0 + 2, torch.arange(16) * 4.0 + 2, indexing="ij")
+    places = input_points[:, :, 0, :, None, None]  # [1, n, 2, 1, 1]
+    apart = (x - places[:, :, 0]) ** 2 + (y - places[:, :, 1]) ** 2
+    masks = torch.stack([radius**2 - apart for radius in (6, 11, 25)], dim=2)
+    where = 0.37 * input_points[:, :, 0, :1] + 0.11 * input_points[:, :, 0, 1:]
+    sure = torch.sin(where + torch.arange(3) + 30 * image_embeddings.mean())
+    return SamImageSegmentationOutput(iou_scores=0.5 + 0.4 * sure, pred_masks=masks)
+
+
+@pytest.mark.parametrize("overlap", [0.4, pytest.param(1.0, marks=pytest.mark.slow)])
+def test_things_of_parts_are_those_of_the_pipeline_of_transformers(overlap, tmp_path, monkeypatch):
+    folder = checkpoint(tmp_path / "sam", "sam")
+    monkeypatch.setattr(SamModel, "forward", discs)
+    y, x = np.mgrid[:112, :144] / 9.0  # smooth: both scale it alike
+    waves = (np.sin(y) * np.cos(x), np.sin(x + y / 2), np.cos(y - x / 3))
+    picture = np.stack([127 + 60 * one + 20 * x / 7 for one in waves], axis=2).astype(np.uint8)
+    frame = pd.DataFrame({"photo": [picture, None]}, index=["a", "b"])
+    predictor = everything(folder)
+    found = predictor.predict_crops(frame, box_nms_thresh=overlap, **EVERY)
+    assert found["b"] is None
+    pipeline = MaskGenerationPipeline(
+        model=SamModel.from_pretrained(folder), image_processor=BOTH["sam"], device="cpu"
+    )
+    theirs = pipeline(
+        Image.fromarray(picture),
+        points_per_crop=4,
+        pred_iou_thresh=0,
+        stability_score_thresh=0,
+        crops_n_layers=1,
+        crops_nms_thresh=overlap,
+        output_bboxes_mask=True,
+    )
+    assert len(found["a"]) == len(theirs["masks"]) > 10
+    for one, mask, score in zip(found["a"], theirs["masks"], theirs["scores"], strict=True):
+        ours, mask = runs_to_mask(one["mask"]).astype(bool), mask.numpy()
+        assert (ours & mask).sum() > 0.95 * (ours | mask).sum()
+        assert one["score"] == pytest.approx(float(score), abs=1e-3)
+    # Fewer points in the parts, which transformers (5.24) fails at; and no part at all.
+    fewer = predictor.predict_crops(frame[:1], downscale=4, box_nms_thresh=overlap, **EVERY)["a"]
+    alone = predictor.predict_crops(frame[:1], layers=0, box_nms_thresh=overlap, **EVERY)["a"]
+    assert alone == predictor.predict(frame[:1], box_nms_thresh=overlap, **EVERY)["a"]
+    assert len(alone) < len(fewer) < len(found["a"])
+    numbers = predictor.predict_crops(frame[:1], form="map", downscale=4, **EVERY)["a"]
+    assert numbers.shape == (112, 144)
+    with pytest.raises(ConfigError, match="downscale=5: no point is asked") as caught:
+        predictor.predict_crops(frame, downscale=5, **EVERY)
+    assert "4 points a side" in caught.value.remedy
 
 
 @pytest.fixture(scope="module")
