@@ -348,9 +348,11 @@ def test_the_tracker_of_a_whole_sam_3_is_found(tmp_path):
     assert info == {"image_size": [56, 56], "mean": [0.5] * 3, "std": [0.5] * 3}
 
 
-def test_metas_weights_give_the_same_masks():
-    """Its own library beside transformers', both of two layers and full width."""
-    segment_anything = pytest.importorskip("segment_anything")
+def _metas(side: int) -> tuple[Any, dict[str, Any]]:
+    """A SAM of Meta's own library, of two layers and full width, and what makes transformers' one
+    like it.
+    """
+    pytest.importorskip("segment_anything")
     from segment_anything.modeling import (
         ImageEncoderViT,
         MaskDecoder,
@@ -359,27 +361,54 @@ def test_metas_weights_give_the_same_masks():
         TwoWayTransformer,
     )
 
-    assert segment_anything
     torch.manual_seed(0)
     meta = Sam(
         ImageEncoderViT(
-            depth=2, embed_dim=64, img_size=128, mlp_ratio=4, num_heads=4, patch_size=16,
+            depth=2, embed_dim=64, img_size=side, mlp_ratio=4, num_heads=4, patch_size=16,
             qkv_bias=True, use_rel_pos=True, global_attn_indexes=[1], window_size=4,
             out_chans=256, norm_layer=lambda n: torch.nn.LayerNorm(n, eps=1e-6),
         ),
-        PromptEncoder(256, (8, 8), (128, 128), 16),
+        PromptEncoder(256, (side // 16,) * 2, (side, side), 16),
         MaskDecoder(
             num_multimask_outputs=3, transformer=TwoWayTransformer(2, 256, 8, 2048),
             transformer_dim=256,
         ),
     ).eval()  # fmt: skip
-    for value in meta.parameters():
-        torch.nn.init.normal_(value, std=0.1)
     values = meta_config("b")
     values["vision_config"] |= {
         "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "mlp_dim": 256,
-        "global_attn_indexes": [1], "window_size": 4, "num_pos_feats": 128,
+        "global_attn_indexes": [1], "window_size": 4, "num_pos_feats": 128, "image_size": side,
     }  # fmt: skip
+    return meta, values
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["transformers", "meta"])
+def test_lora_learns_eight_pictures_by_heart_and_merges(library, tmp_path, monkeypatch):
+    """From a checkpoint of either library, to a model that is small without it."""
+    if library == "meta":
+        meta, values = _metas(SIDE)
+        torch.save(meta.state_dict(), tmp_path / "sam_vit_b_tiny.pth")
+        monkeypatch.setattr(sam_models, "meta_config", lambda size: values)
+        checkpoint = tmp_path / "sam_vit_b_tiny.pth"
+    else:
+        checkpoint = _folder(tmp_path, "sam")
+    lora = {"id": "peft:lora", "r": 4, "alpha": 32, "targets": r".*vision_encoder.*\.qkv"}
+    frame = discs(8)
+    more = {"training.epochs": 120, "training.patience": 120, "training.loss": "structure"}
+    predictor = fitted(frame, checkpoint=str(checkpoint), adapter=lora, **more)
+    assert predictor.evaluate(frame)["iou"] > 0.9
+    before = predictor.predict(frame, form="probability")
+    again = MultiModalPredictor.load(predictor.save(tmp_path / "slim", standalone=False))
+    merged = again.merge_adapters().predict(frame, form="probability")
+    assert max(np.abs(a - b).max() for a, b in zip(before, merged, strict=True)) < 0.01
+
+
+def test_metas_weights_give_the_same_masks():
+    """Its own library beside transformers'."""
+    meta, values = _metas(128)
+    for value in meta.parameters():
+        torch.nn.init.normal_(value, std=0.1)
     ours = sam_models.built(sam_models.sized(SamConfig(**values), 128)).eval()
     weights = from_meta(meta.state_dict())
     assert set(weights) == set(ours.state_dict())
