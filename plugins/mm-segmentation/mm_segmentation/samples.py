@@ -138,6 +138,7 @@ def _samples(n: int = 24) -> Samples:
             ),
             Trial("backbone", "sam", {"checkpoint": "random", "random_model": "sam2"}),
             Trial("backbone", "sam", {"checkpoint": "random", "random_model": "sam_hq"}),
+            Trial("backbone", "sam", {"checkpoint": "random", "random_model": "sam3_tracker"}),
             Trial(
                 "backbone",
                 "mmseg",

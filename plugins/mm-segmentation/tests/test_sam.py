@@ -114,7 +114,7 @@ def test_lora_trains_the_layers_that_are_named_and_the_decoder(kind, tmp_path):
     assert max(np.abs(a - b).max() for a, b in zip(before, merged, strict=True)) < 0.01
 
 
-@pytest.mark.parametrize("kind", ["sam", "sam2", SAM3])
+@pytest.mark.parametrize("kind", ["sam", pytest.param("sam2", marks=pytest.mark.slow), SAM3])
 def test_updates_with_a_convolution_are_all_that_is_trained_of_the_encoder(kind, tmp_path):
     checkpoint = str(_folder(tmp_path, kind))
     predictor = fitted(discs(4), checkpoint=checkpoint, conv_lora=2, **{"training.epochs": 2})
