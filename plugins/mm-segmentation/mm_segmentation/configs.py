@@ -26,8 +26,8 @@ class CanvasConfig(Config):
     image_size: int | tuple[int, int] | None = Field(
         default=None,
         description="side of the square given to the network, or [height, width], in pixels, "
-        "multiples of 32; None: the usual form of the training pictures, 512 at most, or what a "
-        "checkpoint was made for",
+        "multiples of 32, of SAM 3 of 14; None: the usual form of the training pictures, 512 at "
+        "most, or what a checkpoint was made for",
     )
     form: Literal["keep", "stretch"] = Field(
         default="keep",
@@ -277,7 +277,8 @@ class SamConfig(Config):
         default=2048,
         ge=0,
         description="where nothing of the encoder is trained, what it says of pictures is kept, "
-        "in MiB at most, and is not computed in each epoch; 4 MiB a picture of 1024 pixels. "
+        "in MiB at most, and is not computed in each epoch; of 1024 pixels 4 MiB a picture, of SAM "
+        "2 84. "
         "Augmented pictures are new each time: set augment=none, flip=false",
     )
     prompt_share: float = Field(

@@ -73,7 +73,8 @@ class SamFolder(HFFolder):
 class SegmenterFolder(HFFolder):
     """A folder as ``save_pretrained`` writes it, of a model that gives each pixel a class.
 
-    Details: ``data_config`` (``mean``, ``std``) from its ``preprocessor_config.json``.
+    Details: ``data_config`` (``mean``, ``std``) from its ``preprocessor_config.json``; where its
+    config names a square that it was made for, ``side``, and ``step`` as of :class:`SamFolder`.
     """
 
     def recognise(
@@ -83,13 +84,20 @@ class SegmenterFolder(HFFolder):
         found = super().recognise(path, name, told)
         if isinstance(found, CheckpointMiss):
             return found
-        kinds = [
-            str(one) for one in self.read_json(path / "config.json").get("architectures") or []
-        ]
+        config = self.read_json(path / "config.json")
+        kinds = [str(one) for one in config.get("architectures") or []]
         ends = ("Segmentation", "SegmentationModel")
         if kinds and not any(one.endswith(ends) for one in kinds):
             return CheckpointMiss(reason=f"{path} holds {kinds[0]}, which draws no masks")
-        return _colours(self.read_json(path / "preprocessor_config.json"))
+        return {**_square(config), **_colours(self.read_json(path / "preprocessor_config.json"))}
+
+
+def _square(config: Mapping[str, Any]) -> dict[str, int]:
+    """Of models with a place for each patch, such as EoMT and DPT."""
+    side, patch = config.get("image_size"), config.get("patch_size")
+    if not isinstance(side, int) or not isinstance(patch, int):
+        return {}
+    return {"side": side} if side % 32 == 0 else {"side": side, "step": patch}
 
 
 def _colours(given: Mapping[str, Any]) -> dict[str, Any]:

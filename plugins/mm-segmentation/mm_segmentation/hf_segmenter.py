@@ -76,6 +76,8 @@ class HFSegmenter(Segmenter):
             self.pretrained = True
         else:
             model = _built(tiny_config(config.random_model, names, max(self.canvas)))
+        if context.architecture is None:
+            _try_out(model, self.canvas)
         self.model: Any = model
         for name, module in model.named_modules():
             if name.endswith(("encoder.swin.layernorm", "backbone.swin.layernorm")):
@@ -191,6 +193,26 @@ def _loaded(checkpoint: Checkpoint, names: Sequence[str]) -> tuple[nn.Module, se
         )
     lacks = {str(one) for one in report["missing_keys"]}
     return model, {name.rpartition(".")[0] for name in other.keys() | lacks}
+
+
+def _try_out(model: Any, canvas: tuple[int, int]) -> None:
+    """Raises CheckpointError where the model cannot read a picture of the canvas, and no more."""
+    kind, made_for = model.config.model_type, getattr(model.config, "image_size", None)
+    try:
+        with torch.no_grad():
+            said = model.eval()(pixel_values=torch.zeros(1, 3, *canvas))
+        if ("masks_queries_logits" if _of_queries(kind) else "logits") not in said:
+            raise ValueError(f"it gives {', '.join(said.keys())}")
+    except _FAILS as error:
+        raise CheckpointError(
+            f"{kind} draws no masks of a picture of {canvas[0]} x {canvas[1]} pixels alone: "
+            f"{error}",
+            plugin=PLUGIN,
+            value=kind,
+            remedy="name another checkpoint"
+            if made_for in (None, *canvas) and canvas[0] == canvas[1]
+            else f"inputs.picture_image.processor.image_size={made_for or max(canvas)}, a square",
+        ) from error
 
 
 def _of_classes(model: Any) -> set[str]:

@@ -10,8 +10,13 @@ import pytest
 import torch
 from mm_segmentation.hf_segmenter import HFSegmenter, _labels
 from mm_segmentation.samples import SIDE, drawn
-from mm_segmentation.tiny import tiny_config
-from transformers import AutoModelForSemanticSegmentation, AutoModelForUniversalSegmentation
+from mm_segmentation.tiny import _swin, tiny_config
+from transformers import (
+    AutoModelForSemanticSegmentation,
+    AutoModelForUniversalSegmentation,
+    EomtConfig,
+    OneFormerConfig,
+)
 
 from mm_core import MultiModalPredictor
 from mm_core.api import CheckpointError, tools
@@ -23,12 +28,14 @@ def discs(n: int) -> pd.DataFrame:
     return pd.DataFrame({"photo": [one for one, _ in pairs], "mask": masks})
 
 
-def fitted(frame: pd.DataFrame, epochs: int, **more) -> MultiModalPredictor:
+def fitted(
+    frame: pd.DataFrame, epochs: int, side: int | None = SIDE, **more
+) -> MultiModalPredictor:
     part = "backbones.picture_image"
     settings = {
         f"{part}.id": "segmentation:hf",
         f"{part}.checkpoint": "random",
-        "inputs.picture_image.processor.image_size": SIDE,
+        "inputs.picture_image.processor.image_size": side,
         "inputs.picture_image.processor.augment": "none",
         "training.epochs": epochs,
         "training.patience": epochs,
@@ -76,6 +83,33 @@ def test_a_checkpoint_whose_config_is_of_another_network_is_refused(tmp_path):
     (tmp_path / "two/config.json").write_text(json.dumps({**said, "num_encoder_blocks": "four"}))
     with pytest.raises(CheckpointError, match=r"cannot read .*two.*num_encoder_blocks"):
         fitted(discs(2), 1, checkpoint=str(tmp_path / "two"))
+
+
+def test_a_checkpoint_of_one_square_gets_its_canvas(tmp_path):
+    """EoMT knows places of one grid; another one is an error that names it."""
+    size = {"image_size": 96, "patch_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = EomtConfig(**size, hidden_size=32, num_blocks=1, num_queries=5, num_upscale_blocks=1)
+    AutoModelForUniversalSegmentation.from_config(config).save_pretrained(tmp_path / "eomt")
+    frame, settings = discs(2), {"checkpoint": str(tmp_path / "eomt")}
+    predictor = fitted(frame, 1, side=None, **settings)
+    (processor,) = tools.model_of(predictor).pipeline.processors.values()
+    assert processor.info["image_size"] == [96, 96]
+    assert [one.shape for one in predictor.predict(frame)] == [one.shape for one in frame["mask"]]
+    with pytest.raises(
+        CheckpointError, match="eomt draws no masks of a picture of 64 x 64"
+    ) as said:
+        fitted(frame, 1, **settings)
+    assert "image_size=96" in said.value.remedy
+
+
+def test_what_asks_for_more_than_a_picture_is_refused(tmp_path):
+    """OneFormer is told in words what to draw."""
+    sizes = {"hidden_dim": 32, "mask_dim": 32, "conv_dim": 32, "dim_feedforward": 64}
+    layers = {"encoder_layers": 1, "decoder_layers": 2, "num_attention_heads": 2, "num_queries": 5}
+    config = OneFormerConfig(backbone_config=_swin(), is_training=False, **sizes, **layers)
+    AutoModelForUniversalSegmentation.from_config(config).save_pretrained(tmp_path / "one")
+    with pytest.raises(CheckpointError, match=r"oneformer draws no masks .* alone"):
+        fitted(discs(2), 1, checkpoint=str(tmp_path / "one"))
 
 
 def test_lora_reaches_what_draws_masks_and_merges(tmp_path):
