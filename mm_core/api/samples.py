@@ -130,6 +130,9 @@ class Trial:
         xfail: check -> why it fails. It is run and shown; that it passes after all is a failure.
         needs: modules of an extra of the plugin, or modules in them, without which the component
             cannot be built: where one is not installed, only its settings are tried.
+        targets: of a backbone that makes its own loss: what it is to learn, under the names by
+            which that stands among the arrays of its inputs in training; one array for each cell
+            of the sample columns, which it gets as a list of tensors.
     """
 
     kind: str
@@ -137,6 +140,7 @@ class Trial:
     settings: Mapping[str, Any] = field(default_factory=dict)
     xfail: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    targets: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

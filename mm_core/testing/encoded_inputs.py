@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,8 @@ from mm_core.testing.outcome import expect
 from mm_core.testing.subject import Subject
 from mm_core.training.seeding import seeded
 
-Inputs = dict[str, dict[str, Tensor]]
+Inputs = dict[str, dict[str, Any]]
+"""By input; tensors, and lists of one a row where they are ragged."""
 
 _TASK = {"output_dim": 3, "classes": ["a", "b", "c"]}
 
@@ -78,6 +80,14 @@ class Setup:
                 for key, value in batch.arrays.items()
             }
         return found
+
+    def shown(self, rows: list[int]) -> Inputs:
+        """The same in training: beside it what is to be learned, of a backbone with a loss."""
+        targets = {
+            name: [torch.as_tensor(values[row % len(values)]) for row in rows]
+            for name, values in self.subject.trial.targets.items()
+        }
+        return {name: {**arrays, **targets} for name, arrays in self.inputs(rows).items()}
 
 
 def setup(subject: Subject[BackboneSpec]) -> Setup:

@@ -42,6 +42,14 @@ def gradients(module: nn.Module) -> dict[str, Tensor | None]:
     return {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
 
 
+def step(module: nn.Module, size: float = 1e-3) -> None:
+    """Move each parameter a little against its gradient, whatever the length of that."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.requires_grad and parameter.grad is not None:
+                parameter -= size * parameter.grad.sign()
+
+
 def expect_finite_gradients(module: nn.Module, where: str) -> None:
     """No NaN and no infinity in the gradients that there are."""
     found = {name: grad for name, grad in gradients(module).items() if grad is not None}
