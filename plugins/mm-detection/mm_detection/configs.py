@@ -18,6 +18,12 @@ DINO = "dino-4scale_r50_8xb2-12e_coco"
 EOMT = "tue-mps/coco_instance_eomt_large_640"
 """Masks of things, by weights that any use is free to take."""
 
+RF_DETR_SEG = "Roboflow/rf-detr-seg-medium"
+"""Boxes and masks of things, likewise."""
+
+SEEN = 0.02
+"""Boxes of a lower score are not looked at; what is between this and the threshold, metrics see."""
+
 MAX_PIXELS = 89_478_485
 """A picture with more is refused unless the user says otherwise: Pillow's own limit."""
 
@@ -29,9 +35,8 @@ class LetterboxConfig(Config):
         default=None,
         ge=32,
         le=4096,
-        multiple_of=32,
-        description="side of the square given to the network, in pixels; None: that of a "
-        "detector's checkpoint, or 320",
+        description="side of the square given to the network, in pixels: a multiple of 32, or of "
+        "what a detector of windows asks for; None: that of a detector's checkpoint, or 320",
     )
     form: Literal["auto", "keep", "stretch"] = Field(
         default="auto",
@@ -125,6 +130,20 @@ class HFMasksConfig(Config):
     )
     random_model: Literal["mask2former", "maskformer", "eomt"] = Field(
         default="mask2former",
+        description="model type of transformers built, tiny, where checkpoint is 'random'",
+    )
+
+
+class HFInstancesConfig(HFDetectorConfig):
+    """Settings of :class:`mm_detection.hf_instances.HFInstances`."""
+
+    checkpoint: str | tuple[str, ...] = Field(
+        default=RF_DETR_SEG,
+        description="a folder or hub name of an RF-DETR-Seg of transformers, or 'random'; of "
+        "several, the first that can be had is taken",
+    )
+    random_model: Literal["rf_detr"] = Field(
+        default="rf_detr",
         description="model type of transformers built, tiny, where checkpoint is 'random'",
     )
 

@@ -10,13 +10,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from mm_core.api import ConfigError
 from mm_core.api.nn import Backbone, BackboneContext, Features
 
 WANTED = ("wanted_boxes", "wanted_classes", "wanted_weight", "wanted_masks")
 """Names under which the topology puts targets among a detector's arrays, in training only."""
-
-SEEN = 0.02
-"""Boxes of a lower score are not looked at; what is between this and the threshold, metrics see."""
 
 
 @dataclass
@@ -81,6 +79,23 @@ class Drawn:
     frames: Tensor
 
 
+def over_the_square(masks: Tensor, found: Sequence[Found], side: int) -> list[Drawn]:
+    """Masks of queries that each say something of the whole square.
+
+    Args:
+        masks: float [B, Q, h, w], logits.
+        found: of each picture, with their queries.
+        side: of the square.
+    """
+    drawn = []
+    for logits, one in zip(masks, found, strict=True):
+        assert one.queries is not None
+        frame = one.boxes.new_tensor([0.0, 0.0, side, side])
+        grids = logits[one.queries].float().sigmoid()
+        drawn.append(Drawn(grids, frame.expand(len(one.queries), 4)))
+    return drawn
+
+
 class Detector(Backbone):
     """Gives the feature ``detections``: what it says of every place, from which boxes are read.
 
@@ -97,17 +112,31 @@ class Detector(Backbone):
             another; None: all are.
         draws: whether it gives masks too, by :meth:`draw`.
         needs_masks: whether it learns from masks only: boxes alone tell it nothing.
+        unit: the side of the square is a multiple of it; None: the detector looks after it.
     """
 
     overlap: ClassVar[float | None] = None
     draws: bool = False
     needs_masks: ClassVar[bool] = False
+    unit: ClassVar[int | None] = 32
 
     def __init__(self, config: Any, context: BackboneContext) -> None:
         super().__init__(config, context)
         ((self.input_name, info),) = context.inputs.items()
         self.side = int(info["image_size"])
         self.n_classes = int(context.task["output_dim"])
+        if self.unit is not None:
+            self.check_side(self.unit)
+
+    def check_side(self, unit: int) -> None:
+        """Raises ConfigError where the side of the square is no multiple of this."""
+        if self.side % unit:
+            near = max(1, round(self.side / unit)) * unit
+            raise ConfigError(
+                f"this detector takes squares of a multiple of {unit} pixels, not of {self.side}",
+                value=self.side,
+                remedy=f"inputs.{self.input_name}.processor.image_size={near}",
+            )
 
     @abstractmethod
     def look(

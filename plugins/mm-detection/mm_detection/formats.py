@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,23 @@ from mm_core.api.checkpoints import HFFolder
 
 LARGEST = 800
 """Side of the square where a checkpoint was trained on pictures of many forms and sizes."""
+
+_SQUARED = ("lw_detr", "rf_detr")
+"""Model types whose pictures fill the square: that they are padded is said, and pads nothing."""
+
+
+def unit_of(config: Mapping[str, Any]) -> int:
+    """What the side of the square is a multiple of: networks of windows of patches have their own.
+
+    Args:
+        config: of a model of transformers, without what is as ever.
+    """
+    inner = config.get("backbone_config") or {}
+    if inner.get("model_type") == "rf_detr_dinov2":
+        return int(inner.get("patch_size", 14)) * int(inner.get("num_windows", 4))
+    if inner.get("model_type") == "lw_detr_vit":
+        return int(inner.get("patch_size", 16)) * math.isqrt(int(inner.get("num_windows", 16)))
+    return 32
 
 
 class DetectorFolder(HFFolder):
@@ -36,7 +54,8 @@ class DetectorFolder(HFFolder):
         """What it is instead, in words; None: it is one."""
         kinds = [str(one) for one in config.get("architectures") or []]
         if kinds and not any(one.endswith("ForObjectDetection") for one in kinds):
-            return f"{kinds[0]}, which finds no boxes"
+            learns = "learns masks" if kinds[0].endswith("Segmentation") else "finds no boxes"
+            return f"{kinds[0]}, which {learns}"
         return None
 
 
@@ -53,6 +72,22 @@ class MaskFolder(DetectorFolder):
         return f"{kind!r}, which is none of {', '.join(self.TYPES)}"
 
 
+class InstanceFolder(DetectorFolder):
+    """The same of a model that finds boxes and draws their masks."""
+
+    TYPES = ("rf_detr",)
+    """``model_type`` of those, of which there are models without masks too."""
+
+    def _unfit(self, config: Mapping[str, Any]) -> str | None:
+        kind = str(config.get("model_type"))
+        if kind not in self.TYPES:
+            return f"{kind!r}, which is none of {', '.join(self.TYPES)}"
+        kinds = [str(one) for one in config.get("architectures") or []]
+        if kinds and not kinds[0].endswith("ForInstanceSegmentation"):
+            return f"{kinds[0]}, which draws no masks"
+        return None
+
+
 def _pictures(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     size = given.get("size") or {}
     whole = isinstance(size, Mapping) and {"height", "width"} <= set(size)
@@ -60,9 +95,11 @@ def _pictures(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, 
     side = side[0] if isinstance(side, list) else side
     plain = not given.get("do_normalize", True)
     mean, std = (given.get(key) for key in ("image_mean", "image_std"))
+    unit = unit_of(config)
+    padded = given.get("do_pad", False) and config.get("model_type") not in _SQUARED
     return {
-        "side": min(-(-int(side) // 32) * 32, 4096),
-        "stretch": bool(whole and not given.get("do_pad", False)),
+        "side": min(-(-int(side) // unit), 4096 // unit) * unit,
+        "stretch": bool(whole and not padded),
         "data_config": {
             "mean": [0.0, 0.0, 0.0] if plain else mean,
             "std": [1.0, 1.0, 1.0] if plain else std,

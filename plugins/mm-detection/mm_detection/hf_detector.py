@@ -21,7 +21,15 @@ from mm_detection.configs import HFDetectorConfig
 from mm_detection.detector import Found, Wanted, stages_of
 from mm_detection.hf_models import Family, HFBackbone, without_autocast
 
-_MASKED = {"detr", "conditional_detr", "deformable_detr", "dab-detr", "table-transformer"}
+_MASKED = {
+    "detr",
+    "conditional_detr",
+    "deformable_detr",
+    "dab-detr",
+    "lw_detr",
+    "rf_detr",
+    "table-transformer",
+}
 """Model types that heed ``pixel_mask``: to them boxes are shares of the picture, to others of the
 square."""
 
@@ -68,7 +76,8 @@ class HFDetector(HFBackbone):
         tokens = said.last_hidden_state
         embedding = logits.mean(dim=1) if tokens is None else tokens.flatten(2).mean(dim=1)
         detections = torch.cat([logits, boxes], dim=2).transpose(1, 2)
-        return Features(extra={"detections": detections, "embedding": embedding}), said.loss
+        extra = {"detections": detections, "embedding": embedding, **self._said_more(said)}
+        return Features(extra=extra), self._loss(said)
 
     def find(self, features: Features, extent: Tensor, most: int, least: float) -> list[Found]:
         """The best of all queries and classes together, or each query's class, as it was made."""
@@ -86,8 +95,17 @@ class HFDetector(HFBackbone):
             places, values = best.indices[keep], best.values[keep]
             queries = torch.div(places, one.shape[1], rounding_mode="floor")
             corners = box_convert(where[queries], "cxcywh", "xyxy") * unit.repeat(2)
-            found.append(Found(corners, places % one.shape[1], values))
+            found.append(Found(corners, places % one.shape[1], values, queries))
         return found
+
+    def _said_more(self, said: Any) -> dict[str, Tensor]:
+        """What a model says beside classes and boxes, to be kept."""
+        return {}
+
+    def _loss(self, said: Any) -> Tensor | None:
+        """The model's own."""
+        loss: Tensor | None = said.loss
+        return loss
 
     def _labels(self, wanted: Wanted, extent: Tensor) -> list[dict[str, Tensor]]:
         units = self._units(extent)

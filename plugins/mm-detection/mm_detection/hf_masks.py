@@ -18,7 +18,7 @@ from transformers import AutoModelForUniversalSegmentation
 from mm_core.api import ConfigError, MMWarning
 from mm_core.api.nn import BackboneContext, Features
 from mm_detection.configs import HFMasksConfig
-from mm_detection.detector import Drawn, Found, Wanted, stages_of
+from mm_detection.detector import Drawn, Found, Wanted, over_the_square, stages_of
 from mm_detection.formats import MaskFolder
 from mm_detection.hf_models import Family, HFBackbone, without_autocast
 
@@ -114,13 +114,7 @@ class HFMasks(HFBackbone):
 
     def draw(self, features: Features, found: Sequence[Found]) -> list[Drawn]:
         """Over the whole square."""
-        drawn = []
-        for logits, one in zip(features.extra["masks"], found, strict=True):
-            assert one.queries is not None
-            frame = one.boxes.new_tensor([0.0, 0.0, self.side, self.side])
-            grids = logits[one.queries].float().sigmoid()
-            drawn.append(Drawn(grids, frame.expand(len(one.queries), 4)))
-        return drawn
+        return over_the_square(features.extra["masks"], found, self.side)
 
     def _tell_of_too_many(self, wanted: Wanted, queries: int) -> None:
         most = max(len(one) for one in wanted.classes)

@@ -20,6 +20,7 @@ from transformers.utils import logging
 from mm_core.api import ArtifactError, Checkpoint, CheckpointError, HFFolder
 from mm_core.api.nn import BackboneContext
 from mm_detection.detector import Detector
+from mm_detection.formats import unit_of
 from mm_detection.tiny import tiny_config
 
 UNFIT = (
@@ -179,6 +180,7 @@ class HFBackbone(Detector):
     """
 
     family: ClassVar[Family]
+    unit: ClassVar[int | None] = None
 
     def __init__(self, config: Any, context: BackboneContext) -> None:
         super().__init__(config, context)
@@ -194,6 +196,7 @@ class HFBackbone(Detector):
         else:
             model = self.family.build(tiny_config(config.random_model, classes, self.side))
         self.model: Any = model
+        self.check_side(unit_of(self.architecture["model"]))
         self.new = tuple(model.get_submodule(name) for name in self._fresh)
 
     @property

@@ -17,8 +17,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mm_core.api import RecipeError
 from mm_core.api.nn import BackboneContext, Features
-from mm_detection.configs import DinoConfig
-from mm_detection.detector import SEEN, Detector, Found, Wanted, stages_of
+from mm_detection.configs import SEEN, DinoConfig
+from mm_detection.detector import Detector, Found, Wanted, stages_of
 
 LIBRARY = Library("mmdet", "detection:dino", "pip install 'mm-detection[mmdet]'")
 

@@ -18,7 +18,14 @@ from mm_core.api import (
     TaskSpec,
     hookimpl,
 )
-from mm_detection.presets import DINO_CARDS, HF_CARDS, MASK_CARDS, PRESETS, TIMM_CARDS
+from mm_detection.presets import (
+    DINO_CARDS,
+    HF_CARDS,
+    INSTANCE_CARDS,
+    MASK_CARDS,
+    PRESETS,
+    TIMM_CARDS,
+)
 
 IMAGE = "image:image"
 """The modality is mm-image's: columns of pictures are found as ever, and read by this plugin."""
@@ -110,6 +117,18 @@ def mm_backbones() -> list[BackboneSpec]:
             cards=MASK_CARDS,
         ),
         BackboneSpec(
+            name="hf_instances",
+            summary="RF-DETR-Seg of transformers: a box and a mask of each thing",
+            references=("arxiv:2511.09554",),
+            target="mm_detection.hf_instances:HFInstances",
+            config="mm_detection.configs:HFInstancesConfig",
+            modalities=(IMAGE,),
+            provides=("detections",),
+            processor="detection:letterbox",
+            formats=("hf_instances",),
+            cards=INSTANCE_CARDS,
+        ),
+        BackboneSpec(
             name="dino",
             summary="DINO of mmdet, or any other of its detectors by config: YOLOX, RTMDet, ...",
             references=("arxiv:2203.03605", "https://github.com/open-mmlab/mmdetection"),
@@ -137,6 +156,11 @@ def mm_checkpoint_formats() -> list[CheckpointFormatSpec]:
             name="hf_masks",
             summary="the same of a model that finds things by their masks",
             target="mm_detection.formats:MaskFolder",
+        ),
+        CheckpointFormatSpec(
+            name="hf_instances",
+            summary="the same of a model that finds boxes and draws their masks",
+            target="mm_detection.formats:InstanceFolder",
         ),
     ]
 

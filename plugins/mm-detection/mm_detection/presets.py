@@ -98,6 +98,20 @@ HF_CARDS = (
         license="apache-2.0",
         reference="arxiv:2407.17140",
     ),
+    CheckpointCard(
+        name="Roboflow/rf-detr-small",
+        summary="RF-DETR-S at 512 pixels, COCO 53.0 %",
+        parameters=32_100_000,
+        license="apache-2.0",
+        reference="arxiv:2511.09554",
+    ),
+    CheckpointCard(
+        name="Roboflow/rf-detr-medium",
+        summary="RF-DETR-M at 576 pixels, COCO 54.7 %",
+        parameters=33_700_000,
+        license="apache-2.0",
+        reference="arxiv:2511.09554",
+    ),
 )
 
 MASK_CARDS = (
@@ -122,6 +136,23 @@ MASK_CARDS = (
         license="cc-by-nc-4.0",
         reference="arxiv:2112.01527",
     ),
+)
+
+INSTANCE_CARDS = tuple(
+    CheckpointCard(
+        name=f"Roboflow/rf-detr-seg-{name}",
+        summary=f"RF-DETR-Seg, {name}, at {side} pixels, masks COCO {precision} %",
+        parameters=parameters,
+        license="apache-2.0",
+        reference="arxiv:2511.09554",
+    )
+    for name, side, precision, parameters in (
+        ("medium", 432, 45.3, 35_700_000),
+        ("nano", 312, 40.3, 33_600_000),
+        ("small", 384, 43.1, 33_700_000),
+        ("large", 504, 47.1, 36_200_000),
+        ("xlarge", 624, 48.8, 38_100_000),
+    )
 )
 
 DINO_CARDS = (

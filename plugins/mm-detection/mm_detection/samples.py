@@ -272,6 +272,10 @@ def _samples(n: int = 24) -> Samples:
                 "hf_masks",
                 {"config.json": b'{"model_type": "mask2former"}', "model.safetensors": b""},
             ),
+            SampleCheckpoint(
+                "hf_instances",
+                {"config.json": b'{"model_type": "rf_detr"}', "model.safetensors": b""},
+            ),
         ),
         trials=(
             Trial("processor", "letterbox", {"image_size": SIDE}),
@@ -279,6 +283,7 @@ def _samples(n: int = 24) -> Samples:
             Trial("backbone", "hf", {"checkpoint": "random", "random_model": "yolos"}),
             Trial("backbone", "torchvision", {**tiny, "head": "ssdlite"}),
             Trial("backbone", "hf_masks", {"checkpoint": "random"}, targets=targets),
+            Trial("backbone", "hf_instances", {"checkpoint": "random"}, targets=targets),
             Trial(
                 "backbone",
                 "dino",

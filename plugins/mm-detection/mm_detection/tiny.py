@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from transformers import DetrConfig, PreTrainedConfig, ResNetConfig, SwinConfig
+from transformers import (
+    DetrConfig,
+    PreTrainedConfig,
+    ResNetConfig,
+    RfDetrDinov2Config,
+    SwinConfig,
+)
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from mm_core.api import ConfigError
@@ -70,6 +76,17 @@ _OWN: dict[str, dict[str, Any]] = {
     },
 }
 
+_WINDOWED: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "mlp_ratio": 2,
+    "patch_size": 8,
+    "num_windows": 2,
+    "use_mask_token": False,
+    "out_features": ["stage1", "stage2", "stage3"],
+}
+
 _SWIN: dict[str, Any] = {
     "embed_dim": 16,
     "depths": [1, 1, 1, 1],
@@ -79,6 +96,20 @@ _SWIN: dict[str, Any] = {
     "out_features": ["stage1", "stage2", "stage3", "stage4"],
 }
 _OWN |= {
+    "rf_detr": {
+        "d_model": 32,
+        "hidden_expansion": 0.5,
+        "c2f_num_blocks": 1,
+        "decoder_ffn_dim": 64,
+        "decoder_layers": 2,
+        "decoder_n_points": 2,
+        "decoder_self_attention_heads": 2,
+        "decoder_cross_attention_heads": 2,
+        "num_queries": 12,
+        "group_detr": 3,
+        "dropout": 0.0,
+        "intermediate_size": 64,
+    },
     "mask2former": {
         "feature_size": 32,
         "mask_feature_size": 32,
@@ -127,6 +158,8 @@ def tiny_config(kind: str, classes: Sequence[str], side: int) -> PreTrainedConfi
         values["backbone_config"] = SwinConfig(**_SWIN)
         if kind == "maskformer":
             values["decoder_config"] = DetrConfig(**{**_DETR, "num_queries": 12})
+    elif kind == "rf_detr":
+        values["backbone_config"] = RfDetrDinov2Config(**_WINDOWED, image_size=side)
     else:
         values["image_size"] = side if kind == "eomt" else [side, side]
     config = CONFIG_MAPPING[kind](**values)

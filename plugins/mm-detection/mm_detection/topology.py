@@ -12,8 +12,8 @@ from torchvision.ops import batched_nms
 
 from mm_core.api import RecipeError
 from mm_core.api.nn import Batch, Latents, Outputs, Parts, Topology, features_of, latents_of
-from mm_detection.configs import BoxOptions
-from mm_detection.detector import SEEN, WANTED, Detector, Found
+from mm_detection.configs import SEEN, BoxOptions
+from mm_detection.detector import WANTED, Detector, Found
 
 
 class Finder(Topology):
@@ -37,7 +37,7 @@ class Finder(Topology):
                 f"the detector of {self.reader!r} finds boxes without masks",
                 value=self.reader,
                 remedy=f"backbones.{self.reader}.id=detection:torchvision with head=mask_rcnn, or "
-                "detection:hf_masks, or problem_type=object_detection",
+                "detection:hf_instances, detection:hf_masks, or problem_type=object_detection",
             )
         if self.detector.needs_masks and not self.draws:
             raise RecipeError(

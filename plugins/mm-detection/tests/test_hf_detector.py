@@ -37,7 +37,9 @@ def network(predictor):
     return tools.model_of(predictor).topology.detector
 
 
-@pytest.mark.parametrize("kind", ["yolos", "detr", "deformable_detr", "rt_detr_v2", "d_fine"])
+@pytest.mark.parametrize(
+    "kind", ["yolos", "detr", "deformable_detr", "rf_detr", "rt_detr_v2", "d_fine"]
+)
 def test_a_model_comes_back_as_it_was(frame, settings, kind, tmp_path):
     """With its ids, from a folder, without the hub; rows are weighed where they have weights."""
     rows = frame.head(6).assign(weight=[1.0, 2.0, 0.5] * 2)
