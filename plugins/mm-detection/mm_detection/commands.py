@@ -11,6 +11,7 @@ import typer
 
 from mm_core.api import MMWarning, tools
 from mm_core.api.commands import Answer, AsJson, Data, Model, Plugins
+from mm_detection.configs import SEEN
 
 app = typer.Typer(help="Boxes in pictures: draw, convert, check, confusion, coco, slices, label.")
 
@@ -131,11 +132,13 @@ def coco(
     model: Model,
     data: Data,
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="A .json file.")],
-    threshold: Threshold = 0.3,
+    threshold: Threshold = SEEN,
     plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """Write what was found as COCO has it, with the ids of classes and images.
+    """Write what was found as COCO has it, with the ids of classes and images: all that scores see.
+
+    To correct labels by hand, give a threshold such as 0.3.
 
     Example: mm detection coco model/ test.json found.json
     """

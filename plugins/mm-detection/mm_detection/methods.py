@@ -28,7 +28,7 @@ from PIL import Image
 from mm_core.api import ConfigError, DataError, tools
 from mm_core.api.processors import Table
 from mm_detection.boxes import Box, BoxError
-from mm_detection.configs import MAX_PIXELS, BoxOptions
+from mm_detection.configs import MAX_PIXELS, SEEN, BoxOptions
 from mm_detection.draw import Areas, side_by_side
 from mm_detection.frames import UPRIGHT, corners_as_shown
 from mm_detection.matching import matched
@@ -258,14 +258,16 @@ def predict_coco(
 ) -> dict[str, Any]:
     """COCO's document of what was found: images, categories by their ids, annotations with scores.
 
+    All boxes that ``evaluate`` looks at: what is computed from it is what ``evaluate`` says.
+
     Args:
         predictor: fitted.
         data: images are numbered by its index where that is called ``image_id``, as in data that
             came from a COCO file, else from 1 on.
         out: a .json file to write; None: none.
-        options: of the prediction.
+        options: of the prediction; ``score_threshold`` is 0.02 unless it is given.
     """
-    asked = _asked(predictor, data, {**options, "as_coco": True})
+    asked = _asked(predictor, data, {"score_threshold": SEEN, **options, "as_coco": True})
     known = asked.index.name == "image_id"
     numbers = [_plain(one) for one in asked.index] if known else range(1, len(asked.answers) + 1)
     images: list[dict[str, Any]] = []

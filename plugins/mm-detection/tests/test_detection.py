@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 from pathlib import Path
@@ -12,9 +14,10 @@ import pytest
 from mm_detection.boxes import read_boxes
 from mm_detection.matching import matched
 from mm_detection.samples import IDS
+from mm_detection.writers import rows_of, write
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, RecipeError
+from mm_core.api import ConfigError, RecipeError, Table
 from mm_core.testing import forked
 
 LIBRARIES = ("timm", "torchvision", "transformers")
@@ -61,7 +64,7 @@ def test_ids_of_classes_stay_what_they_are(frame, fitted, saved, tmp_path):
     assert {one["id"]: one["name"] for one in document["categories"]} == {
         number: name for name, number in IDS.items()
     }
-    answers = fitted.predict(frame)
+    answers = fitted.predict(frame, score_threshold=0.02)  # what scores see
     said = [
         (row + 1, IDS[box[4]], box[:2], box[5])
         for row, boxes in enumerate(answers)
@@ -77,6 +80,29 @@ def test_ids_of_classes_stay_what_they_are(frame, fitted, saved, tmp_path):
         assert one[2] == pytest.approx(other[2], abs=0.02)
         assert one[3] == pytest.approx(other[3], abs=2e-4)
     assert {"width": 96, "height": 64}.items() <= document["images"][1].items()
+    few = fitted.predict_coco(frame, score_threshold=0.3)["annotations"]
+    assert len(few) == fitted.predict(frame).map(len).sum() < len(found)
+
+
+def test_scores_of_what_is_written_are_those_of_evaluate(frame, fitted, tmp_path):
+    """By pycocotools, from the files alone: boxes of a low score are in them."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    cells = frame.rename(columns={"photo": "image", "boxes": "rois"})
+    rows = rows_of(Table(cells, tmp_path), frame.index, None, None)
+    write(rows, tmp_path / "true.json", "coco")
+    fitted.predict_coco(frame, tmp_path / "found.json")
+    with contextlib.redirect_stdout(io.StringIO()):
+        true = COCO(tmp_path / "true.json")
+        said = json.loads((tmp_path / "found.json").read_text())["annotations"]
+        judge = COCOeval(true, true.loadRes(said), "bbox")
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    scores = fitted.evaluate(frame)
+    assert judge.stats[0] == pytest.approx(scores["map"], abs=5e-3)
+    assert judge.stats[8] == pytest.approx(scores["map.mar_100"], abs=5e-3)
 
 
 def test_options_choose_among_what_is_found(frame, fitted):

@@ -119,7 +119,8 @@ def test_a_terminal_answers_as_python_does(rows, fitted, saved, tmp_path):
     mm("predict", saved, tmp_path / "rows.csv", "--out", tmp_path / "said.csv")
     said = [json.loads(cell) for cell in pd.read_csv(tmp_path / "said.csv")["things"]]
     assert said == fitted.predict(rows).tolist()
-    mm("detection", "coco", saved, tmp_path / "rows.csv", tmp_path / "found.json")
+    found = tmp_path / "found.json"
+    mm("detection", "coco", saved, tmp_path / "rows.csv", found, "--threshold", "0.3")
     document = json.loads((tmp_path / "found.json").read_text())
     plain = [one for things in fitted.predict(rows) for one in things]
     assert len(plain) == len(document["annotations"]) > 0
