@@ -89,13 +89,13 @@ def test_what_is_computed_is_what_transformers_computes(fitted):
     """Its loss of the same points; scores, boxes and masks. Boxes are shares of the picture."""
     detector = network(fitted).train()
     pixels = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    extent = torch.tensor([[SIDE, SIDE], [SIDE, 48]])
-    pixels[1, :, 48:] = 0
-    mask = torch.zeros(2, SIDE, SIDE)
-    mask[1, :, 48:] = 1
+    extent = torch.tensor([[48, SIDE], [SIDE, SIDE]])
+    pixels[0, :, :, 48:] = 0
+    there = torch.ones(2, SIDE, SIDE, dtype=torch.int64)
+    there[0, :, 48:] = 0
     masks = [torch.zeros(1, SIDE, SIDE, dtype=torch.uint8), torch.zeros(0, SIDE, SIDE).byte()]
-    masks[0][:, 10:40, 20:50] = 1
-    boxes = [torch.tensor([[20.0, 10.0, 50.0, 40.0]]), torch.zeros(0, 4)]
+    masks[0][:, 8:40, 12:36] = 1
+    boxes = [torch.tensor([[12.0, 8.0, 36.0, 40.0]]), torch.zeros(0, 4)]
     classes = [torch.tensor([1]), torch.tensor([], dtype=torch.int64)]
     arrays = {
         "pixels": pixels,
@@ -106,12 +106,12 @@ def test_what_is_computed_is_what_transformers_computes(fitted):
     }
     torch.manual_seed(0)
     loss = detector({detector.input_name: arrays}).extra["loss"]
-    centred = torch.tensor([[35.0, 25.0, 30.0, 30.0]]) / SIDE
+    centred = torch.tensor([[24 / 48, 24 / SIDE, 24 / 48, 32 / SIDE]])
     labels = [
         {"class_labels": classes[0], "boxes": centred, "masks": masks[0].float()},
         {"class_labels": classes[1], "boxes": boxes[1], "masks": masks[1].float()},
     ]
-    given = {"pixel_values": pixels, "pixel_mask": (1 - mask).long()}
+    given = {"pixel_values": pixels, "pixel_mask": there}
     torch.manual_seed(0)
     said = detector.model(**given, labels=labels)
     assert loss.tolist() == pytest.approx([said.loss.item()] * 2, rel=1e-5)
