@@ -13,7 +13,7 @@ from torch import nn
 from mm_core.api.nn import Adapter, Backbone
 from mm_peft.configs import TargetsConfig
 from mm_peft.statistics import keep_statistics
-from mm_peft.targets import find_targets
+from mm_peft.targets import find_targets, weights_of
 
 _HOLDER = "backbone"
 
@@ -48,7 +48,9 @@ class Injected(Adapter):
             # It says that it adapts itself to transformers' Conv1D.
             warnings.filterwarnings("ignore", message="fan_in_fan_out is set", module="peft")
             inject_adapter_in_model(config, holder)
-        _put(backbone, {id(layer.get_base_layer()): layer for _, layer in _wrapped(backbone)})
+        adapted = {weights_of(layer.get_base_layer()): layer for _, layer in _wrapped(backbone)}
+        weights = {id(one): weights_of(one) for one in backbone.modules()}
+        _put(backbone, {place: adapted[w] for place, w in weights.items() if w in adapted})
 
     def own_weights(self, backbone: Backbone) -> frozenset[str]:
         """All that the wrapped layers hold beside their base layers."""
@@ -70,8 +72,8 @@ class Injected(Adapter):
 def _put(backbone: Backbone, instead: Mapping[int, nn.Module]) -> None:
     """Modules in the place of others, by ``id``, wherever a module of the backbone keeps those.
 
-    Some call a layer of a plain list that they keep beside the registered one, or register a layer
-    twice; peft replaces it in one place.
+    Some call a layer of a plain list that they keep beside the registered one, register a layer
+    twice, or a copy of it that has its weights; peft replaces it in one place.
     """
     for module in list(backbone.modules()):
         if isinstance(module, BaseTunerLayer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -13,12 +14,17 @@ from mm_core.api.nn import Backbone
 
 _SHOWN = 6
 
+Weights = tuple[Any, ...]
+"""A type of layer, and ``id`` of its parameters."""
+
 _PAST_THEIR_LAYERS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
 """Modules of torch that compute with the weights of their layers instead of calling them."""
 
 
 def find_targets(backbone: Backbone, pattern: str | None, plugin: str) -> list[str]:
     """Names of the layers that match, of all that can take an adapter.
+
+    Of layers with the same weights, the first: tied ones have one adapter too.
 
     Raises:
         ConfigError: there is none; names some that are there.
@@ -38,7 +44,15 @@ def find_targets(backbone: Backbone, pattern: str | None, plugin: str) -> list[s
             if layers
             else "choose peft:norm_tuning, peft:bitfit or peft:frozen",
         )
-    return found
+    first: dict[Weights, str] = {}
+    for name in found:
+        first.setdefault(weights_of(backbone.get_submodule(name)), name)
+    return list(first.values())
+
+
+def weights_of(layer: nn.Module) -> Weights:
+    """Which weights a layer computes with: the same of layers that are tied."""
+    return type(layer), *(id(one) for one in layer.parameters(recurse=False))
 
 
 def _layers(module: nn.Module, prefix: str) -> Iterator[str]:

@@ -13,22 +13,25 @@ from mm_core.api.nn import Backbone, BackboneContext, Features
 
 
 class Kept(Backbone):
-    """Calls layers of a list, of a dict, by an attribute that is not registered, by a second name.
+    """Calls layers of a list, of a dict, by an attribute that is not registered, by a second name,
+    and a copy with the same weights.
 
-    Each of four layers is registered as well, as heads of transformers do.
+    Each of five layers is registered as well, as heads of transformers do.
     """
 
     pretrained = True
 
     def __init__(self) -> None:
         super().__init__(None, BackboneContext({}, {}))
-        layers = [nn.Linear(3, 3) for _ in range(4)]
+        layers = [nn.Linear(3, 3) for _ in range(5)]
         for place, layer in enumerate(layers):
             self.add_module(str(place), layer)
         self.listed = [layers[0]]
         self.named = {"one": layers[1]}
         object.__setattr__(self, "aside", layers[2])
         self.again = nn.Sequential(layers[3])
+        self.tied = nn.Linear(3, 3)
+        self.tied.weight, self.tied.bias = layers[4].weight, layers[4].bias
 
     @property
     def dims(self):
@@ -36,7 +39,7 @@ class Kept(Backbone):
 
     def forward(self, inputs):
         x = inputs["x"]["array"]
-        for layer in (self.listed[0], self.named["one"], self.aside, self.again):
+        for layer in (self.listed[0], self.named["one"], self.aside, self.again, self.tied):
             x = layer(x).tanh()
         return Features(pooled=x)
 
@@ -51,7 +54,7 @@ def test_what_is_called_is_adapted_and_merges():
     own = adapter.own_weights(backbone)
     trained = {name: one for name, one in backbone.named_parameters() if one.requires_grad}
     assert set(trained) <= own
-    assert len(trained) == 8
+    assert len(trained) == 10
     assert torch.equal(backbone(given).pooled, plain)
     for one in trained.values():
         nn.init.normal_(one)
