@@ -270,6 +270,40 @@ def test_swapped_corners_and_boxes_without_area_are_repaired_and_counted():
         learned([[], []])
 
 
+def test_a_fit_of_all_that_is_repaired_says_so(frame, small, tmp_path):
+    """And a picture that is missing ends it. A class of difficult boxes alone is none to learn."""
+    odd = [
+        [{"box": [0, 0, 60, 60], "class": "red", "crowd": True}, [4, 4, 20, 20, "red"]],
+        [{"box": [0, 0, 9, 9], "class": "strange", "difficult": True}],
+        [],
+        [[30, 30, 10, 10, "blue"]],
+        [[5, 5, 5, 20, "green"], [8, 8, 30, 30, "green"]],
+        [[-10, -10, 20, 20, "red"], [500, 500, 600, 600, "blue"]],
+    ]
+    rows = frame.head(6).assign(boxes=odd)
+    settings = {**small, "training.epochs": 1}
+    predictor = MultiModalPredictor("boxes", hyperparameters=settings, verbosity=0)
+    with pytest.warns(MMWarning) as told:
+        predictor.fit(rows, tuning_data=rows)
+    text = " ".join(str(one.message) for one in told)
+    for said in (
+        "1 box(es) had their corners swapped",
+        "1 box(es) had no area",
+        "2 box(es) are marked crowd or difficult",
+        "reach beyond their picture",
+    ):
+        assert said in text
+    found = predictor.predict_coco(rows, score_threshold=0.0, most=3)
+    assert {one["name"] for one in found["categories"]} == {"red", "blue", "green"}
+    assert np.isfinite([[*one["bbox"], one["score"]] for one in found["annotations"]]).all()
+    gone = rows.assign(photo=[*rows.photo[:5], str(tmp_path / "gone.png")])
+    other = MultiModalPredictor("boxes", hyperparameters=settings, verbosity=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MMWarning)
+        with pytest.raises(MMError, match=r"gone\.png"):
+            other.fit(gone, tuning_data=rows)
+
+
 def test_crowds_are_neither_learned_nor_scored(frame, small, fitted):
     """A box that nobody could find costs nothing where it is a crowd."""
     crowd = {"box": [0.0, 0.0, 60.0, 60.0], "class": "red", "crowd": True}
