@@ -47,7 +47,7 @@ def step(module: nn.Module, size: float = 1e-3) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             if parameter.requires_grad and parameter.grad is not None:
-                parameter -= size * parameter.grad.sign()
+                parameter.add_(parameter.grad.sign(), alpha=-size)
 
 
 def expect_finite_gradients(module: nn.Module, where: str) -> None:
