@@ -111,7 +111,7 @@ def mm_backbones() -> list[BackboneSpec]:
         ),
         BackboneSpec(
             name="hf",
-            summary="any segmenter of transformers: SegFormer, UPerNet, DPT, Mask2Former, ...",
+            summary="segmenters of transformers: SegFormer, UPerNet, DPT, Mask2Former, EoMT, ...",
             references=("https://huggingface.co/docs/transformers",),
             target="mm_segmentation.hf_segmenter:HFSegmenter",
             config="mm_segmentation.configs:HFSegmenterConfig",
