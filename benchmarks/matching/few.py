@@ -22,7 +22,7 @@ import pandas as pd
 from benchmarks.matching.runs import Run, rounded
 from mm_core import MultiModalPredictor
 
-SHOTS = (1, 4, 16)
+SHOTS = (1, 4, 8, 16)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ SETS = (
 
 
 def shots(asked: argparse.Namespace) -> Iterator[Run]:
-    """Each set, 1, 4 and 16 rows of each class, some draws."""
+    """Each set, 1 to 16 rows of each class, some draws."""
     for one in SETS:
         train, test = (read(asked.data / one.name, part) for part in ("train", "test"))
         vectors = _Vectors(one, test)
