@@ -36,7 +36,7 @@ from benchmarks.place import machine, versions
 POOLED = (
     *("core:concat_mlp", "core:mean", "core:logit"),
     *("fusion:gmu", "fusion:gated_residual", "fusion:film", "fusion:moe", "fusion:tfn"),
-    *("fusion:lmf", "fusion:deepset", "fusion:cls_transformer"),
+    *("fusion:lmf", "fusion:block", "fusion:deepset", "fusion:shaspec", "fusion:cls_transformer"),
 )
 """The first is what the others are compared with."""
 
