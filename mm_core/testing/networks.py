@@ -143,11 +143,20 @@ class LowRank(nn.Module):
 
 
 def adapt(module: nn.Module) -> dict[str, LowRank]:
-    """Put an adapter around every linear layer; gives them by the name of the layer."""
+    """Put an adapter around every linear layer; gives them by the name of the layer.
+
+    Where a module keeps a layer in a list of its own too, it stands there as well.
+    """
     adapters = {}
+    instead: dict[int, nn.Module] = {}
     for path, owner in list(module.named_modules()):
         for name, child in list(owner.named_children()):
             if type(child) is nn.Linear:
-                setattr(owner, name, LowRank(child))
-                adapters[f"{path}.{name}".lstrip(".")] = getattr(owner, name)
+                instead[id(child)] = adapter = LowRank(child)
+                setattr(owner, name, adapter)
+                adapters[f"{path}.{name}".lstrip(".")] = adapter
+    for owner in module.modules():
+        for kept in vars(owner).values():
+            if isinstance(kept, list):
+                kept[:] = [instead.get(id(one), one) for one in kept]
     return adapters
