@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mm_core.api.config import Config
-from mm_core.api.features import map_features
-from mm_core.api.nn import Batch, Features, Fused, FusionHead, Outputs
+from mm_core.api.features import features_of, latents_of, map_features
+from mm_core.api.nn import Batch, Features, Fused, FusionHead, Latents, Outputs
 from mm_core.api.specs import FusionHeadSpec
 from mm_core.testing.networks import copied, pull
 from mm_core.testing.outcome import expect
@@ -171,18 +170,14 @@ def exported(head: FusionHead, rows: Rows) -> Callable[[Rows], dict[str, Tensor]
         head: at prediction.
         rows: what it is followed with; more than one, for one would be taken for a constant.
     """
-    network, given = _Answers(head.eval()), _flat(rows)
-    free = {0: torch.export.Dim("rows")}
-    features, present = given
-    shapes = (
-        {name: dict.fromkeys(arrays, free) for name, arrays in features.items()},
-        dict.fromkeys(present, free),
-    )
-    program = torch.export.export(network, given, dynamic_shapes=shapes, strict=False).module()
+    given, free = (latents_of(rows.features), rows.present), {0: torch.export.Dim("rows")}
+    shapes = tuple(dict.fromkeys(one, free) for one in given)
+    followed = _Answers(head.eval())
+    program = torch.export.export(followed, given, dynamic_shapes=shapes, strict=False).module()
 
     def run(others: Rows) -> dict[str, Tensor]:
         with torch.no_grad():
-            return copied(program(*_flat(others)))
+            return copied(program(latents_of(others.features), others.present))
 
     return run
 
@@ -194,17 +189,8 @@ class _Answers(nn.Module):
         super().__init__()
         self.head = head
 
-    def forward(self, features: Any, present: Any) -> dict[str, Tensor]:
-        given = {name: Features(**arrays) for name, arrays in features.items()}
-        return answers(self.head(given, present))
-
-
-def _flat(rows: Rows) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
-    kinds = ("pooled", "tokens", "mask", "spatial")
-    features = {
-        name: {kind: getattr(one, kind) for kind in kinds} for name, one in rows.features.items()
-    }
-    return features, rows.present
+    def forward(self, latents: Latents, present: dict[str, Tensor]) -> dict[str, Tensor]:
+        return answers(self.head({name: features_of(latents, name) for name in present}, present))
 
 
 def _widths(name: str) -> Mapping[str, int]:

@@ -148,13 +148,12 @@ def adapt(module: nn.Module) -> dict[str, LowRank]:
     Where a module keeps a layer in a list of its own too, it stands there as well.
     """
     adapters = {}
-    instead: dict[int, nn.Module] = {}
     for path, owner in list(module.named_modules()):
         for name, child in list(owner.named_children()):
             if type(child) is nn.Linear:
-                instead[id(child)] = adapter = LowRank(child)
-                setattr(owner, name, adapter)
-                adapters[f"{path}.{name}".lstrip(".")] = adapter
+                setattr(owner, name, LowRank(child))
+                adapters[f"{path}.{name}".lstrip(".")] = getattr(owner, name)
+    instead = {id(adapter.base): adapter for adapter in adapters.values()}
     for owner in module.modules():
         for kept in vars(owner).values():
             if isinstance(kept, list):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +85,57 @@ def fitted(frame: pd.DataFrame, small: dict[str, Any]) -> MultiModalPredictor:
 def saved(fitted: MultiModalPredictor, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The fitted model's folder."""
     return fitted.save(tmp_path_factory.mktemp("saved") / "model")
+
+
+_AFRESH = """
+import json, sys
+from mm_core import MultiModalPredictor
+{first}
+said = MultiModalPredictor.load(sys.argv[1]).predict(sys.argv[2], **json.loads(sys.argv[3]))
+print(json.dumps(list(said)))
+"""
+
+
+@pytest.fixture
+def afresh(tmp_path: Path) -> Callable[..., list[Any]]:
+    """``afresh(predictor, rows, **options)``: answers of the saved model in a new process.
+
+    Before it loads it runs the line ``first``, which takes the network away unless it is given.
+    """
+
+    def answers(
+        predictor: MultiModalPredictor,
+        rows: pd.DataFrame,
+        first: str = "import socket; socket.socket.connect = None",
+        **options: Any,
+    ) -> list[Any]:
+        model = predictor.save(tmp_path / "model")
+        unlabelled = rows.drop(columns=list(predictor.recipe.data.label))
+        unlabelled.to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
+        given = [str(model), str(tmp_path / "rows.jsonl"), json.dumps(options)]
+        command = [sys.executable, "-c", _AFRESH.format(first=first), *given]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        found: list[Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    return answers
+
+
+@pytest.fixture
+def same_coco() -> Callable[[list[Any], Any], None]:
+    """``same_coco(found, expected)``: COCO's boxes of the same pictures, to 1e-4, of some of the
+    classes of the squares.
+    """
+
+    def check(found: list[Any], expected: Any) -> None:
+        assert [len(one) for one in found] == [len(one) for one in expected]
+        ids = {one["category_id"] for one in chain(*found)}
+        assert ids <= set(IDS.values())
+        assert ids
+        for one, other in zip(chain(*found), chain(*expected), strict=True):
+            assert one["category_id"] == other["category_id"]
+            assert one["bbox"] == pytest.approx(other["bbox"], abs=1e-4)
+            assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+
+    return check

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 import warnings
-from itertools import chain
 
 import pytest
 import torch
@@ -81,7 +78,7 @@ def test_a_fit_without_mmdet_says_what_to_type(frame, settings, monkeypatch):
 
 
 @pytest.mark.slow
-def test_eight_pictures_are_learned_by_heart_and_kept(mmdet, pictures, settings, tmp_path):
+def test_eight_pictures_are_learned_by_heart_and_kept(mmdet, pictures, settings, afresh, same_coco):
     """Reloaded in a new process without a network, it gives the same boxes and ids."""
     rows = pictures(12).iloc[[1, 2, 3, 5, 6, 7, 9, 10]].reset_index(drop=True)
     long = {
@@ -90,27 +87,9 @@ def test_eight_pictures_are_learned_by_heart_and_kept(mmdet, pictures, settings,
     }  # fmt: skip
     predictor = fit(rows, settings, **long)
     assert predictor.evaluate(rows)["map.50"] > 0.9
-    expected = predictor.predict(rows, as_coco=True)
-    model = predictor.save(tmp_path / "model")
-    rows.drop(columns="boxes").to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
-    code = (
-        "import sys, json; from mm_core import MultiModalPredictor\n"
-        "from mmengine.config import Config; Config.fromfile = None\n"
-        "said = MultiModalPredictor.load(sys.argv[1]).predict(sys.argv[2], as_coco=True)\n"
-        "print(json.dumps(list(said)))"
-    )
-    command = [sys.executable, "-c", code, str(model), str(tmp_path / "rows.jsonl")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert [len(one) for one in found] == [len(one) for one in expected]
-    ids = {one["category_id"] for boxes in found for one in boxes}
-    assert ids <= {3, 7, 90}
-    assert ids
-    for one, other in zip(chain(*found), chain(*expected), strict=True):
-        assert one["category_id"] == other["category_id"]
-        assert one["bbox"] == pytest.approx(other["bbox"], abs=1e-4)
-        assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+    unread = "from mmengine.config import Config; Config.fromfile = None"
+    found = afresh(predictor, rows, unread, as_coco=True)
+    same_coco(found, predictor.predict(rows, as_coco=True))
 
 
 @pytest.mark.slow

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -210,7 +208,7 @@ def test_what_is_computed_is_what_transformers_computes(fitted):
 
 
 @pytest.mark.slow
-def test_eight_pictures_are_learned_by_heart(shapes, settings, tmp_path):
+def test_eight_pictures_are_learned_by_heart(shapes, settings, afresh):
     """From random weights; a new process without a network gives the same."""
     rows = shapes(8)
     long = {
@@ -221,16 +219,4 @@ def test_eight_pictures_are_learned_by_heart(shapes, settings, tmp_path):
     scores = predictor.evaluate(rows, metrics=["segm_map", "map"])
     assert scores["segm_map.50"] > 0.9
     assert scores["map.50"] > 0.9
-    model = predictor.save(tmp_path / "model")
-    rows.drop(columns="things").to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
-    code = (
-        "import json, socket, sys\n"
-        "from mm_core import MultiModalPredictor\n"
-        "socket.socket.connect = None\n"
-        "said = MultiModalPredictor.load(sys.argv[1]).predict(sys.argv[2])\n"
-        "print(json.dumps(list(said)))"
-    )
-    command = [sys.executable, "-c", code, str(model), str(tmp_path / "rows.jsonl")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == predictor.predict(rows).tolist()
+    assert afresh(predictor, rows) == predictor.predict(rows).tolist()

@@ -19,9 +19,8 @@ from PIL import Image
 from torchvision.ops import nms
 
 from mm_core.api import ConfigError, NotFittedError, tools
-from mm_segmentation.configs import MAX_PIXELS
 from mm_segmentation.generation import answer
-from mm_segmentation.methods import picture_of
+from mm_segmentation.methods import picture_of, read_from
 
 if TYPE_CHECKING:
     from mm_core.api.processors import Table
@@ -75,11 +74,12 @@ def predict_crops(
             value=(layers, downscale),
             remedy=f"layers: 0 or more; downscale: from 1 on, so that {side} points a side last",
         )
+    column, most = read_from(model.recipe)
     form, overlap = options.pop("form", "records"), options.pop("box_nms_thresh", 0.7)
     given = {**options, "box_nms_thresh": 1.0}
     answers = []
     for row in range(len(read.table)):
-        picture = picture_of(read.table, _column(model), row, _most(model), missing=True)
+        picture = picture_of(read.table, column, row, most)
         found = None if picture is None else _found(predictor, model, picture, points, given)
         answers.append(None if found is None else answer(_best(found, overlap), form))
     return pd.Series(answers, index=read.index, name="things", dtype=object)
@@ -110,13 +110,14 @@ def _found(
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Things of a picture and its parts, as the task's view ``things`` has those of a picture."""
+    column, _ = read_from(model.recipe)
     runs: list[Any] = []
     scores, boxes = [np.zeros(0, np.float32)], [np.zeros((0, 4), np.int64)]
     for layer, box in crops(picture.size, len(points) - 1):
         part = pd.Series([np.asarray(picture.crop(box))], dtype=object)
         (said,) = tools.stream(
             model,
-            pd.DataFrame({_column(model): part}),
+            pd.DataFrame({column: part}),
             tools.registry_of(predictor),
             {**options, "points_per_side": points[layer]},
         )
@@ -126,9 +127,8 @@ def _found(
         runs.extend(_moved(one["size"], one["runs"][place], box, picture.size) for place in whole)
         scores.append(np.asarray(one["scores"])[whole])
         boxes.append(places[whole])
-    size = np.array(picture.size[::-1])
     return {
-        "size": size,
+        "size": np.array(picture.size[::-1]),
         "runs": runs,
         "scores": np.concatenate(scores),
         "boxes": np.concatenate(boxes),
@@ -168,14 +168,3 @@ def _model(predictor: MultiModalPredictor, table: Table) -> Model:
     except NotFittedError:
         predictor.predict(table.take(np.arange(min(1, len(table)))), points_per_side=1)
         return tools.model_of(predictor)
-
-
-def _column(model: Model) -> str:
-    (part,) = model.recipe.inputs.values()
-    (column,) = part.columns
-    return column
-
-
-def _most(model: Model) -> int:
-    (part,) = model.recipe.inputs.values()
-    return int(part.processor.config.get("max_pixels", MAX_PIXELS))

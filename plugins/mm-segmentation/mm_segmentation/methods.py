@@ -21,7 +21,7 @@ from mm_segmentation.masks import MaskCell, find
 from mm_segmentation.saving import save
 
 if TYPE_CHECKING:
-    from mm_core.api.tools import MultiModalPredictor
+    from mm_core.api.tools import MultiModalPredictor, Recipe
 
 _AT_ONCE = 16
 """Pictures that are answered at once: a thousand masks need not stand in memory together."""
@@ -54,7 +54,8 @@ class _Rows:
             DataError: there is none, or it cannot be read.
         """
         found = picture_of(self.table, self.column, row, self.most)
-        assert found is not None
+        if found is None:
+            raise _no_picture(self.table, self.column, row, "the cell is missing")
         return found
 
     def truth(self, row: int) -> np.ndarray[Any, Any] | None:
@@ -78,47 +79,47 @@ class _Rows:
         return self.table.frame[self.label].iloc[row]
 
 
-def picture_of(
-    table: Table, column: str, row: int, most: int, missing: bool = False
-) -> Image.Image | None:
-    """The picture of a row, upright; None where it is missing and may be.
+def picture_of(table: Table, column: str, row: int, most: int) -> Image.Image | None:
+    """The picture of a row, upright; None where the cell is missing.
 
     Args:
         table: of the rows.
         column: of the pictures.
         row: its position.
         most: pixels of a picture at most.
-        missing: whether it may be missing.
 
     Raises:
-        DataError: there is none, or it cannot be read.
+        DataError: it cannot be read.
     """
-    value = table.frame[column].iloc[row]
     try:
-        cell = one_image(value, table.folder, column)
-        if cell is None and missing:
-            return None
-        if cell is None:
-            raise UnreadableImageError("the cell is missing")
-        return decode(cell, most)
+        cell = one_image(table.frame[column].iloc[row], table.folder, column)
+        return None if cell is None else decode(cell, most)
     except UnreadableImageError as error:
-        raise DataError(
-            f"row {row} of {column!r} has no picture: {error}",
-            column=column,
-            rows=[row],
-            value=value,
-            remedy="check the cell",
-        ) from error
+        raise _no_picture(table, column, row, error) from error
+
+
+def _no_picture(table: Table, column: str, row: int, why: object) -> DataError:
+    return DataError(
+        f"row {row} of {column!r} has no picture: {why}",
+        column=column,
+        rows=[row],
+        value=table.frame[column].iloc[row],
+        remedy="check the cell",
+    )
+
+
+def read_from(recipe: Recipe) -> tuple[str, int]:
+    """The column of a model's pictures, and pixels of one at most."""
+    (part,) = recipe.inputs.values()
+    (column,) = part.columns
+    return column, int(part.processor.config.get("max_pixels", MAX_PIXELS))
 
 
 def _rows(predictor: MultiModalPredictor, data: Any) -> _Rows:
     read = tools.read_rows(data, tools.registry_of(predictor))
-    recipe = predictor.recipe
-    (part,) = recipe.inputs.values()
-    (column,) = part.columns
-    label = recipe.data.label[0]
+    column, most = read_from(predictor.recipe)
+    label = predictor.recipe.data.label[0]
     classes = tools.model_of(predictor).pipeline.task.classes
-    most = int(part.processor.config.get("max_pixels", MAX_PIXELS))
     there = label if label in read.table.frame else None
     return _Rows(read.table, read.index, column, there, classes, most)
 
