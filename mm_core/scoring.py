@@ -12,7 +12,7 @@ import pandas as pd
 
 from mm_core.api.errors import ConfigError, MetricError
 from mm_core.api.fitting import HISTORY_COLUMNS
-from mm_core.api.metrics import DetailedMetric
+from mm_core.api.metrics import CurvedMetric, Curves, DetailedMetric
 from mm_core.api.metrics import Metric as RunningMetric
 from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.api.tasks import Decoded, Task
@@ -252,6 +252,10 @@ class Scorer:
         """What metrics say beside their scores, by metric id; after :meth:`compute`."""
         return {name: running.details() for name, running in self._running.items()}
 
+    def curves(self) -> dict[str, list[Curves]]:
+        """What metrics have to draw, by metric id; after :meth:`compute`."""
+        return {name: running.curves() for name, running in self._running.items()}
+
 
 class _Running(Protocol):
     def update(
@@ -261,6 +265,8 @@ class _Running(Protocol):
     def compute(self) -> float: ...
 
     def details(self) -> dict[str, float]: ...
+
+    def curves(self) -> list[Curves]: ...
 
 
 @dataclass
@@ -291,6 +297,9 @@ class _Installed:
             return {}
         return {name: float(value) for name, value in self.metric.details().items()}
 
+    def curves(self) -> list[Curves]:
+        return list(self.metric.curves()) if isinstance(self.metric, CurvedMetric) else []
+
 
 @dataclass
 class _Function:
@@ -312,6 +321,9 @@ class _Function:
 
     def details(self) -> dict[str, float]:
         return {}
+
+    def curves(self) -> list[Curves]:
+        return []
 
 
 def short_name(metric: str) -> str:

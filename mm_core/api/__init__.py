@@ -53,7 +53,7 @@ from mm_core.api.fitting import (
 )
 from mm_core.api.hookspecs import hookimpl
 from mm_core.api.loss import Criterion, Loss
-from mm_core.api.metrics import DetailedMetric, Metric
+from mm_core.api.metrics import CurvedMetric, Curves, DetailedMetric, Metric
 from mm_core.api.planning import Note, NoteSpec, Planned
 from mm_core.api.processors import (
     Encoded,
@@ -132,6 +132,8 @@ __all__ = [
     "Config",
     "ConfigError",
     "Criterion",
+    "CurvedMetric",
+    "Curves",
     "DataError",
     "Decoded",
     "Defaults",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 
 class Metric(Protocol):
@@ -28,4 +31,34 @@ class DetailedMetric(Metric, Protocol):
 
         ``evaluate`` gives each as ``<metric>.<name>``. What is not defined on these rows, such as
         the score of a class that none of them has, is left out.
+        """
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Lines over one pair of axes, for people to look at.
+
+    Attributes:
+        title: what they show.
+        x: what the axis along says.
+        y: what the axis upwards says.
+        lines: by name, such as that of a class: values along and upwards, float64 [n] each, in
+            the order in which they are joined.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+@runtime_checkable
+class CurvedMetric(Metric, Protocol):
+    """A score that comes out of a curve: precision along recall, recall along places."""
+
+    def curves(self) -> Sequence[Curves]:
+        """Of the rows taken in, called after :meth:`compute`; a page about a model draws them.
+
+        A line that is not defined on these rows is left out, and so are its axes where no line
+        is.
         """

@@ -633,6 +633,12 @@ DEFECTS = (
         "after details()",
     ),
     Defect(
+        "metric-hits-curves_can_be_drawn",
+        "rows = np.array([0.0, self.rows])\n",
+        "rows = np.array([np.nan, self.rows])\n",
+        "is not finite",
+    ),
+    Defect(
         "metric-hits-points_the_right_way",
         "return self.right / self.rows\n",
         "return 1 - self.right / self.rows if self.rows == 20 else self.right / self.rows\n",

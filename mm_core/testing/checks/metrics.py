@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mm_core.api.metrics import DetailedMetric
+from mm_core.api.metrics import CurvedMetric, Curves, DetailedMetric
 from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.testing.outcome import NotTried, expect
 from mm_core.testing.sampled import each_built
@@ -57,6 +57,43 @@ def check_details_are_those_of_the_rows(subject: Score) -> None:
         math.isclose(whole[name], parts[name], abs_tol=1e-9) for name in whole
     )
     expect(same, f"{whole} at once is {parts} in two parts")
+
+
+def check_curves_can_be_drawn(subject: Score) -> None:
+    """Its curves are lines of finite numbers, are the same in parts, and change no score."""
+    whole_rows, parts_of_it = _updates(subject)
+    metric = subject.component.load()()
+    if not isinstance(metric, CurvedMetric):
+        raise NotTried("it has no curves()")
+    metric.update(*whole_rows)
+    score, whole = float(metric.compute()), list(metric.curves())
+    for drawn in whole:
+        expect(bool(drawn.lines), f"{drawn.title!r} has no line; leave it out")
+        for name, (along, up) in drawn.lines.items():
+            fits = np.ndim(along) == 1 and np.shape(along) == np.shape(up) and len(along) > 0
+            shapes = f"{np.shape(along)} and {np.shape(up)}"
+            expect(fits, f"{name!r} of {drawn.title!r}: {shapes}; both are [n] of numbers")
+            finite = np.isfinite(along).all() and np.isfinite(up).all()
+            expect(bool(finite), f"{name!r} of {drawn.title!r} is not finite; leave points out")
+    again = float(metric.compute())
+    expect(again == score, f"after curves() the score {score} is {again}")
+    metric.reset()
+    for part in parts_of_it:
+        metric.update(*part)
+    metric.compute()
+    expect(_alike(whole, list(metric.curves())), "curves at once and in two parts are not alike")
+
+
+def _alike(some: list[Curves], others: list[Curves]) -> bool:
+    """The same lines, but for rounding."""
+    return [one.title for one in some] == [one.title for one in others] and all(
+        one.lines.keys() == other.lines.keys()
+        and all(
+            np.shape(line) == np.shape(other.lines[name]) and np.allclose(line, other.lines[name])
+            for name, line in one.lines.items()
+        )
+        for one, other in zip(some, others, strict=True)
+    )
 
 
 def check_points_the_right_way(subject: Score) -> None:

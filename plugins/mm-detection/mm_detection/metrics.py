@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mm_core.api import MetricError
+from mm_core.api import Curves, MetricError
 
 MOST = 100
 """Boxes a picture that count, the best ones."""
@@ -150,12 +150,32 @@ class MeanAveragePrecision(CocoScore):
             for place, (name, value) in enumerate(zip(_STATS, self._evaluated.stats, strict=False))
             if place != self.main and value >= 0
         }
-        precision = self._evaluated.eval["precision"]  # overlap, recall, class, area, most
-        for place, code in enumerate(self._evaluated.params.catIds):
-            values = precision[:, :, place, 0, -1]
-            if (values > -1).any():
-                found[f"class.{self._names[int(code)]}"] = float(values[values > -1].mean())
+        found |= {f"class.{name}": float(one.mean()) for name, one in self._by_class().items()}
         return found
+
+    def curves(self) -> list[Curves]:
+        """Precision along recall at an overlap of 0.50, and average precision along overlaps; a
+        line for each class that the truth has.
+        """
+        shares, overlaps = self._evaluated.params.recThrs, self._evaluated.params.iouThrs
+        by_class = self._by_class()
+        half = {f"{name} ({one[0].mean():.3f})": (shares, one[0]) for name, one in by_class.items()}
+        each = {name: (overlaps, one.mean(axis=1)) for name, one in by_class.items()}
+        return [
+            Curves("Precision and recall at an overlap of 0.50", "recall", "precision", half),
+            Curves(
+                "Average precision by overlap", "overlap that counts", "average precision", each
+            ),
+        ]
+
+    def _by_class(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Precision of each class that the truth has: float64 [overlaps, recalls]."""
+        precision = self._evaluated.eval["precision"]  # overlap, recall, class, area, most
+        return {
+            self._names[int(code)]: precision[:, :, place, 0, -1]
+            for place, code in enumerate(self._evaluated.params.catIds)
+            if (precision[:, :, place, 0, -1] > -1).all()
+        }
 
 
 class AtHalf(CocoScore):

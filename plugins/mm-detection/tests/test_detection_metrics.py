@@ -117,6 +117,22 @@ def test_scores_are_those_worked_out_by_hand():
         score(([], [[*A, 0.9]]))
 
 
+def test_curves_of_each_class_are_those_that_its_score_is_the_mean_of():
+    metric = MeanAveragePrecision()
+    wrong = [[50, 50, 60, 60, 0, 0.95], [*A, 0.9]]
+    update(metric, [np.array([[*A, 0], [20, 20, 30, 30, 1, 0]], float)], [np.array(wrong, float)])
+    metric.compute()
+    half, overlaps = metric.curves()
+    recall, precision = half.lines["a (0.500)"]
+    assert recall.tolist() == pytest.approx(np.linspace(0, 1, 101).tolist())
+    assert precision.tolist() == pytest.approx([0.5] * 101)  # one wrong box before the right one
+    assert half.lines["b (0.000)"][1].max() == 0  # it was not found
+    assert list(overlaps.lines) == ["a", "b"]  # c and d are not there
+    along, up = overlaps.lines["a"]
+    assert along.tolist() == pytest.approx(np.linspace(0.5, 0.95, 10).tolist())
+    assert up.tolist() == pytest.approx([0.5] * 10)
+
+
 def test_only_classes_that_are_asked_for_count():
     truth, said = pictures()
     one = update(MeanAveragePrecision(), truth, said, codes=frozenset({1}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 import threading
 import time
@@ -81,7 +82,15 @@ def test_a_report_has_scores_by_class_and_the_worst_pictures(fitted, frame, tmp_
     assert found.by_class == pytest.approx(
         {name: scores[f"map.class.{name}"] for name in found.by_class}
     )
-    assert "map by class" in [one.title for one in found.drawings]
+    titles = [one.title for one in found.drawings]
+    assert titles[0] == "map by class"
+    assert titles[-2:] == [
+        "Precision and recall at an overlap of 0.50",
+        "Average precision by overlap",
+    ]
+    for name in found.by_class:
+        said = rf"precision along recall of .*{name} \([01]\.\d+\)"
+        assert re.search(said, found.drawings[-2].svg)
     assert found.worst
     assert all(row.sheet.startswith("data:image/jpeg") for row in found.worst)
     assert any("red" in row.answer or "blue" in row.answer for row in found.worst)

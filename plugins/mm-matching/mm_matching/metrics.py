@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mm_core.api import MetricError, MMWarning
+from mm_core.api import Curves, MetricError, MMWarning
 from mm_matching.ranking import NEAR, Ranking, ranking
 
 Array = np.ndarray
+
+MOST_PLACES = 100
+"""Of responses along which recall is drawn."""
 
 
 class _Gathered:
@@ -221,6 +224,17 @@ class Pairs(_Gathered):
         if set(np.unique(truth)) <= {0.0, 1.0}:
             return _of_matches(truth, cosine)
         return {"spearman": spearman(truth, cosine), "pearson": pearson(truth, cosine)}
+
+    def curves(self) -> list[Curves]:
+        """Recall along the first responses, of pairs without a label; of others none."""
+        return [_recalls(ranking(self.rows, None))] if self.truth is None else []
+
+
+def _recalls(found: Ranking) -> Curves:
+    places = np.arange(1, min(found.pool, MOST_PLACES) + 1)
+    shares = np.array([Recall(int(k)).score(found).mean() for k in places])
+    said = "responses that are looked at"
+    return Curves("Recall", said, "share of right ones found", {"": (places.astype(float), shares)})
 
 
 def _of_matches(truth: Array, cosine: Array) -> dict[str, float]:

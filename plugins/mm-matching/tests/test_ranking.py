@@ -177,3 +177,19 @@ def test_what_fits_the_label_is_shown_by_name() -> None:
         score(Spearman(), np.ones(3), np.array([1.0, 2, 3]))
     with pytest.raises(MetricError, match="tell apart"):
         score(Pairs(), given, np.ones(4))
+
+
+def test_recall_is_drawn_along_the_first_responses() -> None:
+    """Of pairs without a label, where their score says it."""
+    given = rows([[1, 0], [1, 0], [0, 1]], [[1, 0.1], [1, 0], [0, 1]])  # the first is second
+    metric = Pairs()
+    metric.update(None, given)
+    metric.compute()
+    (curves,) = metric.curves()
+    places, shares = curves.lines[""]
+    assert places.tolist() == [1, 2, 3]
+    assert shares.tolist() == pytest.approx([2 / 3, 1, 1])
+    assert shares[0] == metric.details()["recall@1"]
+    metric = Pairs()
+    score(metric, given, np.array([1.0, 0, 1]))
+    assert metric.curves() == []

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
+from mm_core.api import Curves
 from mm_report import plots
 from mm_report.ask import evenly
 from mm_report.plots import Plots
@@ -73,12 +74,23 @@ def confusion(tested: Tested) -> Confusion | None:
 
 
 def drawings(tested: Tested, plots_: Plots) -> list[Drawing]:
-    """As fits the answers."""
+    """As fits the answers, and what the eval metric has to draw."""
     if tested.form == "number":
-        return _of_number(tested, plots_)
-    if tested.form in ("classes", "labels"):
-        return _of_classes(tested, plots_)
-    return _of_others(tested, plots_)
+        found = _of_number(tested, plots_)
+    elif tested.form in ("classes", "labels"):
+        found = _of_classes(tested, plots_)
+    else:
+        found = _of_others(tested, plots_)
+    return [*found, *(_of_metric(one, plots_) for one in tested.curves)]
+
+
+def _of_metric(curves: Curves, plots_: Plots) -> Drawing:
+    kept = {name: _thinned(*line) for name, line in list(curves.lines.items())[:MOST_CURVES]}
+    left = len(curves.lines) - len(kept)
+    note = f"{left} more lines are not drawn." if left else ""
+    draw = partial(plots.lines, curves=kept, x=curves.x, y=curves.y)
+    said = f"{curves.title}: {curves.y} along {curves.x} of {', '.join(kept)}"
+    return Drawing(curves.title, plots_.draw(said, draw), note)
 
 
 # ---- classes and labels ------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def lines(
         axes.plot(
             along,
             up,
-            label=name or None,
+            label=_cut(name) or None,
             color=SERIES[place % len(SERIES)],
             linestyle=_STYLES[place % len(_STYLES)],
             marker="o" if markers else None,
@@ -142,6 +142,8 @@ def bars(axes: Any, names: Sequence[str], values: Sequence[float], spread: Seque
 
 
 def _cut(name: str) -> str:
-    # Not between dollars: matplotlib would read them as mathematics.
+    # To matplotlib what stands between dollars is mathematics, and a name that begins with an
+    # underscore is hidden.
+    name = name if len(name) <= 28 else f"{name[:27]}…"
     name = name.replace("$", r"\$")
-    return name if len(name) <= 28 else f"{name[:27]}…"
+    return f"\u200b{name}" if name.startswith("_") else name

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mm_core.api import BadCell, ColumnError, Decoded, MetricError, Table, TaskSpec, tools
+from mm_core.api import BadCell, ColumnError, Curves, Decoded, MetricError, Table, TaskSpec, tools
 from mm_report.ask import Asked
 
 
@@ -197,9 +197,17 @@ class Tested:
         """Other numbers that the model's own metric says of all rows, such as ``class.<name>``;
         often none.
         """
-        metric = self.recipe.data.eval_metric
-        scorer = self._scored(metric, np.arange(len(self)), self.decoded)[1]
-        return {} if scorer is None else dict(scorer.details()[metric])
+        return {} if self._own is None else dict(self._own.details()[self.recipe.data.eval_metric])
+
+    @cached_property
+    def curves(self) -> list[Curves]:
+        """What the model's own metric has to draw of all rows; often nothing."""
+        return [] if self._own is None else self._own.curves()[self.recipe.data.eval_metric]
+
+    @cached_property
+    def _own(self) -> Any:
+        """The model's own metric, which has taken in all rows; None: it is not defined on them."""
+        return self._scored(self.recipe.data.eval_metric, np.arange(len(self)), self.decoded)[1]
 
     def _scored(self, metric: str, rows: np.ndarray, decoded: Decoded) -> tuple[float, Any]:
         """NaN and None where it is not defined."""

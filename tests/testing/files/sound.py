@@ -18,6 +18,7 @@ from mm_core.api import (
     CheckpointMiss,
     CheckpointSourceSpec,
     Config,
+    Curves,
     Decoded,
     Detection,
     Encoded,
@@ -517,6 +518,10 @@ class Hits:
 
     def details(self):
         return {"rows": self.rows}
+
+    def curves(self):
+        rows = np.array([0.0, self.rows])
+        return [Curves("Rows", "share of them", "rows", {"all": (np.arange(2.0), rows)})]
 
     def reset(self):
         self.right, self.rows = 0, 0
