@@ -65,6 +65,17 @@ class Defaults(Spec):
     processor: ComponentId | None = Field(
         default=None, description="None: the backbone's, or the modality's own"
     )
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="of the processor that is named here, over its own defaults and presets; a "
+        "user's count before them",
+    )
+
+    @model_validator(mode="after")
+    def _settings_of_something(self) -> Self:
+        if self.settings and self.processor is None:
+            raise ValueError("settings: name the processor that they are of")
+        return self
 
 
 class RoleSpec(Spec):

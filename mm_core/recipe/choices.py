@@ -39,12 +39,24 @@ class Choices:
             return own, f"backbone {reader.id}"
         return plan.modality.spec.processor, f"modality {plan.modality.id}"
 
+    def settings(self, plan: PlannedInput, processor: str) -> tuple[str, Mapping[str, Any]]:
+        """Who names this processor for an input, and what is set of it by whoever does."""
+        found = self._layer(plan, "processor")
+        if found is None or found[0].processor != processor:
+            return "", {}
+        return found[1], found[0].settings
+
     def _first(self, plan: PlannedInput, what: str) -> tuple[str, str] | None:
+        found = self._layer(plan, what)
+        return None if found is None else (getattr(found[0], what), found[1])
+
+    def _layer(self, plan: PlannedInput, what: str) -> tuple[Defaults, str] | None:
+        """The first that chooses it, and who that is."""
         for who, layer in self.layers:
             for name in plan.names:
-                component = getattr(layer.get(name), what, None)
-                if component is not None:
-                    return component, who
+                chosen = layer.get(name)
+                if chosen is not None and getattr(chosen, what) is not None:
+                    return chosen, who
         return None
 
 

@@ -153,6 +153,7 @@ class _Resolver:
         component: Component[Any],
         user: PartOverride,
         found: Mapping[str, dict[str, Any]] | None = None,
+        default: tuple[str, Mapping[str, Any]] = ("", {}),
     ) -> dict[str, Any]:
         """``{"id": ..., **complete config}``, of a component that is chosen.
 
@@ -161,6 +162,7 @@ class _Resolver:
             component: the chosen one.
             user: what the user sets of it.
             found: what detectors found out: setting -> column -> value; those that it has.
+            default: who chose it, and what is set with that choice.
         """
         self.origins.setdefault(f"{section}.id", "default")
         if user.id is not None:
@@ -168,7 +170,8 @@ class _Resolver:
         known = component.config_class().model_fields
         read = {key: value for key, value in (found or {}).items() if key in known}
         own = by_column(read, user.own)
-        return self.filler.settle(component, [("detector", read), (USER, own)], section).dump()
+        layers = [default, ("detector", read), (USER, own)]
+        return self.filler.settle(component, layers, section).dump()
 
     def _preset(
         self, component: Component[Any], decided: frozenset[str]
@@ -268,9 +271,10 @@ class _Resolver:
         section = f"inputs.{name}.processor"
         self.origins[f"{section}.id"] = origin
         component = self.registry.get(ProcessorSpec, plan.processor.id or processor)
+        default = choices.settings(plan, component.id)
         return {
             "columns": plan.columns,
-            "processor": self._component(section, component, plan.processor, found),
+            "processor": self._component(section, component, plan.processor, found, default),
             "role": plan.role,
         }
 

@@ -80,6 +80,26 @@ def test_a_processor_of_the_task(rows):
     assert named.inputs["points"].processor.id == "sides:split"
 
 
+PLACES = "inputs.points.processor.places"
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "places", "origin"),
+    [
+        ("sides:processed", {}, 2, "task sides:processed"),
+        ("sides:processed", {PLACES: 4}, 4, "user"),
+        ("sides:processed", {"inputs.points.processor": "sides:split"}, 6, "default"),
+        ("sides:together", {}, 6, "default"),
+    ],
+)
+def test_settings_of_a_processor_come_with_its_choice_and_under_the_users(
+    rows, task, settings, places, origin
+):
+    recipe = predictor(task, settings).plan(rows)
+    assert recipe.inputs["points"].processor.config["places"] == places
+    assert recipe.origin(PLACES) == origin
+
+
 def test_a_preset_of_the_task_chooses_components(rows):
     recipe = predictor("sides:together", presets="wide").plan(rows)
     assert recipe.backbones["points"].id == "sides:wide"

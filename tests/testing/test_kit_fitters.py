@@ -98,3 +98,18 @@ def test_a_fitter_that_is_not_taken_where_it_should_be_is_found(only_one, outcom
 def test_settings_that_do_not_exist_are_found(only_one, outcome):
     other = ALONE.replace('training=("seed",)', 'training=("seed", "rounds")')
     assert "training names rounds" in outcome(other, "fitter-means-says_what_it_reads").message
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"), [({"scaling": "standard"}, ""), ({"scale": 1}, "settings.scale")]
+)
+def test_settings_that_a_processor_has_not_are_found(outcome, settings, said):
+    """Of the processor that a fitter names for its columns."""
+    chosen = f"defaults={{'tabular': Defaults(processor='tabular:table', settings={settings})}},"
+    text = MEANS.replace('runtime="means:nearest",', f'runtime="means:nearest", {chosen}')
+    found = outcome(
+        text.replace("    Engine,\n", "    Defaults,\n    Engine,\n"),
+        "fitter-means-says_what_it_reads",
+    )
+    assert found.good is not bool(said)
+    assert said in found.message

@@ -14,6 +14,7 @@ from mm_core.api.specs import FitterSpec, LossSpec, TaskSpec
 from mm_core.recipe.fitters import UNREAD
 from mm_core.recipe.training import TrainingConfig
 from mm_core.testing import end_to_end, sampled
+from mm_core.testing.chosen import expect_settings_exist
 from mm_core.testing.outcome import CheckError, NotTried, expect
 from mm_core.testing.subject import Subject
 
@@ -38,7 +39,7 @@ def check_learns_end_to_end(subject: Fit) -> None:
 
 
 def check_says_what_it_reads(subject: Fit) -> None:
-    """The settings of training and the losses that it says it reads exist."""
+    """The losses and the settings, of training and of processors, that it names exist."""
     unknown = set(subject.spec.training or ()) - set(TrainingConfig.model_fields)
     expect(not unknown, f"training names {', '.join(sorted(unknown))}, which is no such setting")
     for loss in subject.spec.losses:
@@ -46,6 +47,7 @@ def check_says_what_it_reads(subject: Fit) -> None:
             subject.registry.get(LossSpec, loss)
         except MMError as error:
             raise CheckError(f"losses names {loss}: {error.message}") from error
+    expect_settings_exist(subject.spec.defaults, subject.registry)
 
 
 def check_is_taken_for_its_columns_alone(subject: Fit) -> None:

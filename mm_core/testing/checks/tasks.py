@@ -22,6 +22,7 @@ from mm_core.scoring import Metrics
 from mm_core.testing import end_to_end
 from mm_core.testing.alike import alike, plain
 from mm_core.testing.checks.methods import expect_own_name
+from mm_core.testing.chosen import expect_settings_exist
 from mm_core.testing.columns import Folder
 from mm_core.testing.outcome import CheckError, NotTried, expect
 from mm_core.testing.sampled import each_built, job_of, learned, new_task, sample_of
@@ -140,12 +141,13 @@ def check_saves_answers_as_files(subject: Component) -> None:
 
 
 def check_offers_what_there_is(subject: Component) -> None:
-    """Its options and methods can be imported, and have no name of the predictor's own."""
+    """Options and methods exist, under no name of the predictor's; settings of processors too."""
     taken = set(signature(MultiModalPredictor.predict).parameters)
     options = set(subject.component.config_class("options").model_fields)
     expect(not options & taken, f"options {sorted(options & taken)} are arguments of predict")
     for method in subject.spec.methods:
         expect_own_name(subject.component, method)
+    expect_settings_exist(subject.spec.defaults, subject.registry)
 
 
 def check_keeps_the_labels_dtype(subject: Component) -> None:

@@ -73,7 +73,13 @@ def mm_modalities():
 def mm_processors():
     both = ("points", "marks")
     return [
-        ProcessorSpec(name=name, summary="Numbers.", target="sides:Numbers", modalities=both)
+        ProcessorSpec(
+            name=name,
+            summary="Numbers.",
+            target="sides:Numbers",
+            config="sides:NumbersConfig",
+            modalities=both,
+        )
         for name in ("split", "mark", "other")
     ]
 
@@ -122,7 +128,7 @@ def mm_tasks():
         TaskSpec(
             name="processed",
             summary="By a processor of its own.",
-            defaults={"points": Defaults(processor="sides:other")},
+            defaults={"points": Defaults(processor="sides:other", settings={"places": 2})},
             **BINARY,
         ),
         TaskSpec(
@@ -187,6 +193,10 @@ def detect_marks(sample):
     if sample.dtype == "string" and all(value.startswith("#") for value in sample.values):
         return Detection("mark", 1.0, "every value is '#n'")
     return None
+
+
+class NumbersConfig(Config):
+    places: int = Setting(default=6, ge=0, description="digits after the point")
 
 
 class Numbers(Processor):
