@@ -138,6 +138,7 @@ def test_commands_in_the_documentation_exist(page):
         "importances",  # of mm-trees
         "detection",  # of mm-detection
         "segmentation",  # of mm-segmentation
+        "ner",  # of mm-ner
         "explain", "report",  # of mm-report
         "serve",  # of mm-serve
         "leaderboard",  # of mm-ensemble

@@ -1,24 +1,23 @@
-"""``tagging``: entities in a text. numpy only; the loss is the topology's, which has the tokens."""
+"""``ner``: entities in a text. numpy only; the loss is the topology's, which has the tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from mm_core.api import Decoded, LabelError, MetricError, State, Task
 
-from mm_spans.configs import TaggingOptions
-from mm_spans.labels import Entity, read_entities, write_entities
-from mm_spans.tags import n_tags, spans_of
+from mm_core.api import Decoded, LabelError, MetricError, State, Task
+from mm_ner.configs import NEROptions
+from mm_ner.labels import Entity, EntityError, Scored, read_entities, write_entities
+from mm_ner.tags import n_tags, spans_of
 
 Array = npt.NDArray[Any]
 
 
-class Tagging(Task):
+class NER(Task):
     """Target ``spans``: a list of N arrays int64 [S, 3], first character, end, code of the group.
 
     What tokens they fall on is not known here: labels come without their texts.
@@ -89,32 +88,44 @@ class Tagging(Task):
         """Entities in characters of the cell, written as the labels are; of a text that is missing
         none.
 
-        Reads ``tags`` and ``scores``, lists of N arrays [T], and the input's ``offsets``, a list of
-        N arrays [T, 2]. View: ``spans``, as the target.
+        Reads ``tags`` and ``scores``, [n] a row, and the input's ``offsets``, int [n, 2] a row.
+        View: ``entities``, a list of (first character, the one after the last, group) a row.
         """
-        options = options or TaggingOptions()
+        options = options or NEROptions()
         (offsets,) = (one["offsets"] for one in meta.values())
-        spans = [
+        columns = outputs["tags"], outputs["scores"], offsets
+        found = [
+            # A row that is absent has no token, and the offsets of special ones.
             spans_of(tags, scores, places[: len(tags)], options.threshold)
-            for tags, scores, places in zip(
-                outputs["tags"], outputs["scores"], offsets, strict=True
-            )
+            for tags, scores, places in zip(*columns, strict=True)
         ]
-        return Decoded(self._frame(spans), views={"spans": spans})
+        named = [
+            [
+                (a, b, self.groups[code], sure)
+                for (a, b, code), sure in zip(spans, sures, strict=True)
+            ]
+            for spans, sures in found
+        ]
+        views = {"entities": [[(a, b, group) for a, b, group, _ in one] for one in named]}
+        answer = named if options.scores else views["entities"]
+        return Decoded(self._frame(answer), views=views)
 
     def truth(self, targets: Mapping[str, Any], needs: str) -> Any:
-        """The spans."""
-        if needs != "spans":
+        """The entities of each row."""
+        if needs != "entities":
             raise MetricError(
                 f"the metric reads {needs!r}, which entities do not have",
                 value=needs,
-                remedy="take overall_f1",
+                remedy="take overall_f1, overall_precision or overall_recall",
             )
-        return targets["spans"]
+        return [
+            [(a, b, self.groups[code]) for a, b, code in spans.tolist()]
+            for spans in targets["spans"]
+        ]
 
     def true_answer(self, targets: Mapping[str, Any]) -> pd.DataFrame:
         """The labels, entities in the order of the text."""
-        return self._frame(targets["spans"])
+        return self._frame(self.truth(targets, "entities"))
 
     def essential(self, targets: Mapping[str, Any]) -> Array:
         """The first row of each group: held out, it might be the only one."""
@@ -145,32 +156,27 @@ class Tagging(Task):
             LabelError: a cell is missing, is no list of entities, or has some that overlap.
         """
         column = self.complete(targets)[self.label[0]]
-        rows = [read_entities(cell) for cell in column]
-        self._refuse(column, [one is None for one in rows], "is no list of entities")
-        known = [one or [] for one in rows]
-        self._refuse(column, [_overlap(one) for one in known], "has entities that overlap")
-        return known
-
-    def _refuse(self, column: pd.Series, wrong: list[bool], what: str) -> None:
-        rows = np.flatnonzero(wrong).tolist()
-        if rows:
+        rows: list[list[Entity]] = []
+        wrong: dict[int, EntityError] = {}
+        for row, cell in enumerate(column):
+            try:
+                rows.append(read_entities(cell))
+            except EntityError as error:
+                wrong[row] = error
+        if wrong:
+            first = next(iter(wrong))
             raise LabelError(
-                f"label {column.name!r} {what} in {len(rows)} row(s)",
+                f"label {column.name!r}: {len(wrong)} row(s) list no entities that can be read; "
+                f"row {first}: {wrong[first]}",
                 column=self.label[0],
-                rows=rows,
-                value=column.iloc[rows[0]],
+                rows=list(wrong),
+                value=column.iloc[first],
                 remedy='a cell is [{"entity_group": "Dish", "start": 0, "end": 4}, ...], or JSON '
-                "of it; each character belongs to one entity at most",
+                "of it; each character belongs to one entity at most. `mm ner check DATA` lists "
+                "all such rows",
             )
+        return rows
 
-    def _frame(self, spans: Sequence[Array]) -> pd.DataFrame:
-        cells = [
-            write_entities([(a, b, self.groups[code]) for a, b, code in one.tolist()], self.as_text)
-            for one in spans
-        ]
+    def _frame(self, rows: Sequence[Sequence[Entity | Scored]]) -> pd.DataFrame:
+        cells = [write_entities(one, self.as_text) for one in rows]
         return pd.DataFrame({self.label[0]: pd.Series(cells, dtype=self.dtype)})
-
-
-def _overlap(entities: Sequence[Entity]) -> bool:
-    """Whether any begins before the one in front of it has ended; they are in order."""
-    return any(after[0] < before[1] for before, after in pairwise(entities))

@@ -8,16 +8,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from mm_core.api.nn import Batch, Latents, Outputs, Parts, Topology, features_of
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from mm_core.api import LabelError
+from mm_core.api.nn import Batch, Latents, Outputs, Parts, Topology, features_of
+
 Array = npt.NDArray[Any]
+
+AT_ONCE = 64
+"""Windows of long texts that the network reads at once."""
 
 
 class TokenTagger(Topology):
-    """Tags of tokens, see :mod:`mm_spans.tags`. Special tokens have no tag and no loss.
+    """Tags of tokens, see :mod:`mm_ner.tags`. Special tokens have no tag and no loss.
 
     A word that is cut into pieces has one in each piece: the first may begin, the others go on.
     """
@@ -27,7 +32,37 @@ class TokenTagger(Topology):
         # One role that takes one column: there is one backbone, which reads one input.
         ((self.name, backbone),) = parts.backbones.items()
         ((self.input,),) = parts.backbone_inputs.values()
+        self.window = int(parts.infos[self.input]["max_length"]) if parts.infos else 0
         self.tags = nn.Linear(backbone.dims["tokens"], self.task.output_dim)
+
+    def encode(self, batch: Batch) -> Latents:
+        """Latents of a batch; of one with long texts ``tokens`` [B, W * window, D] and ``mask``."""
+        mask = batch.inputs[self.input].get("attention_mask")
+        if mask is None or not self.window or mask.shape[1] <= self.window:
+            return super().encode(batch)
+        return self._read_windows(batch, mask)
+
+    def _read_windows(self, batch: Batch, mask: Tensor) -> Latents:
+        """Each window that has a token is read as a row of its own."""
+        count = mask.shape[1] // self.window
+        arrays = {
+            name: one.reshape(-1, self.window) for name, one in batch.inputs[self.input].items()
+        }
+        there = batch.present[self.input].repeat_interleave(count)
+        there = there & arrays["attention_mask"].bool().any(dim=1)
+        read: dict[str, list[Tensor]] = {"tokens": [], "mask": []}
+        places = there.nonzero()[:, 0]
+        for some in places.split(AT_ONCE):
+            inputs = {self.input: {name: one[some] for name, one in arrays.items()}}
+            found = super().encode(Batch(inputs, {self.input: there[some]}))
+            for name, parts in read.items():
+                parts.append(found[f"{self.name}.{name}"])
+        latents = {}
+        for name, parts in read.items():
+            one = torch.cat(parts)
+            whole = one.new_zeros(len(there), *one.shape[1:]).index_copy(0, places, one)
+            latents[f"{self.name}.{name}"] = whole.reshape(*mask.shape, *one.shape[2:])
+        return latents
 
     def forward_latents(self, latents: Latents, present: Mapping[str, Tensor]) -> Outputs:
         """``logits`` [B, T, C] and ``mask`` [B, T], False where a row is padded or absent."""
@@ -43,22 +78,28 @@ class TokenTagger(Topology):
 
         The tags that are wanted are made here, where spans (targets) and tokens (meta) meet.
         """
-        logits: Tensor = outputs["logits"]
-        offsets = _padded(batch.meta[self.input]["offsets"], logits.shape[1]).to(logits.device)
-        wanted = tags_of(batch.targets["spans"], offsets)
+        logits, mask = outputs["logits"], outputs["mask"]
+        meta = batch.meta[self.input]
+        spans = batch.targets["spans"]
+        if "ends" in meta:
+            _refuse_beyond(spans, meta["ends"], batch.row_ids, self.task.label[0])
+        offsets = _padded(meta["offsets"], mask)
+        wanted = tags_of(spans, offsets)
         losses = functional.cross_entropy(logits.float().mT, wanted, reduction="none")
-        real = outputs["mask"] & (offsets[..., 0] < offsets[..., 1])
+        real = mask & (offsets[..., 0] < offsets[..., 1])
         rows: Tensor = losses.masked_fill(~real, 0.0).sum(dim=1) / real.sum(dim=1).clamp(min=1)
         return rows.mean() if batch.weight is None else (rows * batch.weight).mean()
 
     def predict(self, batch: Batch, options: Any = None) -> dict[str, Any]:
-        """``tags`` and ``scores``, their probabilities: lists of B tensors [T of the row]."""
+        """``tags`` and ``scores``, their probabilities: of each row its tokens', special ones
+        included.
+        """
         outputs = self.forward(batch)
         scores, tags = outputs["logits"].float().softmax(dim=2).max(dim=2)
-        lengths = outputs["mask"].sum(dim=1).tolist()
+        mask = outputs["mask"].cpu()
         cut = {"tags": tags.cpu(), "scores": scores.cpu()}  # once, not row by row
         return {
-            name: [row[:n] for row, n in zip(values, lengths, strict=True)]
+            name: [row[there] for row, there in zip(values, mask, strict=True)]
             for name, values in cut.items()
         }
 
@@ -91,9 +132,30 @@ def tags_of(spans: Sequence[Tensor], offsets: Tensor) -> Tensor:
     return torch.where(inside > 0, 1 + 2 * group[:, 0].gather(1, which) + goes_on, 0)
 
 
-def _padded(offsets: Sequence[Array], length: int) -> Tensor:
-    """int64 [B, length, 2] of B arrays [T of the row, 2]."""
-    padded = np.zeros((len(offsets), length, 2), dtype=np.int64)
+def _padded(offsets: Sequence[Array], mask: Tensor) -> Tensor:
+    """int64 [B, T, 2] of B arrays [n of the row, 2], at the places that ``mask`` [B, T] has."""
+    there = mask.cpu().numpy()
+    padded = np.zeros((*there.shape, 2), dtype=np.int64)
     for row, places in enumerate(offsets):
-        padded[row, : len(places)] = places[:length]
-    return torch.from_numpy(padded)
+        padded[row, there[row]] = places[: there[row].sum()]
+    return torch.from_numpy(padded).to(mask.device)
+
+
+def _refuse_beyond(spans: Sequence[Tensor], ends: Array, row_ids: Any, label: str) -> None:
+    """Entities beyond their texts, which the labels alone do not tell.
+
+    Raises:
+        LabelError: there is one.
+    """
+    for row, (one, end) in enumerate(zip(spans, np.asarray(ends).tolist(), strict=True)):
+        if len(one) and int(one[:, 1].max()) > end:
+            place = row if row_ids is None else int(row_ids[row])
+            raise LabelError(
+                f"row {place}: an entity ends at character {int(one[:, 1].max())}, and its text at "
+                f"{end}",
+                column=label,
+                rows=[place],
+                value=one[one[:, 1].argmax(), :2].tolist(),
+                remedy="`mm ner check DATA` lists all such rows; start and end count characters, "
+                "not bytes or tokens",
+            )

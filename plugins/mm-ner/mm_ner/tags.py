@@ -20,8 +20,11 @@ def n_tags(groups: int) -> int:
     return 1 + 2 * groups
 
 
-def spans_of(tags: Array, scores: Array, offsets: Array, threshold: float = 0.0) -> Array:
-    """int64 [S, 3]: first character, the one after the last, group; in the order of the text.
+def spans_of(
+    tags: Array, scores: Array, offsets: Array, threshold: float = 0.0
+) -> tuple[list[list[int]], list[float]]:
+    """First character, the one after the last, and group of each span, in the order of the text;
+    and how sure each is: the mean over its tokens.
 
     A tag that goes on with nothing begins. A piece of a word, which touches the piece before it,
     begins no entity of the same group: half a word is none.
@@ -30,7 +33,7 @@ def spans_of(tags: Array, scores: Array, offsets: Array, threshold: float = 0.0)
         tags: int [T].
         scores: float [T], probability of each tag.
         offsets: int [T, 2], characters of each token; empty ones are those of special tokens.
-        threshold: spans whose mean score is less are left out.
+        threshold: spans that are less sure are left out.
     """
     found: list[list[int]] = []
     sure: list[list[float]] = []
@@ -42,11 +45,12 @@ def spans_of(tags: Array, scores: Array, offsets: Array, threshold: float = 0.0)
             continue
         group, inside = divmod(int(tags[place]) - 1, 2)
         after = before >= 0 and tags[before] != OUTSIDE and found[-1][2] == group
-        if after and (inside or found[-1][1] == start):
-            found[-1][1] = end
+        if after and (inside or found[-1][1] >= start):
+            found[-1][1] = max(end, found[-1][1])
             sure[-1].append(float(scores[place]))
         else:
             found.append([start, end, group])
             sure.append([float(scores[place])])
-    kept = [span for span, one in zip(found, sure, strict=True) if np.mean(one) >= threshold]
-    return np.array(kept, dtype=np.int64).reshape(-1, 3)
+    means = [float(np.mean(one)) for one in sure]
+    kept = [place for place, mean in enumerate(means) if mean >= threshold]
+    return [found[place] for place in kept], [means[place] for place in kept]

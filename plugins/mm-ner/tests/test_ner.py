@@ -6,40 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from mm_ner.labels import read_entities
+
 from mm_core import MultiModalPredictor
 from mm_core.api import MMError
-from orders import orders
 
-from mm_spans.labels import read_entities
-
-SMALL = {
-    "backbones.passage_text.checkpoint": "random",
-    "backbones.passage_text.hidden_size": 32,
-    "training.learning_rate": 3e-3,
-    "training.head_learning_rate": 3e-3,
-    "training.epochs": 12,
-    "training.batch_size": 16,
-}
-# Few merges: names are cut into pieces, as rare words are.
-PIECES = {"inputs.passage_text.processor.vocab_size": 300}
-
-
-def fit(frame: pd.DataFrame, **settings: Any) -> MultiModalPredictor:
-    """A small model of these rows."""
-    return MultiModalPredictor(
-        "entities", hyperparameters={**SMALL, **PIECES, **settings}, verbosity=0
-    ).fit(frame)
-
-
-@pytest.fixture(scope="module")
-def learned() -> MultiModalPredictor:
-    """Fitted on orders."""
-    return fit(orders(240))
+RANDOM = {"backbones.passage_text.checkpoint": "random"}
+Orders = Callable[..., pd.DataFrame]
+Fit = Callable[..., MultiModalPredictor]
 
 
 def found(text: str, cell: Any) -> list[tuple[str, str]]:
@@ -47,9 +27,9 @@ def found(text: str, cell: Any) -> list[tuple[str, str]]:
     return [(text[a:b], group) for a, b, group in read_entities(cell) or []]
 
 
-def test_names_are_found_where_they_stand(learned: MultiModalPredictor) -> None:
+def test_names_are_found_where_they_stand(learned: MultiModalPredictor, orders: Orders) -> None:
     """In sentences that it has not seen, white space and all; rows of unequal length."""
-    assert learned.recipe.task.id == "spans:tagging"
+    assert learned.recipe.task.id == "ner:ner"
     assert learned.evaluate(orders(80, seed=1))["overall_f1"] > 0.9
     texts = ["  We had pad thai\t in  New York.", "ramen!", "Nothing for me"]
     answer = learned.predict(pd.DataFrame({"said": texts}))
@@ -60,7 +40,7 @@ def test_names_are_found_where_they_stand(learned: MultiModalPredictor) -> None:
     ]
 
 
-def test_a_text_that_is_missing_has_no_entity(learned: MultiModalPredictor) -> None:
+def test_a_text_that_is_missing_has_no_entity(learned: MultiModalPredictor, orders: Orders) -> None:
     """And changes no other row; nor does the order."""
     frame = orders(9, seed=2)
     frame.loc[4, "said"] = None
@@ -70,7 +50,9 @@ def test_a_text_that_is_missing_has_no_entity(learned: MultiModalPredictor) -> N
     assert learned.predict(frame[4:5]).tolist() == ["[]"]
 
 
-def test_an_option_leaves_out_what_is_not_sure(learned: MultiModalPredictor) -> None:
+def test_an_option_leaves_out_what_is_not_sure(
+    learned: MultiModalPredictor, orders: Orders
+) -> None:
     """Checked as settings are."""
     rows = orders(20, seed=3)
     assert set(learned.predict(rows, threshold=1.0)) == {"[]"}
@@ -79,7 +61,7 @@ def test_an_option_leaves_out_what_is_not_sure(learned: MultiModalPredictor) -> 
         learned.predict(rows, threshold=2)
 
 
-def test_labels_that_are_lists_give_lists() -> None:
+def test_labels_that_are_lists_give_lists(orders: Orders, fit: Fit) -> None:
     """Other columns are not read, and a weight is no obstacle."""
     frame = orders(48).assign(stars=range(48))
     frame["entities"] = [json.loads(cell) for cell in frame["entities"]]
@@ -87,18 +69,18 @@ def test_labels_that_are_lists_give_lists() -> None:
     assert all(isinstance(cell, list) for cell in answer)
 
 
-def test_two_texts_are_told_apart_by_name() -> None:
+def test_two_texts_are_told_apart_by_name(orders: Orders) -> None:
     """A plan says what to type."""
     frame = orders(48)
     frame["reply"] = frame["said"].sample(frac=1, random_state=0).to_numpy() + " Yes, of course."
     with pytest.raises(MMError, match="passage"):
-        MultiModalPredictor("entities", hyperparameters=SMALL).plan(frame)
-    named = MultiModalPredictor("entities", hyperparameters=SMALL, roles={"passage": ["said"]})
+        MultiModalPredictor("entities", hyperparameters=RANDOM).plan(frame)
+    named = MultiModalPredictor("entities", hyperparameters=RANDOM, roles={"passage": ["said"]})
     assert named.plan(frame).inputs["passage_text"].columns == ("said",)
 
 
 def test_a_saved_model_answers_the_same_in_a_process_of_its_own(
-    learned: MultiModalPredictor, tmp_path: Path
+    learned: MultiModalPredictor, orders: Orders, tmp_path: Path
 ) -> None:
     """By the command, options included."""
     frame = orders(12, seed=4)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 
-@pytest.mark.mm_plugin("spans")
+@pytest.mark.mm_plugin("ner")
 def test_conformance(conformance_check: Callable[[], None]) -> None:
     """One test for each check of each component."""
     conformance_check()
