@@ -94,6 +94,13 @@ class HFTokenizer(Processor):
         """Tokens a row may have, special tokens included."""
         return self._max_length
 
+    @property
+    def longest_row(self) -> int:
+        """Tokens of a row that :meth:`encode` keeps: ``max_length``, unless a processor built on
+        this one cuts rows into windows.
+        """
+        return self._max_length
+
     # ---- fit
 
     def fit(self, table: Table) -> None:
@@ -170,10 +177,10 @@ class HFTokenizer(Processor):
     def encode(self, table: Table) -> Encoded:
         """Tokenise every row once; see :class:`HFTokenizer` for the arrays."""
         placed = "tokens" in self.needs
-        columns = [self._tokenize(table, f.column, self._max_length, placed) for f in self.fields]
+        columns = [self._tokenize(table, f.column, self.longest_row, placed) for f in self.fields]
         lengths = np.stack([column.tokens.lengths for column in columns], axis=1)
         filled = (lengths > 0).sum(axis=1)
-        shares = fair_shares(lengths, self._max_length - count_specials(self.vocabulary, filled))
+        shares = fair_shares(lengths, self.longest_row - count_specials(self.vocabulary, filled))
         places = [column.places for column in columns if column.places is not None]
         rows = assemble(
             self.vocabulary, [c.tokens for c in columns], shares, places if placed else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ _COUNT_FROM_PAD = frozenset(
     }
 )
 """transformers' model types whose positions begin after the padding token's id."""
+
+_MARKS = frozenset({"Mn", "Mc", "Me"})
+"""Unicode's categories of signs that stand on the one before."""
 
 _SANE = 1_000_000  # tokenizers without a maximum say 1e30
 
@@ -68,7 +72,8 @@ class Vocabulary:
     def tokenize_with_places(self, texts: list[str], limit: int) -> tuple[Ragged, np.ndarray]:
         """As :meth:`tokenize`, and int32 [T, 2], where in its text each token begins and ends.
 
-        White space that a token begins with is no part of its place.
+        White space that a token begins with is no part of its place; accents and other marks that
+        follow it are, which normalisation joins to a letter or drops.
         """
         chunks: list[Ragged] = []
         places = [np.zeros((0, 2), np.int32)]
@@ -118,6 +123,8 @@ class Vocabulary:
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     while start < end and text[start].isspace():
         start += 1
+    while start < end < len(text) and unicodedata.category(text[end]) in _MARKS:
+        end += 1
     return start, end
 
 
