@@ -1,4 +1,4 @@
-"""``mm ner ...``: check, convert."""
+"""``mm ner ...``: draw, convert, check."""
 
 from __future__ import annotations
 
@@ -8,14 +8,37 @@ from typing import Annotated, Any
 import typer
 
 from mm_core.api import tools
-from mm_core.api.commands import Answer, AsJson, Data
+from mm_core.api.commands import Answer, AsJson, Data, Model, Plugins
 
-app = typer.Typer(help="Entities in texts: check, convert.")
+app = typer.Typer(help="Entities in texts: draw, convert, check.")
 
 TextColumn = Annotated[
     str | None, typer.Option("--text", metavar="COLUMN", help="Column of the texts.")
 ]
 LabelColumn = Annotated[str, typer.Option("--label", metavar="COLUMN", help="Column of entities.")]
+
+
+@app.command()
+def draw(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The .html to write.")],
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Entities of a lower score are left out.")
+    ] = 0.0,
+    most: Annotated[int, typer.Option(min=1, help="Texts at most.")] = 50,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Mark what is there beside what was found; the texts with the most mistakes first.
+
+    Example: mm ner draw model/ test.csv --out page.html
+    """
+    from mm_ner.methods import visualize
+
+    predictor = tools.load(model, plugins=plugin or ())
+    written = visualize(predictor, data, out, most, threshold=threshold)
+    return Answer({"written": written}, f"texts with their entities: {written}")
 
 
 @app.command()

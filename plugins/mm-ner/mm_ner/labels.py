@@ -81,7 +81,7 @@ def _place(one: Mapping[str, Any], key: str) -> int:
     value = one[key]
     if isinstance(value, bool) or not isinstance(value, Real) or value != value // 1:
         raise EntityError(f"{key} is {value!r}, and no whole number")
-    return int(float(value)) if not isinstance(value, int) else value
+    return int(float(value))
 
 
 def _said(entity: Entity) -> str:

@@ -6,6 +6,7 @@ from mm_core.api import (
     API_VERSION,
     CommandSpec,
     Defaults,
+    MethodSpec,
     MetricSpec,
     PluginInfo,
     ProcessorSpec,
@@ -82,6 +83,13 @@ def mm_tasks() -> list[TaskSpec]:
             detector="mm_ner.detect:detect",
             metrics=("overall_f1", "overall_precision", "overall_recall"),
             default_metric="overall_f1",
+            methods=(
+                MethodSpec(
+                    name="visualize",
+                    summary="a page of texts with what is there and what was found",
+                    target="mm_ner.methods:visualize",
+                ),
+            ),
         )
     ]
 
@@ -91,7 +99,9 @@ def mm_commands() -> list[CommandSpec]:
     """One name for all of them."""
     return [
         CommandSpec(
-            name="ner", summary="Entities in texts: check, convert.", target="mm_ner.commands:app"
+            name="ner",
+            summary="Entities in texts: draw, convert, check.",
+            target="mm_ner.commands:app",
         )
     ]
 

@@ -114,8 +114,8 @@ def _span(one: Any) -> dict[str, Any]:
         return {"start": one[0], "end": one[1], "entity_group": one[2]}
     if not isinstance(one, Mapping):
         raise EntityError(f"{one!r} is no span")
-    names: dict[Any, str] = {"start_offset": "start", "end_offset": "end", "label": "entity_group"}
-    return {names.get(key, key): value for key, value in one.items()}
+    names = {"start_offset": "start", "end_offset": "end", "label": "entity_group"}
+    return {names.get(key, str(key)): value for key, value in one.items()}
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
