@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from PIL import Image
@@ -74,6 +75,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     light = folder / "light"
     report = predictor.export(light, format="onnx", sample=folder / "train.csv")
     return Exported(predictor, light, report, folder / "new.csv")
+
+
+def test_convolutions_are_fused_with_what_follows_them(exported: Exported) -> None:
+    """onnxruntime fuses those whose weights and bias are constants: four times faster."""
+    graph = onnx.load(str(exported.folder / "engine" / "graph.onnx")).graph
+    constants = {one.name for one in graph.initializer}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert convolutions
+    assert all(set(node.input[1:]) <= constants for node in convolutions)
+    assert "BatchNormalization" not in {node.op_type for node in graph.node}
 
 
 _BLOCKED = f"""
