@@ -115,7 +115,8 @@ class TokenTagger(Topology):
 
 
 def tags_of(spans: Sequence[Tensor], offsets: Tensor) -> Tensor:
-    """int64 [B, T]: a token belongs to the span that it shares a character with.
+    """int64 [B, T]: a token belongs to the span that it shares a character with, and goes on with
+    it where the token before does: the last that has characters, maybe in another window.
 
     Args:
         spans: B tensors, int64 [S of the row, 3]: first character, end, group.
@@ -127,8 +128,11 @@ def tags_of(spans: Sequence[Tensor], offsets: Tensor) -> Tensor:
     first, last = (one.unsqueeze(2) for one in offsets.unbind(2))  # [B, T, 1]
     shared = (first < end) & (begin < last)
     inside, which = shared.int().max(dim=2)
-    before = functional.pad(torch.where(inside > 0, which, -1), (1, 0), value=-1)[:, :-1]
-    goes_on = which == before
+    # Place 0 is that before all tokens.
+    spans_at = functional.pad(torch.where(inside > 0, which, -1), (1, 0), value=-1)
+    real = functional.pad((offsets[..., 0] < offsets[..., 1]).long(), (1, 0))
+    last = (real * torch.arange(real.shape[1], device=real.device)).cummax(dim=1).values
+    goes_on = which == spans_at.gather(1, last[:, :-1])
     return torch.where(inside > 0, 1 + 2 * group[:, 0].gather(1, which) + goes_on, 0)
 
 

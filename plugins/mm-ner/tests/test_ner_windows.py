@@ -82,6 +82,15 @@ def test_each_character_is_read_once() -> None:
         read([text, "short"], max_length=16, max_tokens=64)
 
 
+def test_an_entity_in_two_windows_begins_once() -> None:
+    """What the second one owns of it goes on, though tokens of others stand between."""
+    made = read(["Rome " * 60], max_length=16)
+    (places,) = made.meta["offsets"]
+    tags = tags_of([torch.tensor([[10, 290, 0]])], torch.tensor(places)[None])[0].numpy()
+    assert (tags == 1).sum() == 1
+    assert spans_of(tags, np.ones(len(places)), places)[0] == [[10, 289, 0]]
+
+
 def joined(frame: pd.DataFrame, of: int) -> pd.DataFrame:
     """Several texts in one."""
     rows = []
