@@ -9,7 +9,7 @@ from typing import Any
 
 from mm_core.api import DataError, Table
 from mm_ner.chunks import entities_of, parts_of
-from mm_ner.claims import SPANS, TAGS
+from mm_ner.claims import SPANS, TAGS, spans_in
 from mm_ner.labels import Entity, EntityError, read_entities, write_entities
 
 Row = tuple[str, list[Entity]]
@@ -97,8 +97,10 @@ def _of_tokens(path: Path, number: int, line: Mapping[str, Any]) -> Row:
 
 def _of_spans(path: Path, number: int, line: Mapping[str, Any]) -> Row:
     text = line.get("text")
-    listed: Any = next((line[key] for key in SPANS if line.get(key) is not None), [])
-    if not isinstance(text, str) or not isinstance(listed, list):
+    listed = spans_in(line)
+    if listed is None and all(line.get(key) is None for key in SPANS):
+        listed = []
+    if not isinstance(text, str) or listed is None:
         raise _wrong(
             path, number, "lacks text or a list of spans", f"spans are {' or '.join(SPANS)}"
         )

@@ -115,6 +115,12 @@ def test_a_file_is_claimed_by_its_own_reader(tmp_path: Path) -> None:
         "own": own,
         "other": '{"text": "Rome", "label": "city"}',
         "list": '{"text": "Rome", "label": ["city"]}',
+        # Nothing in the first line says of what the lists are.
+        "late list": '{"text": "a", "label": []}\n{"text": "Rome", "label": ["city"]}',
+        "late own": '{"text": "a", "entities": []}\n' + own,
+        "empty": '{"text": "a", "label": []}',
+        "accepted": '{"text": "Rome", "label": "LOC", "spans": [{"start": 0, "end": 4, '
+        '"label": "LOC"}]}',
     }
     claims = {}
     for name, line in lines.items():
@@ -133,7 +139,14 @@ def test_a_file_is_claimed_by_its_own_reader(tmp_path: Path) -> None:
         "own": None,
         "other": None,
         "list": None,
+        "late list": None,
+        "late own": None,
+        "empty": None,
+        "accepted": 2,
     }
+    late = tmp_path / "late.jsonl"
+    late.write_text('{"text": "a", "label": []}\n{"text": "Rome", "label": [[0, 4, "LOC"]]}\n')
+    assert spans(late)
     assert not any(claim(one) for claim in (conll, tokens, spans) for one in (7, "nowhere", None))
 
 
