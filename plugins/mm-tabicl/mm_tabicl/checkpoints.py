@@ -94,7 +94,7 @@ def _read(file: Path) -> Network:
         if file.suffix == ".safetensors":
             return networks.read(file)
         return networks.built(*_published(file))
-    except (UnpicklingError, RuntimeError, EOFError, KeyError, OSError, ValueError) as error:
+    except (UnpicklingError, RuntimeError, EOFError, LookupError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{file} is no checkpoint of TabICL that can be read without running code: "
             f"{first_line(error)}",

@@ -56,7 +56,14 @@ def built(config: Any, weights: Mapping[str, torch.Tensor]) -> Network:
     try:
         module = TabICL(**config)
         module.load_state_dict(weights)
-    except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError) as error:
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        KeyError,
+        RuntimeError,
+        TypeError,
+    ) as error:
         raise ValueError(f"config and weights do not fit: {first_line(error)}") from error
     return Network(module.eval(), config)
 

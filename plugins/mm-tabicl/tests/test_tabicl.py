@@ -275,6 +275,11 @@ def _with(folder: Path, **more: Any) -> str:
     return str(folder / "x.ckpt")
 
 
+def _cut_short(folder: Path) -> str:
+    (folder / "x.ckpt").write_bytes(b"\x80\x02.")
+    return str(folder / "x.ckpt")
+
+
 def _other_tensors(folder: Path) -> str:
     import safetensors.torch
 
@@ -287,7 +292,9 @@ def _other_tensors(folder: Path) -> str:
     [
         (_pickled, "without running code"),
         (_plain_pickle, "without running code"),
+        (_cut_short, "without running code"),
         (lambda folder: _with(folder, embed_dim=16), "do not fit"),
+        (lambda folder: _with(folder, row_nhead=0), "do not fit"),
         (lambda folder: _with(folder, hook=1), "other settings"),
         (lambda folder: _with(folder, activation=["gelu"]), "numbers and words"),
         (_other_tensors, "shape"),
