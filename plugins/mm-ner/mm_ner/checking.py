@@ -35,11 +35,11 @@ def text_column(table: Table, label: str, named: str | None = None) -> str:
     return named
 
 
-def checked(table: Table, text: str | None, label: str) -> dict[str, Any]:
-    """Counts, and what is wrong: ``rows``, ``empty``, ``groups``, ``wrong`` (row, what, which).
+def cells_of(table: Table, label: str) -> pd.Series[Any]:
+    """The column of entities.
 
     Raises:
-        ColumnError: a column is not there.
+        ColumnError: there is none of that name.
     """
     if label not in table.frame:
         raise ColumnError(
@@ -47,11 +47,21 @@ def checked(table: Table, text: str | None, label: str) -> dict[str, Any]:
             column=label,
             remedy=f"name it with --label; there are: {', '.join(map(str, table.frame))}",
         )
+    return table.frame[label]
+
+
+def checked(table: Table, text: str | None, label: str) -> dict[str, Any]:
+    """Counts, and what is wrong: ``rows``, ``empty``, ``groups``, ``wrong`` (row, what, which).
+
+    Raises:
+        ColumnError: a column is not there.
+    """
+    cells = cells_of(table, label)
     texts = table.frame[text_column(table, label, text)]
     groups: Counter[str] = Counter()
     wrong: list[dict[str, Any]] = []
     empty = 0
-    for row, (said, cell) in enumerate(zip(texts, table.frame[label], strict=True)):
+    for row, (said, cell) in enumerate(zip(texts, cells, strict=True)):
         try:
             if isinstance(cell, float) or cell is None or cell is pd.NA:
                 raise EntityError("is missing; a text without entities has []")

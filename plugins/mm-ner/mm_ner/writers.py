@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mm_core.api import ConfigError, DataError, Table
-from mm_ner.checking import text_column
+from mm_ner.checking import cells_of, text_column
 from mm_ner.chunks import tagged
 from mm_ner.claims import CONLL
 from mm_ner.labels import Entity, EntityError, read_entities, write_entities
@@ -38,11 +38,12 @@ def rows_of(table: Table, text: str | None, label: str) -> Rows:
     """Texts with their entities; a text that is missing is empty.
 
     Raises:
+        ColumnError: a column is not there.
         DataError: a cell lists no entities, or one beyond its text.
     """
+    cells = cells_of(table, label)
     texts = table.frame[text_column(table, label, text)]
     rows = []
-    cells = table.frame[label] if label in table.frame else ["[]"] * len(texts)
     for row, (said, cell) in enumerate(zip(texts, cells, strict=True)):
         known = said if isinstance(said, str) else ""
         try:

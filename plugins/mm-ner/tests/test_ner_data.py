@@ -171,6 +171,18 @@ def test_convert_goes_both_ways(tmp_path: Path) -> None:
         assert end["entities"].tolist() == start["entities"].tolist()
 
 
+@pytest.mark.parametrize("command", [["check"], ["convert", "b.conll"]])
+def test_a_column_of_entities_that_is_not_there_is_told(command: list[str], tmp_path: Path) -> None:
+    """Texts without entities would be written in its place."""
+    pd.DataFrame({"text": ["Rome"], "places": ["[]"]}).to_csv(tmp_path / "a.csv", index=False)
+    name, *target = command
+    words = ["ner", name, tmp_path / "a.csv", *(tmp_path / one for one in target)]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code
+    assert "no column 'entities'" in done.output
+    assert not (tmp_path / "b.conll").exists()
+
+
 def test_check_lists_what_is_wrong(tmp_path: Path) -> None:
     """By row; and the exit status says so."""
     text = "We had ramen in Rome."
