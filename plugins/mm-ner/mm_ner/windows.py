@@ -46,7 +46,7 @@ class Windows(HFTokenizer):
         (field,) = self.fields
         if cut:
             warnings.warn(
-                f"{cut} text(s) of {field.column!r} have more than {self.longest_row} tokens: what "
+                f"{cut} text(s) of {field.column!r} have {self.longest_row} tokens or more: what "
                 "lies beyond is not read, and no entity is found there; raise "
                 "inputs.passage_text.processor.max_tokens, or split the texts",
                 MMWarning,

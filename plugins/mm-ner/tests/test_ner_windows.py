@@ -78,7 +78,7 @@ def test_each_character_is_read_once() -> None:
     assert (np.diff(there[:, 0]) > 0).all()
     assert "".join(text[a:b] for a, b in there) == text.replace(" ", "")
     assert made.meta["ends"].tolist() == [len(text), 5]
-    with pytest.warns(MMWarning, match="1 text.* more than 64 tokens.*max_tokens"):
+    with pytest.warns(MMWarning, match="1 text.* 64 tokens or more.*max_tokens"):
         read([text, "short"], max_length=16, max_tokens=64)
 
 
