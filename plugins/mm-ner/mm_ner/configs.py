@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mm_text.api import HFTokenizerConfig
 from pydantic import Field
 
@@ -17,6 +19,11 @@ class WindowsConfig(HFTokenizerConfig):
         le=0.8,
         description="share that two neighbouring windows of a long text have in common, so that "
         "each token has words on both sides",
+    )
+    tagged: Literal["words", "pieces"] = Field(
+        default="words",
+        description="'words': entities are made of whole words; 'pieces': an entity may begin and "
+        "end inside of a word, as in languages that write 'in Rome' as one (Hebrew, Arabic)",
     )
     max_tokens: int = Field(
         default=8192,

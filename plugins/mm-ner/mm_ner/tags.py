@@ -26,8 +26,7 @@ def spans_of(
     """First character, the one after the last, and group of each span, in the order of the text;
     and how sure each is: the mean over its tokens.
 
-    A tag that goes on with nothing begins. A piece of a word, which touches the piece before it,
-    begins no entity of the same group: half a word is none.
+    A tag that goes on with nothing begins.
 
     Args:
         tags: int [T].
@@ -45,7 +44,7 @@ def spans_of(
             continue
         group, inside = divmod(int(tags[place]) - 1, 2)
         after = before >= 0 and tags[before] != OUTSIDE and found[-1][2] == group
-        if after and (inside or found[-1][1] >= start):
+        if after and inside:
             found[-1][1] = max(end, found[-1][1])
             sure[-1].append(float(scores[place]))
         else:

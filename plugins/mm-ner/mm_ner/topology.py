@@ -24,7 +24,7 @@ AT_ONCE = 64
 class TokenTagger(Topology):
     """Tags of tokens, see :mod:`mm_ner.tags`. Special tokens have no tag and no loss.
 
-    A word that is cut into pieces has one in each piece: the first may begin, the others go on.
+    A word that is cut into pieces has one at the first, see :mod:`mm_ner.words`.
     """
 
     def __init__(self, parts: Parts) -> None:

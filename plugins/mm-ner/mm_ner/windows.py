@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from mm_text.api import HFTokenizer
+from mm_text.api import HFTokenizer, Ragged
 
 from mm_core.api import Encoded, InputBatch, MMWarning, Table
 from mm_ner.configs import WindowsConfig
+from mm_ner.words import whole_characters, whole_words
 
 Array = npt.NDArray[Any]
 ANY = np.iinfo(np.int64).max
@@ -28,6 +29,8 @@ class Windows(HFTokenizer):
     has the network read one by one. Neighbours overlap, and each token is *owned* by one window,
     where it has words on both sides: ``meta["offsets"]``, int [T, 2] a row, are those of the tokens
     that ``attention_mask`` lets through, in order, and (0, 0) where one is owned by another window.
+    Of a word that is cut into pieces the first stands for all of it, and the others are (0, 0)
+    (``tagged``).
 
     ``meta["ends"]``, int [B], is the number of characters of the cell, 0 of one that is missing.
     """
@@ -52,7 +55,16 @@ class Windows(HFTokenizer):
                 MMWarning,
                 stacklevel=2,
             )
-        return replace(encoded, arrays={**encoded.arrays, "ends": _ends(table, field.column)})
+        arrays = {**encoded.arrays, "ends": _ends(table, field.column)}
+        if "offsets" in arrays:
+            arrays["offsets"] = self._tagged(arrays["offsets"], table)
+        return replace(encoded, arrays=arrays)
+
+    def _tagged(self, places: Ragged, table: Table) -> Ragged:
+        """Characters of what has a tag, at its first token."""
+        if self.config.tagged == "pieces":
+            return whole_characters(places)
+        return whole_words(places, _texts(table, self.fields[0].column))
 
     def batch(
         self,
@@ -125,6 +137,12 @@ def windows(length: int, room: int, step: int) -> list[Window]:
     middles = [(after + end) // 2 for (_, end), (after, _) in pairwise(spans)]
     own = zip([0, *middles], [*middles, length], strict=True)
     return [(*span, *one) for span, one in zip(spans, own, strict=True)]
+
+
+def _texts(table: Table, column: str) -> list[str]:
+    """Cells as the offsets count them; empty of what is missing or no string."""
+    cells = table.frame[column] if column in table.frame else [None] * len(table)
+    return [one if isinstance(one, str) else "" for one in cells]
 
 
 def _ends(table: Table, column: str) -> Array:

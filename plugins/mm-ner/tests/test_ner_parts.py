@@ -18,12 +18,14 @@ from mm_ner.tags import spans_of
 from mm_ner.task import NER
 from mm_ner.topology import tags_of
 from mm_ner.windows import windows
+from mm_ner.words import whole_words
+from mm_text.api import Ragged
 
 from mm_core.api import ColumnSample, LabelError, LabelSample, MetricError, State
 
 ROME = {"entity_group": "Place", "start": 4, "end": 8}
 RAMEN = {"entity_group": "Dish", "start": 0, "end": 3}
-OFFSETS = np.array([[0, 0], [0, 2], [2, 5], [6, 9], [9, 10], [11, 14], [0, 0]])
+OFFSETS = np.array([[0, 0], [0, 5], [0, 0], [6, 9], [9, 10], [11, 14], [0, 0]])
 """[CLS], a word of two pieces, a word and its comma, a word, [SEP]."""
 
 
@@ -67,26 +69,43 @@ def test_only_lists_of_entities_are_claimed() -> None:
 
 
 def test_spans_become_tags_and_tags_spans() -> None:
-    """Pieces go on, two entities that touch are two, special tokens and what is cut off nothing."""
+    """Two entities in a row are two; pieces, special tokens and what is cut off are nothing."""
     spans = np.array([[0, 5, 1], [6, 9, 0], [11, 14, 0], [40, 44, 0]])
     places = torch.tensor(np.stack([OFFSETS, OFFSETS]))
     tags = tags_of([torch.tensor(spans), torch.zeros(0, 3).long()], places)
-    assert tags.tolist() == [[0, 3, 4, 1, 0, 1, 0], [0] * 7]
+    assert tags.tolist() == [[0, 3, 0, 1, 0, 1, 0], [0] * 7]
     assert tags_of([torch.zeros(0, 3).long()], places[:1]).sum() == 0
+    one = tags_of([torch.tensor([[0, 10, 1]])], places[:1])
+    assert one.tolist() == [[0, 3, 0, 4, 4, 0, 0]]  # a piece in between parts nothing
     scores = np.ones(len(OFFSETS))
     assert spans_of(tags[0].numpy(), scores, OFFSETS) == (spans[:3].tolist(), [1.0] * 3)
     assert spans_of(tags[1].numpy(), scores, OFFSETS) == ([], [])
 
 
 def test_tags_that_cannot_be_are_read_as_what_they_mean() -> None:
-    """A piece of a word begins nothing; what goes on with nothing begins; special tokens count
-    for nothing.
-    """
+    """What goes on with nothing begins; pieces and special tokens count for nothing."""
     tags, scores = np.array([1, 3, 3, 2, 2, 4, 1]), np.full(7, 0.8)
     wanted = [[0, 5, 1], [6, 10, 0], [11, 14, 1]]
     assert spans_of(tags, scores, OFFSETS)[0] == wanted
     scores[5] = 0.3
     assert spans_of(tags, scores, OFFSETS, threshold=0.5)[0] == wanted[:2]
+
+
+def test_a_word_is_its_first_piece() -> None:
+    """Not what stands beside it, nor in scripts that put nothing between words."""
+    texts = ["rama 2nd, don't", "\u6771\u4eac e\u0301a \U0001f600", ""]
+    places = [
+        [[0, 0], [0, 2], [2, 4], [5, 6], [6, 8], [8, 9], [10, 13], [13, 14], [14, 15], [0, 0]],
+        [[0, 0], [0, 1], [1, 2], [3, 5], [5, 6], [7, 8], [7, 8], [0, 0]],
+        [[0, 0], [0, 0]],
+    ]
+    flat = np.array([one for row in places for one in row], np.int32)
+    found = whole_words(Ragged.from_lengths(flat, np.array([10, 8, 2])), texts)
+    assert [row.tolist() for row in found.split()] == [
+        [[0, 0], [0, 4], [0, 0], [5, 8], [0, 0], [8, 9], [10, 13], [13, 14], [14, 15], [0, 0]],
+        [[0, 0], [0, 1], [1, 2], [3, 6], [0, 0], [7, 8], [0, 0], [0, 0]],
+        [[0, 0], [0, 0]],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,14 @@ MARKED = [
     "[Cafe\N{COMBINING ACUTE ACCENT}] and [Zu\N{COMBINING DIAERESIS}rich]",
     "\N{LATIN SMALL LIGATURE FI}ne \N{FULLWIDTH LATIN CAPITAL LETTER A}\u00bd [Rome]\u2122",
     "[\u6771\u4eac]\u306e[\u30e9\u30fc\u30e1\u30f3]\u306f\u3001\u5b89\u3044",
-    "\u05d0\u05db\u05dc\u05ea\u05d9 [\u05e8\u05d0\u05de\u05df] \u05d1[\u05e8\u05d5\u05de\u05d0]",
+    "\u05d0\u05db\u05dc\u05ea\u05d9 [\u05e8\u05d0\u05de\u05df] \u05d1 [\u05e8\u05d5\u05de\u05d0]",
     "\u0645\u0637\u0639\u0645 [\u0631\u0648\u0645\u0627]",
     "word " * 40 + "[Rome] " + "word " * 40 + "[New York]",
     "",
 ]
+
+HALF = "\u05d1[\u05e8\u05d5\u05de\u05d0]"
+"""In Rome, which Hebrew writes as one word."""
 
 
 def taken_apart(marked: str) -> tuple[str, list[list[int]]]:
@@ -57,13 +60,15 @@ def read(texts: list[str | None], **settings: Any) -> Any:
     return processor.batch(processor.encode(table), np.arange(len(texts)))
 
 
+@pytest.mark.parametrize("tagged", ["words", "pieces"])
 @pytest.mark.parametrize("length", [16, 512])
-def test_characters_are_those_of_the_text(length: int) -> None:
+def test_characters_are_those_of_the_text(length: int, tagged: str) -> None:
     """Whatever a sign takes of bytes, and in one window or in many: entities become tags of tokens
-    and come back.
+    and come back; half a word, where pieces have tags.
     """
-    texts, spans = zip(*map(taken_apart, MARKED), strict=True)
-    made = read(list(texts), max_length=length)
+    marked = [*MARKED, HALF] if tagged == "pieces" else MARKED
+    texts, spans = zip(*map(taken_apart, marked), strict=True)
+    made = read(list(texts), max_length=length, tagged=tagged)
     assert (made.arrays["attention_mask"].shape[1] >= 16 * 8) is (length == 16)
     for wanted, places in zip(spans, made.meta["offsets"], strict=True):
         tags = tags_of([torch.tensor(wanted).reshape(-1, 3)], torch.tensor(places)[None])[0]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mm_text.hf import HFText
     from mm_text.hf_tokenizer import HFTokenizer
     from mm_text.pretrained import new_model, read_model, rebuild_model, saved_config
+    from mm_text.ragged import Ragged
     from mm_text.vocabulary import Vocabulary, read_vocabulary
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "HFTextConfig",
     "HFTokenizer",
     "HFTokenizerConfig",
+    "Ragged",
     "Vocabulary",
     "new_model",
     "read_model",
@@ -31,6 +33,7 @@ __all__ = [
 _HOMES = {
     "HFText": "mm_text.hf",
     "HFTokenizer": "mm_text.hf_tokenizer",
+    "Ragged": "mm_text.ragged",
     "Vocabulary": "mm_text.vocabulary",
     "new_model": "mm_text.pretrained",
     "read_model": "mm_text.pretrained",
