@@ -84,9 +84,10 @@ def _place(one: Mapping[str, Any], key: str) -> int:
     value = one[key]
     if isinstance(value, bool) or not isinstance(value, Real) or value != value // 1:
         raise EntityError(f"{key} is {value!r}, and no whole number")
-    if abs(value) > _MOST:
-        raise EntityError(f"{key} is {float(value):.3g}, further than any text goes")
-    return int(float(value))
+    place = float(value)
+    if abs(place) > _MOST:
+        raise EntityError(f"{key} is {place:.3g}, further than any text goes")
+    return int(place)
 
 
 def _said(entity: Entity) -> str:
