@@ -5,9 +5,9 @@ torchvision's FCOS, AdamW with the same rates and schedule, mirrored, scaled and
 the epoch that is best on the same validation rows. The test rows are looked at once.
 
     MM_DATA=... python benchmarks/detection.py mm      # `mm fit`, `mm evaluate`, `mm predict`
-    MM_DATA=... python benchmarks/detection.py plain   # the loop below
+    MM_DATA=... python benchmarks/detection.py plain --seeds 0 1 2   # the loop below
 
-Each writes its side of results/detection.json. Seconds are of the processor, not of the clock.
+Each run is a line of results/detection.jsonl. Seconds are of the processor, not of the clock.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-RESULTS = Path(__file__).parent / "results" / "detection.json"
-SIDE, BATCH, HELD_OUT = 192, 8, 0.2
+RESULTS = Path(__file__).parent / "results" / "detection.jsonl"
+SIDE, BATCH, HELD_OUT = 320, 8, 0.2
 RATE, HEAD_RATE = 5e-4, 1e-3
 NETWORK = "tf_efficientnet_lite0"
 LIBRARIES = ("mm-core", "numpy", "timm", "torch", "torchvision", "faster-coco-eval")
+VERSIONS = {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def rows_of(data: Path, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -255,24 +256,29 @@ def scored(model, cells: Cells, metric) -> tuple[float, object]:
 
 
 def main() -> None:
-    """One side."""
+    """The runs of one side."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("side", choices=["mm", "plain"])
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     data = Path(os.environ["MM_DATA"]).absolute() / "bccd"
-    begun = time.time()
     run = {"mm": run_mm, "plain": run_plain}[asked.side]
-    found = run(data, asked.epochs, asked.seed)
-    found |= {"epochs": asked.epochs, "seed": asked.seed, "clock_s": round(time.time() - begun)}
-    found["machine"] = f"{platform.machine()}, {os.cpu_count()} processors, one thread each side"
-    found["versions"] = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    written = json.loads(asked.out.read_text()) if asked.out.is_file() else {}
-    written.setdefault(asked.side, []).append(found)
-    asked.out.write_text(json.dumps(written, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
+    for seed in asked.seeds:
+        begun = time.time()
+        found = {"side": asked.side, "seed": seed, "epochs": asked.epochs, "pixels": SIDE}
+        found |= run(data, asked.epochs, seed)
+        found |= {"clock_s": round(time.time() - begun), "machine": machine(), "versions": VERSIONS}
+        line = json.dumps(found)
+        print(line, flush=True)
+        with asked.out.open("a") as file:
+            file.write(line + "\n")
+
+
+def machine() -> str:
+    """One thread is asked for by OMP_NUM_THREADS."""
+    return f"{platform.machine()}, {os.cpu_count()} processors, one thread each side"
 
 
 if __name__ == "__main__":
