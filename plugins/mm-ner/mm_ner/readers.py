@@ -17,6 +17,9 @@ Row = tuple[str, list[Entity]]
 _ONE_OBJECT = "a line is one JSON object"
 _TAGS_ARE = "tags are O, or B- I- L- U- E- S- with a group: B-PER"
 
+REFUSED = ("reject", "ignore")
+"""What an annotator says of a line that is not to be learned."""
+
 
 def read_conll(data: Any) -> Table:
     """A row a sentence: the first column is the token, the last one the tag."""
@@ -96,7 +99,10 @@ def _of_tokens(path: Path, number: int, line: Mapping[str, Any]) -> Row:
 
 
 def _of_spans(path: Path, number: int, line: Mapping[str, Any]) -> Row:
-    text = line.get("text")
+    text, answer = line.get("text"), line.get("answer")
+    if answer in REFUSED:  # prodigy's: such spans are no labels
+        remedy = "leave out the lines whose answer is not 'accept'"
+        raise _wrong(path, number, f"was not accepted: its answer is {answer!r}", remedy)
     listed = spans_in(line)
     if listed is None and all(line.get(key) is None for key in SPANS):
         listed = []
@@ -127,11 +133,9 @@ def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         try:
             found = json.loads(line)
         except ValueError as error:
-            raise _wrong(
-                path, number, f"is no JSON: {error}", "a line is one JSON object"
-            ) from error
+            raise _wrong(path, number, f"is no JSON: {error}", _ONE_OBJECT) from error
         if not isinstance(found, Mapping):
-            raise _wrong(path, number, "is no JSON object", "a line is one JSON object")
+            raise _wrong(path, number, "is no JSON object", _ONE_OBJECT)
         yield number, found
 
 

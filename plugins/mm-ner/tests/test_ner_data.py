@@ -84,6 +84,7 @@ def test_a_conll_file_is_rows_of_sentences(tmp_path: Path) -> None:
         (read_spans, '{"text": "ab", "label": [[1, 1, "X"]]}', "line 1 .* has no character"),
         (read_spans, '{"text": "ab", "label": [[0, "1", "X"]]}', "line 1 .* no whole number"),
         (read_spans, '{"text": 3, "label": []}', "line 1 .* lacks text"),
+        (read_spans, '{"text": "a", "spans": [], "answer": "reject"}', "line 1 .* not accepted"),
     ],
 )
 def test_damaged_files_are_told(reader, content: str, said: str, tmp_path: Path) -> None:

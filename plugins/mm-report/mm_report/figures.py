@@ -89,7 +89,8 @@ def _of_metric(curves: Curves, plots_: Plots) -> Drawing:
     left = len(curves.lines) - len(kept)
     note = f"{left} more lines are not drawn." if left else ""
     draw = partial(plots.lines, curves=kept, x=curves.x, y=curves.y)
-    said = f"{curves.title}: {curves.y} along {curves.x} of {', '.join(kept)}"
+    named = ", ".join(name for name in kept if name)
+    said = f"{curves.title}: {curves.y} along {curves.x}{f' of {named}' if named else ''}"
     return Drawing(curves.title, plots_.draw(said, draw), note)
 
 
