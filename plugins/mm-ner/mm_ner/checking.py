@@ -9,6 +9,7 @@ import pandas as pd
 
 from mm_core.api import ColumnError, Table
 from mm_ner.labels import Entity, EntityError, read_entities
+from mm_ner.words import goes_on
 
 
 def text_column(table: Table, label: str, named: str | None = None) -> str:
@@ -85,16 +86,9 @@ def _odd(text: str, entity: Entity) -> str | None:
         return "beyond its text"
     if text[start].isspace() or text[end - 1].isspace():
         return "white space at an end"
-    if _joined(text, start) or _joined(text, end):
+    if goes_on(text, start) or goes_on(text, end):
         return "begins or ends inside of a word"
     return None
-
-
-def _joined(text: str, place: int) -> bool:
-    """Whether a word goes on there; scripts without spaces between words are not looked at."""
-    return 0 < place < len(text) and all(
-        one.isalnum() and ord(one) < 0x0E00 for one in text[place - 1 : place + 1]
-    )
 
 
 def _shown(text: str, entity: Entity) -> str:

@@ -47,10 +47,8 @@ def mistakes(true: Sequence[Entity], said: Sequence[Entity]) -> int:
     return len(set(true) ^ set(said))
 
 
-def page(
-    title: str, rows: Sequence[tuple[object, str, Sequence[Entity] | None, Sequence[Entity]]]
-) -> str:
-    """Rows of (its name, text, entities of the label or None, entities of the answer)."""
+def page(title: str, rows: Sequence[Row]) -> str:
+    """All rows, and what the marks mean where labels are there."""
     body = "".join(_article(*row) for row in rows)
     legend = ""
     if any(true is not None for _, _, true, _ in rows):

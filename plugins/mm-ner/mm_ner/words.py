@@ -45,6 +45,11 @@ def whole_words(places: Ragged, texts: Sequence[str]) -> Ragged:
     return type(places)(whole, places.offsets)
 
 
+def goes_on(text: str, place: int) -> bool:
+    """Whether a word of the text has characters on both sides of a place, its ends included."""
+    return 0 < place < len(text) and all(map(is_of_words, text[place - 1 : place + 1]))
+
+
 def whole_characters(places: Ragged) -> Ragged:
     """Likewise of characters that were cut into bytes; a piece of a word stands for itself."""
     return whole_words(places, [""] * len(places))
@@ -54,11 +59,11 @@ def _letters(texts: Sequence[str]) -> tuple[Array, Array]:
     """bool, of each character of all texts whether words are made of it; and int [N], lengths."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     known, which = np.unique(codes, return_inverse=True)
-    of_words = np.fromiter((_of_words(chr(code)) for code in known), bool, len(known))
+    of_words = np.fromiter((is_of_words(chr(code)) for code in known), bool, len(known))
     return of_words[which], np.fromiter(map(len, texts), np.int64, len(texts))
 
 
-def _of_words(character: str) -> bool:
+def is_of_words(character: str) -> bool:
     """A letter, a digit, or a mark on one, of a script that parts words."""
     script = unicodedata.name(character, "").split(" ")[0]
     return unicodedata.category(character)[0] in "LNM" and script not in UNSPACED
