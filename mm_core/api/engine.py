@@ -131,6 +131,14 @@ class Engine(ABC):
             MemoryFullError: the batch is too large; the core gives it again in halves.
         """
 
+    def arrays(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
+        """What :meth:`Task.postprocess` makes the outputs of: numpy arrays [B, ...] by name.
+
+        An exporter compares by them what it wrote, number by number. Unless overridden: what
+        :meth:`run` gives.
+        """
+        return self.run(batch, options, settings)
+
     def embed(self, batch: Batch, of: str, settings: RunSettings) -> Any:
         """float32 [B, D], the vectors of that name, one of :attr:`embeddings`."""
         raise LookupError(of)

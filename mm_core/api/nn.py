@@ -360,6 +360,21 @@ class Topology(nn.Module, ABC):
         shares = {f"gates.{name}": share for name, share in gates.items()}
         return {"logits": outputs["logits"], **shares}
 
+    def arrays(self, batch: Batch, options: Any = None) -> dict[str, Tensor]:
+        """What an exporter writes as a graph: tensors [B, ...] by name, which ``torch.export`` can
+        follow.
+
+        A graph gives no lists of rows of unequal length, and no steps that depend on what was
+        found. Where :meth:`predict` does, this ends before them, and :meth:`Task.postprocess` makes
+        of these arrays what predict gives. Options that are read here are fixed in the graph.
+        Unless overridden: what :meth:`predict` gives.
+
+        Args:
+            batch: as of :meth:`predict`.
+            options: as of :meth:`predict`.
+        """
+        return self.predict(batch, options)
+
     @property
     def embeddings(self) -> tuple[str, ...]:
         """Names of the vectors that :meth:`embed` gives, the usual one first."""

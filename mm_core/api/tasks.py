@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
+    from mm_core.api.batch import Batch
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -168,6 +170,20 @@ class Task(ABC):
             )
         losses = self.criterion(logits, targets)
         return (losses if weight is None else losses * weight).mean()
+
+    def postprocess(
+        self, arrays: Mapping[str, Any], batch: Batch, options: Any = None
+    ) -> Mapping[str, Any]:
+        """Outputs for :meth:`decode` of a batch, from what an exported network gave: numpy only.
+
+        Unless overridden: the arrays as they are.
+
+        Args:
+            arrays: what ``Topology.arrays`` gave, [B, ...] by name.
+            batch: numpy arrays, with ``present`` and ``meta``.
+            options: as in :meth:`decode`.
+        """
+        return arrays
 
     @abstractmethod
     def decode(

@@ -117,11 +117,15 @@ class NetworkEngine(Engine):
             MemoryFullError: the batch is too large for the GPU.
         """
 
-        def predicted() -> dict[str, Any]:
-            outputs = self.topology.predict(on_device(_as_tensors(batch), self.device), options)
-            return {name: mapped(value, _array) for name, value in outputs.items()}
+        return self._outputs(self.topology.predict, batch, options)
 
-        return self._within_memory(batch, predicted)
+    def arrays(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
+        """What a graph of the topology gives, as :meth:`run` gives it.
+
+        Raises:
+            MemoryFullError: the batch is too large for the GPU.
+        """
+        return self._outputs(self.topology.arrays, batch, options)
 
     def embed(self, batch: Batch, of: str, settings: RunSettings) -> Any:
         """float32 [B, D].
@@ -188,6 +192,15 @@ class NetworkEngine(Engine):
         check_bases(bases, topology, from_base)
         topology.load_state(read_state(folder / STATE, values.get("topology", {})))
         return cls(topology, values.get("precision", FULL))
+
+    def _outputs(
+        self, of: Callable[[Batch, Any], dict[str, Any]], batch: Batch, options: Any
+    ) -> dict[str, Any]:
+        def found() -> dict[str, Any]:
+            outputs = of(on_device(_as_tensors(batch), self.device), options)
+            return {name: mapped(value, _array) for name, value in outputs.items()}
+
+        return self._within_memory(batch, found)
 
     def _within_memory(self, batch: Batch, run: Callable[[], _T]) -> _T:
         try:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from mm_core.api.fitting import INTERRUPTED, FitJob, FitResult, Fitter
-from mm_core.training.first import train_new_first
+from mm_core.training.first import tell_of_better_alone, train_new_first
 from mm_core.training.job import Job
 
 
@@ -16,8 +16,13 @@ class Finetune(Fitter):
 
     def fit(self, job: FitJob) -> FitResult:
         own = cast("Job", job)
-        if own.starts_anew and own.model.recipe.training.new_first and train_new_first(own):
+        if not (own.starts_anew and own.model.recipe.training.new_first):
+            return job.train_network(job.model.topology, job.batches())
+        first = train_new_first(own)
+        if first.interrupted:
             own.context = replace(own.context, deadline=time.monotonic())
-            result = job.train_network(job.model.topology, job.batches())
+        result = job.train_network(job.model.topology, job.batches())
+        if first.interrupted:
             return replace(result, stopped=INTERRUPTED)
-        return job.train_network(job.model.topology, job.batches())
+        tell_of_better_alone(own, first, result)
+        return result

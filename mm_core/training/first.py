@@ -8,8 +8,8 @@ by the time that the other has learned all.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mm_core.api.fitting import INTERRUPTED, FitResult
@@ -17,21 +17,31 @@ from mm_core.api.processors import Table
 from mm_core.api.specs import BackboneSpec, TaskSpec
 from mm_core.recipe.first import alone, beside_others
 from mm_core.recipe.recipe import Recipe
-from mm_core.telling import PROGRESS_FROM_VERBOSITY, tell_user
+from mm_core.telling import PROGRESS_FROM_VERBOSITY, SUMMARY_FROM_VERBOSITY, tell_user
 from mm_core.training.job import Job
 
 SHARE_OF_TIME = 0.25
 """Of the time that a fit is given, what all of it may take at the most."""
 
 
-def train_new_first(job: Job) -> bool:
+@dataclass(frozen=True)
+class First:
+    """What came of it; the weights so far stand in the job's network.
+
+    Attributes:
+        interrupted: whether Ctrl-C ended it.
+        scores: best validation score of each of these backbones as a model of its inputs alone.
+    """
+
+    interrupted: bool
+    scores: Mapping[str, float]
+
+
+def train_new_first(job: Job) -> First:
     """Train each new backbone as a model of its inputs alone, and put its weights into the job's.
 
     The rows, the split and the settings of inputs and backbones are those of the fit. What such a
     model answers with, its head, is not kept.
-
-    Returns:
-        Whether Ctrl-C ended it; the weights so far stand in the job's network.
     """
     recipe, registry = job.model.recipe, job.context.registry
     components = {
@@ -41,16 +51,43 @@ def train_new_first(job: Job) -> bool:
     }
     task = registry.get(TaskSpec, recipe.task.id)
     names = () if recipe.fusion is None else beside_others(components, task)
+    scores: dict[str, float] = {}
     until = None if job.deadline is None else SHARE_OF_TIME * (job.deadline - time.monotonic())
     for number, name in enumerate(names, start=1):
         deadline = None if until is None else time.monotonic() + until / len(names)
         shown = job.verbosity >= PROGRESS_FROM_VERBOSITY
         tell_user(f"{name} by itself first ({number} of {len(names)})", "progress", shown=shown)
-        if _train_alone(job, name, deadline).stopped == INTERRUPTED:
-            return True
+        result = _train_alone(job, name, deadline)
+        if result.best_score is not None:
+            scores[name] = result.best_score
+        if result.stopped == INTERRUPTED:
+            return First(True, scores)
     if names:
         tell_user("all together", "progress", shown=job.verbosity >= PROGRESS_FROM_VERBOSITY)
-    return False
+    return First(False, scores)
+
+
+def tell_of_better_alone(job: Job, first: First, result: FitResult) -> None:
+    """Say where a backbone alone was better on the same held-out rows than all together."""
+    sign = 1 if job.higher_is_better else -1
+    for name, score in first.scores.items():
+        if result.best_score is None or sign * score <= sign * result.best_score:
+            continue
+        inputs = job.model.recipe.inputs
+        own = job.model.recipe.backbones[name].inputs
+        others = [
+            column for one, part in inputs.items() if one not in own for column in part.columns
+        ]
+        ignored = ", ".join(f"{column!r}: 'ignore'" for column in others)
+        told = ", ".join(map(repr, others))
+        tell_user(
+            f"On the held-out rows {name} by itself has a {job.metric} of {score:.4g}, and all "
+            f"together {result.best_score:.4g}: what {told} says may not be worth it here. Compare "
+            f"with column_types={{{ignored}}}, or let an ensemble weigh both: "
+            "presets='best_quality'.",
+            "fit",
+            shown=job.verbosity >= SUMMARY_FROM_VERBOSITY,
+        )
 
 
 def _train_alone(job: Job, name: str, deadline: float | None) -> FitResult:

@@ -589,6 +589,14 @@ DEFECTS = (
         "does not ask its fusion head",
     ),
     Defect(
+        "task-level-arrays_become_what_it_predicts",
+        "    def embed(self",
+        "    def arrays(self, batch, options=None):\n"
+        "        return {'logits': self.predict(batch, options)['logits'] + 1.0}\n\n"
+        "    def embed(self",
+        "arrays(), then postprocess(): logits differs by 1",
+    ),
+    Defect(
         "task-level-embeds_every_row",
         "return torch.cat(list(self.encode(batch).values()), dim=1)\n",
         "vectors = torch.cat(list(self.encode(batch).values()), dim=1)\n"

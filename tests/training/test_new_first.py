@@ -113,6 +113,22 @@ def test_it_may_take_a_share_of_the_time_only(predictor, rows, monkeypatch):
     assert 200 < seconds <= 250
 
 
+def test_a_table_that_is_better_alone_is_told(predictor, rows, monkeypatch, caplog):
+    """With what to compare, and only then: the text is noise, and the label in the table."""
+    caplog.set_level("INFO", logger="mm_core")
+    train = mm_core.training.first._train_alone
+    for error, told in ((0.0, 1), (1e9, 0)):  # of the table by itself
+        caplog.clear()
+        given = FitResult([], error, "all epochs")
+        monkeypatch.setattr(
+            mm_core.training.first, "_train_alone", lambda *job, given=given: train(*job) and given
+        )
+        predictor().fit(rows)
+        said = [one for one in caplog.messages if "On the held-out rows tabular by itself" in one]
+        assert len(said) == told
+        assert all("column_types={'note': 'ignore'}" in one for one in said)
+
+
 def test_ctrl_c_while_it_learns_by_itself_ends_the_fit(predictor, rows, monkeypatch):
     interrupted = FitResult([], None, "interrupted")
     monkeypatch.setattr(mm_core.training.first, "_train_alone", lambda *given: interrupted)

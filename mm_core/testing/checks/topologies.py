@@ -9,11 +9,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mm_core.api.batch import mapped
 from mm_core.api.nn import Topology
 from mm_core.api.specs import TaskSpec
+from mm_core.api.tasks import Task
 from mm_core.testing.alike import plain
 from mm_core.testing.networks import expect_finite, expect_finite_gradients, expect_same
 from mm_core.testing.outcome import NotTried, expect
@@ -157,6 +160,27 @@ def _unlike(targets: Mapping[str, Any], row: int) -> int:
     raise NotTried("all rows have the same targets, or none")
 
 
+def check_arrays_become_what_it_predicts(subject: Component) -> None:
+    """``Task.postprocess`` makes of ``Topology.arrays`` what ``predict`` gives."""
+    tried = False
+    for built, where in each_built(subject):
+        topology, task = built.topology.eval(), built.topology.task
+        if type(topology).arrays is Topology.arrays and type(task).postprocess is Task.postprocess:
+            continue
+        tried = True
+        gaps = built.with_gaps().spoilt(0.0)
+        with torch.no_grad(), seeded(0):
+            arrays = topology.arrays(gaps.batch, built.options)
+        for name, one in arrays.items():
+            fits = isinstance(one, Tensor) and one.dim() > 0 and len(one) == len(gaps.batch)
+            expect(fits, f"{where}: arrays() gives {name!r}, which is no tensor of a row each")
+        given = mapped(arrays, _as_array), gaps.batch.map(_as_array)
+        found = mapped(task.postprocess(*given, built.options), _as_tensor)
+        expect_same(_flat(found), _flat(_answer(gaps)), f"{where}: arrays(), then postprocess()")
+    if not tried:
+        raise NotTried("what it predicts are arrays")
+
+
 def check_embeds_every_row(subject: Component) -> None:
     """``embed`` gives one finite vector a row, for every name in ``embeddings``."""
     for built, where in each_built(subject):
@@ -188,6 +212,14 @@ def _flat(outputs: Any, path: str = "") -> dict[str, Tensor]:
     else:
         return {}
     return {key: value for name, one in named for key, value in _flat(one, name).items()}
+
+
+def _as_array(value: Any) -> Any:
+    return value.numpy() if isinstance(value, Tensor) else value
+
+
+def _as_tensor(value: Any) -> Any:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 
 def _loss(built: Built) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mm_core.api import ConfigError
 from mm_core.api.nn import Backbone, BackboneContext, Features
+from mm_detection.suppression import CANDIDATES
 
 WANTED = ("wanted_boxes", "wanted_classes", "wanted_weight", "wanted_masks")
 """Names under which the topology puts targets among a detector's arrays, in training only."""
@@ -64,6 +65,37 @@ class Found:
         """Those at these places, in this order."""
         queries = None if self.queries is None else self.queries[places]
         return Found(self.boxes[places], self.classes[places], self.scores[places], queries)
+
+
+@dataclass
+class Said:
+    """All that is said of pictures, before anything is chosen.
+
+    Attributes:
+        boxes: float [B, P, 4], x1 y1 x2 y2 in pixels of the square, of P places or queries.
+        scores: float [B, P, K], 0..1, of each class there.
+        masks: float [B, P, h, w], logits over the whole square; None: only boxes are.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    masks: Tensor | None = None
+
+    def found(self, row: int, most: int, least: float) -> Found:
+        """The best boxes of one picture.
+
+        Args:
+            row: of the batch.
+            most: boxes at the most.
+            least: boxes of a lower score are left out.
+        """
+        scores = self.scores[row].flatten()
+        (keep,) = torch.where(scores > least)
+        best = scores[keep].topk(min(most, len(keep)))
+        places = keep[best.indices]
+        classes = self.scores.shape[2]
+        queries = torch.div(places, classes, rounding_mode="floor")
+        return Found(self.boxes[row, queries], places % classes, best.values, queries)
 
 
 @dataclass
@@ -147,9 +179,16 @@ class Detector(Backbone):
         ``Features.extra`` has ``detections`` [B, D, places] and ``embedding`` [B, E].
         """
 
-    @abstractmethod
+    def say(self, features: Features, extent: Tensor) -> Said:
+        """Everything that it says, for a graph; of detectors that choose nothing on their way.
+
+        Raises:
+            ConfigError: it does.
+        """
+        raise chooses_on_its_way(type(self).__name__)
+
     def find(self, features: Features, extent: Tensor, most: int, least: float) -> list[Found]:
-        """Boxes of each picture, before suppression.
+        """Boxes of each picture, before suppression; unless overridden: the best that it says.
 
         Args:
             features: as :meth:`look` gave them.
@@ -158,6 +197,8 @@ class Detector(Backbone):
                 more.
             least: boxes of a lower score need not be given.
         """
+        said = self.say(features, extent)
+        return [said.found(row, max(most, CANDIDATES), least) for row in range(len(extent))]
 
     def draw(self, features: Features, found: Sequence[Found]) -> list[Drawn]:
         """The mask of each box, after suppression; of detectors that draw.
@@ -196,6 +237,17 @@ class Detector(Backbone):
             losses.append(loss.float() * weight[row])
             parts.append(features.extra["embedding"])
         return Features(extra={"embedding": torch.cat(parts), "loss": torch.stack(losses)})
+
+
+def chooses_on_its_way(name: str) -> ConfigError:
+    """Of a detector that no graph can hold."""
+    return ConfigError(
+        f"{name} chooses among boxes on its way, and what it then says depends on them: no graph "
+        "can hold that",
+        value=name,
+        remedy="fit detection:hf, or detection:torchvision with head=fcos, retinanet or ssdlite, "
+        "where the model is to be exported",
+    )
 
 
 def stages_of(model: nn.Module, called: str = "backbone") -> list[nn.Module]:

@@ -20,10 +20,8 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou, clip_boxes_to_image
 
 from mm_detection.configs import TorchvisionConfig
-from mm_detection.detector import Drawn, Found, Wanted
-
-CANDIDATES = 1000
-"""Boxes of a picture that suppression is given, the best ones."""
+from mm_detection.detector import Drawn, Found, Said, Wanted, chooses_on_its_way
+from mm_detection.suppression import CANDIDATES
 
 
 class Head(nn.Module, ABC):
@@ -50,9 +48,18 @@ class Head(nn.Module, ABC):
         said = self(maps)
         return said, None if wanted is None else self.loss(said, maps, wanted)
 
-    @abstractmethod
+    def say(self, said: Tensor, maps: Sequence[Tensor]) -> Said:
+        """Boxes of all places; of heads that choose none on their way.
+
+        Raises:
+            ConfigError: it does.
+        """
+        raise chooses_on_its_way(type(self).__name__)
+
     def find(self, said: Tensor, maps: Sequence[Tensor], least: float) -> list[Found]:
-        """Boxes of each picture, many of one thing."""
+        """Boxes of each picture, many of one thing; unless overridden: the best that it says."""
+        found = self.say(said, maps)
+        return [found.found(row, CANDIDATES, least) for row in range(len(said))]
 
     def draw(self, maps: Sequence[Tensor], found: Sequence[Found]) -> list[Drawn]:
         """The mask of each box; of heads that draw."""
@@ -94,21 +101,23 @@ class Dense(Head):
         (found,) = self.model.anchor_generator(images, [one[:1].float() for one in maps])
         return torch.as_tensor(found)
 
-    def found(self, scores: Tensor, boxes: Tensor, anchors: Tensor, least: float) -> Found:
-        """The candidates of one picture, from scores [places, K] and what is said of boxes."""
-        flat = scores.flatten()
-        (keep,) = torch.where(flat > least)
-        best = flat[keep].topk(min(CANDIDATES, len(keep)))
-        places = keep[best.indices]
-        where = torch.div(places, scores.shape[1], rounding_mode="floor")
-        corners = self.decode(boxes[where], anchors[where])
-        inside = clip_boxes_to_image(corners, (self.side, self.side))
-        return Found(inside, places % scores.shape[1], best.values)
+    def say(self, said: Tensor, maps: Sequence[Tensor]) -> Said:
+        """Of each place every class, and one box."""
+        parts, anchors = self.split(said), self.anchors(maps)
+        corners = self.decode(parts["bbox_regression"], anchors)
+        return Said(clip_boxes_to_image(corners, (self.side, self.side)), self.scores(parts))
+
+    @abstractmethod
+    def scores(self, parts: dict[str, Tensor]) -> Tensor:
+        """Float [B, places, K], 0..1, from the parts of what is said."""
 
     def decode(self, said: Tensor, anchors: Tensor) -> Tensor:
-        """Corners from what is said of boxes."""
-        corners: Tensor = self.model.box_coder.decode_single(said, anchors)
-        return corners
+        """Corners [B, places, 4] from what is said of boxes."""
+        rows = len(said)
+        flat: Tensor = self.model.box_coder.decode_single(
+            said.flatten(0, 1), anchors.repeat(rows, 1)
+        )
+        return flat.unflatten(0, (rows, len(anchors)))
 
 
 class FCOSDense(Dense):
@@ -138,14 +147,9 @@ class FCOSDense(Dense):
         losses = self.model.compute_loss(wanted.labelled(), self.split(said), anchors, counts)
         return _total(losses)
 
-    def find(self, said: Tensor, maps: Sequence[Tensor], least: float) -> list[Found]:
-        """Scores are those of the class and of the centre together."""
-        parts, anchors = self.split(said), self.anchors(maps)
-        scores = (parts["cls_logits"].sigmoid() * parts["bbox_ctrness"].sigmoid()).sqrt()
-        return [
-            self.found(one, boxes, anchors, least)
-            for one, boxes in zip(scores, parts["bbox_regression"], strict=True)
-        ]
+    def scores(self, parts: dict[str, Tensor]) -> Tensor:
+        """Those of the class and of the centre together."""
+        return (parts["cls_logits"].sigmoid() * parts["bbox_ctrness"].sigmoid()).sqrt()
 
     def decode(self, said: Tensor, anchors: Tensor) -> Tensor:
         """Distances to the sides, in cells."""
@@ -175,13 +179,9 @@ class RetinaDense(Dense):
         anchors = [self.anchors(maps)] * len(said)
         return _total(self.model.compute_loss(wanted.labelled(), self.split(said), anchors))
 
-    def find(self, said: Tensor, maps: Sequence[Tensor], least: float) -> list[Found]:
-        """Scores are those of the class."""
-        parts, anchors = self.split(said), self.anchors(maps)
-        return [
-            self.found(one.sigmoid(), boxes, anchors, least)
-            for one, boxes in zip(parts["cls_logits"], parts["bbox_regression"], strict=True)
-        ]
+    def scores(self, parts: dict[str, Tensor]) -> Tensor:
+        """Those of the class."""
+        return parts["cls_logits"].sigmoid()
 
 
 class SSDliteDense(Dense):
@@ -209,13 +209,9 @@ class SSDliteDense(Dense):
         parts = self.split(said)
         return _total(self.model.compute_loss(labelled, parts, [anchors] * len(said), matched))
 
-    def find(self, said: Tensor, maps: Sequence[Tensor], least: float) -> list[Found]:
-        """Scores are those of the class against all others and none."""
-        parts, anchors = self.split(said), self.anchors(maps)
-        return [
-            self.found(one.softmax(dim=1)[:, 1:], boxes, anchors, least)
-            for one, boxes in zip(parts["cls_logits"], parts["bbox_regression"], strict=True)
-        ]
+    def scores(self, parts: dict[str, Tensor]) -> Tensor:
+        """Those of the class against all others and none."""
+        return parts["cls_logits"].softmax(dim=2)[..., 1:]
 
 
 def _total(losses: dict[str, Tensor]) -> Tensor:

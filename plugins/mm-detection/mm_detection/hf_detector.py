@@ -18,7 +18,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_OBJECT_DETECTION_MA
 
 from mm_core.api.nn import BackboneContext, Features
 from mm_detection.configs import HFDetectorConfig
-from mm_detection.detector import Found, Wanted, stages_of
+from mm_detection.detector import Said, Wanted, stages_of
 from mm_detection.hf_models import Family, HFBackbone, without_autocast
 
 _MASKED = {
@@ -79,24 +79,17 @@ class HFDetector(HFBackbone):
         extra = {"detections": detections, "embedding": embedding, **self._said_more(said)}
         return Features(extra=extra), self._loss(said)
 
-    def find(self, features: Features, extent: Tensor, most: int, least: float) -> list[Found]:
-        """The best of all queries and classes together, or each query's class, as it was made."""
+    def say(self, features: Features, extent: Tensor) -> Said:
+        """Of each query every class, and one box."""
         said = features.extra["detections"].float().transpose(1, 2)
         logits, boxes = said[..., :-4], said[..., -4:]
-        units = self._units(extent).to(boxes)
         if self.model.config.model_type in _SOFTMAX:
             scores = logits.softmax(dim=-1)[..., :-1]
         else:
             scores = logits[..., : self.n_classes].sigmoid()
-        found = []
-        for one, where, unit in zip(scores, boxes, units, strict=True):
-            best = one.flatten().topk(min(most, one.numel()))
-            keep = best.values > least
-            places, values = best.indices[keep], best.values[keep]
-            queries = torch.div(places, one.shape[1], rounding_mode="floor")
-            corners = box_convert(where[queries], "cxcywh", "xyxy") * unit.repeat(2)
-            found.append(Found(corners, places % one.shape[1], values, queries))
-        return found
+        units = self._units(extent).to(boxes).repeat(1, 2).unsqueeze(1)
+        corners = box_convert(boxes, "cxcywh", "xyxy") * units
+        return Said(corners, scores, features.extra.get("masks"))
 
     def _said_more(self, said: Any) -> dict[str, Tensor]:
         """What a model says beside classes and boxes, to be kept."""

@@ -10,10 +10,11 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from mm_core.api import ConfigError, Decoded, LabelError, MMWarning, State, Task
+from mm_core.api import Batch, ConfigError, Decoded, LabelError, MMWarning, State, Task
 from mm_detection.boxes import Box, BoxError, Class, read_boxes
 from mm_detection.configs import BoxOptions
 from mm_detection.frames import answer_column, boxes_in_pictures, chosen
+from mm_detection.suppression import found
 
 _REPAIRS = {
     "swapped": "box(es) had their corners swapped: they were put in order",
@@ -103,6 +104,13 @@ class ObjectDetection(Task):
         """Also the names of the classes."""
         return {"output_dim": self.output_dim, "classes": list(self.classes)}
 
+    def postprocess(
+        self, arrays: Mapping[str, Any], batch: Batch, options: Any = None
+    ) -> Mapping[str, Any]:
+        """The best boxes, of those that overlap one, from all that a detector says."""
+        (present,) = batch.present.values()  # the task reads one input
+        return found(arrays, present, options or BoxOptions())
+
     def decode(
         self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None
     ) -> Decoded:
@@ -115,9 +123,9 @@ class ObjectDetection(Task):
         wanted = self._wanted(options.classes)
         (where,) = meta.values()  # the task reads one input
         places = chosen(outputs, wanted, options.most)
-        found = boxes_in_pictures(outputs, where, places)
-        column = answer_column(found, self.classes, self.ids, options)
-        views = [{"boxes": row, "codes": wanted} for row in found]
+        rows = boxes_in_pictures(outputs, where, places)
+        column = answer_column(rows, self.classes, self.ids, options)
+        views = [{"boxes": row, "codes": wanted} for row in rows]
         return Decoded(pd.DataFrame({self.label[0]: column}), {"boxes": views})
 
     def truth(self, targets: Mapping[str, Any], needs: str) -> Any:

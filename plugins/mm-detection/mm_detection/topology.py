@@ -14,6 +14,7 @@ from mm_core.api import RecipeError
 from mm_core.api.nn import Batch, Latents, Outputs, Parts, Topology, features_of, latents_of
 from mm_detection.configs import SEEN, BoxOptions
 from mm_detection.detector import WANTED, Detector, Found
+from mm_detection.suppression import NONE
 
 
 class Finder(Topology):
@@ -99,6 +100,26 @@ class Finder(Topology):
             outputs["grids"] = [one.grids.float() for one in drawn]
             outputs["frames"] = [one.frames.float() for one in drawn]
         return outputs
+
+    def arrays(self, batch: Batch, options: Any = None) -> dict[str, Tensor]:
+        """Before anything is chosen, see :func:`mm_detection.suppression.found`.
+
+        Raises:
+            ConfigError: the detector chooses on its way.
+        """
+        features = self.forward(batch)["features"]
+        said = self.detector.say(features, batch.inputs[self.input]["extent"])
+        overlap = NONE if self.detector.overlap is None else self.detector.overlap
+        arrays = {
+            "boxes": said.boxes.float(),
+            "scores": said.scores.float(),
+            "overlap": said.scores.new_full((len(said.scores),), overlap, dtype=torch.float32),
+        }
+        if said.masks is None:
+            return arrays
+        square = said.masks.new_tensor([0.0, 0.0, self.detector.side, self.detector.side])
+        frame = square.float().expand(len(said.masks), 4)
+        return {**arrays, "masks": said.masks.float(), "frame": frame}
 
     def embed(self, batch: Batch, of: str = "fused") -> Tensor:
         """What the detector knows of each picture as a whole, [B, E]."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mm_core.api import ConfigError
 from mm_core.api.nn import BackboneContext, Features
 from mm_detection.configs import TorchvisionConfig
-from mm_detection.detector import Detector, Drawn, Found, Wanted
+from mm_detection.detector import Detector, Drawn, Found, Said, Wanted
 from mm_detection.heads import FCOSDense, Head, RetinaDense, SSDliteDense
 from mm_detection.pyramid import Maps, Pyramid
 from mm_detection.two_stage import FasterRCNN, MaskRCNN
@@ -77,6 +77,10 @@ class TorchvisionDetector(Detector):
         said, loss = self.head.said_and_loss(maps, wanted)
         embedding = maps[len(maps) // 2].mean(dim=(2, 3))
         return Features(extra={"detections": said, "embedding": embedding, "maps": maps}), loss
+
+    def say(self, features: Features, extent: Tensor) -> Said:
+        """By the head."""
+        return self.head.say(features.extra["detections"], features.extra["maps"])
 
     def find(self, features: Features, extent: Tensor, most: int, least: float) -> list[Found]:
         """Many boxes of one thing: they are suppressed afterwards."""

@@ -5,6 +5,7 @@ Tag 0 is outside of all entities; ``1 + 2 * group`` begins one, ``2 + 2 * group`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,18 @@ OUTSIDE = 0
 def n_tags(groups: int) -> int:
     """Tags of that many groups; those of a further group come after all others."""
     return 1 + 2 * groups
+
+
+def cut(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """``tags`` and ``scores`` as lists of B, of each row [n] those of its own tokens.
+
+    Args:
+        arrays: ``tags``, ``scores`` and ``mask`` [B, T], of numpy, or tensors on the CPU.
+    """
+    return {
+        name: [row[there] for row, there in zip(arrays[name], arrays["mask"], strict=True)]
+        for name in ("tags", "scores")
+    }
 
 
 def spans_of(

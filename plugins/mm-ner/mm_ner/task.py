@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mm_core.api import Decoded, LabelError, MetricError, State, Task
+from mm_core.api import Batch, Decoded, LabelError, MetricError, State, Task
 from mm_ner.configs import NEROptions
 from mm_ner.labels import Entity, EntityError, Scored, read_entities, write_entities
-from mm_ner.tags import n_tags, spans_of
+from mm_ner.tags import cut, n_tags, spans_of
 
 Array = npt.NDArray[Any]
 
@@ -81,6 +81,12 @@ class NER(Task):
     def info(self) -> Mapping[str, Any]:
         """The groups."""
         return {"output_dim": self.output_dim, "groups": self.groups}
+
+    def postprocess(
+        self, arrays: Mapping[str, Any], batch: Batch, options: Any = None
+    ) -> Mapping[str, Any]:
+        """What padding left and right of a row's tokens said is left out."""
+        return cut(arrays)
 
     def decode(
         self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None

@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mm_core.api import LabelError
 from mm_core.api.nn import Batch, Latents, Outputs, Parts, Topology, features_of
+from mm_ner.tags import cut
 
 Array = npt.NDArray[Any]
 
@@ -38,9 +39,30 @@ class TokenTagger(Topology):
     def encode(self, batch: Batch) -> Latents:
         """Latents of a batch; of one with long texts ``tokens`` [B, W * window, D] and ``mask``."""
         mask = batch.inputs[self.input].get("attention_mask")
-        if mask is None or not self.window or mask.shape[1] <= self.window:
+        if mask is None or not self.window:
+            return super().encode(batch)
+        if torch.compiler.is_exporting():
+            return self._read_any(batch, mask)
+        if mask.shape[1] <= self.window:
             return super().encode(batch)
         return self._read_windows(batch, mask)
+
+    def _read_any(self, batch: Batch, mask: Tensor) -> Latents:
+        """The same without a branch, for a graph: what is no longer than a window is one."""
+        rows, length = mask.shape
+        count = (length + self.window - 1) // self.window
+        arrays = {
+            name: one.reshape(rows * count, length // count)
+            for name, one in batch.inputs[self.input].items()
+        }
+        there = batch.present[self.input].unsqueeze(1).expand(rows, count).reshape(-1)
+        found = super().encode(Batch({self.input: arrays}, {self.input: there}))
+        read = {f"{self.name}.{name}" for name in ("tokens", "mask")}
+        return {
+            name: one.reshape(rows, length, *one.shape[2:])
+            for name, one in found.items()
+            if name in read
+        }
 
     def _read_windows(self, batch: Batch, mask: Tensor) -> Latents:
         """Each window that has a token is read as a row of its own."""
@@ -94,14 +116,13 @@ class TokenTagger(Topology):
         """``tags`` and ``scores``, their probabilities: of each row its tokens', special ones
         included.
         """
+        return cut({name: one.cpu() for name, one in self.arrays(batch).items()})
+
+    def arrays(self, batch: Batch, options: Any = None) -> dict[str, Tensor]:
+        """``tags``, ``scores`` and ``mask`` [B, T], see :func:`mm_ner.tags.cut`."""
         outputs = self.forward(batch)
         scores, tags = outputs["logits"].float().softmax(dim=2).max(dim=2)
-        mask = outputs["mask"].cpu()
-        cut = {"tags": tags.cpu(), "scores": scores.cpu()}  # once, not row by row
-        return {
-            name: [row[there] for row, there in zip(values, mask, strict=True)]
-            for name, values in cut.items()
-        }
+        return {"tags": tags, "scores": scores, "mask": outputs["mask"]}
 
     def embed(self, batch: Batch, of: str = "fused") -> Tensor:
         """The mean of the tokens, [B, D]; zeros where there is no text."""

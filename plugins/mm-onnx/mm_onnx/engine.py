@@ -13,9 +13,18 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
     InvalidArgument,
     InvalidGraph,
     InvalidProtobuf,
+    RuntimeException,
 )
 
-from mm_core.api import ArtifactError, Batch, ConfigError, Engine, EngineContext, RunSettings
+from mm_core.api import (
+    ArtifactError,
+    Batch,
+    ConfigError,
+    Engine,
+    EngineContext,
+    RunSettings,
+    Task,
+)
 from mm_onnx.arrays import FILE, VECTORS, check_options, flat
 
 
@@ -26,13 +35,18 @@ class GraphEngine(Engine):
         graph: the file's content; all weights are in it.
         precision: see :class:`mm_onnx.configs.OnnxConfig`.
         fixed: options of the task that the graph has computed in, by name.
+        task: makes outputs of the graph's arrays; None: they are the outputs.
 
     Raises:
         ArtifactError: it is no graph.
     """
 
     def __init__(
-        self, graph: bytes, precision: str = "32", fixed: Mapping[str, Any] | None = None
+        self,
+        graph: bytes,
+        precision: str = "32",
+        fixed: Mapping[str, Any] | None = None,
+        task: Task | None = None,
     ) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
@@ -44,6 +58,7 @@ class GraphEngine(Engine):
         except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
             raise ArtifactError(f"{FILE} is no ONNX graph: {error}", value=FILE) from error
         self._graph = graph
+        self._task = task
         self._precision = precision
         self._fixed = dict(fixed or {})
         self._inputs = [one.name for one in self._session.get_inputs()]
@@ -77,6 +92,15 @@ class GraphEngine(Engine):
         Raises:
             ConfigError: an option that is computed into the graph is to be another.
         """
+        found = self.arrays(batch, options, settings)
+        return found if self._task is None else dict(self._task.postprocess(found, batch, options))
+
+    def arrays(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
+        """What the graph gives.
+
+        Raises:
+            ConfigError: an option that is computed into the graph is to be another.
+        """
         check_options(options, self._fixed, "onnx:onnx")
         names = [name for name in self._outputs if not name.startswith(VECTORS)]
         return self._answers(names, batch, settings)
@@ -102,7 +126,8 @@ class GraphEngine(Engine):
         Raises:
             ArtifactError: it is none, or another than was saved.
         """
-        engine = cls((folder / FILE).read_bytes(), values["precision"], values["fixed"])
+        graph = (folder / FILE).read_bytes()
+        engine = cls(graph, values["precision"], values["fixed"], context.task)
         if [engine._inputs, engine._outputs] != [values["inputs"], values["outputs"]]:
             raise ArtifactError(
                 f"{FILE} reads {engine._inputs} and gives {engine._outputs}, not what was saved",
@@ -123,5 +148,13 @@ class GraphEngine(Engine):
             )
         given = flat(batch)
         read = {name: given[name] for name in self._inputs}
-        found = self._session.run(names, read, self._asked_only)
+        try:
+            found = self._session.run(names, read, self._asked_only)
+        except (Fail, InvalidArgument, RuntimeException) as error:
+            raise ConfigError(
+                f"the graph cannot answer {len(batch)} row(s) of these sizes: {error}",
+                plugin="onnx:onnx",
+                value={name: np.shape(one) for name, one in read.items()},
+                remedy="ask the model that was exported, or export it with such rows in the sample",
+            ) from error
         return dict(zip(names, found, strict=True))

@@ -88,7 +88,7 @@ class OnnxExporter(Exporter):
                 calibrated(file, rows, self.config.calibration, self.config.weight_bits)
 
         graph, fixed = graph_of(model, sample, RUNTIME, precision, change)
-        return GraphEngine(graph, precision, fixed), kept
+        return GraphEngine(graph, precision, fixed, model.pipeline.task), kept
 
 
 def _halves(sample: Any, most: int) -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ Present = dict[str, Tensor]
 
 
 class Answers(nn.Module):
-    """What a topology predicts, and the vectors that it has, by name."""
+    """Arrays of a topology, and the vectors that it has, by name."""
 
     def __init__(self, topology: Topology, options: Any) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Answers(nn.Module):
     def forward(self, inputs: Inputs, present: Present) -> dict[str, Tensor]:
         """``inputs[name][array]`` [B, ...], ``present[name]`` bool [B]."""
         batch = Batch(inputs, present)
-        answers: dict[str, Tensor] = self.topology.predict(batch, self.options)
+        answers: dict[str, Tensor] = self.topology.arrays(batch, self.options)
         vectors = {
             f"{VECTORS}{name}": self.topology.embed(batch, name)
             for name in self.topology.embeddings
@@ -106,11 +106,28 @@ def write_graph(topology: Topology, batch: Batch, options: Any, path: Path) -> d
                 # unfused with what follows them: four times slower.
                 optimize=True,
                 verbose=False,
+                custom_translation_table=_translations(),
             )
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
             raise _not_followed(topology, str(first_cause(error))) from error
     fixed: dict[str, Any] = as_json({} if noted is None else noted.read)
     return fixed
+
+
+def _translations() -> dict[Any, Any]:
+    """Operators that the exporter has no translation of.
+
+    transformers checks shapes by tensors (``torch_compilable_check``): the check is taken out of a
+    graph, and what it looked at is left.
+    """
+    from onnx import TensorProto
+    from onnxscript import opset18
+
+    def is_all_true(values: Any) -> Any:
+        numbers = opset18.Cast(values, to=TensorProto.INT32)
+        return opset18.Cast(opset18.ReduceMin(numbers, keepdims=0), to=TensorProto.BOOL)
+
+    return {torch.ops.aten._is_all_true.default: is_all_true}
 
 
 def _merged(topology: Topology) -> Topology:

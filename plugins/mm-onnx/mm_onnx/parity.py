@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ Running = tuple[Any, RunSettings]
 """A model, and how it is run."""
 
 REPEATS = 5
+_JSON = ("[", "{")
 CLOSE = 1e-3
 """Answers that are numbers are equal where they differ by no larger share of themselves."""
 
@@ -102,37 +105,67 @@ def _compared(ours: Running, theirs: Running, sample: Any) -> Parity:
     frame = model.pipeline.encode(sample)
     for batch, wanted, found in _pairs(ours, theirs, frame):
         for key, value in wanted.items():
-            apart = float(np.abs(value - found[key]).max(initial=0.0))
+            apart = float(np.abs(value.astype(float) - found[key]).max(initial=0.0))
             off = max(off, apart)
             drift = max(drift, apart / max(1.0, float(np.abs(value).max(initial=0.0))))
-        answers = [model.pipeline.decode(one, batch.meta).answer for one in (wanted, found)]
-        same.append(equal(*answers))
+        same.append(equal(*(_answer(*one, batch) for one in (ours, theirs))))
     one, many = _speed(ours, theirs, frame)
     return Parity(len(sample), off, drift, float(np.concatenate(same).mean()), one, many)
 
 
 def equal(wanted: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
-    """bool [N]: rows with equal answers; of numbers, nearly equal ones."""
+    """bool [N]: rows with equal answers; of numbers, in lists and JSON too, nearly equal ones."""
     columns = []
     for name in wanted.columns:
         a, b = wanted[name].to_numpy(), found[name].to_numpy()
-        near = a.dtype.kind == "f"
-        columns.append(np.isclose(a, b, rtol=CLOSE, atol=CLOSE) if near else a == b)
+        if a.dtype.kind == "f":
+            columns.append(np.isclose(a, b, rtol=CLOSE, atol=CLOSE))
+        else:
+            columns.append(np.array([_near(*cells) for cells in zip(a, b, strict=True)]))
     return np.stack(columns).all(axis=0)
 
 
+def _near(wanted: Any, found: Any) -> bool:
+    """Whether two cells are equal, but for roundings of the numbers in them, and a thousandth of
+    the places of a mask.
+    """
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        same = wanted.keys() == found.keys()
+        return same and all(_near(wanted[key], found[key]) for key in wanted)
+    if isinstance(wanted, list | tuple) and isinstance(found, list | tuple):
+        return len(wanted) == len(found) and all(map(_near, wanted, found))
+    if isinstance(wanted, float) and isinstance(found, float):
+        return math.isclose(wanted, found, rel_tol=CLOSE, abs_tol=CLOSE)
+    if isinstance(wanted, str) and isinstance(found, str) and wanted != found:
+        return (
+            wanted[:1] in _JSON and found[:1] in _JSON and _near(*map(json.loads, (wanted, found)))
+        )
+    if isinstance(wanted, np.ndarray) and isinstance(found, np.ndarray):
+        alike = wanted.shape == found.shape
+        return alike and bool(np.count_nonzero(wanted != found) <= CLOSE * wanted.size)
+    return bool(wanted == found)
+
+
 def _pairs(ours: Running, theirs: Running, frame: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """Batches with outputs and vectors of both."""
+    """Batches with arrays and vectors of both."""
     model, (read, settings) = ours[0], theirs
     size = read.engine.batch_size(model.recipe.training.batch_size, settings)
     for batch, _ in model.pipeline.arrays(frame, size):
-        yield batch, _outputs(*ours, batch), _outputs(*theirs, batch)
+        yield batch, _arrays(*ours, batch), _arrays(*theirs, batch)
 
 
-def _outputs(model: Any, settings: RunSettings, batch: Any) -> dict[str, Any]:
+def _answer(model: Any, settings: RunSettings, batch: Any) -> pd.DataFrame:
+    options = model.pipeline.options
+    with model.engine.running(settings):
+        outputs = model.engine.run(batch, options, settings)
+    answer: pd.DataFrame = model.pipeline.decode(outputs, batch.meta, options).answer
+    return answer
+
+
+def _arrays(model: Any, settings: RunSettings, batch: Any) -> dict[str, Any]:
     engine = model.engine
     with engine.running(settings):
-        found = dict(engine.run(batch, model.pipeline.options, settings))
+        found = dict(engine.arrays(batch, model.pipeline.options, settings))
         for name in engine.embeddings:
             found[f"{VECTORS}{name}"] = engine.embed(batch, name, settings)
     return found

@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from mm_core.api import Decoded, LabelError, MetricError, MMWarning, State, Task
+from mm_core.api import Batch, Decoded, LabelError, MetricError, MMWarning, State, Task
 from mm_segmentation.answers import Drawn, answer_of
 from mm_segmentation.classes import MOST, TOO_MANY, Classes, MaskError, learned
 from mm_segmentation.configs import MaskOptions, SegmentationConfig
 from mm_segmentation.masks import MaskCell, find
+from mm_segmentation.painting import painted
 from mm_segmentation.sizes import strips
 
 HALF = 0.5
@@ -113,6 +114,14 @@ class SemanticSegmentation(Task):
     def info(self) -> Mapping[str, Any]:
         """Also the names of the classes."""
         return {"output_dim": self.output_dim, "class_names": list(self.classes.names)}
+
+    def postprocess(
+        self, arrays: Mapping[str, Any], batch: Batch, options: Any = None
+    ) -> Mapping[str, Any]:
+        """Masks at the size of each picture, from logits of the canvas."""
+        ((name, present),) = batch.present.items()  # the task reads one input
+        form = (options or MaskOptions()).form
+        return painted(arrays["masks"], batch.inputs[name], present, form)
 
     def decode(
         self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None

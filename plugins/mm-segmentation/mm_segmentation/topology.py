@@ -77,14 +77,7 @@ class Painter(Topology):
         times the probability of each.
         """
         options = options or MaskOptions()
-        if options.prompts is not None:
-            batch = self._prompted(batch, options)
-        masks = self.forward(batch)["masks"].float()
-        if options.tta:
-            arrays = batch.inputs[self.input]
-            turned = {**arrays, "pixels": _mirrored(arrays["pixels"], arrays["extent"])}
-            other = replace(batch, inputs={**batch.inputs, self.input: turned})
-            masks = _mean(masks, self.forward(other)["masks"].float(), arrays["extent"], self._full)
+        masks = self.arrays(batch, options)["masks"]
         found: dict[str, Any] = {"certain": [], "classes": [], "each": []}
         sizes = batch.inputs[self.input]["size"].tolist()
         extents = batch.inputs[self.input]["extent"].tolist()
@@ -99,6 +92,19 @@ class Painter(Topology):
             if options.form == "probabilities":
                 found["each"].append(_each(logits, (size[1], size[0])))
         return {name: rows for name, rows in found.items() if rows}
+
+    def arrays(self, batch: Batch, options: Any = None) -> dict[str, Tensor]:
+        """``masks`` [B, D, h, w], logits of the canvas, see :mod:`mm_segmentation.painting`."""
+        options = options or MaskOptions()
+        if options.prompts is not None:
+            batch = self._prompted(batch, options)
+        masks = self.forward(batch)["masks"].float()
+        if options.tta:
+            arrays = batch.inputs[self.input]
+            turned = {**arrays, "pixels": _mirrored(arrays["pixels"], arrays["extent"])}
+            other = replace(batch, inputs={**batch.inputs, self.input: turned})
+            masks = _mean(masks, self.forward(other)["masks"].float(), arrays["extent"], self._full)
+        return {"masks": masks}
 
     def embed(self, batch: Batch, of: str = "fused") -> Tensor:
         """What the network knows of each picture as a whole, [B, E]."""

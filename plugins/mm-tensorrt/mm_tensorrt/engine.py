@@ -18,6 +18,7 @@ from mm_core.api import (
     EngineContext,
     MMWarning,
     RunSettings,
+    Task,
 )
 from mm_tensorrt.library import PLUGIN, libraries
 from mm_tensorrt.ranges import Range, outside
@@ -34,6 +35,7 @@ class TensorRTEngine(Engine):
         precision: ``"32"``, ``"16"`` or ``"bf16"``.
         known: shapes of each input that are answered.
         fixed: options of the task that the graph has computed in, by name.
+        task: makes outputs of the graph's arrays; None: they are the outputs.
 
     Raises:
         ConfigError, ArtifactError: neither TensorRT nor the provider can answer here.
@@ -46,8 +48,9 @@ class TensorRTEngine(Engine):
         precision: str,
         known: Mapping[str, Range],
         fixed: Mapping[str, Any] | None = None,
+        task: Task | None = None,
     ) -> None:
-        self._graph, self._plan = graph, plan
+        self._graph, self._plan, self._task = graph, plan, task
         self._precision, self._known, self._fixed = precision, dict(known), dict(fixed or {})
         self._rows = min(one[2][0] for one in known.values())
         self._way = self._found_way()
@@ -110,6 +113,15 @@ class TensorRTEngine(Engine):
                 device or precision is asked for.
             ArtifactError: a shape that the engine was not built for.
         """
+        found = self.arrays(batch, options, settings)
+        return found if self._task is None else dict(self._task.postprocess(found, batch, options))
+
+    def arrays(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
+        """What the graph gives.
+
+        Raises:
+            ConfigError, ArtifactError: as in :meth:`run`.
+        """
         check_options(options, self._fixed, PLUGIN)
         names = [name for name in self._way.outputs if not name.startswith(VECTORS)]
         return self._answers(names, batch, settings)
@@ -143,7 +155,7 @@ class TensorRTEngine(Engine):
         }
         plan = (folder / PLAN).read_bytes() if values["plan"] else None
         graph = (folder / GRAPH).read_bytes()
-        return cls(graph, plan, values["precision"], known, values["fixed"])
+        return cls(graph, plan, values["precision"], known, values["fixed"], context.task)
 
     def _answers(
         self, names: list[str], batch: Batch, settings: RunSettings

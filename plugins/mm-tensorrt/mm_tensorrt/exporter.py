@@ -66,7 +66,9 @@ class TensorRTExporter(Exporter):
         graph = _inlined(graph)
         known = self._shapes(model, sample, graph)
         plan = None if library.missing() else build(library.libraries(), graph, known, self.config)
-        engine = TensorRTEngine(graph, plan, self.config.precision, known, fixed)
+        engine = TensorRTEngine(
+            graph, plan, self.config.precision, known, fixed, job.model.pipeline.task
+        )
         made = replace(model, engine=engine, runtime=PLUGIN)
         with tempfile.TemporaryDirectory(prefix="mm-tensorrt-") as name:
             tried = tools.save_model(made, job.result, job.registry, Path(name) / "model")
