@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mm_core.api.batch import mapped
+from mm_core.api.errors import ConfigError
 from mm_core.api.nn import Topology
 from mm_core.api.specs import TaskSpec
 from mm_core.api.tasks import Task
@@ -161,16 +162,20 @@ def _unlike(targets: Mapping[str, Any], row: int) -> int:
 
 
 def check_arrays_become_what_it_predicts(subject: Component) -> None:
-    """``Task.postprocess`` makes of ``Topology.arrays`` what ``predict`` gives."""
-    tried = False
+    """``Task.postprocess`` makes of ``Topology.arrays`` what ``predict`` gives, or it is refused."""
+    tried, why = False, "what it predicts are arrays"
     for built, where in each_built(subject):
         topology, task = built.topology.eval(), built.topology.task
         if type(topology).arrays is Topology.arrays and type(task).postprocess is Task.postprocess:
             continue
-        tried = True
         gaps = built.with_gaps().spoilt(0.0)
-        with torch.no_grad(), seeded(0):
-            arrays = topology.arrays(gaps.batch, built.options)
+        try:
+            with torch.no_grad(), seeded(0):
+                arrays = topology.arrays(gaps.batch, built.options)
+        except ConfigError as refused:
+            why = f"it refuses: {refused.message}"
+            continue
+        tried = True
         for name, one in arrays.items():
             fits = isinstance(one, Tensor) and one.dim() > 0 and len(one) == len(gaps.batch)
             expect(fits, f"{where}: arrays() gives {name!r}, which is no tensor of a row each")
@@ -178,7 +183,7 @@ def check_arrays_become_what_it_predicts(subject: Component) -> None:
         found = mapped(task.postprocess(*given, built.options), _as_tensor)
         expect_same(_flat(found), _flat(_answer(gaps)), f"{where}: arrays(), then postprocess()")
     if not tried:
-        raise NotTried("what it predicts are arrays")
+        raise NotTried(why)
 
 
 def check_embeds_every_row(subject: Component) -> None:
