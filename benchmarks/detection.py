@@ -62,7 +62,9 @@ def run_mm(data: Path, epochs: int, seed: int) -> dict[str, float]:
         fit = mm("fit", folder / "train.csv", *given, *chosen)
         predict = mm("predict", folder / "m", data / "test.csv", "--out", folder / "said.csv")
         scored = mm("evaluate", folder / "m", data / "test.csv", "--json")
-        evaluate = evaluated(folder / "m", data / "test.csv")
+        mm("export", folder / "m", folder / "light", "--sample", folder / "valid.csv")
+        light = json.loads((folder / "light" / "export.json").read_text())
+        evaluate, graph = (evaluated(folder / one, data / "test.csv") for one in ("m", "light"))
         scores = json.loads(scored.said)["scores"]
         curve = pd.read_csv(folder / "m" / "metrics.csv").filter(like="map").dropna()
         by_epoch = [round(float(one), 4) for one in curve.iloc[:, 0]]
@@ -70,7 +72,7 @@ def run_mm(data: Path, epochs: int, seed: int) -> dict[str, float]:
         "map": scores["map"], "map_50": scores["map.50"], "map_75": scores["map.75"],
         "by_class": {k.split(".")[-1]: v for k, v in scores.items() if ".class." in k},
         "fit_cpu_s": fit.cpu, "predict_cpu_s": predict.cpu, "evaluate_cpu_s": evaluate,
-        "validation_map_by_epoch": by_epoch,
+        "graph_evaluate_cpu_s": graph, "graph": light, "validation_map_by_epoch": by_epoch,
     }  # fmt: skip
 
 

@@ -172,15 +172,21 @@ def _refuse_beyond(spans: Sequence[Tensor], ends: Array, row_ids: Any, label: st
     Raises:
         LabelError: there is one.
     """
-    for row, (one, end) in enumerate(zip(spans, np.asarray(ends).tolist(), strict=True)):
-        if len(one) and int(one[:, 1].max()) > end:
-            place = row if row_ids is None else int(row_ids[row])
-            raise LabelError(
-                f"row {place}: an entity ends at character {int(one[:, 1].max())}, and its text at "
-                f"{end}",
-                column=label,
-                rows=[place],
-                value=one[one[:, 1].argmax(), :2].tolist(),
-                remedy="`mm ner check DATA` lists all such rows; start and end count characters, "
-                "not bytes or tokens",
-            )
+    lengths = torch.tensor([len(one) for one in spans])
+    limits = torch.as_tensor(np.asarray(ends)).repeat_interleave(lengths)
+    flat = torch.cat(list(spans))
+    beyond = flat[:, 1] > limits.to(flat.device)
+    if not bool(beyond.any()):
+        return
+    first = int(beyond.nonzero()[0, 0])
+    row = int(torch.arange(len(spans)).repeat_interleave(lengths)[first])
+    place = row if row_ids is None else int(row_ids[row])
+    start, end = flat[first, :2].tolist()
+    raise LabelError(
+        f"row {place}: an entity ends at character {end}, and its text at {int(limits[first])}",
+        column=label,
+        rows=[place],
+        value=[start, end],
+        remedy="`mm ner check DATA` lists all such rows; start and end count characters, "
+        "not bytes or tokens",
+    )

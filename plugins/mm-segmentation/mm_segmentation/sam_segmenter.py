@@ -118,7 +118,8 @@ class SamSegmenter(Segmenter):
     def embedded(self, pixels: Tensor) -> list[Tensor]:
         """Maps of the encoder, coarse last; kept where nothing of it is trained."""
         frozen = not any(one.requires_grad for one in self.model.vision_encoder.parameters())
-        if not frozen or not self.config.cache_mb:
+        kept = self.config.cache_mb and not torch.compiler.is_exporting()
+        if not frozen or not kept:
             return self._encoded(pixels)
         keys = [blake2b(one.cpu().numpy().tobytes(), digest_size=16).digest() for one in pixels]
         lacking = [row for row, key in enumerate(keys) if key not in self._kept]

@@ -82,9 +82,9 @@ def test_one_thing_to_find(fitted: MultiModalPredictor, table: Path, tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("segmenter", ["timm", "hf"])
+@pytest.mark.parametrize("segmenter", ["timm", "hf", "sam"])
 def test_classes(segmenter: str, small: dict[str, Any], tmp_path: Path) -> None:
-    """Three, by both kinds of segmenters."""
+    """Three, by all kinds of segmenters."""
     rows = coloured(tmp_path)
     reader = "backbones.picture_image"
     settings = {
