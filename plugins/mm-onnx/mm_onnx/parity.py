@@ -20,7 +20,6 @@ Running = tuple[Any, RunSettings]
 """A model, and how it is run."""
 
 REPEATS = 5
-_JSON = ("[", "{")
 CLOSE = 1e-3
 """Answers that are numbers are equal where they differ by no larger share of themselves."""
 
@@ -106,25 +105,25 @@ def _compared(ours: Running, theirs: Running, sample: Any) -> Parity:
     frame = model.pipeline.encode(sample)
     for batch, wanted, found in _pairs(ours, theirs, frame):
         for key, value in wanted.items():
-            apart = _apart(value.astype(float), found[key])
-            off = max(off, apart)
-            drift = max(drift, apart / max(1.0, float(np.abs(value).max(initial=0.0))))
+            off_by = apart(value.astype(float), found[key])
+            off = max(off, off_by)
+            drift = max(drift, off_by / max(1.0, float(np.abs(value).max(initial=0.0))))
         same.append(equal(*(_answer(*one, batch) for one in (ours, theirs))))
     one, many = _speed(ours, theirs, frame)
     return Parity(len(sample), off, drift, float(np.concatenate(same).mean()), one, many)
 
 
-def _apart(wanted: np.ndarray, found: np.ndarray) -> float:
+def apart(wanted: np.ndarray, found: np.ndarray) -> float:
     """The largest difference; of things in a row [B, things, ...], in whatever order they are.
 
     A network that keeps its best queries gives two in turn where their scores are equal to
     rounding. That each thing is whole, answers show.
     """
-    apart = float(np.abs(wanted - found).max(initial=0.0))
-    if wanted.ndim < 3 or apart <= CLOSE:
-        return apart
+    as_they_are = float(np.abs(wanted - found).max(initial=0.0))
+    if wanted.ndim < 3 or as_they_are <= CLOSE:
+        return as_they_are
     ordered = np.abs(np.sort(wanted, axis=1) - np.sort(found, axis=1))
-    return min(apart, float(ordered.max(initial=0.0)))
+    return min(as_they_are, float(ordered.max(initial=0.0)))
 
 
 def equal(wanted: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
@@ -150,14 +149,25 @@ def _near(wanted: Any, found: Any) -> bool:
         return len(wanted) == len(found) and all(map(_near, wanted, found))
     if isinstance(wanted, float) and isinstance(found, float):
         return math.isclose(wanted, found, rel_tol=CLOSE, abs_tol=CLOSE)
-    if isinstance(wanted, str) and isinstance(found, str) and wanted != found:
-        return (
-            wanted[:1] in _JSON and found[:1] in _JSON and _near(*map(json.loads, (wanted, found)))
-        )
     if isinstance(wanted, np.ndarray) and isinstance(found, np.ndarray):
         alike = wanted.shape == found.shape
         return alike and bool(np.count_nonzero(wanted != found) <= CLOSE * wanted.size)
-    return bool(wanted == found)
+    if not (pd.api.types.is_scalar(wanted) and pd.api.types.is_scalar(found)):
+        return False  # of two kinds, such as a mask and none
+    if pd.isna(wanted) or pd.isna(found):
+        return bool(pd.isna(wanted) and pd.isna(found))
+    return bool(wanted == found) or _near_json(wanted, found)
+
+
+def _near_json(wanted: Any, found: Any) -> bool:
+    """Whether two texts are JSON of lists or objects that are nearly equal."""
+    if not (isinstance(wanted, str) and isinstance(found, str)):
+        return False
+    try:
+        read = json.loads(wanted), json.loads(found)
+    except ValueError:
+        return False
+    return isinstance(read[0], list | dict) and _near(*read)
 
 
 def _pairs(ours: Running, theirs: Running, frame: Any) -> Iterator[tuple[Any, Any, Any]]:
