@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -287,7 +287,11 @@ class Topology(nn.Module, ABC):
         roles: role of the task -> names of the inputs that play it.
         infos: input name -> its processor's ``info``.
         shared: backbone name -> the other name of the same module, whose inputs it was built for.
+        things: names of those :meth:`arrays` [B, n, ...] that say of n things in no order, the same
+            one at the same place: in a graph two that are as good may change places.
     """
+
+    things: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ by the time that the other has learned all.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,9 @@ from mm_core.recipe.first import alone, beside_others
 from mm_core.recipe.recipe import Recipe
 from mm_core.telling import PROGRESS_FROM_VERBOSITY, SUMMARY_FROM_VERBOSITY, tell_user
 from mm_core.training.job import Job
+
+NAMED = 5
+"""Columns that a message names."""
 
 SHARE_OF_TIME = 0.25
 """Of the time that a fit is given, what all of it may take at the most."""
@@ -69,25 +73,31 @@ def train_new_first(job: Job) -> First:
 
 def tell_of_better_alone(job: Job, first: First, result: FitResult) -> None:
     """Say where a backbone alone was better on the same held-out rows than all together."""
+    together = f"{math.nan if result.best_score is None else result.best_score:.4g}"
     sign = 1 if job.higher_is_better else -1
     for name, score in first.scores.items():
-        if result.best_score is None or sign * score <= sign * result.best_score:
+        # By the digits that are shown: a rounding is no reason to leave a column out.
+        if not sign * float(f"{score:.4g}") > sign * float(together):
             continue
-        inputs = job.model.recipe.inputs
-        own = job.model.recipe.backbones[name].inputs
-        others = [
-            column for one, part in inputs.items() if one not in own for column in part.columns
-        ]
-        ignored = ", ".join(f"{column!r}: 'ignore'" for column in others)
-        told = ", ".join(map(repr, others))
+        others = _others(job.model.recipe, name)
+        more = ", ..." if len(others) > NAMED else ""
+        told = ", ".join(map(repr, others[:NAMED])) + more
+        ignored = ", ".join(f"{column!r}: 'ignore'" for column in others[:NAMED]) + more
         tell_user(
             f"On the held-out rows {name} by itself has a {job.metric} of {score:.4g}, and all "
-            f"together {result.best_score:.4g}: what {told} says may not be worth it here. Compare "
-            f"with column_types={{{ignored}}}, or let an ensemble weigh both: "
-            "presets='best_quality'.",
+            f"together {together}: what {told} says may not be worth it here. Compare with "
+            f"column_types={{{ignored}}}, or let an ensemble weigh both: presets='best_quality'.",
             "fit",
             shown=job.verbosity >= SUMMARY_FROM_VERBOSITY,
         )
+
+
+def _others(recipe: Recipe, backbone: str) -> list[str]:
+    """The columns that this backbone does not read."""
+    inputs = recipe.backbones[backbone].inputs
+    own = {column for name in inputs for column in recipe.inputs[name].columns}
+    columns = [column for part in recipe.inputs.values() for column in part.columns]
+    return [column for column in dict.fromkeys(columns) if column not in own]
 
 
 def _train_alone(job: Job, name: str, deadline: float | None) -> FitResult:

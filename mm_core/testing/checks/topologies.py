@@ -162,11 +162,13 @@ def _unlike(targets: Mapping[str, Any], row: int) -> int:
 
 
 def check_arrays_become_what_it_predicts(subject: Component) -> None:
-    """``Task.postprocess`` makes of ``Topology.arrays`` what ``predict`` gives, or it is refused."""
-    tried, why = False, "what it predicts are arrays"
+    """``Task.postprocess`` makes of ``Topology.arrays`` what ``predict`` gives, or refuses."""
+    tried, why = False, "it predicts arrays"
     for built, where in each_built(subject):
         topology, task = built.topology.eval(), built.topology.task
         if type(topology).arrays is Topology.arrays and type(task).postprocess is Task.postprocess:
+            if any(isinstance(one, list) for one in _answer(built).values()):
+                why = "it predicts lists and has no arrays(): no graph can be written of it"
             continue
         gaps = built.with_gaps().spoilt(0.0)
         try:

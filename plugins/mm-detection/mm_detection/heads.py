@@ -56,10 +56,10 @@ class Head(nn.Module, ABC):
         """
         raise chooses_on_its_way(type(self).__name__)
 
-    def find(self, said: Tensor, maps: Sequence[Tensor], least: float) -> list[Found]:
+    def find(self, said: Tensor, maps: Sequence[Tensor], most: int, least: float) -> list[Found]:
         """Boxes of each picture, many of one thing; unless overridden: the best that it says."""
         found = self.say(said, maps)
-        return [found.found(row, CANDIDATES, least) for row in range(len(said))]
+        return [found.found(row, max(most, CANDIDATES), least) for row in range(len(said))]
 
     def draw(self, maps: Sequence[Tensor], found: Sequence[Found]) -> list[Drawn]:
         """The mask of each box; of heads that draw."""

@@ -19,11 +19,13 @@ Array = npt.NDArray[Any]
 CANDIDATES = 1000
 """Boxes of a picture that suppression is given, the best ones; more where more are asked for."""
 
-NONE = 1.0
+KEEP_ALL = 1.0
 """An overlap that none has more than: all boxes are kept."""
 
 
-def found(arrays: Mapping[str, Any], present: Array, options: BoxOptions) -> dict[str, list[Array]]:
+def suppressed(
+    arrays: Mapping[str, Any], present: Array, options: BoxOptions
+) -> dict[str, list[Array]]:
     """Lists of B, as the topology predicts them: ``boxes`` [n, 4], ``classes`` [n], ``scores`` [n];
     where there are masks ``grids`` [n, h, w] too, and ``frames`` [n, 4].
 
@@ -40,7 +42,7 @@ def found(arrays: Mapping[str, Any], present: Array, options: BoxOptions) -> dic
         boxes, scores = arrays["boxes"][row], arrays["scores"][row]
         queries, classes = _candidates(scores, max(options.most, CANDIDATES), least)
         sure = scores[queries, classes]
-        overlap = options.overlap or float(arrays["overlap"][row])
+        overlap = options.overlap or round(float(arrays["overlap"][row]), 6)
         keep = _kept(boxes[queries], classes, overlap, options.most) if there else slice(0)
         queries, classes = queries[keep], classes[keep]
         rows["boxes"].append(boxes[queries])
@@ -65,8 +67,9 @@ def _candidates(scores: Array, most: int, least: float) -> tuple[Array, Array]:
 
 def _kept(boxes: Array, classes: Array, overlap: float, most: int) -> Array:
     """Places of those boxes, the best first, that no better one of their class overlaps by more."""
-    if overlap >= NONE:
+    if overlap >= KEEP_ALL:
         return np.arange(min(most, len(boxes)))
+    boxes = boxes.astype(np.float64)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     left = np.ones(len(boxes), dtype=bool)
     kept: list[int] = []
@@ -80,7 +83,8 @@ def _kept(boxes: Array, classes: Array, overlap: float, most: int) -> Array:
         ends = np.minimum(boxes[place, 2:], boxes[:, 2:])
         shared = (ends - corners).clip(min=0).prod(axis=1)
         both = areas[place] + areas - shared
-        left &= (classes != classes[place]) | (shared <= overlap * both)
+        share = np.divide(shared, both, out=np.zeros_like(shared), where=both > 0)
+        left &= (classes != classes[place]) | (share <= overlap)
     return np.array(kept, dtype=np.int64)
 
 

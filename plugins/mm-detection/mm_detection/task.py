@@ -14,7 +14,7 @@ from mm_core.api import Batch, ConfigError, Decoded, LabelError, MMWarning, Stat
 from mm_detection.boxes import Box, BoxError, Class, read_boxes
 from mm_detection.configs import BoxOptions
 from mm_detection.frames import answer_column, boxes_in_pictures, chosen
-from mm_detection.suppression import found
+from mm_detection.suppression import suppressed
 
 _REPAIRS = {
     "swapped": "box(es) had their corners swapped: they were put in order",
@@ -109,7 +109,7 @@ class ObjectDetection(Task):
     ) -> Mapping[str, Any]:
         """The best boxes, of those that overlap one, from all that a detector says."""
         (present,) = batch.present.values()  # the task reads one input
-        return found(arrays, present, options or BoxOptions())
+        return suppressed(arrays, present, options or BoxOptions())
 
     def decode(
         self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None
@@ -123,9 +123,9 @@ class ObjectDetection(Task):
         wanted = self._wanted(options.classes)
         (where,) = meta.values()  # the task reads one input
         places = chosen(outputs, wanted, options.most)
-        rows = boxes_in_pictures(outputs, where, places)
-        column = answer_column(rows, self.classes, self.ids, options)
-        views = [{"boxes": row, "codes": wanted} for row in rows]
+        found = boxes_in_pictures(outputs, where, places)
+        column = answer_column(found, self.classes, self.ids, options)
+        views = [{"boxes": row, "codes": wanted} for row in found]
         return Decoded(pd.DataFrame({self.label[0]: column}), {"boxes": views})
 
     def truth(self, targets: Mapping[str, Any], needs: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,11 +14,13 @@ from mm_core.api import RecipeError
 from mm_core.api.nn import Batch, Latents, Outputs, Parts, Topology, features_of, latents_of
 from mm_detection.configs import SEEN, BoxOptions
 from mm_detection.detector import WANTED, Detector, Found
-from mm_detection.suppression import NONE
+from mm_detection.suppression import KEEP_ALL
 
 
 class Finder(Topology):
     """Boxes in pixels of the square; a row without a picture has none."""
+
+    things: ClassVar[tuple[str, ...]] = ("boxes", "scores", "masks")
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
@@ -102,14 +104,14 @@ class Finder(Topology):
         return outputs
 
     def arrays(self, batch: Batch, options: Any = None) -> dict[str, Tensor]:
-        """Before anything is chosen, see :func:`mm_detection.suppression.found`.
+        """Before anything is chosen, see :func:`mm_detection.suppression.suppressed`.
 
         Raises:
             ConfigError: the detector chooses on its way.
         """
         features = self.forward(batch)["features"]
         said = self.detector.say(features, batch.inputs[self.input]["extent"])
-        overlap = NONE if self.detector.overlap is None else self.detector.overlap
+        overlap = KEEP_ALL if self.detector.overlap is None else self.detector.overlap
         arrays = {
             "boxes": said.boxes.float(),
             "scores": said.scores.float(),
@@ -148,5 +150,8 @@ def _best(found: Found, overlap: float | None, most: int) -> Found:
     if overlap is None:
         keep = torch.argsort(scores, descending=True, stable=True)
     else:
-        keep = batched_nms(boxes, scores, found.classes, overlap)
+        # Classes are kept apart by moving their boxes: exact in 64 bits, and from no negative ones.
+        exact = boxes.double()
+        exact = exact - exact.min() if len(exact) else exact
+        keep = batched_nms(exact, scores.double(), found.classes, overlap)
     return found.take(keep[:most])

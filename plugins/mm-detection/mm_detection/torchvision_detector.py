@@ -84,7 +84,7 @@ class TorchvisionDetector(Detector):
 
     def find(self, features: Features, extent: Tensor, most: int, least: float) -> list[Found]:
         """Many boxes of one thing: they are suppressed afterwards."""
-        return self.head.find(features.extra["detections"], features.extra["maps"], least)
+        return self.head.find(features.extra["detections"], features.extra["maps"], most, least)
 
     def draw(self, features: Features, found: Sequence[Found]) -> list[Drawn]:
         """By the head."""

@@ -108,7 +108,7 @@ class FasterRCNN(Head):
         """
         return []
 
-    def find(self, said: Tensor, maps: Sequence[Tensor], least: float) -> list[Found]:
+    def find(self, said: Tensor, maps: Sequence[Tensor], most: int, least: float) -> list[Found]:
         """Scores are those of the class against all others and none."""
         k = self.n_classes + 1
         found = []

@@ -5,7 +5,6 @@ Tag 0 is outside of all entities; ``1 + 2 * group`` begins one, ``2 + 2 * group`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,16 +20,28 @@ def n_tags(groups: int) -> int:
     return 1 + 2 * groups
 
 
-def cut(arrays: Mapping[str, Any]) -> dict[str, Any]:
+def cut(tags: Any, scores: Any, mask: Any) -> dict[str, Any]:
     """``tags`` and ``scores`` as lists of B, of each row [n] those of its own tokens.
 
     Args:
-        arrays: ``tags``, ``scores`` and ``mask`` [B, T], of numpy, or tensors on the CPU.
+        tags: [B, T], of numpy, or a tensor on the CPU.
+        scores: likewise.
+        mask: bool [B, T].
     """
     return {
-        name: [row[there] for row, there in zip(arrays[name], arrays["mask"], strict=True)]
-        for name in ("tags", "scores")
+        name: [row[there] for row, there in zip(values, mask, strict=True)]
+        for name, values in (("tags", tags), ("scores", scores))
     }
+
+
+def best(logits: Array) -> tuple[Array, Array]:
+    """int64 and float32 [B, T], the best tag of each token and its probability.
+
+    Args:
+        logits: float [B, T, C].
+    """
+    apart = logits - logits.max(axis=2, keepdims=True)
+    return logits.argmax(axis=2), 1.0 / np.exp(apart).sum(axis=2)
 
 
 def spans_of(

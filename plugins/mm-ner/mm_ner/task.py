@@ -12,7 +12,7 @@ import pandas as pd
 from mm_core.api import Batch, Decoded, LabelError, MetricError, State, Task
 from mm_ner.configs import NEROptions
 from mm_ner.labels import Entity, EntityError, Scored, read_entities, write_entities
-from mm_ner.tags import cut, n_tags, spans_of
+from mm_ner.tags import best, cut, n_tags, spans_of
 
 Array = npt.NDArray[Any]
 
@@ -85,8 +85,8 @@ class NER(Task):
     def postprocess(
         self, arrays: Mapping[str, Any], batch: Batch, options: Any = None
     ) -> Mapping[str, Any]:
-        """What padding left and right of a row's tokens said is left out."""
-        return cut(arrays)
+        """The best tag of each token; what padding said is left out."""
+        return cut(*best(arrays["logits"]), arrays["mask"])
 
     def decode(
         self, outputs: Mapping[str, Any], meta: Mapping[str, Any], options: Any = None

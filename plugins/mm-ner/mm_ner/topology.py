@@ -116,13 +116,15 @@ class TokenTagger(Topology):
         """``tags`` and ``scores``, their probabilities: of each row its tokens', special ones
         included.
         """
-        return cut({name: one.cpu() for name, one in self.arrays(batch).items()})
-
-    def arrays(self, batch: Batch, options: Any = None) -> dict[str, Tensor]:
-        """``tags``, ``scores`` and ``mask`` [B, T], see :func:`mm_ner.tags.cut`."""
         outputs = self.forward(batch)
         scores, tags = outputs["logits"].float().softmax(dim=2).max(dim=2)
-        return {"tags": tags, "scores": scores, "mask": outputs["mask"]}
+        return cut(tags.cpu(), scores.cpu(), outputs["mask"].cpu())  # once, not row by row
+
+    def arrays(self, batch: Batch, options: Any = None) -> dict[str, Tensor]:
+        """``logits`` [B, T, C], zeros where ``mask`` [B, T] is not: nobody reads them."""
+        outputs = self.forward(batch)
+        mask = outputs["mask"]
+        return {"logits": outputs["logits"].float().masked_fill(~mask[..., None], 0), "mask": mask}
 
     def embed(self, batch: Batch, of: str = "fused") -> Tensor:
         """The mean of the tokens, [B, D]; zeros where there is no text."""

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
-"""Scripts that put nothing between words, as the names of their characters begin: in these each
-token stands for itself."""
+UNSPACED = {
+    *("CJK", "BOPOMOFO", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HALFWIDTH", "YI"),
+    *("THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "TAI", "NEW", "JAVANESE", "BALINESE"),
+    "HANGUL",
+}
+"""Scripts that put nothing between words, or write a name and what follows it as one (Hangul), as
+the names of their characters begin (NEW TAI LUE): in these each token stands for itself."""
 
 
 def whole_words(places: Ragged, texts: Sequence[str]) -> Ragged:

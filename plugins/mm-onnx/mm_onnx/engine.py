@@ -22,6 +22,7 @@ from mm_core.api import (
     ConfigError,
     Engine,
     EngineContext,
+    MemoryFullError,
     RunSettings,
     Task,
 )
@@ -151,6 +152,12 @@ class GraphEngine(Engine):
         try:
             found = self._session.run(names, read, self._asked_only)
         except (Fail, InvalidArgument, RuntimeException) as error:
+            if "allocate" in str(error):
+                raise MemoryFullError(
+                    f"{len(batch)} row(s) at once do not fit into memory",
+                    value=len(batch),
+                    remedy="predict fewer rows at once: batch_size=1",
+                ) from error
             raise ConfigError(
                 f"the graph cannot answer {len(batch)} row(s) of these sizes: {error}",
                 plugin="onnx:onnx",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +21,8 @@ Running = tuple[Any, RunSettings]
 REPEATS = 5
 CLOSE = 1e-3
 """Answers that are numbers are equal where they differ by no larger share of themselves."""
+COVERED = 0.99
+"""Masks are equal where of each class so much of what either covers both do (IoU)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def compare(model: Any, read: Any, sample: Any, theirs: RunSettings = FULL) -> P
 def refuse_drift(
     parity: Parity, settings: Any, what: str = "graph", plugin: str | None = None
 ) -> None:
-    """Refuse what gives other outputs than the model, in 32 bits by numbers, or other answers.
+    """Refuse what gives other outputs than the model: in 32 bits by numbers, in fewer by answers.
 
     Args:
         parity: of what was read back.
@@ -88,24 +89,25 @@ def refuse_drift(
             value=parity.max_abs_diff,
             remedy="use the model itself, or allow it: tolerance=...",
         )
-    other = "use the model itself" if full else "export with precision='32'"
-    if parity.label_agreement < settings.agreement:
+    if not full and parity.label_agreement < settings.agreement:
         raise ArtifactError(
             f"in {settings.precision} the {what} gives another answer than the model in "
             f"{1 - parity.label_agreement:.1%} of {parity.rows} rows",
             plugin=plugin,
             value=parity.label_agreement,
-            remedy=f"{other}, or allow it: agreement=...",
+            remedy="export with precision='32', or allow it: agreement=...",
         )
 
 
 def _compared(ours: Running, theirs: Running, sample: Any) -> Parity:
     off, drift, same = 0.0, 0.0, []
     model = ours[0]
+    things = getattr(getattr(model.engine, "topology", None), "things", ())
     frame = model.pipeline.encode(sample)
     for batch, wanted, found in _pairs(ours, theirs, frame):
+        found |= in_order(wanted, found, [name for name in things if name in wanted])
         for key, value in wanted.items():
-            off_by = apart(value.astype(float), found[key])
+            off_by = apart(value, found[key])
             off = max(off, off_by)
             drift = max(drift, off_by / max(1.0, float(np.abs(value).max(initial=0.0))))
         same.append(equal(*(_answer(*one, batch) for one in (ours, theirs))))
@@ -114,16 +116,40 @@ def _compared(ours: Running, theirs: Running, sample: Any) -> Parity:
 
 
 def apart(wanted: np.ndarray, found: np.ndarray) -> float:
-    """The largest difference; of things in a row [B, things, ...], in whatever order they are.
+    """The largest difference; infinite where one of the two is no number."""
+    with np.errstate(invalid="ignore"):  # of two infinite ones
+        off = np.abs(wanted.astype(float) - found)
+    off[(wanted == found) | (np.isnan(wanted) & np.isnan(found))] = 0.0
+    return float(np.nan_to_num(off, nan=np.inf).max(initial=0.0))
+
+
+def in_order(
+    wanted: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray], things: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """What was found of things in no order, each moved to the place of that which it is nearest to.
 
     A network that keeps its best queries gives two in turn where their scores are equal to
-    rounding. That each thing is whole, answers show.
+    rounding. Whole things move: what all arrays say of one.
+
+    Args:
+        wanted: arrays by name.
+        found: likewise.
+        things: names of those [B, n, ...] that say of the same n things.
     """
-    as_they_are = float(np.abs(wanted - found).max(initial=0.0))
-    if wanted.ndim < 3 or as_they_are <= CLOSE:
-        return as_they_are
-    ordered = np.abs(np.sort(wanted, axis=1) - np.sort(found, axis=1))
-    return min(as_they_are, float(ordered.max(initial=0.0)))
+    moved = {name: found[name].copy() for name in things}
+    for row in range(len(wanted[things[0]]) if things else 0):
+        a, b = (
+            np.concatenate([one[name][row].reshape(len(one[name][row]), -1) for name in things], 1)
+            for one in (wanted, found)
+        )
+        (left,) = np.nonzero(~(np.abs(a - b).max(axis=1, initial=0.0) <= CLOSE))
+        order, free = np.arange(len(a)), left.tolist()
+        for place in left:
+            nearest = int(np.argmin(np.abs(b[free] - a[place]).max(axis=1)))
+            order[place] = free.pop(nearest)
+        for name in things:
+            moved[name][row] = found[name][row][order]
+    return moved
 
 
 def equal(wanted: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
@@ -139,24 +165,35 @@ def equal(wanted: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
 
 
 def _near(wanted: Any, found: Any) -> bool:
-    """Whether two cells are equal, but for roundings of the numbers in them, and a thousandth of
-    the places of a mask.
+    """Whether two cells are equal, but for roundings of the numbers in them; masks by
+    :func:`_alike`.
     """
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         same = wanted.keys() == found.keys()
         return same and all(_near(wanted[key], found[key]) for key in wanted)
     if isinstance(wanted, list | tuple) and isinstance(found, list | tuple):
         return len(wanted) == len(found) and all(map(_near, wanted, found))
-    if isinstance(wanted, float) and isinstance(found, float):
-        return math.isclose(wanted, found, rel_tol=CLOSE, abs_tol=CLOSE)
+    if isinstance(wanted, float | np.floating) and isinstance(found, float | np.floating):
+        return bool(np.isclose(wanted, found, rtol=CLOSE, atol=CLOSE, equal_nan=True))
     if isinstance(wanted, np.ndarray) and isinstance(found, np.ndarray):
-        alike = wanted.shape == found.shape
-        return alike and bool(np.count_nonzero(wanted != found) <= CLOSE * wanted.size)
+        return wanted.shape == found.shape and _alike(wanted, found)
     if not (pd.api.types.is_scalar(wanted) and pd.api.types.is_scalar(found)):
         return False  # of two kinds, such as a mask and none
     if pd.isna(wanted) or pd.isna(found):
         return bool(pd.isna(wanted) and pd.isna(found))
     return bool(wanted == found) or _near_json(wanted, found)
+
+
+def _alike(wanted: np.ndarray, found: np.ndarray) -> bool:
+    """Numbers that are near, or masks in which each class covers nearly the same places."""
+    if wanted.dtype.kind == "f":
+        return bool(np.allclose(wanted, found, rtol=CLOSE, atol=CLOSE, equal_nan=True))
+    values = np.union1d(wanted, found)
+    for value in values if (wanted != found).any() else ():
+        a, b = wanted == value, found == value
+        if np.count_nonzero(a & b) < COVERED * np.count_nonzero(a | b):
+            return False
+    return True
 
 
 def _near_json(wanted: Any, found: Any) -> bool:

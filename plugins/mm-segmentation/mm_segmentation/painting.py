@@ -65,7 +65,9 @@ def resized(map_: Array, size: Size) -> Array:
 
 
 def _drawn(logits: Sequence[Array], size: Size) -> tuple[Array, Array]:
-    """255 times the probability; and of several classes the best one. Three maps at a time."""
+    """255 times the probability; and of several classes the best one; class by class, so that
+    memory does not grow with their number.
+    """
     if len(logits) == 1:
         certain = _byte(_sigmoid(resized(logits[0], size)))
         return certain, np.zeros_like(certain)
