@@ -174,7 +174,8 @@ class Task(ABC):
     def postprocess(
         self, arrays: Mapping[str, Any], batch: Batch, options: Any = None
     ) -> Mapping[str, Any]:
-        """Outputs for :meth:`decode` of a batch, from what an exported network gave: numpy only.
+        """Outputs for :meth:`decode` of a batch, from what an exported network gave: numpy only,
+        for there is no torch where it runs.
 
         Unless overridden: the arrays as they are.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -180,10 +181,16 @@ def check_arrays_become_what_it_predicts(subject: Component) -> None:
         tried = True
         for name, one in arrays.items():
             fits = isinstance(one, Tensor) and one.dim() > 0 and len(one) == len(gaps.batch)
-            expect(fits, f"{where}: arrays() gives {name!r}, which is no tensor of a row each")
+            expect(
+                fits,
+                f"{where}: arrays() gives {name!r}, which is no tensor [B, ...]: let it end "
+                "before rows are of unequal length, and do the rest in Task.postprocess; or raise "
+                "ConfigError, where no graph can be written",
+            )
         given = mapped(arrays, _as_array), gaps.batch.map(_as_array)
-        found = mapped(task.postprocess(*given, built.options), _as_tensor)
-        expect_same(_flat(found), _flat(_answer(gaps)), f"{where}: arrays(), then postprocess()")
+        found = _numbers(task.postprocess(*given, built.options))
+        wanted = _numbers(_answer(gaps))
+        expect_same(_flat(found), _flat(wanted), f"{where}: arrays(), then postprocess()")
     if not tried:
         raise NotTried(why)
 
@@ -225,8 +232,15 @@ def _as_array(value: Any) -> Any:
     return value.numpy() if isinstance(value, Tensor) else value
 
 
-def _as_tensor(value: Any) -> Any:
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+def _numbers(outputs: Any) -> Any:
+    """The same with a tensor in the place of each array, number and list of numbers."""
+    if isinstance(outputs, Mapping):
+        return {name: _numbers(value) for name, value in outputs.items()}
+    if isinstance(outputs, list | tuple) and not all(isinstance(one, Number) for one in outputs):
+        return [_numbers(one) for one in outputs]
+    if isinstance(outputs, np.ndarray | Number | list | tuple):
+        return torch.as_tensor(outputs)
+    return outputs
 
 
 def _loss(built: Built) -> Tensor:

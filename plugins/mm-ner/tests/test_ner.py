@@ -118,15 +118,6 @@ def test_adapters_of_a_pretrained_encoder(adapter: str, orders: Orders) -> None:
     assert predictor.evaluate(frame)["overall_f1"] > 0.9
 
 
-def test_a_graph_is_refused_with_a_reason(
-    learned: MultiModalPredictor, orders: Orders, tmp_path: Path
-) -> None:
-    """Answers are as long as their texts: mm-onnx takes arrays of one entry a row."""
-    pytest.importorskip("mm_onnx", reason="pip install mm-onnx")
-    with pytest.raises(MMError, match="TokenTagger cannot be written as a graph"):
-        learned.export(tmp_path / "graph", "onnx", sample=orders(8))
-
-
 @pytest.mark.slow
 @pytest.mark.skipif("MM_DATA" not in os.environ, reason="MM_DATA names no folder of data sets")
 def test_restaurants() -> None:

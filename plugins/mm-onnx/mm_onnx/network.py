@@ -148,7 +148,13 @@ def _names(found: dict[str, Any], rows: int, topology: Topology) -> list[str]:
     """
     for name, value in found.items():
         if not isinstance(value, Tensor) or value.dim() == 0 or len(value) != rows:
-            raise _not_followed(topology, f"its output {name!r} is no array of one entry a row")
+            raise _not_followed(
+                topology,
+                f"its output {name!r} is no array of one entry a row; its author overrides "
+                "Topology.arrays and Task.postprocess",
+            )
+    if all(name.startswith(VECTORS) for name in found):
+        raise _not_followed(topology, "its arrays() gives nothing")
     return list(found)
 
 

@@ -36,6 +36,8 @@ class Parity:
         label_agreement: share of equal answers.
         one_row_ms: milliseconds of one row through the engine alone: of the model, of the graph.
         rows_per_second: likewise, of all rows.
+        postprocessed: share of rows for which the task makes the model's own answer of the model's
+            own arrays.
     """
 
     rows: int
@@ -44,6 +46,7 @@ class Parity:
     label_agreement: float
     one_row_ms: dict[str, float]
     rows_per_second: dict[str, float]
+    postprocessed: float = 1.0
 
     def as_json(self) -> dict[str, Any]:
         """By name; what was measured rounded."""
@@ -81,6 +84,15 @@ def refuse_drift(
     Raises:
         ArtifactError: it drifts.
     """
+    if parity.postprocessed < settings.agreement:
+        raise ArtifactError(
+            f"Task.postprocess makes other answers of Topology.arrays than predict gives, in "
+            f"{1 - parity.postprocessed:.1%} of {parity.rows} rows",
+            plugin=plugin,
+            value=parity.postprocessed,
+            remedy="use the model itself; the task's author finds what is wrong by `mm plugins "
+            "check PLUGIN` (arrays_become_what_it_predicts), or allow it: agreement=...",
+        )
     full = settings.precision == "32"
     if full and not parity.drift <= settings.tolerance:
         raise ArtifactError(
@@ -100,19 +112,22 @@ def refuse_drift(
 
 
 def _compared(ours: Running, theirs: Running, sample: Any) -> Parity:
-    off, drift, same = 0.0, 0.0, []
+    off, drift, same, kept = 0.0, 0.0, [], []
     model = ours[0]
     things = getattr(getattr(model.engine, "topology", None), "things", ())
     frame = model.pipeline.encode(sample)
     for batch, wanted, found in _pairs(ours, theirs, frame):
+        answer = _answer(*ours, batch)
+        kept.append(equal(answer, _postprocessed(model, wanted, batch)))
         found |= in_order(wanted, found, [name for name in things if name in wanted])
         for key, value in wanted.items():
             off_by = apart(value, found[key])
             off = max(off, off_by)
             drift = max(drift, off_by / max(1.0, float(np.abs(value).max(initial=0.0))))
-        same.append(equal(*(_answer(*one, batch) for one in (ours, theirs))))
+        same.append(equal(answer, _answer(*theirs, batch)))
     one, many = _speed(ours, theirs, frame)
-    return Parity(len(sample), off, drift, float(np.concatenate(same).mean()), one, many)
+    agreement, postprocessed = (float(np.concatenate(rows).mean()) for rows in (same, kept))
+    return Parity(len(sample), off, drift, agreement, one, many, postprocessed)
 
 
 def apart(wanted: np.ndarray, found: np.ndarray) -> float:
@@ -220,6 +235,28 @@ def _answer(model: Any, settings: RunSettings, batch: Any) -> pd.DataFrame:
     with model.engine.running(settings):
         outputs = model.engine.run(batch, options, settings)
     answer: pd.DataFrame = model.pipeline.decode(outputs, batch.meta, options).answer
+    return answer
+
+
+def _postprocessed(model: Any, arrays: Mapping[str, Any], batch: Any) -> pd.DataFrame:
+    """What the task makes of arrays.
+
+    Raises:
+        ArtifactError: it cannot read what it makes of them itself.
+    """
+    task, options = model.pipeline.task, model.pipeline.options
+    given = {name: one for name, one in arrays.items() if not name.startswith(VECTORS)}
+    try:
+        outputs = dict(task.postprocess(given, batch, options))
+        answer: pd.DataFrame = model.pipeline.decode(outputs, batch.meta, options).answer
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{type(task).__name__} cannot make answers of {', '.join(given)}, which arrays() of "
+            f"its topology gives: {type(error).__name__}: {error}",
+            value=list(given),
+            remedy="use the model itself; its author overrides Task.postprocess to give what "
+            "Topology.predict gives, see `mm plugins check PLUGIN`",
+        ) from error
     return answer
 
 

@@ -73,3 +73,11 @@ def test_what_is_no_number_is_far_from_any() -> None:
     settings = SimpleNamespace(precision="32", tolerance=1e-4, agreement=0.99)
     with pytest.raises(ArtifactError, match="differ from the model's by inf"):
         refuse_drift(parity, settings)
+
+
+def test_a_task_that_makes_other_answers_of_the_arrays_is_found_out() -> None:
+    """However near the arrays are."""
+    parity = Parity(10, 0.0, 0.0, 1.0, {}, {}, postprocessed=0.5)
+    settings = SimpleNamespace(precision="32", tolerance=1e-4, agreement=0.99)
+    with pytest.raises(ArtifactError, match=r"Task\.postprocess makes other answers .* in 50\.0%"):
+        refuse_drift(parity, settings)
