@@ -115,7 +115,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def output_dim(self) -> int:
-        """Width of the model's output vector."""
+        """Width of the model's output vector; 1 where its topology gives none."""
 
     @property
     def info(self) -> Mapping[str, Any]:

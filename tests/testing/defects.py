@@ -589,6 +589,13 @@ DEFECTS = (
         "does not ask its fusion head",
     ),
     Defect(
+        "task-level-answers_without_torch",
+        '        found = outputs["logits"][:, 0] > 0\n',
+        "        from torch import from_numpy\n"
+        '        found = (from_numpy(outputs["logits"])[:, 0] > 0).numpy()\n',
+        "decode imports torch",
+    ),
+    Defect(
         "task-level-arrays_become_what_it_predicts",
         "    def embed(self",
         "    def arrays(self, batch, options=None):\n"

@@ -28,6 +28,7 @@ from mm_core.testing.outcome import CheckError, NotTried, expect
 from mm_core.testing.sampled import each_built, job_of, learned, new_task, sample_of
 from mm_core.testing.stubs import predicted, rows_of
 from mm_core.testing.subject import Subject
+from mm_core.testing.torchless import expect_loads, no_torch
 
 Component = Subject[TaskSpec]
 
@@ -69,6 +70,14 @@ def check_answers_every_row_in_order(subject: Component) -> None:
         alike(left, right),
         f"rows {order.tolist()} alone are {left}, and {right} among {_ROWS}",
     )
+
+
+def check_answers_without_torch(subject: Component) -> None:
+    """``decode`` imports no torch, nor does the module of the task, unless it is of one file."""
+    expect_loads(subject)
+    task, outputs, meta = _outputs(subject)
+    with no_torch("decode"):
+        task.decode(outputs, meta, default_options(subject.component))
 
 
 def check_decodes_in_parts_as_in_whole(subject: Component) -> None:

@@ -46,7 +46,7 @@ class OnnxConfig(Config):
         ge=0,
         le=1,
         description="in 16 or 8 bits, fewer equal answers on the sample than this share are an "
-        "error",
+        "error; in any, if the task makes as few of the network's own arrays",
     )
 
     @field_validator("precision", mode="before")

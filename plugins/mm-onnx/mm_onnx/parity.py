@@ -193,7 +193,7 @@ def _near(wanted: Any, found: Any) -> bool:
     if isinstance(wanted, np.ndarray) and isinstance(found, np.ndarray):
         return wanted.shape == found.shape and _alike(wanted, found)
     if not (pd.api.types.is_scalar(wanted) and pd.api.types.is_scalar(found)):
-        return False  # of two kinds, such as a mask and none
+        return type(wanted) is type(found) and bool(np.all(wanted == found))
     if pd.isna(wanted) or pd.isna(found):
         return bool(pd.isna(wanted) and pd.isna(found))
     return bool(wanted == found) or _near_json(wanted, found)

@@ -41,6 +41,8 @@ def changed(pixels: int) -> np.ndarray:
         (None, None, True),
         (None, changed(0), False),
         (0.5, 0.5004, True),
+        ({"a", "b"}, {"b", "a"}, True),
+        ({"a"}, {"b"}, False),
     ],
 )
 def test_answers_are_equal_but_for_roundings(wanted: Any, found: Any, same: bool) -> None:
