@@ -10,13 +10,14 @@ from torch import Tensor
 
 _ODD = 0x9E3779B97F4A7C15 - (1 << 64)  # the golden ratio in 64 bits, as a signed number
 _MIX = 0xBF58476D1CE4E5B9 - (1 << 64)
+_HALF = (1 << 32) - 1
 
 
 def keys(inputs: Sequence[Mapping[str, Any]], present: Sequence[Tensor]) -> Tensor:
     """int64 [B], equal for rows that hold the same in all these inputs; 0: nothing is there.
 
-    Two rows that differ have the same key with a probability of about 2**-64. What stands in an
-    absent input, and how far a text is padded, changes nothing.
+    Two rows that differ have the same key with a probability of about 2**-64; numbers are equal to
+    a millionth. What stands in an absent input, and how far a text is padded, changes nothing.
     """
     total = torch.zeros_like(present[0], dtype=torch.int64)
     for number, (arrays, there) in enumerate(zip(inputs, present, strict=True)):
@@ -35,17 +36,27 @@ def _read(value: Tensor, mask: Tensor | None, rows: int) -> Tensor:
         bits = torch.where(mask.bool(), bits + 1, 0)
     flat = bits.reshape(rows, -1)
     places = torch.arange(1, flat.shape[1] + 1, device=flat.device, dtype=torch.int64)
-    found: Tensor = (_mixed(flat) * _mixed(places * _ODD)[None]).sum(dim=1)
-    return found
+    found = _mixed(flat) * _mixed(places * _ODD)[None]
+    # In halves: onnxruntime adds numbers of 64 bits as doubles, which keep 53.
+    low, high = found & _HALF, _shifted(found, 32)
+    total: Tensor = low.sum(dim=1) + high.sum(dim=1) * (_HALF + 1)
+    return total
 
 
 def _bits(value: Tensor) -> Tensor:
     if value.is_floating_point():
-        return (value.float() + 0.0).view(torch.int32).to(torch.int64)  # -0.0 is 0.0
+        # In millionths, not by their bits: a graph of ONNX has no other view of a number.
+        parts = (value.double() * 2.0**20).round().clamp(-(2.0**62), 2.0**62)
+        return parts.nan_to_num().to(torch.int64)
     return value.to(torch.int64)
 
 
 def _mixed(value: Tensor) -> Tensor:
     """Bits spread over all places; 0 stays 0, so that padding adds nothing. Overflow wraps."""
-    value = (value ^ (value >> 31)) * _MIX
-    return value ^ (value >> 29)
+    value = (value ^ _shifted(value, 31)) * _MIX
+    return value ^ _shifted(value, 29)
+
+
+def _shifted(value: Tensor, places: int) -> Tensor:
+    """To the right, zeros in front, whatever the sign; a graph of ONNX shifts unsigned numbers."""
+    return (value >> places) & ((1 << (64 - places)) - 1)

@@ -152,15 +152,23 @@ class Dual(Backbone):
     def _pictures(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """The mean of a row's pictures, [B, D]."""
         mask = arrays["image_mask"]
+        counts = mask.sum(dim=1, keepdim=True).clamp(min=1)
+        if torch.compiler.is_exporting():  # a graph looks at empty places too, and forgets it
+            vectors = self._vectors(arrays["pixels"].flatten(0, 1)).unflatten(0, mask.shape)
+            return torch.where(mask[..., None], vectors, 0.0).sum(dim=1) / counts
         pixels = arrays["pixels"][mask]
         if len(pixels) == 0:
             return arrays["pixels"].new_zeros(len(mask), self.dims["pooled"])
+        vectors = self._vectors(pixels)
+        total = vectors.new_zeros(len(mask), self.dims["pooled"])
+        return total.index_add(0, mask.nonzero()[:, 0], vectors) / counts
+
+    def _vectors(self, pixels: Tensor) -> Tensor:
+        """Of each picture, [N, D]."""
         vectors: Tensor = self.towers["vision_model"](pixel_values=pixels).pooler_output
         if "visual_projection" in self.towers:
             vectors = self.towers["visual_projection"](vectors)
-        total = vectors.new_zeros(len(mask), self.dims["pooled"])
-        total = total.index_add(0, mask.nonzero()[:, 0], vectors)
-        return total / mask.sum(dim=1, keepdim=True).clamp(min=1)
+        return vectors
 
 
 def _with(parts: Mapping[str, nn.Module], read: Any, arrays: Mapping[str, Tensor]) -> Tensor:
