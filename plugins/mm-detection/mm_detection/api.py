@@ -10,7 +10,7 @@ from mm_detection.frames import as_shown, as_stored
 from mm_detection.matching import iou, matched
 
 if TYPE_CHECKING:
-    from mm_detection.detector import Detector, Drawn, Found, Wanted
+    from mm_detection.detector import Detector, Drawn, Found, Said, Wanted
 
 __all__ = [
     "Box",
@@ -18,6 +18,7 @@ __all__ = [
     "Detector",
     "Drawn",
     "Found",
+    "Said",
     "Wanted",
     "as_cell",
     "as_shown",
@@ -30,6 +31,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """What a detector is made of, imported with torch when it is first asked for."""
-    if name in ("Detector", "Drawn", "Found", "Wanted"):
+    if name in ("Detector", "Drawn", "Found", "Said", "Wanted"):
         return getattr(importlib.import_module("mm_detection.detector"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

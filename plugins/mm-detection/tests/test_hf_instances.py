@@ -125,7 +125,7 @@ def test_what_is_computed_is_what_transformers_computes(fitted):
     with torch.no_grad():
         features = detector({detector.input_name: {"pixels": pixels, "extent": extent}})
         said = detector.model(**given)
-    found = detector.find(features, extent, 12, 0.0)
+    found = [one.take(torch.arange(12)) for one in detector.find(features, extent, 12, 0.0)]
     drawn = detector.draw(features, found)
     scores = said.logits.sigmoid()
     for row, (one, grids) in enumerate(zip(found, drawn, strict=True)):

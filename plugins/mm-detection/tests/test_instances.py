@@ -209,7 +209,7 @@ def test_what_a_detector_takes_and_gives_has_public_names():
         for one in (hint, *typing.get_args(hint))
         if getattr(one, "__module__", "").startswith("mm_detection.")
     }
-    assert ours == {"Wanted", "Found", "Drawn"}
+    assert ours == {"Wanted", "Said", "Found", "Drawn"}
     assert ours <= set(api.__all__)
     assert all(getattr(api, name).__name__ == name for name in ours)
 
