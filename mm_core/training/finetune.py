@@ -21,8 +21,8 @@ class Finetune(Fitter):
         first = train_new_first(own)
         if first.interrupted:
             own.context = replace(own.context, deadline=time.monotonic())
-        result = job.train_network(job.model.topology, job.batches())
-        if first.interrupted:
+            result = job.train_network(job.model.topology, job.batches())
             return replace(result, stopped=INTERRUPTED)
+        result = job.train_network(job.model.topology, job.batches())
         tell_of_better_alone(own, first, result)
         return result

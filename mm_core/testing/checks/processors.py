@@ -26,6 +26,7 @@ from mm_core.testing.columns import columns_of, fields_of, table_of
 from mm_core.testing.moved import Drawn, drawn, where_seen
 from mm_core.testing.outcome import NotTried, expect
 from mm_core.testing.subject import Subject
+from mm_core.testing.torchless import HEAVY
 
 Component = Subject[ProcessorSpec]
 _ODD: tuple[Any, ...] = (
@@ -45,7 +46,6 @@ _ODD: tuple[Any, ...] = (
     Decimal("NaN"),
 )
 _BOXES = 12
-_TORCH_FREE = ("torch", "torchvision")
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ def check_comes_back_from_its_state(subject: Component) -> None:
         given |= {f"asset/{k}": np.frombuffer(v, dtype=np.uint8) for k, v in state.assets.items()}
         given["values"] = fresh.as_bytes(json.dumps(state.values))
         target = "mm_core.testing.checks.processors:again"
-        without = _TORCH_FREE if subject.component.plugin.file is None else ()
+        without = HEAVY if subject.component.plugin.file is None else ()
         found = fresh.run(subject, target, given, without)
     for name, value in batch.arrays.items():
         array = np.asarray(value)

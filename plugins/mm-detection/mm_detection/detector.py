@@ -81,21 +81,25 @@ class Said:
     scores: Tensor
     masks: Tensor | None = None
 
-    def found(self, row: int, most: int, least: float) -> Found:
-        """The best boxes of one picture.
+    def found(self, most: int, least: float) -> list[Found]:
+        """The best boxes of each picture.
 
         Args:
-            row: of the batch.
-            most: boxes at the most.
+            most: of them that could be answered; suppression is given some more.
             least: boxes of a lower score are left out.
         """
-        scores = self.scores[row].flatten()
-        (keep,) = torch.where(scores > least)
-        best = scores[keep].topk(min(most, len(keep)))
-        places = keep[best.indices]
-        classes = self.scores.shape[2]
-        queries = torch.div(places, classes, rounding_mode="floor")
-        return Found(self.boxes[row, queries], places % classes, best.values, queries)
+        rows = zip(self.boxes, self.scores, strict=True)
+        return [_best(boxes, scores, max(most, CANDIDATES), least) for boxes, scores in rows]
+
+
+def _best(boxes: Tensor, scores: Tensor, most: int, least: float) -> Found:
+    """Of one picture, from boxes [P, 4] and scores [P, K]."""
+    flat, classes = scores.flatten(), scores.shape[1]
+    (keep,) = torch.where(flat > least)
+    best = flat[keep].topk(min(most, len(keep)))
+    places = keep[best.indices]
+    queries = torch.div(places, classes, rounding_mode="floor")
+    return Found(boxes[queries], places % classes, best.values, queries)
 
 
 @dataclass
@@ -197,8 +201,7 @@ class Detector(Backbone):
                 more.
             least: boxes of a lower score need not be given.
         """
-        said = self.say(features, extent)
-        return [said.found(row, max(most, CANDIDATES), least) for row in range(len(extent))]
+        return self.say(features, extent).found(most, least)
 
     def draw(self, features: Features, found: Sequence[Found]) -> list[Drawn]:
         """The mask of each box, after suppression; of detectors that draw.

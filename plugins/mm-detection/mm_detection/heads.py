@@ -21,7 +21,6 @@ from torchvision.ops import box_iou, clip_boxes_to_image
 
 from mm_detection.configs import TorchvisionConfig
 from mm_detection.detector import Drawn, Found, Said, Wanted, chooses_on_its_way
-from mm_detection.suppression import CANDIDATES
 
 
 class Head(nn.Module, ABC):
@@ -58,8 +57,7 @@ class Head(nn.Module, ABC):
 
     def find(self, said: Tensor, maps: Sequence[Tensor], most: int, least: float) -> list[Found]:
         """Boxes of each picture, many of one thing; unless overridden: the best that it says."""
-        found = self.say(said, maps)
-        return [found.found(row, max(most, CANDIDATES), least) for row in range(len(said))]
+        return self.say(said, maps).found(most, least)
 
     def draw(self, maps: Sequence[Tensor], found: Sequence[Found]) -> list[Drawn]:
         """The mask of each box; of heads that draw."""

@@ -119,12 +119,12 @@ def _compared(ours: Running, theirs: Running, sample: Any) -> Parity:
     for batch, wanted, found in _pairs(ours, theirs, frame):
         answer = _answer(*ours, batch)
         kept.append(equal(answer, _postprocessed(model, wanted, batch)))
+        same.append(equal(answer, _postprocessed(theirs[0], found, batch)))
         found |= in_order(wanted, found, [name for name in things if name in wanted])
         for key, value in wanted.items():
             off_by = apart(value, found[key])
             off = max(off, off_by)
             drift = max(drift, off_by / max(1.0, float(np.abs(value).max(initial=0.0))))
-        same.append(equal(answer, _answer(*theirs, batch)))
     one, many = _speed(ours, theirs, frame)
     agreement, postprocessed = (float(np.concatenate(rows).mean()) for rows in (same, kept))
     return Parity(len(sample), off, drift, agreement, one, many, postprocessed)
