@@ -58,6 +58,24 @@ def seen(pixels):
     return (pixels[0] >= (shades.min() + shades.max()) / 2) & ~beside
 
 
+def wider(mask):
+    """And the pixels beside it."""
+    room = np.pad(mask, 1)
+    return np.any([np.roll(room, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)], axis=0)[
+        1:-1, 1:-1
+    ]
+
+
+def astray(first, second):
+    """Share of each that is farther from the other than a pixel: of both, the larger one.
+
+    Told by the edge, not by the overlap: of a sliver the edge is most.
+    """
+    return max(
+        (one & ~wider(two)).sum() / one.sum() for one, two in ((first, second), (second, first))
+    )
+
+
 def iou(first, second):
     return (first & second).sum() / max((first | second).sum(), 1)
 
@@ -104,7 +122,7 @@ def test_masks_lie_where_their_pixels_are(mode, case, seed, turn, stored, runs):
     found = seen(made.arrays["pixels"][0])
     if found.sum() < 200:
         return
-    assert iou(masks[0] > 0, found) > 0.88
+    assert astray(masks[0] > 0, found) < 0.01
 
 
 @settings(max_examples=40, deadline=None)
