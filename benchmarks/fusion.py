@@ -34,7 +34,7 @@ from benchmarks.frozen import remember
 from benchmarks.place import machine, versions
 
 POOLED = (
-    *("core:concat_mlp", "core:mean", "core:logit"),
+    *("core:concat_mlp", "core:mean", "core:logit", "core:hybrid"),
     *("fusion:gmu", "fusion:gated_residual", "fusion:film", "fusion:moe", "fusion:tfn"),
     *("fusion:lmf", "fusion:block", "fusion:deepset", "fusion:shaspec", "fusion:cls_transformer"),
 )

@@ -1,12 +1,14 @@
-"""Text beside a table: does a model of both lose to the better of the two alone?
+"""Texts and pictures beside a table: does a model of all lose to the best of them alone?
 
     python -m benchmarks.mixed --data DIR --out benchmarks/results/mixed.json
+    python -m benchmarks.mixed --data DIR --tuned --out benchmarks/results/mixed_tuned.json
 
 Training rows only: three quarters of them train (and hold out, to choose the epoch), one quarter is
-scored. The text's encoder is frozen (``peft:frozen``), and what it gives for a text is computed
-once: the question is about the table, and answers are the same to rounding. ``together``: all at
-the pace of the pretrained network (``training.new_first=false``); ``first``: the table's network
-by itself first; ``table``: that network, be trees installed or not.
+scored. Without ``--tuned`` the text's encoder is frozen (``peft:frozen``), and what it gives for a
+text is computed once: answers are the same to rounding. With it encoders are trained, as a fit
+does. ``together``: all at the pace of the pretrained network (``training.new_first=false``);
+``first``: the table's network by itself first; ``table``: that network, be trees installed or not;
+``text``, ``image``: a network of these columns.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from benchmarks.paired import paired
 from benchmarks.place import machine, versions
 from mm_core import MultiModalPredictor
 
-WAYS = ("together", "first", "table", "text")
+FROZEN = ("together", "first", "table", "text")
+TUNED = ("table", "first", "text", "image")
 
 
 def _rdata(package: str, item: str, label: str, columns: list[str]) -> pd.DataFrame:
@@ -63,12 +66,20 @@ def _tweets(data: Path) -> pd.DataFrame:
     return frame.rename(columns={"sentiment": "y"})
 
 
+def _houses(data: Path) -> pd.DataFrame:
+    frame = pd.read_csv(data / "houses" / "train.csv").rename(columns={"price": "y"})
+    for name in ("frontal", "bedroom", "bathroom", "kitchen"):
+        frame[name] = str(data.resolve() / "houses") + "/" + frame[name]
+    return frame.assign(y=np.log(frame["y"]))
+
+
 SETS: dict[str, tuple[Callable[[Path], pd.DataFrame], str]] = {
     "fastfood": (_fastfood, "rmse"),
     "grinnell": (_grinnell, "rmse"),
     "titanic": (_titanic, "log_loss"),
     "pokemon": (_pokemon, "log_loss"),
     "tweets": (_tweets, "log_loss"),
+    "houses": (_houses, "rmse"),
 }
 """Frame with the label ``y``, and the score: lower is better for all of them."""
 
@@ -77,65 +88,81 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/mixed.json"))
-    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--sets", default="fastfood,grinnell,titanic,pokemon,tweets")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tuned", action="store_true", help="encoders learn too")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    _once_per_text()
+    if not asked.tuned:
+        _once_per_text()
     done = json.loads(asked.out.read_text())["runs"] if asked.out.is_file() else []
     for seed in range(asked.seeds):
         for name in asked.sets.split(","):
-            for way in WAYS:
+            for way in TUNED if asked.tuned else FROZEN:
                 run = {"set": name, "way": way, "seed": seed}
                 if any(run.items() <= one.items() for one in done):
                     continue
-                done.append(run | _run(asked.data, name, way, seed))
+                found = _run(asked.data, name, way, seed, asked.tuned)
+                if found is None:
+                    continue
+                done.append(run | found)
                 print(json.dumps(done[-1]), flush=True)
                 said = {"runs": done, "differences": _differences(done)}
                 said |= {"machine": machine(torch.get_num_threads()), "versions": versions()}
                 asked.out.write_text(json.dumps(said, indent=1) + "\n")
 
 
-def _run(data: Path, name: str, way: str, seed: int) -> dict[str, Any]:
+def _run(data: Path, name: str, way: str, seed: int, tuned: bool) -> dict[str, Any] | None:
+    """Its score and seconds; None where the set has no such columns."""
     make, metric = SETS[name]
     frame = make(data)
     order = np.random.default_rng(seed).permutation(len(frame))
     cut = int(0.75 * len(frame))
     train, rest = frame.iloc[order[:cut]], frame.iloc[order[cut:]]
-    recipe = MultiModalPredictor("y", verbosity=0).plan(train)
+    inputs = MultiModalPredictor("y", verbosity=0).plan(train).inputs
+    alone = {"table": "tabular"}.get(way, way) if way not in ("together", "first") else None
+    if alone is not None and alone not in inputs:
+        return None
     settings: dict[str, Any] = {"fit": "core:finetune", "training.seed": seed}  # and no trees
-    ignored: tuple[str, ...] = ()
-    if way != "table":
+    if not tuned and alone != "tabular":
         settings["backbones.text.adapter"] = "peft:frozen"
         settings["inputs.text.processor.max_length"] = 32
-    else:
-        ignored = recipe.inputs["text"].columns
-    if way == "text":
-        ignored = recipe.inputs["tabular"].columns
-    if way in ("together", "first"):
+    if alone is None:
         settings["training.new_first"] = way == "first"
+    ignored = [
+        column
+        for input_, one in inputs.items()
+        if alone not in (None, input_)
+        for column in one.columns
+    ]
     started = time.monotonic()
     predictor = MultiModalPredictor("y", eval_metric=metric, verbosity=0, hyperparameters=settings)
     predictor.fit(train, column_types=dict.fromkeys(ignored, "ignore"))
     seconds = time.monotonic() - started
     score = predictor.evaluate(rest, metric)[metric]
-    return {"metric": metric, "score": round(score, 4), "seconds": round(seconds, 1)}
+    return {
+        "metric": metric,
+        "score": round(score, 4),
+        "validation": round(predictor.history[metric].min(), 4),
+        "seconds": round(seconds, 1),
+    }
 
 
 def _differences(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of each set: ``first`` against ``together``, positive is better."""
-    found = {}
+    """Of a set: ``first`` against ``together`` and the best of the others; positive is better."""
+    found: dict[str, Any] = {}
     for name in dict.fromkeys(run["set"] for run in runs):
-        scores = {
-            way: {
-                run["seed"]: run["score"] for run in runs if (run["set"], run["way"]) == (name, way)
-            }
-            for way in WAYS
-        }
-        seeds = sorted(scores["first"].keys() & scores["together"].keys())
-        if seeds:
-            sides = [[-scores[way][seed] for seed in seeds] for way in ("first", "together")]
-            found[name] = paired(*sides)
+        scores: dict[str, dict[int, float]] = {}
+        for run in runs:
+            if run["set"] == name:
+                scores.setdefault(run["way"], {})[run["seed"]] = -run["score"]
+        first, together = (scores.pop(way, {}) for way in ("first", "together"))
+        best = max(scores, key=lambda way: np.mean(list(scores[way].values())), default="none")
+        for other, of in (("together", together), (best, scores.get(best, {}))):
+            seeds = sorted(first.keys() & of.keys())
+            if seeds:
+                sides = [[one[seed] for seed in seeds] for one in (first, of)]
+                found.setdefault(name, {})[other] = paired(*sides)
     return found
 
 

@@ -90,3 +90,14 @@ class LogitConfig(FusionConfig):
     """Settings of the fusion head ``core:logit``."""
 
     hidden: int = Field(default=128, ge=1, description="width of each input's hidden layer")
+
+
+class HybridConfig(ConcatMLPConfig):
+    """Settings of the fusion head ``core:hybrid``: those of ``core:concat_mlp``, and its own."""
+
+    auxiliary_weight: float = Field(
+        default=0.3, ge=0, description="weight of the loss of each input's own answer"
+    )
+    own_hidden: int = Field(
+        default=128, ge=1, description="width of the layer before each input's own answer"
+    )

@@ -103,6 +103,7 @@ def mm_tasks() -> list[TaskSpec]:
             default_metric="roc_auc",
             losses=_LOSSES["class"],
             default_loss="cross_entropy",
+            fusion="core:hybrid",
         ),
         TaskSpec(
             name="multiclass",
@@ -114,6 +115,7 @@ def mm_tasks() -> list[TaskSpec]:
             default_metric="accuracy",
             losses=_LOSSES["class"],
             default_loss="cross_entropy",
+            fusion="core:hybrid",
         ),
         TaskSpec(
             name="multilabel",
@@ -126,6 +128,7 @@ def mm_tasks() -> list[TaskSpec]:
             validation_metric="log_loss",
             losses=_LOSSES["labels"],
             default_loss="bce",
+            fusion="core:hybrid",
         ),
         TaskSpec(
             name="regression",
@@ -137,6 +140,7 @@ def mm_tasks() -> list[TaskSpec]:
             default_metric="rmse",
             losses=_LOSSES["value"],
             default_loss="mse",
+            fusion="core:hybrid",
         ),
     ]
 
@@ -162,6 +166,13 @@ def mm_fusion_heads() -> list[FusionHeadSpec]:
             target="mm_core.builtin.fusion.logit:Logit",
             config="mm_core.builtin.configs:LogitConfig",
             summary="Learned weighted mean of each present input's own answer.",
+        ),
+        FusionHeadSpec(
+            name="hybrid",
+            target="mm_core.builtin.fusion.hybrid:Hybrid",
+            config="mm_core.builtin.configs:HybridConfig",
+            summary="Learned weighted mean of concat_mlp's answer and each input's own.",
+            references=("arxiv:1705.09406",),
         ),
     ]
 

@@ -36,6 +36,7 @@ USUAL: Mapping[str, Mapping[str, str]] = {
     "tabular:tabm": {"dropout": "uniform(0, 0.4)", "width": "choice(128, 256, 512)"},
     "tabular:realmlp": {"dropout": "uniform(0, 0.4)", "width": "choice(128, 256, 512)"},
     "core:concat_mlp": {"dropout": "uniform(0, 0.4)"},
+    "core:hybrid": {"dropout": "uniform(0, 0.4)"},
 }
 """Component -> its settings: of a fitter as a recipe has them, of others within their section."""
 
