@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--heads", default=None, help="of the first part; None: all")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -116,11 +117,13 @@ def _rows(asked: argparse.Namespace, name: str) -> Any:
 
 def _heads(asked: argparse.Namespace) -> Found:
     """Every head on the same splits, and the differences to the default; cheap ones first."""
-    for more in (False, True):
+    named = None if asked.heads is None else tuple(asked.heads.split(","))
+    for more in (False, True) if named is None else (False,):
         for seeds in range(1, asked.seeds + 1):
             for name in asked.sets.split(","):
                 heads = POOLED + (CLASSES if SETS[name].metric == "accuracy" else ())
-                yield name, _compared(asked, name, heads + (TOKENS if more else ()), seeds)
+                heads = named or heads + (TOKENS if more else ())
+                yield name, _compared(asked, name, heads, seeds)
 
 
 def _compared(

@@ -29,8 +29,9 @@ from benchmarks.paired import paired
 from benchmarks.place import machine, versions
 from mm_core import MultiModalPredictor
 
-FROZEN = ("together", "first", "table", "text")
-TUNED = ("table", "first", "text", "image")
+FROZEN = ("together", "concat_mlp", "first", "table", "text")
+TUNED = ("table", "concat_mlp", "first", "text", "image")
+JOINED = ("together", "concat_mlp", "first")
 
 
 def _rdata(package: str, item: str, label: str, columns: list[str]) -> pd.DataFrame:
@@ -120,7 +121,7 @@ def _run(data: Path, name: str, way: str, seed: int, tuned: bool) -> dict[str, A
     cut = int(0.75 * len(frame))
     train, rest = frame.iloc[order[:cut]], frame.iloc[order[cut:]]
     inputs = MultiModalPredictor("y", verbosity=0).plan(train).inputs
-    alone = {"table": "tabular"}.get(way, way) if way not in ("together", "first") else None
+    alone = None if way in JOINED else {"table": "tabular"}.get(way, way)
     if alone is not None and alone not in inputs:
         return None
     settings: dict[str, Any] = {"fit": "core:finetune", "training.seed": seed}  # and no trees
@@ -128,7 +129,9 @@ def _run(data: Path, name: str, way: str, seed: int, tuned: bool) -> dict[str, A
         settings["backbones.text.adapter"] = "peft:frozen"
         settings["inputs.text.processor.max_length"] = 32
     if alone is None:
-        settings["training.new_first"] = way == "first"
+        settings["training.new_first"] = way != "together"
+    if way == "concat_mlp":
+        settings["fusion"] = way
     ignored = [
         column
         for input_, one in inputs.items()
@@ -149,16 +152,17 @@ def _run(data: Path, name: str, way: str, seed: int, tuned: bool) -> dict[str, A
 
 
 def _differences(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of a set: ``first`` against ``together`` and the best of the others; positive is better."""
+    """Of a set: ``first`` against the other joint ways and the best input; positive is better."""
     found: dict[str, Any] = {}
     for name in dict.fromkeys(run["set"] for run in runs):
         scores: dict[str, dict[int, float]] = {}
         for run in runs:
             if run["set"] == name:
                 scores.setdefault(run["way"], {})[run["seed"]] = -run["score"]
-        first, together = (scores.pop(way, {}) for way in ("first", "together"))
+        joined = {way: scores.pop(way, {}) for way in JOINED}
+        first = joined.pop("first")
         best = max(scores, key=lambda way: np.mean(list(scores[way].values())), default="none")
-        for other, of in (("together", together), (best, scores.get(best, {}))):
+        for other, of in (*joined.items(), (best, scores.get(best, {}))):
             seeds = sorted(first.keys() & of.keys())
             if seeds:
                 sides = [[one[seed] for seed in seeds] for one in (first, of)]

@@ -17,7 +17,7 @@ REGISTRY = Registry(entry_points=[])
 WIDTHS = {"text": 5, "image": 8, "tabular": 3, "image_2": 8}
 OUT = 3
 
-heads = pytest.mark.parametrize("name", ["concat_mlp", "mean", "logit"])
+heads = pytest.mark.parametrize("name", ["concat_mlp", "mean", "logit", "hybrid"])
 counts = pytest.mark.parametrize("k", [1, 2, 3, 4])
 
 
@@ -67,7 +67,7 @@ def test_shape_and_dtype(name: str, k: int, n: int) -> None:
     assert answer(fused).isfinite().all()
     assert set(fused.per_input) == set(list(WIDTHS)[:k])
     assert all(one.shape == (n, OUT) for one in fused.per_input.values())
-    assert head.auxiliary_weight == 0.1
+    assert head.auxiliary_weight == (0.3 if name == "hybrid" else 0.1)
 
 
 @heads
@@ -103,7 +103,7 @@ def test_every_parameter_gets_a_gradient(name: str, k: int) -> None:
     for key, parameter in head.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
-        if not (k == 1 and key == "weight"):  # a softmax over one input is constant
+        if not (k == 1 and name == "logit" and key == "weight"):  # a softmax of one is constant
             assert parameter.grad.abs().sum() > 0, key
 
 
@@ -194,3 +194,24 @@ def test_logit_is_the_gated_sum_of_the_inputs_answers() -> None:
     torch.testing.assert_close(gates.sum(0), some.float())
     for one, gate in fused.gates.items():
         assert (gate[~present[one]] == 0).all()
+
+
+def test_hybrid_is_the_mean_of_the_joint_answer_and_of_those_of_present_inputs() -> None:
+    head = build("hybrid", 3)
+    features, present = data(3, 8)
+    present["text"][0] = present["image"][0] = present["tabular"][0] = False
+    joint = head.get_submodule("head")(head.get_submodule("together")(features, present).pooled)
+    fused = head(features, present)
+    expected = joint.clone()
+    for name, own in fused.per_input.items():
+        expected += torch.where(present[name][:, None], own, 0.0)
+    expected /= 1 + torch.stack(list(present.values())).sum(0)[:, None]  # equal at first
+    torch.testing.assert_close(fused.logits, expected)
+    assert torch.equal(fused.logits[0], joint[0])  # nothing is there: vectors learned for that
+
+    with torch.no_grad():
+        head.get_parameter("weight").copy_(torch.tensor([-90.0, 0.0, -90.0, -90.0]))
+    alone = head(features, present)
+    there = present["image"]
+    assert there.any()
+    torch.testing.assert_close(alone.logits[there], alone.per_input["image"][there])

@@ -60,7 +60,7 @@ def mm_presets():
     values = {"fit.id": "means:means"}
     return [
         PresetSpec(name="plain", summary="x", components=("core:binary",), values=values),
-        PresetSpec(name="wrong", summary="x", components=("core:concat_mlp",), values=values),
+        PresetSpec(name="wrong", summary="x", components=("core:hybrid",), values=values),
     ]
 """
 
