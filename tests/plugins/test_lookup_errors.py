@@ -66,7 +66,8 @@ def test_unknown_with_suggestion(registry: Registry) -> None:
 def test_unknown_without_anything_near(registry: Registry) -> None:
     assert str(said(registry, FusionHeadSpec, "core:zzz")) == (
         "no fusion head is called 'core:zzz'\n"
-        "  -> installed: alpha:shiny, beta:shiny, core:concat_mlp, core:hybrid, core:logit, core:mean"
+        "  -> installed: alpha:shiny, beta:shiny, "
+        "core:concat_mlp, core:hybrid, core:logit, core:mean"
     )
 
 

@@ -98,7 +98,10 @@ def test_ambiguous_short_name_lists_the_candidates(install: Callable[..., str]) 
         ("concatmlp", "did you mean 'core:concat_mlp'?"),
         ("core:concat_mpl", "did you mean 'core:concat_mlp'?"),
         ("good:shinny", "did you mean 'good:shiny'?"),
-        ("something_else", "installed: core:concat_mlp, core:hybrid, core:logit, core:mean, good:shiny"),
+        (
+            "something_else",
+            "installed: core:concat_mlp, core:hybrid, core:logit, core:mean, good:shiny",
+        ),
         ("tensor_train", "pip install mm-far"),
         ("far:mbt", "pip install mm-far"),
     ],
