@@ -159,6 +159,19 @@ class FitJob(ABC):
         """
 
     @abstractmethod
+    def train_new_first(self) -> Mapping[str, float]:
+        """Train the network's new backbones by themselves, and leave their weights in it.
+
+        What the setting ``training.new_first`` asks for, to be called before the network itself is
+        trained: each backbone that has a pace of its own and stands beside others is trained as a
+        model of its inputs alone, on the labels. Where the setting is off, or the fit is taken up
+        or goes on from an earlier one, nothing is done.
+
+        Returns:
+            Backbone name -> its best validation score alone; empty: nothing was trained.
+        """
+
+    @abstractmethod
     def plan(self, settings: Mapping[str, Any]) -> Any:
         """The recipe of :meth:`submodel`, without fitting: wrong settings are told at once.
 

@@ -8,6 +8,8 @@ from typing import Any
 from mm_core.api.specs import BackboneSpec, TaskSpec
 from mm_core.plugins.registry import Component, Registry
 from mm_core.plugins.slots import USER
+from mm_core.recipe.fitters import DEFAULT_FITTER
+from mm_core.recipe.parts import Part
 from mm_core.recipe.recipe import Recipe
 
 
@@ -41,6 +43,7 @@ def alone(recipe: Recipe, name: str, registry: Registry) -> Recipe:
             "inputs": {given: recipe.inputs[given] for given in part.inputs},
             "backbones": {name: part},
             "fusion": None,
+            "fit": Part(id=DEFAULT_FITTER),  # whatever fits the whole: this learns the labels
         }
     )
     return fewer.with_training({**values, "new_first": False}, f"backbone {part.id} alone")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from typing import cast
 
 from mm_core.api.fitting import INTERRUPTED, FitJob, FitResult, Fitter
-from mm_core.training.first import tell_of_better_alone, train_new_first
+from mm_core.training.first import tell_of_better_alone
 from mm_core.training.job import Job
 
 
@@ -15,14 +13,8 @@ class Finetune(Fitter):
     """All trainable weights, on all training rows, with the core's own loop."""
 
     def fit(self, job: FitJob) -> FitResult:
-        own = cast("Job", job)
-        if not (own.starts_anew and own.model.recipe.training.new_first):
-            return job.train_network(job.model.topology, job.batches())
-        first = train_new_first(own)
-        if first.interrupted:
-            own.context = replace(own.context, deadline=time.monotonic())
-            result = job.train_network(job.model.topology, job.batches())
-            return replace(result, stopped=INTERRUPTED)
+        alone = job.train_new_first()
         result = job.train_network(job.model.topology, job.batches())
-        tell_of_better_alone(own, first, result)
+        if result.stopped != INTERRUPTED:
+            tell_of_better_alone(cast("Job", job), alone, result)
         return result

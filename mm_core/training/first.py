@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from mm_core.api.fitting import INTERRUPTED, FitResult
@@ -19,26 +19,13 @@ from mm_core.api.specs import BackboneSpec, TaskSpec
 from mm_core.recipe.first import alone, beside_others
 from mm_core.recipe.recipe import Recipe
 from mm_core.telling import PROGRESS_FROM_VERBOSITY, SUMMARY_FROM_VERBOSITY, tell_user
-from mm_core.training.job import Job
+from mm_core.training.job import First, Job
 
 NAMED = 5
 """Columns that a message names."""
 
 SHARE_OF_TIME = 0.25
 """Of the time that a fit is given, what all of it may take at the most."""
-
-
-@dataclass(frozen=True)
-class First:
-    """What came of it; the weights so far stand in the job's network.
-
-    Attributes:
-        interrupted: whether Ctrl-C ended it.
-        scores: best validation score of each of these backbones as a model of its inputs alone.
-    """
-
-    interrupted: bool
-    scores: Mapping[str, float]
 
 
 def train_new_first(job: Job) -> First:
@@ -71,11 +58,11 @@ def train_new_first(job: Job) -> First:
     return First(False, scores)
 
 
-def tell_of_better_alone(job: Job, first: First, result: FitResult) -> None:
+def tell_of_better_alone(job: Job, alone: Mapping[str, float], result: FitResult) -> None:
     """Say where a backbone alone was better on the same held-out rows than all together."""
     together = f"{math.nan if result.best_score is None else result.best_score:.4g}"
     sign = 1 if job.higher_is_better else -1
-    for name, score in first.scores.items():
+    for name, score in alone.items():
         # By the digits that are shown: a rounding is no reason to leave a column out.
         if not sign * float(f"{score:.4g}") > sign * float(together):
             continue

@@ -26,6 +26,7 @@ from mm_core.plugins.registry import Component
 from mm_core.recipe.recipe import Recipe
 from mm_core.recipe.submodel import plan_submodel
 from mm_core.training.context import FitContext
+from mm_core.training.first import train_new_first
 from mm_core.training.held_out import HeldOut
 from mm_core.training.job import Job
 from mm_core.training.row_weights import check_some_count, row_weights, weight_column
@@ -144,6 +145,7 @@ def _job(
         folder=folder,
         plan_submodel=plan,
         fit_submodel=submodel,
+        fit_first=train_new_first,
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from mm_core.api.batch import Batch
 from mm_core.api.errors import ConfigError, report_bad
-from mm_core.api.fitting import TERMINATED, Batches, FitJob, FitResult, FitRows, Fitted
+from mm_core.api.fitting import INTERRUPTED, TERMINATED, Batches, FitJob, FitResult, FitRows, Fitted
 from mm_core.api.processors import Table
 from mm_core.api.specs import ProcessorSpec
 from mm_core.data.batches import BatchMaker
@@ -29,6 +30,19 @@ Submodel = Callable[[Mapping[str, Any], Table, Table | None, float | None], Fitt
 Plan = Callable[[Mapping[str, Any]], Recipe]
 
 
+@dataclass(frozen=True)
+class First:
+    """What came of new networks' own training; the weights so far stand in the job's network.
+
+    Attributes:
+        interrupted: whether Ctrl-C ended it.
+        scores: best validation score of each of these backbones as a model of its inputs alone.
+    """
+
+    interrupted: bool
+    scores: Mapping[str, float]
+
+
 @dataclass
 class Job(FitJob):
     """A fit of one model; see :class:`mm_core.api.fitting.FitJob`.
@@ -41,6 +55,7 @@ class Job(FitJob):
         folder: for files meanwhile.
         plan_submodel: settings -> recipe of another model.
         fit_submodel: (settings, training rows, validation rows, deadline) -> that model, fitted.
+        fit_first: trains the job's new networks by themselves.
     """
 
     model: Model
@@ -51,10 +66,12 @@ class Job(FitJob):
     folder: Path
     plan_submodel: Plan
     fit_submodel: Submodel
+    fit_first: Callable[[Job], First]
     _made: list[Any] = field(default_factory=list)
     _trainings: int = 0
     _resume: bool = field(init=False)
     _told_to_end: bool = False
+    _interrupted: bool = False
 
     def __post_init__(self) -> None:
         metric = self.model.recipe.data.validation_metric
@@ -173,7 +190,16 @@ class Job(FitJob):
         result = train_network(network, batches, run)
         network.eval()  # a part of the model's network would have dropout where the rest has none
         self._told_to_end = result.stopped == TERMINATED
-        return result
+        return replace(result, stopped=INTERRUPTED) if self._interrupted else result
+
+    def train_new_first(self) -> Mapping[str, float]:
+        if not (self.starts_anew and self.model.recipe.training.new_first):
+            return {}
+        first = self.fit_first(self)
+        if first.interrupted:  # what follows ends with its first step
+            self._interrupted = True
+            self.context = replace(self.context, deadline=time.monotonic())
+        return first.scores
 
     def plan(self, settings: Mapping[str, Any]) -> Recipe:
         return self.plan_submodel(settings)

@@ -672,6 +672,12 @@ DEFECTS = (
         "losses names core:no_such_loss",
     ),
     Defect(
+        "fitter-adam-trains_new_networks_first",
+        "job.train_new_first()\n",
+        "pass\n",
+        "nothing comes of it",
+    ),
+    Defect(
         "fitter-adam-is_taken_for_its_columns_alone",
         'target="sound:Adam")',
         'target="sound:Adam", alone=True, modalities=("spot",), training=("epochs",))',

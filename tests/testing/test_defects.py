@@ -18,7 +18,7 @@ SOUND = {
 }
 """Plugins that keep every rule: of networks, of what stands beside them, of pictures."""
 
-FITS = ("end_to_end", "hears_a_fit", "leaves_the_model_as_it_was")
+FITS = ("end_to_end", "hears_a_fit", "leaves_the_model_as_it_was", "trains_new_networks_first")
 
 
 def _defects():

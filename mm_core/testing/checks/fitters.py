@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ from mm_core.testing import end_to_end, sampled
 from mm_core.testing.chosen import expect_settings_exist
 from mm_core.testing.outcome import CheckError, NotTried, expect
 from mm_core.testing.subject import Subject
+from mm_core.training.job import Job
 
 Fit = Subject[FitterSpec]
 
@@ -48,6 +50,35 @@ def check_says_what_it_reads(subject: Fit) -> None:
         except MMError as error:
             raise CheckError(f"losses names {loss}: {error.message}") from error
     expect_settings_exist(subject.spec.defaults, subject.registry)
+
+
+def check_trains_new_networks_first(subject: Fit) -> None:
+    """Where ``training.new_first`` is set, it asks for that, unless the setting is refused: it is
+    the default of models with a table's network beside others."""
+    reads = subject.spec.training
+    if subject.spec.reads != "network" or not (reads is None or "new_first" in reads):
+        raise NotTried("it reads no training.new_first")
+    asked: list[str] = []
+
+    def noted(job: Job) -> dict[str, float]:
+        asked.append(job.model.recipe.fit.id)
+        return {}
+
+    settings = {f"fit.{name}": value for name, value in subject.trial.settings.items()}
+    settings |= {"fit.id": subject.component.id, "training.new_first": True}
+    kit = end_to_end.Job(_LABELS, "binary", settings, "mm_core.testing.checks.fitters:one_side")
+    job = kit if not subject.spec.modalities else _job(subject)
+    job = replace(job, settings={**job.settings, **settings})
+    with (
+        tempfile.TemporaryDirectory(prefix="mm-check-") as name,
+        patch.object(Job, "train_new_first", noted),
+    ):
+        end_to_end.fitted(subject, job, Path(name))
+    expect(
+        subject.component.id in asked,
+        "training.new_first is set and nothing comes of it: call job.train_new_first() before "
+        "training, or leave new_first out of FitterSpec(training=...)",
+    )
 
 
 def check_is_taken_for_its_columns_alone(subject: Fit) -> None:

@@ -529,6 +529,7 @@ class Hits:
 
 class Adam(Fitter):
     def fit(self, job):
+        job.train_new_first()
         model, train = job.model.topology.train(), job.batches()
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         for epoch in range(10):
