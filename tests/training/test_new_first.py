@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import torch
 
-import mm_core.training.finetune
 import mm_core.training.first
 from mm_core import MultiModalPredictor
 from mm_core.api.fitting import FitResult
@@ -113,6 +112,23 @@ def test_it_may_take_a_share_of_the_time_only(predictor, rows, monkeypatch):
     assert 200 < seconds <= 250
 
 
+def test_other_fitters_of_networks_do_it_too(predictor, rows, tmp_path, monkeypatch):
+    """Distilled, and on latents: their plans say so."""
+    asked = []
+    train = mm_core.training.first._train_alone
+    monkeypatch.setattr(
+        mm_core.training.first,
+        "_train_alone",
+        lambda job, name, deadline: asked.append(name) or train(job, name, deadline),
+    )
+    teacher = tmp_path / "teacher"
+    predictor(teacher, **{"training.new_first": False}).fit(rows)
+    for fit in ({"fit": "fusion:cached"}, {"fit": "ensemble:distilled", "fit.teacher": teacher}):
+        student = predictor(**{key: str(value) for key, value in fit.items()}).fit(rows)
+        assert student.recipe.training.new_first
+    assert asked == ["tabular", "tabular"]
+
+
 def test_a_table_that_is_better_alone_is_told(predictor, rows, monkeypatch, caplog):
     """With what to compare, and only then: the text is noise, and the label in the table."""
     caplog.set_level("INFO", logger="mm_core")
@@ -150,7 +166,7 @@ def test_a_fit_taken_up_or_trained_further_does_not_begin_anew(
     def refuse(*given):
         raise AssertionError("trained from the start")
 
-    monkeypatch.setattr(mm_core.training.finetune, "train_new_first", refuse)
+    monkeypatch.setattr(mm_core.training.first, "_train_alone", refuse)
     resumed = MultiModalPredictor.load(tmp_path / "cut", resume=True, verbosity=0).fit(rows)
     pd.testing.assert_series_equal(resumed.predict(rows), whole.predict(rows), rtol=0, atol=0)
     resumed.fit(rows, hyperparameters={"training.epochs": 1})

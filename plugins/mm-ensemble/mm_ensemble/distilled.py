@@ -16,7 +16,7 @@ from mm_core.api.tools import installed, load_model, outputs
 from mm_ensemble.configs import DistilledConfig
 from mm_ensemble.votes import Votes, check_has_mean
 
-_UNUSED = ("mixup", "cutmix", "new_first")
+_UNUSED = ("mixup", "cutmix")
 
 
 class Distilled(Fitter):
@@ -25,7 +25,7 @@ class Distilled(Fitter):
     config: DistilledConfig
 
     def fit(self, job: FitJob) -> FitResult:
-        """The teacher answers all training rows once.
+        """The teacher answers all training rows once; new networks learn from the labels first.
 
         Raises:
             ConfigError: the task's answers are no probabilities or numbers, or the teacher's are
@@ -34,6 +34,7 @@ class Distilled(Fitter):
         check_has_mean(job)
         _refuse_unused(job)
         truth, kind = self._taught(job)
+        job.train_new_first()
         topology = job.model.topology
         own: Callable[[Any, Any], Tensor] = topology.loss
         share, temperature = self.config.share, self.config.temperature

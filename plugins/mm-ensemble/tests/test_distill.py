@@ -105,6 +105,6 @@ def test_what_does_not_fit_is_told(teacher: MultiModalPredictor, tmp_path: Any) 
     other = plain("sold").replace({"sold": {"no": "never"}})
     with pytest.raises(ConfigError, match="the teacher knows"):
         fit("sold", other)
-    with pytest.raises(ConfigError, match="new_first"):
-        fit("sold", plain("sold"), **{"training.new_first": True})
+    with pytest.raises(ConfigError, match="mixup"):
+        fit("sold", plain("sold"), **{"training.mixup": 0.5})
     assert time.monotonic() - began < 20

@@ -1,8 +1,8 @@
 """Frozen backbones run once for each row: fusion and head are trained on what they gave.
 
 ``fit=fusion:cached``: every row is encoded once, as at prediction, and the core's own loop trains
-all that stands above, and beside it networks without pretrained weights, such as a table's. Epochs
-and validations are cheap; rows are not augmented.
+all that stands above, and beside it networks without pretrained weights, such as a table's, after
+they learned by themselves. Epochs and validations are cheap; rows are not augmented.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class CachedHeads(Fitter):
         topology, training = job.model.topology, job.model.recipe.training
         self._refuse(job)
         trained = self._trained(topology)
+        if trained:
+            job.train_new_first()
         frozen = [name for name in topology.backbones if name not in trained]
         for name in frozen:
             topology.backbones[name].requires_grad_(False)
