@@ -16,7 +16,8 @@ Kind = Annotated[
     typer.Argument(
         metavar="KIND",
         show_default=False,
-        help="modality, backbone, fusion, task, exporter, runtime, command, reader or listener.",
+        help="modality, backbone, fusion, task, exporter, runtime, command, reader, listener, "
+        "adapter, loss, fitter or metric.",
     ),
 ]
 Name = Annotated[

@@ -32,24 +32,43 @@ COMPONENT = {
     "task": "ordinal",
     "exporter": "program",
     "runtime": "means",
+    "adapter": "reflections",
+    "loss": "robust",
+    "fitter": "ridge",
+    "metric": "calibration_error",
 }
+SHORTLY = {"training.epochs": 1}
 FITS: dict[str, dict[str, Any]] = {
-    "modality": {"label": "y", "problem_type": None, "hyperparameters": {}},
+    "modality": {"label": "y", "hyperparameters": SHORTLY},
     "backbone": {
         "label": "y",
-        "problem_type": None,
-        "hyperparameters": {"backbones.tabular": "made_backbone:resnet"},
+        "hyperparameters": {**SHORTLY, "backbones.tabular": "made_backbone:resnet"},
     },
-    "fusion": {
-        "label": "y",
-        "problem_type": None,
-        "hyperparameters": {"fusion": "made_fusion:gated"},
+    "fusion": {"label": "y", "hyperparameters": {**SHORTLY, "fusion": "made_fusion:gated"}},
+    "task": {
+        "label": "stars",
+        "problem_type": "made_task:ordinal",
+        "hyperparameters": SHORTLY,
     },
-    "task": {"label": "stars", "problem_type": "made_task:ordinal", "hyperparameters": {}},
-    "runtime": {
+    "runtime": {"label": "y", "hyperparameters": {"fit": "made_runtime:means"}},
+    "adapter": {
         "label": "y",
-        "problem_type": None,
-        "hyperparameters": {"fit": "made_runtime:means"},
+        "hyperparameters": {**SHORTLY, "backbones.tabular.adapter": "made_adapter:reflections"},
+    },
+    "loss": {
+        "label": "stars",
+        "problem_type": "regression",
+        "hyperparameters": {**SHORTLY, "training.loss": "made_loss:robust"},
+    },
+    "fitter": {
+        "label": "stars",
+        "problem_type": "regression",
+        "hyperparameters": {"fit": "made_fitter:ridge"},
+    },
+    "metric": {
+        "label": "y",
+        "eval_metric": "made_metric:calibration_error",
+        "hyperparameters": SHORTLY,
     },
 }
 """How a fit uses each; the others' own tests export, type, read and listen."""
@@ -62,8 +81,7 @@ warnings.simplefilter("ignore")
 fits, used = json.loads(sys.argv[1]), {}
 for kind, given in fits.items():
     frame = pd.read_csv("train.csv").drop(columns={"y", "stars"} - {given["label"]})
-    settings = {"training.epochs": 1, **given.pop("hyperparameters")}
-    predictor = MultiModalPredictor(hyperparameters=settings, verbosity=0, **given).fit(frame)
+    predictor = MultiModalPredictor(verbosity=0, **given).fit(frame)
     predictor.save(kind)
     assert len(MultiModalPredictor.load(kind).predict(frame)) == len(frame)
     used[kind] = predictor.recipe.to_json()

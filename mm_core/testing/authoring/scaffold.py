@@ -61,6 +61,14 @@ KINDS = {
     "command": Kind("Mistakes of a model, the surest first.", ("numpy", "typer"), (_TABULAR,)),
     "reader": Kind("SQLite files as data for mm.", ("pandas",), (_TABULAR,)),
     "listener": Kind("Cards, a journal and advice for models of mm.", (), (_TABULAR,)),
+    "adapter": Kind(
+        "Learned rotations for backbones of mm.", ("torch",), (_TABULAR, "numpy", "pandas")
+    ),
+    "loss": Kind("A robust loss of numbers for mm.", ("torch",), (_TABULAR, "numpy", "pandas")),
+    "fitter": Kind(
+        "Ridge regression of tables for mm.", (_TABULAR, "numpy", "safetensors"), ("pandas",)
+    ),
+    "metric": Kind("Calibration of the answers of mm.", ("numpy",), (_TABULAR, "pandas")),
 }
 """What can be written, by the name of its folder of templates."""
 
