@@ -184,8 +184,8 @@ class MissingEmbeddingConfig(Config):
 
     @model_validator(mode="after")
     def _not_twice(self) -> Self:
-        if self.head.id == "core:concat_mlp":
-            raise ValueError("core:concat_mlp has learned vectors for missing inputs of its own")
+        if self.head.id in ("core:concat_mlp", "core:hybrid"):
+            raise ValueError(f"{self.head.id} has learned vectors for missing inputs of its own")
         return self
 
 
