@@ -29,6 +29,12 @@ SAMPLES = Samples(
         ),
     ),
     trials=(
-        Trial("fitter", "latent_mix", xfail={"learns_end_to_end": "the kit's rows are no pairs"}),
+        Trial(
+            "fitter",
+            "latent_mix",
+            xfail=dict.fromkeys(
+                ("learns_end_to_end", "trains_new_networks_first"), "the kit's rows are no pairs"
+            ),
+        ),
     ),
 )
