@@ -58,7 +58,7 @@ def test_new_parts_get_the_heads_rate_and_pretrained_stages_decay(fused):
     assert [rate for (rate,) in tops] == pytest.approx(expected)
     top_stage = list(backbone.stages())[-1]
     assert {own[id(p)][0] for p in top_stage.parameters()} == {3e-5}
-    assert rates[id(topology.head.weight)][0] == 1e-2
+    assert rates[id(topology.fusion.head.weight)][0] == 1e-2
 
 
 def test_only_weights_of_layers_decay(fused):
