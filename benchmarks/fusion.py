@@ -116,7 +116,7 @@ def _rows(asked: argparse.Namespace, name: str) -> Any:
 
 
 def _heads(asked: argparse.Namespace) -> Found:
-    """Every head on the same splits, and the differences to the default; cheap ones first."""
+    """Every head on the same splits, and the differences to the first; cheap ones first."""
     named = None if asked.heads is None else tuple(asked.heads.split(","))
     for more in (False, True) if named is None else (False,):
         for seeds in range(1, asked.seeds + 1):

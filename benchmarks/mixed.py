@@ -125,7 +125,7 @@ def _run(data: Path, name: str, way: str, seed: int, tuned: bool) -> dict[str, A
     if alone is not None and alone not in inputs:
         return None
     settings: dict[str, Any] = {"fit": "core:finetune", "training.seed": seed}  # and no trees
-    if not tuned and alone != "tabular":
+    if not tuned and alone != "tabular" and "text" in inputs:
         settings["backbones.text.adapter"] = "peft:frozen"
         settings["inputs.text.processor.max_length"] = 32
     if alone is None:

@@ -280,7 +280,8 @@ class MultiModalPredictor(Looking):
         """float32 [N, D], one vector per row.
 
         Args:
-            of: which: ``"fused"``, what the model's head reads, a backbone, a side of a match;
+            of: which: ``"fused"``, the fusion head's vector (of a head that gives answers, such as
+                ``core:hybrid``: those of the backbones in a row), a backbone, a side of a match;
                 None: the model's first.
             given: ``batch_size``, ``device``, ``precision``, as in :meth:`predict`.
 

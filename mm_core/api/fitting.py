@@ -164,11 +164,15 @@ class FitJob(ABC):
 
         What the setting ``training.new_first`` asks for, to be called before the network itself is
         trained: each backbone that has a pace of its own and stands beside others is trained as a
-        model of its inputs alone, on the labels. Where the setting is off, or the fit is taken up
-        or goes on from an earlier one, nothing is done.
+        model of its inputs alone, on the labels. Nothing is done where the setting is off, the fit
+        is taken up or goes on from an earlier one, several processes fit, or there are no
+        validation rows. Where Ctrl-C ends it, :attr:`deadline` has passed afterwards.
 
         Returns:
             Backbone name -> its best validation score alone; empty: nothing was trained.
+
+        Raises:
+            PluginError: a network was trained before: it would be overwritten.
         """
 
     @abstractmethod

@@ -99,7 +99,7 @@ def learns(subject: Subject[Any], job: Job, metrics: Sequence[str] = ()) -> None
         job: the fit.
         metrics: that are better on the right labels too, beside the one of the fit.
     """
-    with tempfile.TemporaryDirectory(prefix="mm-check-") as name, _quiet():
+    with tempfile.TemporaryDirectory(prefix="mm-check-") as name, quiet():
         rows, predictor = fitted(subject, job, Path(name))
         frame = rows.assign(**cells(job.labels))
         right = _scores(predictor, frame, metrics)
@@ -119,7 +119,7 @@ def learns(subject: Subject[Any], job: Job, metrics: Sequence[str] = ()) -> None
 
 def runs(subject: Subject[Any], job: Job) -> None:
     """Fits for an epoch, and predicts the same when loaded in a new process."""
-    with tempfile.TemporaryDirectory(prefix="mm-check-") as name, _quiet():
+    with tempfile.TemporaryDirectory(prefix="mm-check-") as name, quiet():
         rows, predictor = fitted(subject, job, Path(name))
         _same_when_loaded(subject, predictor, rows, job, Path(name))
 
@@ -128,7 +128,7 @@ def predict_again(subject: Subject[Any], given: fresh.Arrays) -> fresh.Arrays:
     """In the new process: load the model and predict the rows, both found by ``given``."""
     folder = Path(fresh.as_text(given["folder"]))
     rows = _rows(subject, fresh.as_text(given["rows"]), folder)
-    with _quiet():
+    with quiet():
         return _answers(loaded(subject, folder), rows)
 
 
@@ -234,7 +234,7 @@ def _apart(found: fresh.Arrays, wanted: fresh.Arrays) -> float:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Warnings of the product about the samples are not the point here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MMWarning)

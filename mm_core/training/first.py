@@ -19,7 +19,7 @@ from mm_core.api.specs import BackboneSpec, TaskSpec
 from mm_core.recipe.first import alone, beside_others
 from mm_core.recipe.recipe import Recipe
 from mm_core.telling import PROGRESS_FROM_VERBOSITY, SUMMARY_FROM_VERBOSITY, tell_user
-from mm_core.training.job import First, Job
+from mm_core.training.job import Job, LearnedAlone
 
 NAMED = 5
 """Columns that a message names."""
@@ -28,7 +28,7 @@ SHARE_OF_TIME = 0.25
 """Of the time that a fit is given, what all of it may take at the most."""
 
 
-def train_new_first(job: Job) -> First:
+def train_new_first(job: Job) -> LearnedAlone:
     """Train each new backbone as a model of its inputs alone, and put its weights into the job's.
 
     The rows, the split and the settings of inputs and backbones are those of the fit. What such a
@@ -52,17 +52,17 @@ def train_new_first(job: Job) -> First:
         if result.best_score is not None:
             scores[name] = result.best_score
         if result.stopped == INTERRUPTED:
-            return First(True, scores)
+            return LearnedAlone(True, scores)
     if names:
         tell_user("all together", "progress", shown=job.verbosity >= PROGRESS_FROM_VERBOSITY)
-    return First(False, scores)
+    return LearnedAlone(False, scores)
 
 
-def tell_of_better_alone(job: Job, alone: Mapping[str, float], result: FitResult) -> None:
+def tell_of_better_alone(job: Job, scores: Mapping[str, float], result: FitResult) -> None:
     """Say where a backbone alone was better on the same held-out rows than all together."""
     together = f"{math.nan if result.best_score is None else result.best_score:.4g}"
     sign = 1 if job.higher_is_better else -1
-    for name, score in alone.items():
+    for name, score in scores.items():
         # By the digits that are shown: a rounding is no reason to leave a column out.
         if not sign * float(f"{score:.4g}") > sign * float(together):
             continue

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mm_core.api.batch import Batch
-from mm_core.api.errors import ConfigError, report_bad
+from mm_core.api.errors import ConfigError, PluginError, report_bad
 from mm_core.api.fitting import INTERRUPTED, TERMINATED, Batches, FitJob, FitResult, FitRows, Fitted
 from mm_core.api.processors import Table
 from mm_core.api.specs import ProcessorSpec
@@ -31,7 +31,7 @@ Plan = Callable[[Mapping[str, Any]], Recipe]
 
 
 @dataclass(frozen=True)
-class First:
+class LearnedAlone:
     """What came of new networks' own training; the weights so far stand in the job's network.
 
     Attributes:
@@ -66,7 +66,7 @@ class Job(FitJob):
     folder: Path
     plan_submodel: Plan
     fit_submodel: Submodel
-    fit_first: Callable[[Job], First]
+    fit_first: Callable[[Job], LearnedAlone]
     _made: list[Any] = field(default_factory=list)
     _trainings: int = 0
     _resume: bool = field(init=False)
@@ -85,10 +85,13 @@ class Job(FitJob):
     def starts_anew(self) -> bool:
         """Whether one process begins with weights that no fit has changed yet."""
         from mm_core.training.loop.devices import process_count
+        from mm_core.training.loop.finished import is_finished
         from mm_core.training.loop.unfinished import unfinished_state
 
         context = self.context
-        taken_up = context.resume and unfinished_state(context.unfinished) is not None
+        folder = context.unfinished
+        begun = is_finished(folder) or unfinished_state(folder) is not None
+        taken_up = context.resume and begun
         alone = process_count(self.model.recipe.training) == 1
         return context.model is None and self.validation is not None and alone and not taken_up
 
@@ -183,23 +186,36 @@ class Job(FitJob):
             done = take_up_finished(place, network)
             if done is not None:
                 network.eval()
-                return done
+                return self._told_of_ctrl_c(done)
         elif is_first():
             forget_phase(place)
         self._resume = False  # what follows stands on this training, and not on an earlier run
         result = train_network(network, batches, run)
         network.eval()  # a part of the model's network would have dropout where the rest has none
         self._told_to_end = result.stopped == TERMINATED
-        return replace(result, stopped=INTERRUPTED) if self._interrupted else result
+        return self._told_of_ctrl_c(result)
+
+    def _told_of_ctrl_c(self, result: FitResult) -> FitResult:
+        """What ended the fit, if that was before this training; SIGTERM since then goes first."""
+        if not self._interrupted or result.stopped == TERMINATED:
+            return result
+        return replace(result, stopped=INTERRUPTED)
 
     def train_new_first(self) -> Mapping[str, float]:
+        if self._trainings:
+            raise PluginError(
+                "train_new_first() comes after a training, and would overwrite what was learned",
+                plugin=self.model.recipe.fit.id,
+                remedy="call it first in Fitter.fit",
+            )
         if not (self.starts_anew and self.model.recipe.training.new_first):
             return {}
-        first = self.fit_first(self)
-        if first.interrupted:  # what follows ends with its first step
+        found = self.fit_first(self)
+        if found.interrupted:  # what follows ends with its first step
             self._interrupted = True
-            self.context = replace(self.context, deadline=time.monotonic())
-        return first.scores
+            self.deadline = time.monotonic()
+            self.context = replace(self.context, deadline=self.deadline)
+        return found.scores
 
     def plan(self, settings: Mapping[str, Any]) -> Recipe:
         return self.plan_submodel(settings)

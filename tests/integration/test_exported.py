@@ -15,8 +15,8 @@ from mm_core.plugins import Registry
 from mm_core.topologies.late_fusion import LateFusion
 
 HEADS = [
-    "concat_mlp",
-    *(pytest.param(name, marks=[pytest.mark.slow]) for name in ("mean", "logit")),
+    "hybrid",
+    *(pytest.param(name, marks=[pytest.mark.slow]) for name in ("concat_mlp", "mean", "logit")),
 ]
 
 

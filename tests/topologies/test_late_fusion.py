@@ -31,7 +31,7 @@ from mm_core.plugins import Registry
 from mm_core.topologies.late_fusion import LateFusion
 
 REGISTRY = Registry(entry_points=[])
-HEADS = ["concat_mlp", "mean", "logit"]
+HEADS = ["concat_mlp", "mean", "logit", "hybrid"]
 N = 8
 CRITERION = Criterion(CrossEntropy(CrossEntropyConfig()), "class")
 

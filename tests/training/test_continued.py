@@ -57,7 +57,7 @@ def test_new_classes_stand_after_the_old_ones_and_all_are_told_apart(tmp_path):
     assert third.predict_proba(test).columns.tolist() == [*OLD, "ash", "bay"]
 
 
-@pytest.mark.parametrize("fusion", ["core:concat_mlp", "core:mean", "core:logit"])
+@pytest.mark.parametrize("fusion", ["core:concat_mlp", "core:mean", "core:logit", "core:hybrid"])
 def test_what_old_classes_had_learned_stays(fusion):
     settings = {
         "fusion.id": fusion,

@@ -112,21 +112,21 @@ def test_it_may_take_a_share_of_the_time_only(predictor, rows, monkeypatch):
     assert 200 < seconds <= 250
 
 
-def test_other_fitters_of_networks_do_it_too(predictor, rows, tmp_path, monkeypatch):
-    """Distilled, and on latents: their plans say so."""
-    asked = []
-    train = mm_core.training.first._train_alone
-    monkeypatch.setattr(
-        mm_core.training.first,
-        "_train_alone",
-        lambda job, name, deadline: asked.append(name) or train(job, name, deadline),
-    )
+def test_other_fitters_of_networks_do_it_too(predictor, rows, tmp_path):
+    """Distilled, and on latents: their plans say so, and they start with what it learned."""
     teacher = tmp_path / "teacher"
     predictor(teacher, **{"training.new_first": False}).fit(rows)
-    for fit in ({"fit": "fusion:cached"}, {"fit": "ensemble:distilled", "fit.teacher": teacher}):
-        student = predictor(**{key: str(value) for key, value in fit.items()}).fit(rows)
-        assert student.recipe.training.new_first
-    assert asked == ["tabular", "tabular"]
+    for fit in (
+        {"fit": "fusion:cached"},
+        {"fit": "ensemble:distilled", "fit.teacher": str(teacher)},
+    ):
+        starts = []
+        for settings in ({}, {"training.new_first": False}):
+            seen = _Starts()
+            predictor(**fit, **settings).fit(rows, callbacks=[seen])
+            starts += seen.weights
+        same = {name: torch.equal(value, starts[1][name]) for name, value in starts[0].items()}
+        assert {"tabular" in name for name, equal in same.items() if not equal} == {True}
 
 
 def test_a_table_that_is_better_alone_is_told(predictor, rows, monkeypatch, caplog):

@@ -60,5 +60,5 @@ def weighted_mean(answers: Tensor, weight: Tensor, present: Tensor) -> tuple[Ten
         Logits [B, output_dim], zeros where nothing is present, and shares [K, B].
     """
     shares = torch.where(present, weight.softmax(dim=0)[:, None], 0.0)
-    shares = shares / shares.sum(dim=0).clamp_min(1e-12)
+    shares = shares / shares.sum(dim=0).clamp_min(torch.finfo(shares.dtype).tiny)
     return (shares[:, :, None] * answers).sum(dim=0), shares

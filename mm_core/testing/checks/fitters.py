@@ -53,14 +53,17 @@ def check_says_what_it_reads(subject: Fit) -> None:
 
 
 def check_trains_new_networks_first(subject: Fit) -> None:
-    """Where ``training.new_first`` is set, it asks for that, unless the setting is refused: it is
-    the default of models with a table's network beside others."""
+    """With ``training.new_first`` it calls ``job.train_new_first()``, before any training.
+
+    That is the default of models with a table's network beside others.
+    """
     reads = subject.spec.training
     if subject.spec.reads != "network" or not (reads is None or "new_first" in reads):
         raise NotTried("it reads no training.new_first")
     asked: list[str] = []
 
     def noted(job: Job) -> dict[str, float]:
+        expect(not job._trainings, "job.train_new_first() comes after a training: call it first")
         asked.append(job.model.recipe.fit.id)
         return {}
 
@@ -72,6 +75,7 @@ def check_trains_new_networks_first(subject: Fit) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="mm-check-") as name,
         patch.object(Job, "train_new_first", noted),
+        end_to_end.quiet(),
     ):
         end_to_end.fitted(subject, job, Path(name))
     expect(

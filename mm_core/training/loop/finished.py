@@ -56,6 +56,11 @@ def keep_finished(folder: Path, network: Any, result: FitResult) -> None:
     (folder / STATE).unlink(missing_ok=True)
 
 
+def is_finished(folder: Path | None) -> bool:
+    """Whether a training that was done stands in a folder."""
+    return folder is not None and (folder / FINISHED).is_file()
+
+
 def take_up_finished(folder: Path | None, network: Any) -> FitResult | None:
     """Leave in the network what its training came to, with the records of a first one that came to
     nothing; None: it is not known to be done.
@@ -63,7 +68,7 @@ def take_up_finished(folder: Path | None, network: Any) -> FitResult | None:
     Raises:
         ArtifactError: the file was altered, or is of another network; nothing in it is executed.
     """
-    if folder is None or not (folder / FINISHED).is_file():
+    if folder is None or not is_finished(folder):
         return None
     file = folder / FINISHED
     live = changing(network)

@@ -44,14 +44,14 @@ class CachedHeads(Fitter):
         topology, training = job.model.topology, job.model.recipe.training
         self._refuse(job)
         trained = self._trained(topology)
-        if trained:
-            job.train_new_first()
         frozen = [name for name in topology.backbones if name not in trained]
         for name in frozen:
             topology.backbones[name].requires_grad_(False)
         job.model.ready()  # to the GPU where there is one, without dropout
         encoder = _Encoder(topology, frozen, self._store(job, topology, frozen), self.config.keep)
         train = LatentBatches(encoder.rows(job, job.train), training.batch_size, training.seed)
+        if trained:
+            job.train_new_first()
         above, score = self.network(topology, trained), None
         if job.validation is not None:
             held = LatentBatches(encoder.rows(job, job.validation), training.batch_size, 0)
@@ -72,6 +72,9 @@ class CachedHeads(Fitter):
         for name, backbone in job.model.topology.backbones.items():
             if backbone.adapter is not None:
                 raise _unused(plugin, f"backbones.{name}.adapter", "backbones stay as they are")
+        asked = job.model.recipe.origin("training.new_first") == "user" and training.new_first
+        if asked and self.config.new == "keep":
+            raise _unused(plugin, "training.new_first", "fit.new=keep leaves new networks alone")
         if training.mixup or training.cutmix:
             raise _unused(plugin, "training.mixup and cutmix", "there are no inputs to blend")
 

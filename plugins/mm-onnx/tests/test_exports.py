@@ -22,7 +22,7 @@ from mm_core import MultiModalPredictor
 from mm_core.api import ArtifactError, Batch, ConfigError, RunSettings
 from mm_core.api.nn import Topology
 
-HEADS = ("concat_mlp", "mean", "logit")
+HEADS = ("hybrid", "concat_mlp", "mean", "logit")
 INPUTS: dict[str, dict[str, Any]] = {
     "text": {"backbones.text.checkpoint": "random"},
     "image": {
