@@ -11,9 +11,10 @@ import pytest
 import torch
 
 import mm_core.training.first
+import mm_core.training.held_out
 from mm_core import MultiModalPredictor
 from mm_core.api.fitting import FitResult
-from tests.killed import KillAfter, killed
+from tests.killed import KillAfter, kill_now, killed
 
 WORDS = ["red", "green", "blue", "old", "new", "large", "small"]
 
@@ -169,4 +170,20 @@ def test_a_fit_taken_up_or_trained_further_does_not_begin_anew(
     monkeypatch.setattr(mm_core.training.first, "_train_alone", refuse)
     resumed = MultiModalPredictor.load(tmp_path / "cut", resume=True, verbosity=0).fit(rows)
     pd.testing.assert_series_equal(resumed.predict(rows), whole.predict(rows), rtol=0, atol=0)
+    monkeypatch.undo()
+
+    def cut_after_the_training():
+        calibrate, of = mm_core.training.held_out.HeldOut.calibrate, []
+
+        def second(self, *given, **named):
+            of.append(self)  # the first is that of the table by itself
+            return kill_now() if len(of) == 2 else calibrate(self, *given, **named)
+
+        mm_core.training.held_out.HeldOut.calibrate = second
+        predictor(tmp_path / "late", **settings).fit(rows)
+
+    killed(cut_after_the_training)
+    monkeypatch.setattr(mm_core.training.first, "_train_alone", refuse)
+    late = MultiModalPredictor.load(tmp_path / "late", resume=True, verbosity=0).fit(rows)
+    pd.testing.assert_series_equal(late.predict(rows), whole.predict(rows), rtol=0, atol=0)
     resumed.fit(rows, hyperparameters={"training.epochs": 1})
