@@ -170,7 +170,7 @@ class Job(FitJob):
             callbacks=context.callbacks,
             loggers=context.loggers,
             verbosity=context.verbosity,
-            deadline=context.deadline,
+            deadline=self.deadline,
             mixable={
                 name: context.registry.get(ProcessorSpec, part.processor.id).spec.mixable
                 for name, part in recipe.inputs.items()
@@ -214,7 +214,6 @@ class Job(FitJob):
         if found.interrupted:  # what follows ends with its first step
             self._interrupted = True
             self.deadline = time.monotonic()
-            self.context = replace(self.context, deadline=self.deadline)
         return found.scores
 
     def plan(self, settings: Mapping[str, Any]) -> Recipe:

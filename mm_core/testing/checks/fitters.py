@@ -30,14 +30,7 @@ _LABELS = end_to_end.repeated({"label": ["yes", "no"]})
 
 def check_learns_end_to_end(subject: Fit) -> None:
     """A fit by it learns; saved and loaded in a new process, it predicts the same."""
-    settings = {f"fit.{name}": value for name, value in subject.trial.settings.items()}
-    settings["fit.id"] = subject.component.id
-    if not subject.spec.modalities:
-        rows = "mm_core.testing.checks.fitters:one_side"
-        end_to_end.learns(subject, end_to_end.Job(_LABELS, "binary", settings, rows))
-        return
-    job = _job(subject)
-    end_to_end.learns(subject, replace(job, settings={**job.settings, **settings}))
+    end_to_end.learns(subject, _own_job(subject))
 
 
 def check_says_what_it_reads(subject: Fit) -> None:
@@ -67,17 +60,14 @@ def check_trains_new_networks_first(subject: Fit) -> None:
         asked.append(job.model.recipe.fit.id)
         return {}
 
-    settings = {f"fit.{name}": value for name, value in subject.trial.settings.items()}
-    settings |= {"fit.id": subject.component.id, "training.new_first": True}
-    kit = end_to_end.Job(_LABELS, "binary", settings, "mm_core.testing.checks.fitters:one_side")
-    job = kit if not subject.spec.modalities else _job(subject)
-    job = replace(job, settings={**job.settings, **settings})
+    own = _own_job(subject)
+    own = replace(own, settings={**own.settings, "training.new_first": True})
     with (
         tempfile.TemporaryDirectory(prefix="mm-check-") as name,
         patch.object(Job, "train_new_first", noted),
         end_to_end.quiet(),
     ):
-        end_to_end.fitted(subject, job, Path(name))
+        end_to_end.fitted(subject, own, Path(name))
     expect(
         subject.component.id in asked,
         "training.new_first is set and nothing comes of it: call job.train_new_first() before "
@@ -112,6 +102,17 @@ def one_side(subject: Fit, folder: Path) -> pd.DataFrame:
 def sample_rows(subject: Fit, folder: Path) -> pd.DataFrame:
     """The columns of the first sample task, for a fitter that cannot read the kit's own."""
     return sampled.rows_of(_sample_task(subject), folder)
+
+
+def _own_job(subject: Fit) -> end_to_end.Job:
+    """A fit by it, with the settings of its trial, on rows that it can read."""
+    settings = {f"fit.{name}": value for name, value in subject.trial.settings.items()}
+    settings["fit.id"] = subject.component.id
+    if not subject.spec.modalities:
+        rows = "mm_core.testing.checks.fitters:one_side"
+        return end_to_end.Job(_LABELS, "binary", settings, rows)
+    job = _job(subject)
+    return replace(job, settings={**job.settings, **settings})
 
 
 def _job(subject: Fit) -> end_to_end.Job:
