@@ -41,7 +41,7 @@ def _json(path: Path, lines: bool) -> pd.DataFrame:
 
 
 def _excel(path: Path) -> pd.DataFrame:
-    """The first sheet.
+    """The first sheet, its cells as Excel has them: a text of digits stays one.
 
     Raises:
         DataError: openpyxl is not installed.
@@ -52,7 +52,10 @@ def _excel(path: Path) -> pd.DataFrame:
             value=str(path),
             remedy="pip install 'mm-core[excel]'",
         )
-    return pd.read_excel(path, engine="openpyxl", keep_default_na=False, na_values=[""])
+    cells = pd.read_excel(
+        path, engine="openpyxl", dtype=object, keep_default_na=False, na_values=[""]
+    )
+    return cells.infer_objects()
 
 
 FORMATS: dict[str, Callable[[Path], pd.DataFrame]] = {

@@ -57,7 +57,8 @@ def ways(frame: pd.DataFrame, folder: Path):
     # Not by pandas, whose JSON keeps 15 of a number's 17 digits: two numbers would be one.
     (folder / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in records))
     (folder / "t.json").write_text(json.dumps(records))
-    files = [folder / f"t.{ending}" for ending in ("csv", "parquet", "jsonl", "json")]
+    frame.to_excel(folder / "t.xlsx", index=False)
+    files = [folder / f"t.{ending}" for ending in ("csv", "parquet", "jsonl", "json", "xlsx")]
     return [frame, records, *files, frame.sample(frac=1, random_state=1)]
 
 

@@ -108,6 +108,18 @@ def test_an_excel_file_names_the_package_that_reads_it(tmp_path, monkeypatch):
         read_rows(tmp_path / "rows.xlsx")
 
 
+def test_cells_of_excel_are_what_they_are_there(tmp_path):
+    day = pd.Timestamp("2024-01-01")
+    cells = {"zip": ["007", "7"], "n": [1, None], "word": ["NA", ""], "day": [day, None]}
+    pd.DataFrame(cells).to_excel(tmp_path / "rows.xlsx", index=False)
+    frame = read_rows(tmp_path / "rows.xlsx").table.frame
+    assert frame["zip"].tolist() == ["007", "7"]
+    assert frame["n"].tolist()[0] == 1.0
+    assert frame["word"].tolist()[0] == "NA"
+    assert frame["day"].tolist()[0] == day
+    assert frame.isna().sum().to_dict() == {"zip": 0, "n": 1, "word": 1, "day": 1}
+
+
 @pytest.mark.parametrize("lines", [True, False])
 def test_a_string_of_json_stays_one(tmp_path, lines):
     rows = [{"zip": "007", "day": "2024-01-01", "n": 0.1 + 0.2}, {"zip": "1_2", "n": 1.0}]
