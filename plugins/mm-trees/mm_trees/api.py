@@ -28,9 +28,11 @@ def importances(predictor: MultiModalPredictor) -> dict[str, float]:
     model = model_of(predictor)
     if not isinstance(model.engine, TreesEngine):
         raise ConfigError(
-            f"the model was fitted by {model.recipe.fit.id}, which grows no trees",
+            f"the model was fitted by {model.recipe.fit.id}, and importances are those of one "
+            "model of boosted trees",
             plugin="trees",
             value=model.recipe.fit.id,
-            remedy="fit one of trees: hyperparameters={'fit': 'trees:catboost'}",
+            remedy="fit one, fit=trees:catboost, or open one that an ensemble holds, the folder "
+            "engine/NAME-0 of a saved one",
         )
     return model.engine.importances

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from catboost import CatBoost, CatBoostError
 
 from mm_core.api import FitJob, MMWarning, TrainingError
@@ -14,6 +15,9 @@ from mm_trees.configs import CatBoostConfig
 from mm_trees.features import Array, Features
 from mm_trees.fitting import Clock, Grown, Task, Trees, ended
 from mm_trees.goals import Goal
+
+HARDLY_ANY = 1e-6
+"""Weight of a row that only names a class, in those of a row."""
 
 
 class CatBoostTrees(Trees):
@@ -33,17 +37,20 @@ class CatBoostTrees(Trees):
         held = task.validation
         try:
             model.fit(
-                pool(*task.train),
+                pool(*_with_all_classes(task)),
                 eval_set=None if held is None else pool(*held),
                 use_best_model=False,
                 early_stopping_rounds=None if held is None else self.config.patience,
                 callbacks=self._callbacks(clock),
             )
         except CatBoostError as error:
+            gpu = self.config.device == "gpu"
             raise TrainingError(
-                f"CatBoost cannot learn from these rows: {error}",
+                f"CatBoost cannot learn {'on a GPU' if gpu else 'from these rows'}: {error}",
                 plugin="trees:catboost",
-                remedy="choose another fitter: fit=trees:lightgbm or fit=core:finetune",
+                remedy="fit.device=cpu"
+                if gpu
+                else "choose another fitter: fit=trees:lightgbm or fit=core:finetune",
             ) from error
         curves = model.get_evals_result()
         (losses,) = curves["learn"].values()
@@ -101,6 +108,27 @@ class _Clock(Clock):
 
     def after_iteration(self, info: Any) -> bool:
         return not self.look()
+
+
+def _with_all_classes(task: Task) -> tuple[Features, Array, Array | None]:
+    """The training rows, and of each class that none has, as in a fold, one of hardly any weight.
+
+    CatBoost knows the classes of the rows only: it says minus infinity of others, and cannot tell
+    what its first rounds say.
+    """
+    features, truth, weight = task.train
+    if task.goal.loss != "multiclass":
+        return task.train
+    absent = np.setdiff1d(np.arange(task.goal.outputs), truth)
+    if not len(absent):
+        return task.train
+    rows = np.concatenate([np.arange(len(truth)), np.zeros(len(absent), int)])
+    own = np.ones(len(truth), np.float32) if weight is None else weight
+    return (
+        Features(features.numbers[rows], features.codes[rows]),
+        np.concatenate([truth, absent]),
+        np.concatenate([own, np.full(len(absent), HARDLY_ANY * own.mean(), own.dtype)]),
+    )
 
 
 def _loss(goal: Goal) -> str:

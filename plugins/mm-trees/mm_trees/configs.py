@@ -48,7 +48,7 @@ class CatBoostConfig(TreesConfig):
 class LightGBMConfig(TreesConfig):
     """Settings of the fitter ``lightgbm``."""
 
-    leaves: int = Field(default=31, ge=2, description="leaves of a tree, at most")
+    leaves: int = Field(default=31, ge=2, le=131072, description="leaves of a tree, at most")
     min_rows: int = Field(default=20, ge=1, description="training rows in a leaf, at least")
     feature_share: float = Field(
         default=0.9, gt=0, le=1, description="share of the features that a tree may use"

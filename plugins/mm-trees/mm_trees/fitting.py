@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from mm_trees.configs import TreesConfig
 from mm_trees.engine import TreesEngine, logits
 from mm_trees.features import Array, Features, Rows, names, stacked
 from mm_trees.goals import Goal, goal_of
+
+SHARE_OF_SCORES = 0.1
+"""Of the time that a model grew, what its scores may take when the time limit is over."""
 
 _ROWS = 4096
 
@@ -108,9 +112,9 @@ class Trees(Fitter):
         if held is None:
             kept = [one.least for one in grown]
         elif len(grown) == 1:
-            kept = [
-                follow.best(self.stages(grown[0].model, held.features, self._every), self._every)
-            ]
+            stages = self.stages(grown[0].model, held.features, self._every)
+            least = partial(self._at, grown[0], held.features)
+            kept = [follow.best(stages, self._every, least)]
         else:
             kept = [one.least for one in grown]
             follow.once([self._at(one, held.features) for one in grown])
@@ -160,12 +164,25 @@ class _Follow:
         self.best_score: float | None = None
         self._job, self._goal, self._grown, self._seconds = job, goal, grown, seconds
 
-    def best(self, stages: Iterator[Array], every: int) -> int:
-        """Rounds of the best score; of the smallest loss where no score is defined."""
+    def best(self, stages: Iterator[Array], every: int, least: Callable[[], Array]) -> int:
+        """Rounds of the best score; of the smallest loss where no score is defined.
+
+        Where the time is over before all stages have a score, those of the smallest loss have one.
+
+        Args:
+            stages: raw scores after so many rounds, twice as many, ...
+            every: rounds from one stage to the next.
+            least: () -> those after the rounds with the smallest loss.
+        """
         (grown,) = self._grown
         total, kept = len(grown.losses), grown.least
+        until = time.monotonic() + SHARE_OF_SCORES * self._seconds
+        deadline = self._job.deadline
         for number, raw in enumerate(stages, start=1):
             rounds = min(number * every, total)
+            if deadline is not None and time.monotonic() > max(deadline, until):
+                better = self._score([least()], grown.least, grown.losses[grown.least - 1])
+                return grown.least if better else kept
             better = self._score([raw], rounds, grown.losses[rounds - 1])
             kept = rounds if better else kept
         return kept

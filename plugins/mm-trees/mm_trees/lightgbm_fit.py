@@ -8,7 +8,7 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 
-from mm_core.api import FitJob
+from mm_core.api import FitJob, TrainingError
 from mm_trees.configs import LightGBMConfig
 from mm_trees.features import Array, Features
 from mm_trees.fitting import Clock, Grown, Task, Trees, ended
@@ -25,7 +25,11 @@ class LightGBMTrees(Trees):
     engine = LightGBMEngine
 
     def grow(self, task: Task) -> Grown:
-        """Boost one model."""
+        """Boost one model.
+
+        Raises:
+            TrainingError: LightGBM cannot learn from these rows.
+        """
         features, truth, weight = task.train
         width = features.numbers.shape[1]
         data = lgb.Dataset(
@@ -45,14 +49,21 @@ class LightGBMTrees(Trees):
             watched.append(lgb.Dataset(matrix(held), answers, reference=data, free_raw_data=False))
             names.append("held_out")
             callbacks.append(_Patience(self.config.patience))
-        model = lgb.train(
-            self._params(task),
-            data,
-            num_boost_round=self.config.rounds,
-            valid_sets=watched,
-            valid_names=names,
-            callbacks=callbacks,
-        )
+        try:
+            model = lgb.train(
+                self._params(task),
+                data,
+                num_boost_round=self.config.rounds,
+                valid_sets=watched,
+                valid_names=names,
+                callbacks=callbacks,
+            )
+        except lgb.basic.LightGBMError as error:
+            raise TrainingError(
+                f"LightGBM cannot learn from these rows: {error}",
+                plugin="trees:lightgbm",
+                remedy="choose another fitter: fit=trees:catboost or fit=core:finetune",
+            ) from error
         model.best_iteration = 0  # the rounds are counted here
         (losses,) = curves["train"].values()
         (held_out,) = curves.get("held_out", {"": []}).values()

@@ -15,7 +15,7 @@ import pytest
 from mm_trees.api import importances
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ArtifactError, ConfigError
+from mm_core.api import ArtifactError, ConfigError, TrainingError
 from mm_core.testing import forked
 
 LIBRARIES = ("catboost", "lightgbm")
@@ -54,7 +54,7 @@ def fit(
     """A model of these rows; keyword arguments with a dot are settings of the recipe."""
     rows = table() if rows is None else rows
     kept = rows.drop(columns=[name for name in LABELS if name != label])
-    wished = {"fit": f"trees:{library}", **QUICK, **settings}
+    wished = {"fit": f"trees:{library}", **(settings if "fit" in settings else QUICK | settings)}
     model = MultiModalPredictor(label, PROBLEMS.get(label), hyperparameters=wished, verbosity=0)
     return model.fit(kept)
 
@@ -164,6 +164,50 @@ def test_the_time_limit_ends_it(library: str) -> None:
     model.fit(rows, time_limit=1)
     assert len(model.predict(rows)) == len(rows)
     assert model.history.epoch.iloc[-1] < 10**5
+
+
+def test_scores_are_not_made_for_long_after_the_time_limit() -> None:
+    """Of the first rounds some, and that of the smallest loss, which comes long after those."""
+    endless = {"fit.rounds": 100_000, "fit.patience": 100_000, "fit.learning_rate": 1e-4}
+    rows = table().drop(columns=[name for name in LABELS if name != "price"])
+    wished = {"fit": "trees:lightgbm", "fit.threads": 1, "fit.validate_every": 1, **endless}
+    model = MultiModalPredictor("price", hyperparameters=wished, verbosity=0)
+    model.fit(rows, time_limit=1)
+    *early, last = model.history["epoch"]
+    assert last > 2 * len(early)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_class_that_a_fold_lacks_is_one_of_the_classes(library: str) -> None:
+    pytest.importorskip("mm_ensemble")
+    rows = table(200)
+    rows.loc[7, "level"] = "alone"
+    model = fit(
+        "level",
+        rows=rows,
+        **{
+            "fit": "ensemble:bagged",
+            "fit.folds": 2,
+            "fit.members": {"trees": {"id": f"trees:{library}", "rounds": 20, "threads": 1}},
+        },
+    )
+    proba = model.predict_proba(rows)
+    assert list(proba) == ["alone", "high", "low", "mid"]
+    assert np.isfinite(proba.to_numpy()).all()
+    assert (model.predict(rows.drop(index=7)) == rows.level.drop(index=7)).mean() > 0.7
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("library", "setting", "said"),
+    [
+        ("lightgbm", {"fit.min_rows": 3_000_000_000}, "LightGBM cannot learn.*min_data_in_leaf"),
+        ("catboost", {"fit.device": "gpu"}, "on a GPU(.|\n)*fit.device=cpu"),
+    ],
+)
+def test_an_error_of_the_library_is_told(library: str, setting: dict[str, Any], said: str) -> None:
+    with pytest.raises(TrainingError, match=said):
+        fit("price", library, **setting)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
