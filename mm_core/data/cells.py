@@ -30,6 +30,7 @@ _WHOLE = r"\s*[+-]?\d+\s*"
 _NUMBER = rf"{_WHOLE}|\s*[+-]?(\d+\.\d*|\.?\d+)([eE][+-]?\d+)?\s*|\s*[+-]?(?i:inf|infinity)\s*"
 _GROUPED = r"\s*[+-]?\d{1,3}(\.\d{3})+\s*"
 _COMMA = r"\s*[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+\s*"
+_THOUSANDS = r"\s*[+-]?([1-9]\d{0,2},\d{3}|\d{1,3})\s*"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Held:
         commas: whether all that is filled is a number with a decimal comma, or a whole one, and
             some have the comma.
         points: whether there are numbers whose point can only be a decimal one.
+        thousands: whether all that is filled is also a whole number with a comma between its
+            thousands, and none has four digits without one.
     """
 
     filled: int
@@ -56,6 +59,7 @@ class Held:
     truths: bool
     commas: bool
     points: bool
+    thousands: bool
 
     @property
     def holed(self) -> bool:
@@ -94,6 +98,7 @@ class Held:
             and bool(pc.all(pc.is_in(there, value_set=_TRUTHS), min_count=0).as_py()),
             commas=comma and _all(there, f"{_COMMA}|{_WHOLE}|{_GROUPED}"),
             points=commas and "float64" in dtypes and not _all(there, f"{_WHOLE}|{_GROUPED}"),
+            thousands=commas and _all(there, _THOUSANDS),
         )
 
     def and_of(self, more: Held) -> Held:
@@ -110,6 +115,7 @@ class Held:
             truths=self.truths and more.truths,
             commas=(self.commas or more.commas) and self.comma_like and more.comma_like,
             points=self.points or more.points,
+            thousands=self.thousands and more.thousands,
         )
 
 

@@ -320,6 +320,14 @@ def _tell(asked: CSVFile, file: _Settled, held: dict[str, Held]) -> None:
             MMWarning,
             stacklevel=5,
         )
+    if file.decimal == "," and (like := [n for n, c in held.items() if c.commas and c.thousands]):
+        warnings.warn(
+            f"1,234 is read as 1.234, and every comma of {', '.join(map(repr, like))} has three "
+            "digits behind it, as between thousands. Where they are thousands: --csv decimal=., or "
+            "mm_core.CSVFile(path, decimal='.')",
+            MMWarning,
+            stacklevel=5,
+        )
     words = {name: column.words for name, column in held.items() if _are_words(column)}
     if words:
         listed = "; ".join(

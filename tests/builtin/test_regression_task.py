@@ -180,14 +180,60 @@ def test_dates_and_durations_come_with_their_conversion_which_works(values: Any,
     assert learned(eval(code, {"pd": pd, "data": frame(values)})).std > 0
 
 
-@pytest.mark.parametrize("values", [["60%", "7.5 %", "-2%"], ["\u20ac9", "\u20ac 12.5", "\u20ac3"]])
-def test_signs_around_numbers_come_with_their_conversion_which_works(values: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["60%", "7.5 %", "-2%"], [60, 7.5, -2]),
+        (["\u20ac9", "\u20ac 12.5", "\u20ac3"], [9, 12.5, 3]),
+        (["1,132", "343", "5,764"], [1132, 343, 5764]),
+        (["1,132", "343", "1,000,764.5"], [1132, 343, 1000764.5]),
+        (["1,132", 343.5, "5,764"], [1132, 343.5, 5764]),
+        (["$1,131.57", "$1,132", "$944"], [1131.57, 1132, 944]),
+        (["101,84 \u20ac", "1.131,57 \u20ac", "7 \u20ac"], [101.84, 1131.57, 7]),
+        (["EUR 101,8", "EUR 1,132"], [101.8, 1.132]),
+        (["12,5%", "7%", "0,25 %"], [12.5, 7, 0.25]),
+        (["12,5", "1,132", "0,5", "1.234"], [12.5, 1.132, 0.5, 1234]),
+        (["1\u00a0132,5", "7", "12,5"], [1132.5, 7, 12.5]),
+    ],
+    ids=str,
+)
+def test_numbers_in_another_form_come_with_their_conversion_which_works(
+    cells: list[Any], numbers: list[float]
+) -> None:
     with pytest.raises(LabelError) as caught:
-        learned(values)
-    code = caught.value.remedy.removeprefix("write the numbers alone: ").split(", or")[0]
-    df = frame(values)
+        learned(pd.Series(cells, dtype=object))
+    code = (caught.value.remedy or "").removeprefix("write the numbers alone: ").split(", or")[0]
+    df = frame(pd.Series(cells, dtype=object))
     exec(code, {"df": df, "pd": pd})
-    learned(df["y"])
+    assert df["y"].tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("cells", "right"),
+    [
+        (["1,132", "343", "5,764"], False),
+        (["12,5", "343", "0,764"], True),
+        (["12,5", "343.5", "0,764"], False),
+        (["12,5 \u20ac", "343 \u20ac"], False),
+        (["1,132"] * 50 + ["12,5"], False),
+        (["12,5", "1,132.5"], False),
+        (["12,5", "0,764", "0,1", "about 3"], False),
+    ],
+    ids=lambda cells: str(cells)[:30],
+)
+def test_decimal_commas_of_a_file_are_advised_where_they_are_read_so(
+    cells: list[str], right: bool
+) -> None:
+    with pytest.raises(LabelError) as caught:
+        learned(cells)
+    assert ("--csv decimal=," in (caught.value.remedy or "")) == right
+
+
+def test_cells_that_are_no_numbers_in_any_form_are_named_before_the_conversion() -> None:
+    with pytest.raises(LabelError, match="first correct or drop 'about 3'; write the numbers"):
+        learned(["1,132", "5,764", "about 3", "7"])
+    with pytest.raises(LabelError, match=r"in one unit.*\$, \u20ac"):
+        learned(["$1,132", "\u20ac 5"])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,18 @@ def test_dots_between_thousands_beside_decimal_commas(tmp_path):
     path = write(tmp_path, "a;b\n1.234,5;1.000\n2,25;12\n")
     with pytest.warns(MMWarning, match="decimal ,"):
         assert frame_of(path).to_dict("list") == {"a": [1234.5, 2.25], "b": [1000.0, 12.0]}
+
+
+@pytest.mark.parametrize("plain", ["343", "0,5", "1,13", "1300"])
+def test_commas_that_may_part_thousands_are_told(tmp_path, plain):
+    path = write(tmp_path, f'y,z\n"1,132",1\n{plain!r},2\n'.replace("'", '"'))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        read = frame_of(CSVFile(path, decimal=","))
+    assert read["y"][0] == 1.132
+    assert [str(one.message) for one in told if "'y' has three digits" in str(one.message)] == (
+        [str(told[0].message)] if plain == "343" else []
+    )
 
 
 def test_a_point_that_parts_no_thousands_speaks_against_decimal_commas(tmp_path):

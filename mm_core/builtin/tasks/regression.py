@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from numbers import Real
@@ -23,13 +22,10 @@ from mm_core.builtin.tasks.labels import (
     refuse_need,
     shown,
 )
+from mm_core.builtin.tasks.written import plainly
 
 SMALLEST, LARGEST = 1e-150, 1e150
 """Bounds of the label's deviation: squares of anything beyond leave float64."""
-
-_SIGN = "[%$\u00a3\u20ac\u00a5]"
-_SIGNED = re.compile(rf"(?P<before>{_SIGN})?\s*-?[\d.]+\s*(?P<after>{_SIGN})?")
-"""A number with a currency's sign or a percent sign."""
 
 
 class Regression(Task):
@@ -148,23 +144,9 @@ class Regression(Task):
             rows=rows.tolist(),
             value=value,
             remedy=as_number(column)
-            or _without_sign(self.label[0], value)
-            or "correct or drop them, or use problem_type='multiclass' if they are classes; "
-            "decimal commas of a CSV: --csv decimal=, or mm_core.CSVFile(path, decimal=',')",
+            or plainly(column, rows.tolist())
+            or "correct or drop them, or use problem_type='multiclass' if they are classes",
         )
-
-
-def _without_sign(label: str, value: Any) -> str:
-    """What to type where cells are numbers with a sign around them; empty: this one is none."""
-    found = _SIGNED.fullmatch(value.strip()) if isinstance(value, str) else None
-    sign = found and (found["before"] or found["after"])
-    if not sign:
-        return ""
-    return (
-        f"write the numbers alone: df[{label!r}] = "
-        f"pd.to_numeric(df[{label!r}].str.replace({sign!r}, '', regex=False)), "
-        "or use problem_type='multiclass' if they are classes"
-    )
 
 
 def _readable(cell: Any) -> float | str | None:
