@@ -16,6 +16,7 @@ OURS = {
     "brier_score_loss": "brier",
     "cohen_kappa_score": "cohen_kappa",
     "f1_score": "f1",
+    "log_loss": "log_loss",
     "matthews_corrcoef": "mcc",
     "mean_absolute_error": "mae",
     "mean_absolute_percentage_error": "mape",

@@ -6,6 +6,7 @@ printed, and errors of :mod:`mm_core.api` become messages and exit codes, as for
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -58,7 +59,8 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="A setting of the recipe, such as training.epochs=3; VALUE is JSON, or else a string; "
+        help="A setting of the recipe, such as training.epochs=3; VALUE is JSON, a list or dict as "
+        "Python writes it, or else a string; "
         "may be repeated.",
     ),
 ]
@@ -111,10 +113,21 @@ def settings(given: Sequence[str] | None, option: str = "--set") -> dict[str, An
 
 
 def value_of(text: str) -> Any:
-    """JSON, or else the text itself."""
+    """JSON, or a list or dict as Python writes it, or else the text itself."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
+        return _as_python(text)
+
+
+def _as_python(text: str) -> Any:
+    """``"{'a': 'x'}"``, as notes and Python have it: what the same is in JSON."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return text
+    try:
+        found = ast.literal_eval(text.strip())
+        return json.loads(json.dumps(found)) if isinstance(found, dict | list) else text
+    except (SyntaxError, TypeError, ValueError):
         return text
 
 

@@ -85,7 +85,7 @@ class Task(ABC):
                     f"label {name!r} is missing in {len(rows)} row(s): {shown}",
                     column=name,
                     rows=rows,
-                    remedy=f"drop them: data.dropna(subset=[{name!r}]), or delete them in the file",
+                    remedy=f"delete them in the file, or data.dropna(subset=[{name!r}])",
                 )
         return targets[list(self.label)]
 

@@ -45,8 +45,8 @@ Option = Annotated[
     typer.Option(
         "--option",
         metavar="KEY=VALUE",
-        help="An option of the model's task, such as threshold=0.3; VALUE is JSON, or else a "
-        "string; may be repeated.",
+        help="An option of the model's task, such as threshold=0.3; VALUE is JSON, a list or "
+        "dict as Python writes it, or else a string; may be repeated.",
     ),
 ]
 Csv = Annotated[

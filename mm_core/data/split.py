@@ -36,7 +36,7 @@ def split_rows(
     if n_rows < 2:
         raise EmptyDataError(
             f"{n_rows} row cannot be split into training and validation",
-            remedy="give at least two rows, or tuning_data=",
+            remedy="give at least two rows, or tuning_data= (--tuning)",
         )
     share = holdout_share(n_rows) if share is None else share
     generator = np.random.default_rng(seed)
@@ -53,7 +53,7 @@ def split_rows(
     if not held.any():
         raise EmptyDataError(
             "every class or label has a single row: none can be held out",
-            remedy="give two rows of some class, or tuning_data=",
+            remedy="give two rows of some class, or tuning_data= (--tuning)",
         )
     return np.flatnonzero(~held), np.flatnonzero(held)
 

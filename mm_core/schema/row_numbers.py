@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from shlex import quote
 
 from mm_core.api.columns import ColumnSample
 
@@ -20,8 +21,9 @@ def row_number(sample: ColumnSample) -> str:
     if sample.n_unique < sample.n_rows:
         return ""
     return (
-        "row numbers, as df.to_csv() without index=False writes them; "
-        f"column_types={{{sample.name!r}: 'numerical'}} uses them"
+        "row numbers, as df.to_csv() without index=False writes them; to use them: "
+        f"column_types={{{sample.name!r}: 'numerical'}} (--column-type "
+        f"{quote(f'{sample.name}=numerical')})"
     )
 
 
@@ -34,7 +36,8 @@ def counts_rows(sample: ColumnSample) -> str:
         return ""
     return (
         f"it counts the rows, {first} to {last}: if that is no more than their order, leave it out "
-        f"(column_types={{{sample.name!r}: 'ignore'}})"
+        f"(column_types={{{sample.name!r}: 'ignore'}}, --column-type "
+        f"{quote(f'{sample.name}=ignore')})"
     )
 
 

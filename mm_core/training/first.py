@@ -73,7 +73,8 @@ def tell_of_better_alone(job: Job, scores: Mapping[str, float], result: FitResul
         tell_user(
             f"On the held-out rows {name} by itself has a {job.metric} of {score:.4g}, and all "
             f"together {together}: what {told} says may not be worth it here. Compare with "
-            f"column_types={{{ignored}}}, or let an ensemble weigh both: presets='best_quality'.",
+            f"column_types={{{ignored}}} (--column-type COLUMN=ignore), or let an ensemble "
+            "weigh both: presets='best_quality' (--preset best_quality).",
             "fit",
             shown=job.verbosity >= SUMMARY_FROM_VERBOSITY,
         )

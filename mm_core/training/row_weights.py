@@ -173,5 +173,5 @@ def check_some_count(weight: np.ndarray, column: str | None) -> None:
             "are held out for validation, where weights do not count",
             column=column,
             remedy="give more rows a weight above 0, drop rows of weight 0, or give validation "
-            "rows of your own: tuning_data=",
+            "rows of your own: tuning_data= (--tuning)",
         )

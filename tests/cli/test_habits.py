@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mm_core.api.commands import settings
+
 
 @pytest.mark.parametrize("command", ["fit", "plan"])
 @pytest.mark.parametrize("typed", [["--epochs", "2"], ["--epochs=2"]])
@@ -11,6 +13,23 @@ def test_a_setting_as_an_option_says_how_it_is_given(folder, mm, command, typed)
     ran = mm(command, folder / "train.csv", "--label", "y", *typed)
     assert ran.code == 2
     assert "--set training.epochs=2" in " ".join(ran.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("{'a': [1, None], 'b': 'x'}", {"a": [1, None], "b": "x"}),
+        ('{"a": true}', {"a": True}),
+        ("['a', 2.5]", ["a", 2.5]),
+        ("{1: 2.0}", {"1": 2.0}),
+        ("{'a', 'b'}", "{'a', 'b'}"),
+        ("{a: b}", "{a: b}"),
+        ("[x", "[x"),
+        ("'a'", "'a'"),
+    ],
+)
+def test_a_value_is_json_or_a_list_or_dict_of_python_or_a_text(typed, value):
+    assert settings([f"key={typed}"]) == {"key": value}
 
 
 def test_a_short_name_is_told_in_full(folder, mm):

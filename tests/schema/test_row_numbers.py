@@ -21,7 +21,7 @@ def frame():
 def test_an_index_that_was_written_is_left_out_and_told(frame, tmp_path):
     for rows in (frame, frame.sample(frac=1, random_state=0)[:100]):
         rows.to_csv(tmp_path / "t.csv")
-        with pytest.warns(MMWarning, match="'Unnamed: 0' .row numbers, as df.to_csv"):
+        with pytest.warns(MMWarning, match="--column-type 'Unnamed: 0=numerical'"):
             plan = MultiModalPredictor("y", verbosity=0).plan(tmp_path / "t.csv")
         assert plan.columns.types == {"Unnamed: 0": None, "x": "tabular:numerical"}
         asked = {"Unnamed: 0": "numerical"}
@@ -31,7 +31,10 @@ def test_an_index_that_was_written_is_left_out_and_told(frame, tmp_path):
 
 def test_another_column_that_counts_the_rows_is_told(frame):
     counted = frame.assign(number=np.random.default_rng(1).permutation(N) + 1)
-    with pytest.warns(MMWarning, match="'number': it counts the rows, 1 to 120.*'ignore'"):
+    with pytest.warns(
+        MMWarning,
+        match="'number': it counts the rows, 1 to 120.*'ignore'}, --column-type number=ignore",
+    ):
         plan = MultiModalPredictor("y", verbosity=0).plan(counted)
     assert plan.columns.types["number"] == "tabular:numerical"
 

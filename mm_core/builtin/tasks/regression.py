@@ -48,7 +48,8 @@ class Regression(Task):
                 "learned from one",
                 column=self.label[0],
                 value=float(values[0]),
-                remedy="give more rows, or give validation rows of their own: tuning_data=",
+                remedy="give more rows, or give validation rows of their own: tuning_data= "
+                "(--tuning)",
             )
         if len(values) == 0 or values.min() == values.max():
             raise LabelError(

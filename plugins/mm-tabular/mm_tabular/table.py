@@ -70,7 +70,7 @@ class TableProcessor(Processor):
                     column=field.column,
                     value=field.kind,
                     remedy=f"kinds are {', '.join(known)}: "
-                    f"column_types={{{field.column!r}: 'categorical'}}",
+                    f"column_types={{{field.column!r}: 'categorical'}} (--column-type COLUMN=KIND)",
                 )
 
     def fit(self, table: Table) -> None:

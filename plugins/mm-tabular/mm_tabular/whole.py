@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -88,8 +89,7 @@ def nearly_numbers(sample: ColumnSample) -> Detection | None:
     other = "," if sign == "." else "."
     told = (
         f"numbers are written like {example!r}, and read with {sign!r} before the fractions "
-        f"({_PROCESSOR}.decimals={{{name!r}: {other!r}}} reads them with {other!r}, "
-        f"column_types={{{name!r}: 'categorical'}} as words)"
+        f"({_set('decimals', name, other)} reads them with {other!r}, {_words(name)} as words)"
     )
     return _claim(sample, "numerical", column, rest, "number", {"decimals": sign}, told)
 
@@ -117,7 +117,7 @@ def nearly_dates(sample: ColumnSample) -> Detection | None:
     if swapped := next((other for other in same if sorted(other) == sorted(form)), None):
         told = (
             f"all dates fit {form} and {swapped}, and are read as {form} "
-            f"({_PROCESSOR}.date_formats={{{sample.name!r}: {swapped!r}}} reads them otherwise)"
+            f"({_set('date_formats', sample.name, swapped)} reads them otherwise)"
         )
     settings = {} if form == ISO else {"date_formats": form}
     return _claim(sample, "datetime", column, rest, f"date of the form {form}", settings, told)
@@ -143,13 +143,24 @@ def _claim(
     reason = f"{total - lost} of {total} strings are {noun[0]}s{noun[1]}{noun[2]}"
     left = (
         f"{reason}; {shown}{more} stand for missing cells "
-        f"(column_types={{{sample.name!r}: 'categorical'}} reads all as words)"
+        f"({_words(sample.name)} reads all as words)"
     )
     settings = {**settings, "missing_marks": list(rest)}
     warning = "; ".join(filter(None, [left, told]))
     return Detection(
         kind, 0.95, f"{reason}, the rest is missing", settings=settings, warning=warning
     )
+
+
+def _set(setting: str, column: str, value: str) -> str:
+    """The setting of one column, as it can be typed."""
+    return f'--set "{_PROCESSOR}.{setting}={{{column!r}: {value!r}}}"'
+
+
+def _words(column: str) -> str:
+    """What makes words of the column, in Python and as it is typed."""
+    typed = quote(f"{column}=categorical")
+    return f"column_types={{{column!r}: 'categorical'}} (--column-type {typed})"
 
 
 def _spread(texts: pd.Series, most: int = 20) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mm_core import MultiModalPredictor
+from mm_core.api.commands import settings
 from mm_core.api.errors import BadCellError, LabelError, MMWarning
 
 Y = ["a", "b"] * 100
@@ -40,7 +42,7 @@ def test_one_mark_among_numbers_is_a_missing_cell_wherever_it_stands(mark, at):
     assert recipe.columns.plan("x").kind == "numerical"
     assert settings_of(recipe)["missing_marks"] == {"x": [mark]}
     assert f"199 of 200 strings are numbers; {mark!r} (1) stand for missing cells" in told
-    assert "column_types={'x': 'categorical'}" in told
+    assert "column_types={'x': 'categorical'} (--column-type x=categorical) reads" in told
 
 
 def test_words_that_are_more_than_a_few_stay_words():
@@ -77,7 +79,7 @@ def test_numbers_as_people_write_them_are_numbers_and_told(cells, sign, first):
     recipe, told = plan_of(cells)
     assert settings_of(recipe)["decimals"] == {"x": sign}
     other = "," if sign == "." else "."
-    assert f"inputs.tabular.processor.decimals={{'x': '{other}'}}" in told
+    assert f"--set \"inputs.tabular.processor.decimals={{'x': '{other}'}}\" reads" in told
     from mm_tabular.cells import Spelling, read_numbers
 
     read = read_numbers(pd.Series(cells), Spelling(sign))
@@ -114,8 +116,8 @@ def test_days_that_fit_two_forms_are_told_with_the_setting():
     recipe, told = plan_of(cells)
     assert settings_of(recipe)["date_formats"] == {"x": "%m/%d/%Y"}
     assert "inputs.tabular.processor.date_formats={'x': '%d/%m/%Y'}" in told
-    asked = {"inputs.tabular.processor.date_formats": {"x": "%d/%m/%Y"}}
-    recipe, told = plan_of(cells, hyperparameters=asked)
+    typed = shlex.split(told.partition("(--set ")[2])[0]
+    recipe, told = plan_of(cells, hyperparameters=settings([typed]))
     assert settings_of(recipe)["date_formats"] == {"x": "%d/%m/%Y"}
     assert told == ""
 
