@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,35 @@ def from_scikit_learn(metric: Any) -> Any:
         value=repr(metric),
         remedy=f"give the name {own!r}" if own else "give a name: mm plugins show core",
     )
+
+
+def instead_of(function: Any, error: str, positive: Any, names: Collection[str]) -> str:
+    """What to type for a function of scikit-learn that raised this; empty: it is none.
+
+    Args:
+        function: or its scorer as :func:`from_scikit_learn` gave it.
+        error: what it said.
+        positive: the positive class of the task, or None.
+        names: of the metrics that there are.
+    """
+    scorer = function if isinstance(function, ScorerFunction) else ScorerFunction(function, True)
+    if not str(getattr(scorer.function, "__module__", "")).startswith("sklearn.metrics"):
+        return ""
+    lacks = {}
+    if "pos_label" in error and positive is not None:
+        lacks = {"pos_label": positive}
+    elif "average=" in error:
+        lacks = {"average": "macro"}
+    ways = []
+    own = own_name(scorer.__name__)
+    if own in names and not scorer.settings and "average" not in lacks:
+        ways.append(f"eval_metric={own!r}, the same by name")
+    if lacks:
+        signed = {} if scorer.higher_is_better else {"greater_is_better": False}
+        given = {**scorer.settings, **lacks, **signed}.items()
+        listed = ", ".join(f"{name}={value!r}" for name, value in given)
+        ways.append(f"eval_metric=make_scorer({scorer.__name__}, {listed})")
+    return ", or ".join(ways)
 
 
 def own_name(name: str) -> str | None:

@@ -18,7 +18,7 @@ from mm_core.api.specs import MetricSpec, TaskSpec
 from mm_core.api.tasks import Decoded, Task
 from mm_core.data.encoded import EncodedFrame, taken
 from mm_core.plugins.registry import Component, Registry
-from mm_core.scorers import from_scikit_learn, own_name
+from mm_core.scorers import from_scikit_learn, instead_of, own_name
 
 CUSTOM = "custom:"
 """Prefix of the id of a user's function in recipes."""
@@ -161,7 +161,7 @@ class Metrics:
             return False
         truth = _true_values(task, frame.targets, frame.labels)
         try:
-            self._call(metric, truth, truth)
+            self._call(metric, task, truth, truth)
         except MetricError:
             return False
         return True
@@ -181,13 +181,13 @@ class Metrics:
 
     def _running(self, metric: str, task: Task, loss_settings: Mapping[str, Any]) -> _Running:
         if metric.startswith(CUSTOM):
-            return _Function(task, lambda truth, answer: self._call(metric, truth, answer))
+            return _Function(task, lambda truth, answer: self._call(metric, task, truth, answer))
         component = self._registry.get(MetricSpec, metric)
         wanted = component.spec.loss_settings
         known = {name: loss_settings[name] for name in wanted if name in loss_settings}
         return _Installed(metric, component.spec.needs, task, component.load()(**known))
 
-    def _call(self, metric: str, truth: np.ndarray, answer: np.ndarray) -> float:
+    def _call(self, metric: str, task: Task, truth: np.ndarray, answer: np.ndarray) -> float:
         function = self._function(metric)
         try:
             score = float(function(truth, answer))
@@ -197,13 +197,17 @@ class Metrics:
             raise MetricError(
                 f"the function {short_name(metric)} raised {type(error).__name__}: {error}",
                 value=metric,
-                remedy=_RETURN,
+                remedy=self._instead(function, error, task) or _RETURN,
             ) from error
         if not math.isfinite(score):
             raise MetricError(
                 f"the function {short_name(metric)} gave {score}", value=score, remedy=_RETURN
             )
         return score
+
+    def _instead(self, function: Custom, error: Exception, task: Task) -> str:
+        names = {component.spec.name for component in self._registry.all(MetricSpec)}
+        return instead_of(function, str(error), task.positive_class, names)
 
     def _function(self, metric: str) -> Custom:
         function = self._custom.get(metric)

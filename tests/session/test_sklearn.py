@@ -14,15 +14,18 @@ from sklearn.metrics import (
     f1_score,
     fbeta_score,
     get_scorer,
+    log_loss,
     make_scorer,
     mean_absolute_error,
+    roc_auc_score,
 )
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from mm_core import MultiModalPredictor
-from mm_core.api.errors import ConfigError
+from mm_core.api.errors import ConfigError, MetricError
+from mm_core.scorers import instead_of
 from mm_core.sklearn import MultiModalClassifier, MultiModalRegressor
 
 QUICK = {"training.epochs": 2, "backbones.tabular.width": 16}
@@ -144,6 +147,30 @@ def test_scorers_of_labels_are_metrics(rows, fitted):
     )
 
 
+@pytest.mark.parametrize(
+    ("metric", "typed"),
+    [
+        (make_scorer(fbeta_score, beta=2), "make_scorer(fbeta_score, beta=2, pos_label='yes')"),
+        (f1_score, "make_scorer(f1_score, pos_label='yes')"),
+        (f1_score, "'f1'"),
+        (roc_auc_score, "'roc_auc'"),
+        (log_loss, "'log_loss'"),
+    ],
+)
+def test_functions_that_fail_on_words_say_what_to_type(rows, fitted, metric, typed):
+    with pytest.raises(MetricError, match="raised ValueError") as caught:
+        fitted.evaluate(rows, metric)
+    assert f"eval_metric={typed}" in caught.value.remedy
+    assert fitted.evaluate(rows, eval(typed))
+
+
+def test_functions_of_two_classes_say_how_they_score_more():
+    names: list[str] = []
+    remedy = instead_of(f1_score, "Target is multiclass but average='binary'", None, names)
+    assert remedy == "eval_metric=make_scorer(f1_score, average='macro')"
+    assert instead_of(lambda truth, answer: 0.0, "pos_label", "yes", names) == ""
+
+
 def test_the_direction_of_a_scorer_counts(rows):
     error = make_scorer(mean_absolute_error, greater_is_better=False)
     predictor = MultiModalPredictor("x", eval_metric=error, hyperparameters=QUICK, verbosity=0)
@@ -155,6 +182,8 @@ def test_the_direction_of_a_scorer_counts(rows):
 
 def test_scorers_of_probabilities_are_their_names(rows, fitted):
     assert fitted.evaluate(rows, get_scorer("roc_auc")) == fitted.evaluate(rows, "roc_auc")
+    log_losses = [fitted.evaluate(rows, one) for one in (get_scorer("neg_log_loss"), "log_loss")]
+    assert log_losses[0] == log_losses[1]
     with pytest.raises(ConfigError, match="reads probabilities") as caught:
         fitted.evaluate(rows, get_scorer("roc_auc_ovr"))
     assert "'roc_auc'" in caught.value.remedy
