@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mm_core.api.processors import Table
+from mm_core.data.formats import index_as_columns
 from mm_core.data.readers import claimant
 from mm_core.data.rows import Rows, read_rows, rows_of, unreadable_file
 from mm_core.data.separated import SEPARATORS, CSVFile, ending_of, separated_parts
@@ -73,12 +74,35 @@ def _parquet_parts(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, buffer_size=2**20, pre_buffer=False) as file:
-        holed = _holed(file)
+        holed, start = _holed(file), 0
         for batch in file.iter_batches(batch_size=rows):
-            frame = batch.to_pandas()
+            frame = index_as_columns(_with_counters(batch.to_pandas(), file, start))
+            start += len(frame)
             whole = [n for n in frame if n in holed and _is_numpy_integer(frame[n].dtype)]
             # In the whole file an integer that is missing somewhere makes the column floats.
             yield frame.astype(dict.fromkeys(whole, "float64"))
+
+
+def _with_counters(frame: pd.DataFrame, file: pq.ParquetFile, start: int) -> pd.DataFrame:
+    """Levels of the index that count rows stand in no row: the file says once how they count."""
+    said = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
+    counts = [_count(one) for one in said if isinstance(one, dict)]
+    there = frame.index.nlevels == len(said) > 1  # a part that is the whole file has them
+    if there or not counts or any(len(one) != file.metadata.num_rows for one in counts):
+        return frame
+    counted, stored = iter(counts), iter(range(frame.index.nlevels))
+    levels = [
+        next(counted)[start : start + len(frame)]
+        if isinstance(one, dict)
+        else frame.index.get_level_values(next(stored))
+        for one in said
+    ]
+    index = levels[0] if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
+    return frame.set_axis(index, axis=0)
+
+
+def _count(said: dict[str, Any]) -> pd.RangeIndex:
+    return pd.RangeIndex(said["start"], said["stop"], said["step"], name=said["name"])
 
 
 def _is_numpy_integer(dtype: Any) -> bool:

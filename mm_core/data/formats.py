@@ -30,6 +30,22 @@ def _csv(path: Path) -> pd.DataFrame:
     return read_separated(CSVFile(path))
 
 
+def _parquet(path: Path) -> pd.DataFrame:
+    return index_as_columns(pd.read_parquet(path))
+
+
+def index_as_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """What a file has as an index with a name is a column too, as ``to_csv`` writes it.
+
+    It stays the index of the rows, and so of answers.
+    """
+    named = [level for level, name in enumerate(frame.index.names) if name is not None]
+    if not named:
+        return frame
+    # A name that a column has is told where the names are checked.
+    return frame.reset_index(level=named, allow_duplicates=True).set_axis(frame.index, axis=0)
+
+
 def _json(path: Path, lines: bool) -> pd.DataFrame:
     """A string of JSON stays a string, and a number is read to its last digit."""
     frame = pd.read_json(path, lines=lines, dtype=False, precise_float=True, convert_axes=False)
@@ -61,8 +77,8 @@ def _excel(path: Path) -> pd.DataFrame:
 FORMATS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": _csv,
     ".tsv": _csv,
-    ".parquet": pd.read_parquet,
-    ".pq": pd.read_parquet,
+    ".parquet": _parquet,
+    ".pq": _parquet,
     ".jsonl": partial(_json, lines=True),
     ".json": partial(_json, lines=False),
     ".xlsx": _excel,

@@ -17,6 +17,7 @@ from pandas.api import types
 from mm_core.api.errors import ColumnError, ConfigError, DataError, EmptyDataError, MMWarning
 from mm_core.api.processors import Table
 from mm_core.api.specs import ReaderSpec
+from mm_core.data.addresses import check_on_disk
 from mm_core.data.formats import FORMATS, foreign_table
 from mm_core.data.names import string_names
 from mm_core.data.readers import read_claimed
@@ -73,7 +74,7 @@ def rows_of(frame: pd.DataFrame, folder: Path) -> Rows:
     """A frame, checked; relative paths in its cells start at ``folder``."""
     index = frame.index
     frame = frame.set_axis(string_names(frame.columns), axis=1).reset_index(drop=True)
-    return Rows(Table(_without_infinities(frame), folder), index)
+    return Rows(Table(_without_infinities(_with_lists(frame)), folder), index)
 
 
 def _read(data: Any, registry: Registry) -> tuple[pd.DataFrame, Path]:
@@ -125,7 +126,9 @@ def _or_readers(registry: Registry) -> str:
 
 
 def _read_file(file: str | Path | CSVFile, registry: Registry) -> tuple[pd.DataFrame, Path]:
-    path = Path(file.path if isinstance(file, CSVFile) else file)
+    given = file.path if isinstance(file, CSVFile) else file
+    check_on_disk(given)
+    path = Path(given)
     read = FORMATS.get(ending_of(path))
     if isinstance(file, CSVFile):
         if read is not None and ending_of(path) not in SEPARATORS:
@@ -174,8 +177,35 @@ def unreadable_file(path: Path) -> Iterator[None]:
         ) from error
     except (ValueError, OSError) as error:  # parser errors of pandas and pyarrow are ValueErrors
         raise DataError(
-            f"cannot read {str(path)!r}: {error}", value=str(path), remedy="check the file"
+            f"cannot read {str(path)!r}: {error}",
+            value=str(path),
+            remedy=_REMEDIES.get(ending_of(path), "check the file"),
         ) from error
+
+
+_REMEDIES = {
+    ".json": "check the file: a list of rows, as frame.to_json(path, orient='records') writes it; "
+    "of a row in each line the ending is .jsonl"
+}
+
+
+def _with_lists(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lists of texts as lists: Parquet gives arrays where JSON and frames have lists.
+
+    Arrays of numbers stay: as lists they would take many times the room.
+    """
+    objects = {str(name): column for name, column in frame.items() if column.dtype == object}
+    arrays = {name: cells for name, cells in objects.items() if any(map(_is_listed, cells))}
+    lists = {name: pd.Series([*map(_as_list, c)], c.index, object) for name, c in arrays.items()}
+    return frame.assign(**lists)
+
+
+def _is_listed(cell: Any) -> bool:
+    return isinstance(cell, np.ndarray) and cell.dtype == object
+
+
+def _as_list(cell: Any) -> Any:
+    return [_as_list(one) for one in cell] if _is_listed(cell) and cell.ndim else cell
 
 
 def _without_infinities(frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from mm_core.api import DataError, Table
+from mm_core.api import ColumnError, DataError, Table
 from mm_core.data import rows as module
+from mm_core.data.chunks import read_chunks
+from mm_core.data.separated import CSVFile
 from mm_core.plugins.registry import Registry
 
 
@@ -130,3 +133,96 @@ def test_a_string_of_json_stays_one(tmp_path, lines):
     assert frame["zip"].tolist() == ["007", "1_2"]
     assert frame["day"].tolist()[0] == "2024-01-01"
     assert frame["n"].tolist() == [0.1 + 0.2, 1.0]
+
+
+ADDRESSES = {
+    "http://x.org/a.csv": "curl -L -o a.csv 'http://x.org/a.csv'",
+    "https://x.org/a.csv?raw=1": "curl -L -o a.csv 'https://x.org/a.csv?raw=1'",
+    "https://x.org/export": "curl -L -o data.csv 'https://x.org/export'",
+    "s3://bucket/a.parquet": "aws s3 cp 's3://bucket/a.parquet' a.parquet",
+    "hf://datasets/one/a.jsonl": "give the path of the file: 'a.jsonl'",
+    "file:///home/one/a.csv": "without 'file://'",
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_is_told_as_it_was_typed(address):
+    for data in (address, CSVFile(address)):
+        with pytest.raises(DataError) as caught:
+            read_rows(data)
+        assert str(caught.value).startswith(f"{address!r} is an address")
+        assert ADDRESSES[address] in caught.value.remedy
+    with pytest.raises(DataError, match="is an address"):
+        next(read_chunks(address, Registry(entry_points=[])))
+
+
+def test_a_path_that_was_an_address_and_a_drive_and_a_folder_with_a_colon(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match=r"'http://x\.org/a\.csv' is an address"):
+        read_rows(Path("http://x.org/a.csv"))
+    with pytest.raises(DataError, match=r"no file 'C:/a\.csv'"):
+        read_rows("C:/a.csv")
+    monkeypatch.chdir(tmp_path)
+    Path("run:").mkdir()
+    Path("run:/a.csv").write_text("x\n1\n")
+    assert len(read_rows("run:/a.csv")) == 1
+
+
+@pytest.mark.parametrize("orient", ["split", "table"])
+def test_json_of_another_form_is_told_which_is_read(tmp_path, orient):
+    path = tmp_path / "rows.json"
+    pd.DataFrame({"a": [1, 2, 3], "b": [3, 4, 5]}).to_json(path, orient=orient)
+    with pytest.raises(DataError) as caught:
+        read_rows(path)
+    assert "orient='records'" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("index", "names"),
+    [
+        (pd.Index(list("abcde"), name="id"), ["id"]),
+        (pd.RangeIndex(10, 20, 2, name="id"), ["id"]),
+        (pd.MultiIndex.from_arrays([list("aabbc"), range(5)], names=["id", None]), ["id"]),
+        (pd.MultiIndex.from_arrays([list("aabbc"), range(5)], names=["id", "n"]), ["id", "n"]),
+        (pd.RangeIndex(5), []),
+        (pd.Index(list("abcde")), []),
+    ],
+)
+def test_an_index_of_parquet_that_has_a_name_is_a_column(tmp_path, index, names):
+    path = tmp_path / "rows.parquet"
+    frame = pd.DataFrame({"x": np.arange(5) + 0.5}, index=index)
+    frame.to_parquet(path)
+    rows = read_rows(path)
+    assert list(rows.table.frame) == [*names, "x"]
+    for name in names:
+        assert rows.table.frame[name].tolist() == list(index.get_level_values(name))
+    assert list(rows.index) == list(index)  # answers keep it
+    parts = list(read_chunks(path, Registry(entry_points=[]), 2))
+    whole = pd.concat([part.table.frame for part in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(whole, rows.table.frame)
+    assert [one for part in parts for one in part.index] == list(index)
+
+
+def test_an_index_of_parquet_with_the_name_of_a_column_is_refused(tmp_path):
+    frame = pd.DataFrame({"x": [1.5, 2.5]}, index=pd.Index(["a", "b"], name="x"))
+    frame.to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises((ColumnError, DataError), match="x"):
+        read_rows(tmp_path / "rows.parquet")
+
+
+def test_lists_of_texts_are_lists_in_whatever_form_they_come(tmp_path):
+    frame = pd.DataFrame({"photo": [["a.jpg", "b.jpg"], None, ["c.jpg"]], "x": [1, 2, 3]})
+    frame["deep"] = [[["a"], ["b", "c"]]] * 3
+    frame.to_parquet(tmp_path / "rows.parquet")
+    frame.to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
+    ways = [frame, tmp_path / "rows.jsonl", tmp_path / "rows.parquet"]
+    ways += [pd.read_parquet(ways[-1]), pa.Table.from_pandas(frame)]
+    for data in ways:
+        cells = read_rows(data).table.frame
+        assert cells["photo"].dropna().tolist() == [["a.jpg", "b.jpg"], ["c.jpg"]]
+        assert cells["deep"].tolist() == [[["a"], ["b", "c"]]] * 3
+
+
+def test_arrays_of_numbers_stay_arrays(tmp_path):
+    pd.DataFrame({"v": [[1.0, 2.0], [3.0]]}).to_parquet(tmp_path / "rows.parquet")
+    cells = read_rows(tmp_path / "rows.parquet").table.frame["v"]
+    assert [type(cell) for cell in cells] == [np.ndarray] * 2
