@@ -1,12 +1,14 @@
 """What a table cell says about images, before any of them is opened. Light: standard library only.
 
 A cell holds one image or several: a path, bytes, base64 (with or without ``data:image/...``), an
-array [H, W, C] or a Pillow image, a list of these (or JSON of one), or strings joined by ``;``.
+array [H, W, C] or a Pillow image, a list of these (or one of texts written as JSON, or as Python or
+numpy write it into a CSV), or strings joined by ``;``.
 Which it is, is decided for each cell, so that a model trained on paths can be given bytes.
 """
 
 from __future__ import annotations
 
+import ast
 import base64
 import binascii
 import json
@@ -25,6 +27,8 @@ ImageKind = Literal["path", "bytes", "base64", "pixels"]
 
 _SEPARATOR = re.compile(r";(?!base64,)")  # the ';' of 'data:image/png;base64,...' joins nothing
 _DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_LIST = re.compile(rf"\[(?:{_QUOTED.pattern})(?:(?:,\s*|\s+)(?:{_QUOTED.pattern}))*\]")
 _BASE64_HEAD = 44  # characters that hold HEAD_SIZE bytes, whole groups of four
 _PREVIEW = 120
 
@@ -96,13 +100,23 @@ def base64_body(text: str) -> str | None:
 
 
 def _listed(text: str) -> list[str] | None:
-    """The texts of a JSON list; None: it is none."""
+    """The texts of a list as JSON, Python or numpy write it; None: it is none."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return _written_out(text)
     are_texts = isinstance(found, list) and all(isinstance(one, str) for one in found)
     return found if are_texts else None
+
+
+def _written_out(text: str) -> list[str] | None:
+    """The texts of ``['a', 'b']`` (Python), ``['a' 'b']`` (numpy, which breaks lines)."""
+    if not _LIST.fullmatch(text):
+        return None
+    try:
+        return [ast.literal_eval(one) for one in _QUOTED.findall(text)]
+    except (ValueError, SyntaxError):  # a backslash that begins no sign
+        return None
 
 
 def _is_file(path: Path) -> bool:

@@ -39,10 +39,19 @@ def detect_images(sample: ColumnSample) -> Detection | None:
     if named > _MOST * len(parts):
         text = f"{named} of {len(parts)} values are names of image files"
         return Detection("path", 0.8, f"{text}, {_state_of(parts, found, sample)}")
-    if found["address"] > _MOST * len(parts):
-        text = f"{found['address']} of {len(parts)} values are addresses of pictures on the web"
-        return Detection("path", 0.0, f"{text}: download them, and give the paths of the files")
+    if found["address"] + found["link"] > _MOST * len(parts):
+        return Detection("path", 0.0, _told_of_addresses(found, len(parts)))
     return None
+
+
+def _told_of_addresses(found: Counter[str], n: int) -> str:
+    """Names alone do not say of all addresses whether there are pictures."""
+    named, all_of_them = found["address"], found["address"] + found["link"]
+    if named > _MOST * n:
+        start = f"{named} of {n} values are addresses of pictures on the web"
+    else:
+        start = f"{all_of_them} of {n} values are addresses on the web; if of pictures"
+    return f"{start}: download them, and give the paths of the files"
 
 
 def _state_of(parts: list[Any], found: Counter[str], sample: ColumnSample) -> str:
@@ -65,7 +74,9 @@ _REASONS: dict[str, tuple[str, float, str]] = {
 
 
 def _form(part: Any, sample: ColumnSample) -> str:
-    """A key of ``_REASONS``, ``"other"`` (no picture, named like one), ``"address"`` or ``""``."""
+    """A key of ``_REASONS``; ``"other"``: no picture, named like one; ``"address"``: of a picture;
+    ``"link"``: any other address; or ``""``.
+    """
     if isinstance(part, bytes):
         return "bytes" if image_format(part[:HEAD_SIZE]) else ""
     if _in_memory(part):
@@ -76,7 +87,7 @@ def _form(part: Any, sample: ColumnSample) -> str:
     if len(text) > _PATH_LIMIT:
         return ""
     if _ADDRESS.match(text):
-        return "address" if _ADDRESS_OF_IMAGE.match(text) else ""
+        return "address" if _ADDRESS_OF_IMAGE.match(text) else "link"
     head = sample.peek(text, HEAD_SIZE)
     if head is not None and image_format(head):
         return "file"

@@ -121,13 +121,20 @@ def test_addresses_are_explained_and_not_claimed(folder: Path) -> None:
         found = detect([f"{start}/{n}.jpg?size=1" for n in range(4)], folder)
         assert found.score == 0
         assert "addresses of pictures on the web: download them" in found.reason
-    assert detect(["https://example.org/page"], folder) is None
+    found = detect([f"https://example.org/id/{n}/200/300" for n in range(4)], folder)
+    assert found.score == 0
+    assert "4 of 4 values are addresses on the web; if of pictures: download them" in found.reason
 
 
-def test_the_plan_explains_an_unused_column_of_addresses(folder: Path) -> None:
-    frame = pd.DataFrame({"photo": [f"https://example.org/{n}.jpg" for n in range(30)]})
+@pytest.mark.parametrize(
+    ("ending", "told"), [(".jpg", "addresses of pictures on the web"), ("/200", "if of pictures")]
+)
+def test_the_plan_explains_an_unused_column_of_addresses(
+    folder: Path, ending: str, told: str
+) -> None:
+    frame = pd.DataFrame({"photo": [f"https://example.org/{n}{ending}" for n in range(30)]})
     frame = frame.assign(x=range(30), y=["a", "b"] * 15)
-    with pytest.warns(MMWarning, match="addresses of pictures on the web"):
+    with pytest.warns(MMWarning, match=told):
         plan = MultiModalPredictor("y", verbosity=0).plan(frame).columns.plan("photo")
     assert plan.modality is None
     assert "download them" in plan.reason
@@ -140,6 +147,32 @@ def test_json_lists_and_file_addresses_are_read(folder: Path) -> None:
     assert split_cell(listed, folder) == ["pictures/0.png", "pictures/1.png"]
     assert split_cell("[1, 2]", folder) == ["[1, 2]"]
     assert find_image(*split_cell(address, folder), folder, "c").kind == "path"
+
+
+def test_lists_as_python_and_numpy_write_them_are_read(folder: Path) -> None:
+    names = ["pictures/0.png", "it's.png", 'say "x".png', "back\\slash.png", "a, b.png", "ä;b.png"]
+    for many in (names, names[:1], names * 9):
+        assert split_cell(str(many), folder) == split_cell(many, folder)
+        assert split_cell(str(np.array(many, dtype=object)), folder) == split_cell(many, folder)
+    for other in ("['a' + 'b']", "['a'", "['a'] ['b']", "['a', 1]", "['\\x']", "['a'" + "," * 99):
+        assert split_cell(other, folder) == [other]
+
+
+def test_lists_of_paths_are_one_plan_in_whatever_form_they_come(folder: Path) -> None:
+    pairs = [[f"pictures/{n % 6}.png", f"pictures/{n % 5}.png"] for n in range(40)]
+    frame = pd.DataFrame({"photo": pairs, "y": ["a", "b"] * 20})
+    frame.to_csv(folder / "t.csv", index=False)
+    frame.to_parquet(folder / "t.parquet")
+    frame.to_json(folder / "t.jsonl", orient="records", lines=True)
+    pd.read_parquet(folder / "t.parquet").to_csv(folder / "numpy.csv", index=False)
+    files = [folder / name for name in ("t.csv", "t.parquet", "t.jsonl", "numpy.csv")]
+    memory = frame.assign(photo=[[str(folder / one) for one in pair] for pair in pairs])
+    plans = [MultiModalPredictor("y", verbosity=0).plan(data) for data in [*files, memory]]
+    photos = [plan.columns.plan("photo") for plan in plans]
+    assert photos[0].modality == "image:image"
+    assert photos[0].reason == "80 of 80 values name files that begin like images"
+    assert photos == [photos[0]] * len(photos)
+    assert len({plan.to_json() for plan in plans}) == 1
 
 
 @pytest.mark.skipif(os.sep != "/", reason="folders are separated by a backslash here")
