@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any
 
 from mm_core.api.columns import ColumnSample, Detection, LabelSample
+from mm_core.builtin.many_classes import hardly_classes
 
 MOST_NUMBERED_CLASSES = 20
 """Whole numbers with more distinct values than this are amounts, not classes."""
@@ -48,9 +49,9 @@ def detect_multiclass(sample: LabelSample) -> Detection | None:
         if _nearly_numbers(column):
             return None
         reason = f"{column.n_unique} distinct values of type {column.dtype}"
-        told = _of_files(column)
-        # What stands in files is for a task that reads them, where one is installed.
-        return Detection("multiclass", 0.5 if told else 1.0, reason, warning=told)
+        if told := _of_files(column):  # is for a task that reads them, where one is installed
+            return Detection("multiclass", 0.5, reason, warning=told)
+        return Detection("multiclass", 1.0, reason, warning=hardly_classes(column))
     if _are_classes(column):
         return Detection(
             "multiclass",

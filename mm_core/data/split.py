@@ -53,7 +53,8 @@ def split_rows(
     if not held.any():
         raise EmptyDataError(
             "every class or label has a single row: none can be held out",
-            remedy="give two rows of some class, or tuning_data= (--tuning)",
+            remedy="give two rows of some class, or tuning_data= (--tuning); a label of amounts, "
+            "dates or names of files has no classes: make numbers of it, or name another column",
         )
     return np.flatnonzero(~held), np.flatnonzero(held)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ import pytest
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ColumnSample, Detection, LabelSample
-from mm_core.api.errors import MMWarning
+from mm_core.api.errors import EmptyDataError, MMWarning
 from mm_core.builtin.detect import (
     detect_binary,
     detect_multiclass,
@@ -119,6 +120,81 @@ def test_a_label_of_files_is_left_to_a_task_that_reads_them(tmp_path):
     column = replace(sample(["a.png", "b.png", "c.png"], "string").columns[0], folder=tmp_path)
     assert best(LabelSample((column,))).score == 0.5
     assert best(sample(["a.png", "b.png", "c.png"], "string")).score == 1.0
+
+
+def told_of(cells: list[str]) -> list[str]:
+    frame = pd.DataFrame({"x": [n % 7 + 0.5 for n in range(len(cells))], "y": cells})
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        MultiModalPredictor("y", verbosity=0).plan(frame)
+    return [str(one.message) for one in told if "label y" in str(one.message)]
+
+
+DAYS = pd.date_range("2023-01-01", periods=40)
+
+
+@pytest.mark.parametrize(
+    ("cells", "first"),
+    [
+        ([f"{n / 10} kg" for n in range(40)], 0.0),
+        ([f"{n + 1}\u00b5m" for n in range(40)], 1),
+        (list(DAYS.strftime("%Y-%m-%d")), 19358),
+        (list(DAYS.strftime("%d.%m.%Y")), 19358),
+        (list(DAYS.strftime("%m/%d/%Y")), 19358),
+    ],
+    ids=lambda cells: str(cells)[:20],
+)
+def test_texts_that_are_amounts_or_dates_are_told_with_what_makes_numbers_of_them(cells, first):
+    (told,) = told_of(cells)
+    assert "40 classes in 40 rows, such as '" in told
+    df = pd.DataFrame({"y": cells})
+    exec(
+        told.split("numbers: ")[1].split(", or in the file")[0].split(". Where")[0],
+        globals(),
+        {"df": df},
+    )
+    assert df["y"][0] == first
+    assert (
+        MultiModalPredictor("y", verbosity=0).plan(df.assign(x=range(40))).task.id
+        == "core:regression"
+    )
+
+
+def test_of_amounts_a_fifth_of_the_rows_is_enough():
+    (told,) = told_of([f"{n % 21} kg" for n in range(104)])
+    assert "21 classes in 104 rows" in told
+
+
+def test_other_texts_that_nearly_all_differ_are_told():
+    (told,) = told_of([f"m{n}.png" for n in range(40)])
+    assert "names of files, which are not there" in told
+    (told,) = told_of([f"{n % 11 + n // 20 * 11}th {n} Street" for n in range(21)])
+    assert "21 classes in 21 rows" in told
+    assert "is another column the label?" in told
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"{n} kg" for n in range(19)],
+        [f"{n % 20} kg" for n in range(40)],
+        [f"class {n % 3}" for n in range(40)],
+        [f"{n % 21} kg" for n in range(105)],
+        [f"street {n % 30}" for n in range(60)],
+    ],
+    ids=lambda cells: cells[-1],
+)
+def test_ordinary_labels_are_not_told(cells):
+    assert told_of(cells) == []
+
+
+def test_a_label_whose_classes_all_have_one_row_says_why_that_may_be(tmp_path):
+    frame = pd.DataFrame({"x": range(40), "y": [f"{n} kg" for n in range(40)]})
+    with (
+        pytest.warns(MMWarning, match="40 classes in 40 rows"),
+        pytest.raises(EmptyDataError, match="a label of amounts, dates or names of files"),
+    ):
+        MultiModalPredictor("y", verbosity=0).fit(frame)
 
 
 def test_a_label_of_files_is_told(tmp_path):
