@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from mm_core.api import ConfigError, TaskSpec
@@ -22,12 +23,15 @@ from mm_core.api.tools import (
     stream,
 )
 from mm_core.api.tools import metrics as metrics_of
+from mm_ensemble.labelled import check_labelled
 from mm_ensemble.models import Member, Models, Second
 
 if TYPE_CHECKING:
-    from mm_core.api.tools import Metrics, Model, MultiModalPredictor, Registry, Rows
+    from mm_core.api.tools import Answers, Model, MultiModalPredictor, Registry, Rows
 
 WHOLE = "ensemble"
+WARM = 16
+"""Rows that a model answers before the clock runs: libraries are imported then."""
 
 
 def leaderboard(
@@ -49,12 +53,14 @@ def leaderboard(
 
     Raises:
         ConfigError: no metric is named.
+        LabelError: the label is not in the data.
     """
     model, registry = model_of(predictor), registry_of(predictor)
     assert isinstance(model.engine, Models)  # ModelMethodSpec.runtimes
     rows = read_rows(data, registry)
+    check_labelled(model.recipe, rows.table)
     (said,) = result_of(predictor).history
-    short = model.recipe.data.validation_metric.split(":")[-1]
+    validation = model.recipe.data.validation_metric.split(":")[-1]
     known = metrics_of(registry)
     task = registry.get(TaskSpec, model.recipe.task.id)
     asked = known.asked(metrics, task, default=model.recipe.data.eval_metric)
@@ -66,26 +72,32 @@ def leaderboard(
             remedy="name one, or leave metrics out: the eval metric",
         )
     first, metric = next(iter(asked.items()))
+    truth = model.pipeline.encode_with_targets(aligned(model, rows.table, registry))
     found: list[dict[str, Any]] = []
     for name, member in {**model.engine.all_members, WHOLE: None}.items():
         alone = model if member is None else _as_model(model, name, member)
         line: dict[str, Any] = {"member": name, "weight": None if member is None else member.weight}
-        began = time.monotonic()
-        line |= _scores(alone, rows, registry, known, asked)
-        line["ms_per_row"] = 1e3 * (time.monotonic() - began) / max(1, len(rows.table))
+        scorer = known.scorer(asked.values(), model.task, model.recipe.loss_settings)
+        seconds = 0.0
+        for answers, took in _timed(alone, rows, registry):
+            scorer.update(truth, answers.rows, answers.decoded)
+            seconds += took
+        scores = scorer.compute()
+        line |= {short: scores[of] for short, of in asked.items()}
+        line["ms_per_row"] = 1e3 * seconds / max(1, len(rows.table))
         line["megabytes"] = (
             sum(one["megabytes"] for one in found)
             if member is None
             else _megabytes(member, registry)
         )
-        found.append(line | _of_fit(said, name, short))
+        found.append(line | _of_fit(said, name, validation))
     table = pd.DataFrame(found).sort_values(
         first, ascending=not known.higher_is_better(metric), kind="stable", ignore_index=True
     )
     idle = [key.removesuffix(".weight") for key, weight in said.items() if key.endswith(".weight")]
     missing = [name for name in idle if name not in model.engine.all_members]
     rest = pd.DataFrame(
-        [{"member": name, "weight": 0.0} | _of_fit(said, name, short) for name in missing]
+        [{"member": name, "weight": 0.0} | _of_fit(said, name, validation) for name in missing]
     )
     order = [name for name in table if name not in _LAST] + list(_LAST)
     return pd.concat([table, rest], ignore_index=True)[order]
@@ -108,16 +120,17 @@ def _as_model(whole: Model, name: str, member: Member) -> Model:
     return replace(whole, engine=Models(first, Second({name: alone}, engine.second.said)))
 
 
-def _scores(
-    model: Model, rows: Rows, registry: Registry, known: Metrics, asked: Mapping[str, str]
-) -> dict[str, float]:
-    """Short name of each metric -> score."""
-    scorer = known.scorer(asked.values(), model.task, model.recipe.loss_settings)
-    frame = model.pipeline.encode_with_targets(aligned(model, rows.table, registry))
-    for answers in stream(model, rows.table, registry):
-        scorer.update(frame, answers.rows, answers.decoded)
-    found = scorer.compute()
-    return {name: found[metric] for name, metric in asked.items()}
+def _timed(model: Model, rows: Rows, registry: Registry) -> Iterator[tuple[Answers, float]]:
+    """Answers to rows, and the seconds that these took, of a model that has answered before."""
+    for _ in stream(model, rows.table.take(np.arange(min(WARM, len(rows.table)))), registry):
+        pass
+    answers = stream(model, rows.table, registry)
+    while True:
+        began = time.monotonic()
+        some = next(answers, None)
+        if some is None:
+            return
+        yield some, time.monotonic() - began
 
 
 def _of_fit(said: Mapping[str, float], name: str, metric: str) -> dict[str, float | None]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from mm_ensemble import leaderboard
 from mm_ensemble.selecting import select
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, MMWarning, Table
+from mm_core.api import ConfigError, MMWarning, Table, tools
 from mm_core.api.tools import model_of, outputs, result_of
+from mm_core.scoring import Scorer
 from mm_core.testing import forked
 from mm_core.testing.kit import KIT
 
@@ -163,6 +166,30 @@ def test_the_leaderboard_scores_every_member(fitted: MultiModalPredictor) -> Non
     assert list(both.log_loss.dropna()) == sorted(both.log_loss.dropna())
     with pytest.raises(ConfigError, match="none is named"):
         fitted.leaderboard(rows, [])
+
+
+def test_the_pace_is_of_answers_alone(
+    fitted: MultiModalPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is imported at the first answer is not in it, nor the time of the metrics."""
+    clock, seen = [0.0], set()
+
+    def stream(model: Any, *rest: Any) -> Any:
+        for some in tools.stream(model, *rest):
+            clock[0] += 1 if id(model) in seen else 1000
+            seen.add(id(model))
+            yield some
+
+    def compute(scorer: Scorer) -> Any:
+        clock[0] += 1000
+        return first(scorer)
+
+    first = Scorer.compute
+    monkeypatch.setattr(Scorer, "compute", compute)
+    monkeypatch.setattr(leaderboard, "stream", stream)
+    monkeypatch.setattr(leaderboard, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    table = fitted.leaderboard(rows_for("sold", 100, seed=3))
+    assert set(table.ms_per_row.dropna()) == {10.0}
 
 
 def test_time_that_is_over_leaves_members_out_which_is_said() -> None:
