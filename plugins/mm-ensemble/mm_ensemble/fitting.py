@@ -181,7 +181,7 @@ class Ensemble(Fitter):
             {one.name: one for one in wanted if one.name in asked},
             {name: first[name].models for name in first},
             {name: one.fit_seconds / len(one.models) for name, one in first.items()},
-        )
+        ).without([name for name in weights if name not in first], "of the second layer")
         return Models(members(kept & set(first)), second, anew.models), anew.told
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mm_core.api import FitJob, Fitted, Table
+from mm_core.api import FitJob, Fitted, MMWarning, Table, TrainingError
 from mm_ensemble.members import NETWORK, Candidate
 from mm_ensemble.turns import share
 
@@ -28,6 +29,10 @@ class Refits:
     models: Mapping[str, Fitted]
     kept: Mapping[str, str]
     rows: int
+
+    def without(self, names: Collection[str], why: str) -> Refits:
+        """The same, with others that stay as they are."""
+        return replace(self, kept={**self.kept, **dict.fromkeys(names, why)})
 
     @property
     def told(self) -> str:
@@ -71,7 +76,13 @@ def refitted(
             continue
         table = candidate.rows(job, rows)
         seen = table if job.validation is None else candidate.rows(job, job.validation.table)
-        model = job.submodel(settings, table, seen, deadline)
+        try:
+            model = job.submodel(settings, table, seen, deadline)
+        except TrainingError as error:
+            kept[name] = "it could not be fitted"
+            told = f"the member {name} of the ensemble is not fitted anew: {error}"
+            warnings.warn(told, MMWarning, stacklevel=2)
+            continue
         # Its own was calibrated on rows that it had learned.
         model.model.pipeline.task = first[name][0].model.pipeline.task
         found[name] = model

@@ -11,8 +11,9 @@ import pytest
 from mm_ensemble.votes import votes_of
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, RunSettings, Table
+from mm_core.api import ConfigError, MMWarning, RunSettings, Table, TrainingError
 from mm_core.api.tools import model_of, result_of
+from mm_core.training.job import Job
 
 TREES = {"id": "trees:lightgbm", "threads": 1, "rounds": 40, "learning_rate": 0.2}
 KNOWING = {**TREES, "min_rows": 1, "leaves": 64, "rounds": 80, "patience": 80}
@@ -121,6 +122,75 @@ def test_folds_become_one_model() -> None:
     model = fit(rows(), "ensemble:bagged", **{"fit.folds": 2, "fit.refit": True})
     assert len(model_of(model).engine.members["trees"].models) == 1
     assert model.evaluate(rows())["roc_auc"] > 0.9
+
+
+def test_a_second_layer_stays_as_it_is_which_is_said() -> None:
+    """It read what models said of rows that they had not seen, and there are none such now."""
+    model = fit(
+        rows(),
+        "ensemble:bagged",
+        {"tuning_data": rows(200).iloc[160:]},
+        **{
+            "fit.folds": 2,
+            "fit.refit": True,
+            "fit.second.above": TREES,
+            "fit.steps": 1,
+            "fit.members.trees": {**TREES, "rounds": 1, "min_rows": 80},
+        },
+    )
+    (said,) = model.history.to_dict("records")
+    assert said["above.weight"] == 1
+    told = result_of(model).stopped
+    assert "fitted anew on all" in told
+    assert told.endswith(": trees; not above (of the second layer)")
+
+
+def test_a_member_that_cannot_be_fitted_anew_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first model answers, and the line after the fit says so."""
+    first = Job.submodel
+
+    def submodel(job: Job, settings: Any, train: Any = None, *rest: Any) -> Any:
+        if len(train) == 160:
+            raise TrainingError("too much for it", plugin="trees:lightgbm", remedy="none")
+        return first(job, settings, train, *rest)
+
+    monkeypatch.setattr(Job, "submodel", submodel)
+    with pytest.warns(MMWarning, match="trees of the ensemble is not fitted anew: too much for it"):
+        model = fit(rows(), "ensemble:greedy", **{"fit.refit": True})
+    assert "not trees (it could not be fitted)" in result_of(model).stopped
+    assert model.evaluate(rows())["roc_auc"] > 0.9
+
+
+@pytest.mark.parametrize("fitter", ["ensemble:greedy", "ensemble:bagged"])
+def test_a_member_that_fails_is_left_out(fitter: str, tmp_path: Path) -> None:
+    """In whichever of its folds; the others answer."""
+    broken = tmp_path / "broken.py"
+    broken.write_text(BROKEN)
+    wished = {"fit": fitter, **ONLY_TREES, "fit.members.broken": "broken:broken"}
+    if fitter == "ensemble:bagged":
+        wished["fit.folds"] = 2
+    model = MultiModalPredictor("sold", hyperparameters=wished, verbosity=0, plugins=[broken])
+    with pytest.warns(MMWarning, match="broken of the ensemble is left out: its library says no"):
+        model.fit(rows())
+    assert list(model_of(model).engine.members) == ["trees"]
+    assert "left out broken (it could not be fitted)" in result_of(model).stopped
+
+
+BROKEN = """
+from mm_core.api import Fitter, FitterSpec, PluginInfo, TrainingError, hookimpl
+
+@hookimpl
+def mm_plugin_info():
+    return PluginInfo(api=(2, 0), summary="Fails.")
+
+@hookimpl
+def mm_fitters():
+    return [FitterSpec(name="broken", summary="Fails.", target="broken:Broken")]
+
+class Broken(Fitter):
+    def fit(self, job):
+        raise TrainingError("its library says no", plugin="broken:broken", remedy="none")
+"""
 
 
 def test_without_time_the_first_models_stay() -> None:
