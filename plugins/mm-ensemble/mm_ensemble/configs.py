@@ -87,7 +87,11 @@ class BaggedConfig(EnsembleConfig):
 class DistilledConfig(Config):
     """Settings of the fitter ``distilled``."""
 
-    teacher: str = Field(description="folder of a saved model of the same label")
+    teacher: str | None = Field(
+        default=None,
+        description="folder of a saved model of the same label; null: the one whose "
+        "predictor.distill runs",
+    )
     share: float = Field(
         default=0.7, ge=0, le=1, description="of the teacher's answers in the loss, beside labels"
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from mm_core.api import ConfigError, Table
-from mm_core.api.tools import MultiModalPredictor, model_of, read_rows, registry_of
+from mm_core.api.tools import MultiModalPredictor, Recipe, model_of, read_rows, registry_of
+from mm_ensemble.labelled import check_labelled
+from mm_ensemble.teaching import FITTER, Lesson, running
 
-FITTER = "ensemble:distilled"
 _ONE_OF = 5
+_FUNCTION = "custom:"
 
 
 def distill(
@@ -36,7 +37,8 @@ def distill(
         data: rows with the label, such as those that the ensemble was fitted on.
         unlabelled: rows without: they are learned with the teacher's answers.
         tuning_data: validation rows, with the label; None: some of ``data`` are held out.
-        hyperparameters: of the network; ``fit.share`` and ``fit.temperature`` among them.
+        hyperparameters: of the network; ``fit.share`` and ``fit.temperature`` among them. Its loss,
+            class weights and validation metric are the teacher's, unless they are set here.
         presets: of the network; None: the default.
         path: folder that it is saved to.
         time_limit: seconds.
@@ -48,36 +50,78 @@ def distill(
     model, registry = model_of(predictor), registry_of(predictor)
     recipe = model.recipe
     rows = read_rows(data, registry).table
+    check_labelled(recipe, rows)
+    answered = 0
     if unlabelled is not None:
         if tuning_data is None:
             held = _held_out(rows.frame[list(recipe.data.label)], recipe.training.seed)
             tuning_data, rows = rows.take(np.flatnonzero(held)), rows.take(np.flatnonzero(~held))
-        rows = _with_answers(predictor, rows, read_rows(unlabelled, registry).table)
+        more = read_rows(unlabelled, registry).table
+        rows, answered = _with_answers(predictor, rows, more), len(more)
     there = rows.frame.columns
     kinds = {name: kind for name, kind in predictor.column_types.items() if name in there}
-    with tempfile.TemporaryDirectory(prefix="mm-distill-") as name:
-        teacher = predictor.save(Path(name) / "teacher")
-        student = MultiModalPredictor(
-            recipe.data.label,
-            recipe.task.id,
-            presets=presets,
-            eval_metric=recipe.data.eval_metric,
-            hyperparameters={
-                **{f"task.{key}": value for key, value in recipe.task.config.items()},
-                **(hyperparameters or {}),
-                "fit.id": FITTER,
-                "fit.teacher": str(teacher),
-            },
-            path=path,
-            verbosity=verbosity,
-        )
+    named = recipe.origin("data.eval_metric") == "user"  # the task's own is the student's too
+    eval_metric = recipe.data.eval_metric if named else None
+    student = MultiModalPredictor(
+        recipe.data.label,
+        recipe.task.id,
+        presets=presets,
+        eval_metric=eval_metric,
+        hyperparameters={
+            **{f"task.{key}": value for key, value in recipe.task.config.items()},
+            **_as_taught(recipe, set(_names(hyperparameters or {}))),
+        },
+        path=path,
+        verbosity=verbosity,
+    )
+    with running(Lesson(model, answered)):
         return student.fit(
             rows,
             tuning_data=tuning_data,
+            hyperparameters={**(hyperparameters or {}), "fit.id": FITTER, "fit.teacher": None},
             column_types=kinds,
             sample_weight=recipe.data.sample_weight,
             time_limit=time_limit,
         )
+
+
+def _as_taught(recipe: Recipe, named: set[str]) -> dict[str, Any]:
+    """The teacher's loss, class weights and validation metric, where no others are named.
+
+    Raises:
+        ConfigError: that metric is a function.
+    """
+    found: dict[str, Any] = {}
+    loss, training = "training.loss", recipe.training
+    other = bool(named & {loss, f"{loss}.id"})
+    if training.loss is not None and not other:
+        own = {f"{loss}.{key}": value for key, value in training.loss.config.items()}
+        found |= {loss: training.loss.id, **own}
+    if not any(name.startswith("training.class_weights") for name in named):
+        found["training.class_weights"] = training.class_weights
+    by_loss = recipe.origin("data.validation_metric").startswith("loss ")
+    metric = recipe.data.validation_metric
+    if "data.validation_metric" in named or (other and by_loss):
+        return found
+    if metric.startswith(_FUNCTION):
+        raise ConfigError(
+            f"the ensemble was chosen by the function {metric.removeprefix(_FUNCTION)}, and "
+            "distill knows metrics by name",
+            plugin=FITTER,
+            value=metric,
+            remedy="name the one that chooses the network: "
+            "hyperparameters={'data.validation_metric': NAME}",
+        )
+    return {**found, "data.validation_metric": metric}
+
+
+def _names(settings: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """What is set, in dotted names."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _names(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
 
 
 def _with_answers(predictor: MultiModalPredictor, rows: Table, more: Table) -> Table:
