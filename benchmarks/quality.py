@@ -7,7 +7,8 @@ are scored beside it, from the same fit: ``network`` is late fusion. All choices
 weights) are made on training rows; test rows are read once a run. ``tfidf`` is CatBoost by itself,
 on the table's columns and the TF-IDF of the texts, stopped by a fifth of the training rows.
 ``tuned`` is CatBoost beside networks of each modality that were tuned on the target, out of fold:
-as they learn once a fold, they are given twice the time.
+as they learn once a fold, they are given twice the time. ``ensemble_alone`` is the ensemble with a
+network of each modality besides (``text_alone``, ``image_alone``), in the time that these need too.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ PACKAGED = ("fastfood", "titanic")
 ENCODED = ("houses", "pokemon", "airline_tweets", "fastfood", "titanic")
 """Those with texts or pictures, which encoders that are tuned on the target read."""
 
+ALONE = {"houses": 650, "pokemon": 1350, "airline_tweets": 800, "fastfood": 260, "titanic": 350}
+"""Seconds of an ensemble that has networks of single modalities too."""
+
 TFIDF_WORDS = 500
 DRAWS = 1000
 TIMES = 20
@@ -63,6 +67,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=None, help="training rows; None: all")
     parser.add_argument("--table", action="store_true", help="print what --out has; run nothing")
+    parser.add_argument("--alone", action="store_true", help="and networks of single modalities")
     parser.add_argument("--distill", action="store_true", help="and one network of the ensemble")
     parser.add_argument("--threads", type=int, default=None, help="of trees; None: all cores")
     asked = parser.parse_args()
@@ -76,6 +81,8 @@ def main() -> None:
             ways = {"tfidf": _tfidf, "ensemble": _ensemble}
             if name in ENCODED:
                 ways["tuned"] = _tuned
+            if name in ALONE and asked.alone:
+                ways["ensemble_alone"] = _ensemble_alone
             for way, run in ways.items():
                 if any((one["set"], one["seed"], one["way"]) == (name, seed, way) for one in done):
                     continue
@@ -108,10 +115,48 @@ def _ensemble(
 ) -> list[dict[str, Any]]:
     """Scores of the ensemble and of each of its members, of one fit."""
     label, metric, limit = SETS[name]
+    predictor, train, seconds = _fitted(folder, name, seed, asked, limit, alone=False)
+    table = read_rows(str(folder / "test.csv"), registry_of(predictor)).table
+    found = _of_members(predictor, table, metric)
+    whole = {"way": "ensemble", "seconds": seconds, "row_ms": _row_ms(predictor, table)}
+    found.append(whole | _of_whole(predictor, table, metric))
+    if asked.distill:
+        began = time.monotonic()
+        student = predictor.distill(
+            train, hyperparameters={"training.seed": seed}, time_limit=limit, verbosity=0
+        )
+        seconds = time.monotonic() - began
+        score = _scores(metric, table.frame[label], _answers(model_of(student), table))
+        found.append(
+            {"way": "distilled", "seconds": seconds, "row_ms": _row_ms(student, table), **score}
+        )
+    return [_rounded(one) for one in found]
+
+
+def _ensemble_alone(
+    folder: Path, name: str, seed: int, asked: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Scores of the ensemble that has networks of single modalities, and of these."""
+    metric = SETS[name][1]
+    predictor, _, seconds = _fitted(folder, name, seed, asked, ALONE[name], alone=True)
+    table = read_rows(str(folder / "test.csv"), registry_of(predictor)).table
+    found = _of_members(predictor, table, metric)
+    found = [one for one in found if one["way"].endswith("_alone")]
+    whole = _of_whole(predictor, table, metric)
+    return [
+        _rounded(one) for one in [*found, {"way": "ensemble_alone", "seconds": seconds} | whole]
+    ]
+
+
+def _fitted(
+    folder: Path, name: str, seed: int, asked: argparse.Namespace, limit: float, *, alone: bool
+) -> tuple[MultiModalPredictor, Table, float]:
+    """An ensemble, its training rows, and the seconds that it took."""
+    label, metric, _ = SETS[name]
     settings: dict[str, Any] = {
         "fit": "ensemble:greedy",
         "fit.keep": True,
-        "fit.alone": False,
+        "fit.alone": alone,
         "training.seed": seed,
     }
     for place in ("trees", "leafwise", "features.learner"):
@@ -123,31 +168,28 @@ def _ensemble(
     train = read_rows(str(folder / "train.csv"), registry_of(predictor)).table
     train = train.take(np.arange(len(train))[: asked.rows])
     predictor.fit(train, time_limit=limit)
-    seconds = time.monotonic() - began
+    return predictor, train, time.monotonic() - began
+
+
+def _of_members(predictor: MultiModalPredictor, table: Table, metric: str) -> list[dict[str, Any]]:
+    """Score, weight and seconds of each member of an ensemble."""
     model = model_of(predictor)
     (said,) = predictor.history.to_dict("records")
-    table = read_rows(str(folder / "test.csv"), registry_of(predictor)).table
-    truth = table.frame[label]
+    truth = table.frame[model.task.label[0]]
     found = []
     for member, one in model.engine.members.items():
         score = _scores(metric, truth, _answers(one.models[0].model, table))
         own = {"way": member, "weight": one.weight, "seconds": said[f"{member}.fit_seconds"]}
-        validation = said.get(f"{member}.{metric}")
-        found.append({**own, "validation": validation, **score})
-    whole = _scores(metric, truth, _answers(model, table))
-    whole |= {"validation": said.get(metric), "row_ms": _row_ms(predictor, table)}
-    found.append({"way": "ensemble", "seconds": seconds, **whole})
-    if asked.distill:
-        began = time.monotonic()
-        student = predictor.distill(
-            train, hyperparameters={"training.seed": seed}, time_limit=limit, verbosity=0
-        )
-        seconds = time.monotonic() - began
-        score = _scores(metric, truth, _answers(model_of(student), table))
-        found.append(
-            {"way": "distilled", "seconds": seconds, "row_ms": _row_ms(student, table), **score}
-        )
-    return [_rounded(one) for one in found]
+        found.append({**own, "validation": said.get(f"{member}.{metric}"), **score})
+    return found
+
+
+def _of_whole(predictor: MultiModalPredictor, table: Table, metric: str) -> dict[str, Any]:
+    """Score of an ensemble."""
+    model = model_of(predictor)
+    (said,) = predictor.history.to_dict("records")
+    score = _scores(metric, table.frame[model.task.label[0]], _answers(model, table))
+    return {"validation": said.get(metric), **score}
 
 
 def _tuned(folder: Path, name: str, seed: int, asked: argparse.Namespace) -> list[dict[str, Any]]:
