@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -115,10 +116,10 @@ def _ensemble(
 ) -> list[dict[str, Any]]:
     """Scores of the ensemble and of each of its members, of one fit."""
     label, metric, limit = SETS[name]
-    predictor, train, seconds = _fitted(folder, name, seed, asked, limit, alone=False)
+    predictor, train, whole = _fitted(folder, name, seed, asked, limit, alone=False)
     table = read_rows(str(folder / "test.csv"), registry_of(predictor)).table
     found = _of_members(predictor, table, metric)
-    whole = {"way": "ensemble", "seconds": seconds, "row_ms": _row_ms(predictor, table)}
+    whole |= {"way": "ensemble", "row_ms": _row_ms(predictor, table)}
     found.append(whole | _of_whole(predictor, table, metric))
     if asked.distill:
         began = time.monotonic()
@@ -137,21 +138,44 @@ def _ensemble_alone(
     folder: Path, name: str, seed: int, asked: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Scores of the ensemble that has networks of single modalities, and of these."""
-    metric = SETS[name][1]
-    predictor, _, seconds = _fitted(folder, name, seed, asked, ALONE[name], alone=True)
+    _, metric, limit = SETS[name]
+    limit = ALONE.get(name, limit)
+    predictor, _, whole = _fitted(folder, name, seed, asked, limit, alone=True)
     table = read_rows(str(folder / "test.csv"), registry_of(predictor)).table
     found = _of_members(predictor, table, metric)
     found = [one for one in found if one["way"].endswith("_alone")]
-    whole = _of_whole(predictor, table, metric)
-    return [
-        _rounded(one) for one in [*found, {"way": "ensemble_alone", "seconds": seconds} | whole]
-    ]
+    found.append({"way": "ensemble_alone", **whole, **_of_whole(predictor, table, metric)})
+    return [_rounded(one) for one in found]
+
+
+@contextmanager
+def _peaks() -> Iterator[dict[str, int]]:
+    """Inside, what each member's fit takes of memory at the most, with all that is loaded by then.
+
+    In MB, by Linux's own record of the process, which is set back before each.
+    """
+    from mm_ensemble.fitting import Greedy
+
+    found: dict[str, int] = {}
+    plain = Greedy.attempt
+
+    def attempt(self: Any, job: Any, candidate: Any, left: int) -> Any:
+        Path("/proc/self/clear_refs").write_text("5")
+        tried = plain(self, job, candidate, left)
+        (line,) = (
+            one for one in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in one
+        )
+        found[candidate.name] = int(line.split()[1]) // 1024
+        return tried
+
+    with patch.object(Greedy, "attempt", attempt):
+        yield found
 
 
 def _fitted(
     folder: Path, name: str, seed: int, asked: argparse.Namespace, limit: float, *, alone: bool
-) -> tuple[MultiModalPredictor, Table, float]:
-    """An ensemble, its training rows, and the seconds that it took."""
+) -> tuple[MultiModalPredictor, Table, dict[str, Any]]:
+    """An ensemble, its training rows, and what it took of time and memory."""
     label, metric, _ = SETS[name]
     settings: dict[str, Any] = {
         "fit": "ensemble:greedy",
@@ -167,8 +191,10 @@ def _fitted(
     began = time.monotonic()
     train = read_rows(str(folder / "train.csv"), registry_of(predictor)).table
     train = train.take(np.arange(len(train))[: asked.rows])
-    predictor.fit(train, time_limit=limit)
-    return predictor, train, time.monotonic() - began
+    with _peaks() as peaks:
+        predictor.fit(train, time_limit=limit)
+    took = {"seconds": time.monotonic() - began, "member_peaks_mb": peaks}
+    return predictor, train, took
 
 
 def _of_members(predictor: MultiModalPredictor, table: Table, metric: str) -> list[dict[str, Any]]:
