@@ -75,7 +75,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     done = json.loads(asked.out.read_text())["runs"] if asked.out.is_file() else []
     if asked.table:
-        print("\n".join(_table(done)))
+        print("\n".join([*_table(done), "", *_memory(done)]))
         return
     for seed in range(asked.seeds):
         for name in asked.sets.split(","):
@@ -138,9 +138,8 @@ def _ensemble_alone(
     folder: Path, name: str, seed: int, asked: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Scores of the ensemble that has networks of single modalities, and of these."""
-    _, metric, limit = SETS[name]
-    limit = ALONE.get(name, limit)
-    predictor, _, whole = _fitted(folder, name, seed, asked, limit, alone=True)
+    metric = SETS[name][1]
+    predictor, _, whole = _fitted(folder, name, seed, asked, ALONE[name], alone=True)
     table = read_rows(str(folder / "test.csv"), registry_of(predictor)).table
     found = _of_members(predictor, table, metric)
     found = [one for one in found if one["way"].endswith("_alone")]
@@ -355,6 +354,16 @@ def _table(runs: list[dict[str, Any]]) -> Iterator[str]:
             f"| {name} ({metric}) | {way} | {mean.score:.4f} | {mean.low:.3f} to {mean.high:.3f} "
             f"| {validation} | {weight} | {mean.seconds:.0f} |"
         )
+
+
+def _memory(runs: list[dict[str, Any]]) -> Iterator[str]:
+    """A line for each set: what the process took at the most while each member was fitted."""
+    peaks = {run["set"]: run["member_peaks_mb"] for run in runs if "member_peaks_mb" in run}
+    members = list(dict.fromkeys(name for one in peaks.values() for name in one))
+    yield f"| MB | {' | '.join(members)} |"
+    yield "|---" * (1 + len(members)) + "|"
+    for name, one in peaks.items():
+        yield f"| {name} | {' | '.join(str(one.get(member, '')) for member in members)} |"
 
 
 def _rounded(run: dict[str, Any]) -> dict[str, Any]:
