@@ -105,7 +105,8 @@ def tune(
         plugins=plugin or (),
         tell=None if quiet else _tell,
     )
-    usual = found.trials[(found.trials.trial == 0) & (found.trials.state == "done")]
+    first = found.trials.head(1)  # its number is another where it was tried again
+    usual = first[first.state == "done"]
     lines = [
         f"{found.metric} {found.score:.4f} on the held-out rows, of {len(found.trials)} trials"
     ]

@@ -13,15 +13,8 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mm_core.api import ConfigError, MMError, TrainingError
 from mm_core.api.tools import (
@@ -32,18 +25,24 @@ from mm_core.api.tools import (
     read_rows,
     result_of,
 )
+from mm_tune.journal import journal
 from mm_tune.picture import picture
 from mm_tune.spaces import Search, as_searches, taken_apart, usual
 
 NAME = "mm"
 LOG, TABLE, PICTURE, RECIPE = "trials.log", "trials.csv", "trials.svg", "recipe.json"
-SECONDS, AS_THEY_ARE = "seconds", "as_they_are"
-"""What is written beside a trial: how long it took, and that nothing was drawn for it."""
+ENDED, AS_THEY_ARE, STOPPED = "ended", "as_they_are", "stopped"
+"""What is written beside a trial: what it came to, all in one line of the journal, so that it has
+ended or has not; that nothing was drawn for it; that a user stopped it."""
+
+STANDS_FOR, SETTINGS, DEATHS = "stands_for", "settings", "deaths"
+"""Of a trial that is tried again: the one that was left, what was drawn for it, and how many
+processes ended in its fit."""
 
 _STATES = {
-    TrialState.COMPLETE: "done",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
+    "done": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
 }
 
 
@@ -56,8 +55,9 @@ class Tuned:
         score: of validation, with them.
         metric: of that score.
         recipe: with them; what ``fit(recipe=...)`` follows.
-        trials: a row each: ``trial``, ``state`` (done, pruned, failed), ``score``, ``seconds``, the
-            settings, ``why`` it failed. The first is of the settings as they are.
+        trials: a row each: ``trial``, ``state`` (done, pruned, failed), ``score`` (of the best
+            validation), ``seconds``, the settings, ``why`` it failed. The first is of the settings
+            as they are.
         resumed: trials that were there before.
     """
 
@@ -145,8 +145,9 @@ def tune(
     searched = {**as_searches(space or {}), **among} or usual(plan)
     wanted.plan(table, {key: one.one for key, one in searched.items()})  # is there such a setting?
     with _quiet():
-        search = _Search(wanted, searched, table, tuning, plan, folder, sampler, prune)
-        search.run(trials, None if time is None else clock.monotonic() + time, tell or _nothing)
+        told = tell or _nothing
+        search = _Search(wanted, searched, table, tuning, plan, folder, sampler, prune, told)
+        search.run(trials, None if time is None else clock.monotonic() + time)
         return search.done()
 
 
@@ -191,6 +192,7 @@ class _Search:
     folder: str | Path | None
     sampler: str
     prune: bool
+    tell: Callable[[str], None]
     resumed: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -209,7 +211,8 @@ class _Search:
         )
         self._check_same()
         self._take_up()
-        seed = self.wanted.seed + self.resumed  # what was drawn before is not drawn again
+        # What was drawn before is not drawn again, be it for a trial that did not end.
+        seed = self.wanted.seed + len(self.study.get_trials(deepcopy=False))
         made = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
         self.study.sampler = made[self.sampler](seed=seed)
 
@@ -217,7 +220,7 @@ class _Search:
         if self.place is None:
             return InMemoryStorage()
         self.place.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(self.place / LOG)))
+        return journal(self.place / LOG)
 
     def _check_same(self) -> None:
         """Refuse a folder that holds the trials of another search."""
@@ -232,6 +235,7 @@ class _Search:
             "rows": _mark(self.table.frame),
             "tuning rows": None if self.tuning is None else _mark(self.tuning.frame),
             "seed": self.wanted.seed,
+            "form of journal": 2,
         }
         before = self.study.user_attrs.get("of")
         if before is None:
@@ -246,39 +250,95 @@ class _Search:
             )
 
     def _take_up(self) -> None:
-        """Trials that were under way are tried again."""
-        for trial in self.study.get_trials(states=(TrialState.RUNNING,)):
+        """What a process left under way: told, where it had ended; else tried again, once.
+
+        Whatever line the journal was cut off after, nothing is lost and nothing there twice: a
+        trial is told only when what stands for it is written.
+        """
+        there = self.study.get_trials(deepcopy=False)
+        again = {trial.user_attrs.get(STANDS_FOR) for trial in there}
+        for trial in there:
+            if trial.state != TrialState.RUNNING:
+                continue
+            if ENDED in trial.user_attrs:
+                self._told(trial.number, trial.user_attrs[ENDED])
+                continue
+            if trial.number not in again:
+                self._stand_in(trial)
             self.study.tell(trial.number, state=TrialState.FAIL)
-            if AS_THEY_ARE not in trial.user_attrs:
-                self.study.enqueue_trial(trial.params)
         self.resumed = len(self._ended())
 
-    def run(self, trials: int, deadline: float | None, tell: Callable[[str], None]) -> None:
+    def _stand_in(self, trial: FrozenTrial) -> None:
+        """Another one, to be run; or one that failed, where a second process ended in it."""
+        marks = trial.user_attrs
+        first = {AS_THEY_ARE: True} if AS_THEY_ARE in marks else {}
+        settings = self._usual() if first else {**marks.get(SETTINGS, {}), **trial.params}
+        fitted = len(trial.params) == len(settings if first else self.space)
+        deaths = marks.get(DEATHS, 0) + (fitted and STOPPED not in marks)
+        again = {**first, STANDS_FOR: trial.number, SETTINGS: settings, DEATHS: deaths}
+        if deaths < 2:
+            self.study.enqueue_trial(settings, user_attrs=again)
+            return
+        why = "its process ended twice while it was under way; too little memory for it?"
+        self.study.add_trial(
+            create_trial(
+                state=TrialState.FAIL,
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs=again | {ENDED: _outcome("failed", None, None, why)},
+            )
+        )
+        self.tell(f"trial {trial.number}: failed ({why})")
+
+    def run(self, trials: int, deadline: float | None) -> None:
         """Until there are so many trials that ended, or the time is over."""
-        space = {key: _distribution(one) for key, one in self.space.items()}
         while len(self._ended()) < trials:
             left = None if deadline is None else deadline - clock.monotonic()
             if left is not None and left <= 0:
                 return
-            tell(self._one(self._next(space), left))
+            self.tell(self._one(self._next(), left))
 
-    def _next(self, space: dict[str, BaseDistribution]) -> optuna.Trial:
-        """First the settings as they are; the sampler learns from them where it could draw them."""
-        if self._ended():
-            return self.study.ask(space)
+    def _usual(self) -> dict[str, Any]:
+        """The settings as they are; empty where one of them could not be drawn."""
         known = self.plan.flat()
         usual = {key: known[key] for key, one in self.space.items() if known.get(key) in one}
-        drawn = len(usual) == len(self.space)
-        if drawn:
-            self.study.enqueue_trial(usual)
-        trial = self.study.ask(space if drawn else {})
-        trial.set_user_attr(AS_THEY_ARE, True)
+        return usual if len(usual) == len(self.space) else {}
+
+    def _next(self) -> optuna.Trial:
+        """First the settings as they are; the sampler learns from them where it could draw them."""
+        usual = self._usual()
+        if not self.study.get_trials(deepcopy=False):
+            self.study.enqueue_trial(usual, user_attrs={AS_THEY_ARE: True})
+        trial = self.study.ask()
+        if usual or AS_THEY_ARE not in trial.user_attrs:
+            for key, one in self.space.items():
+                _draw(trial, key, one)
         return trial
 
     def _one(self, trial: optuna.Trial, left: float | None) -> str:
         """Fit, and write down what came of it; a line that says it."""
         began = clock.monotonic()
         pruning = self._pruning(trial)
+        score, why = self._fitted(trial, left, pruning)
+        seconds = clock.monotonic() - began
+        if score is None or not math.isfinite(score):
+            why = why or f"its score is {score}"
+            self._end(trial, _outcome("failed", None, seconds, why))
+            return f"trial {trial.number}: failed after {seconds:.0f} s ({why})"
+        if pruning is not None and pruning.pruned:
+            self._end(trial, _outcome("pruned", score, seconds))
+            return f"trial {trial.number}: {score:.4f} after {seconds:.0f} s, given up"
+        self._end(trial, _outcome("done", score, seconds))
+        best = self.study.best_trial
+        own = ", ".join(f"{key}={_short(value)}" for key, value in trial.params.items())
+        own = own or "the settings as they are"
+        said = f"trial {trial.number}: {score:.4f} in {seconds:.0f} s ({own})"
+        return said + (", the best so far" if best.number == trial.number else "")
+
+    def _fitted(
+        self, trial: optuna.Trial, left: float | None, pruning: Any
+    ) -> tuple[float | None, str]:
+        """(score, why there is none)."""
         try:
             predictor = self.wanted.predictor(trial.params).fit(
                 self.table,
@@ -288,25 +348,23 @@ class _Search:
                 callbacks=pruning,
             )
             score = result_of(predictor).best_score
-            why = "" if score is not None else "its score is not defined"
         except MMError as error:
-            score, why = None, str(error)
-        seconds = clock.monotonic() - began
-        trial.set_user_attr(SECONDS, seconds)
-        if score is None or not math.isfinite(score):
-            why = why or f"its score is {score}"
-            trial.set_user_attr("why", why)
-            self.study.tell(trial, state=TrialState.FAIL)
-            return f"trial {trial.number}: failed after {seconds:.0f} s ({why})"
-        if pruning is not None and pruning.pruned:
-            self.study.tell(trial, state=TrialState.PRUNED)
-            return f"trial {trial.number}: {score:.4f} after {seconds:.0f} s, given up"
-        self.study.tell(trial, score)
-        best = self.study.best_trial
-        own = ", ".join(f"{key}={_short(value)}" for key, value in trial.params.items())
-        own = own or "the settings as they are"
-        said = f"trial {trial.number}: {score:.4f} in {seconds:.0f} s ({own})"
-        return said + (", the best so far" if best.number == trial.number else "")
+            return None, str(error)
+        except Exception as error:  # noqa: BLE001, any library's: it is told and written down
+            return None, f"{type(error).__name__}: {error}".strip()
+        except (KeyboardInterrupt, SystemExit):
+            trial.set_user_attr(STOPPED, True)
+            raise
+        return score, "" if score is not None else "its score is not defined"
+
+    def _end(self, trial: optuna.Trial, outcome: Mapping[str, Any]) -> None:
+        """Write down what a trial came to; then Optuna may know that it is over."""
+        trial.set_user_attr(ENDED, outcome)
+        self._told(trial.number, outcome)
+
+    def _told(self, number: int, outcome: Mapping[str, Any]) -> None:
+        score = outcome["score"] if outcome["state"] == "done" else None
+        self.study.tell(number, score, state=_STATES[outcome["state"]])
 
     def _pruning(self, trial: optuna.Trial) -> Any:
         """A callback of the training loop; None where there is no such loop."""
@@ -349,37 +407,41 @@ class _Search:
 
     def _ended(self) -> list[FrozenTrial]:
         """Trials, without those that a process left behind: others stand for them."""
-        found = self.study.get_trials(deepcopy=False, states=tuple(_STATES))
-        return [trial for trial in found if SECONDS in trial.user_attrs]
+        there = self.study.get_trials(deepcopy=False)
+        return [trial for trial in there if ENDED in trial.user_attrs]
 
     def _frame(self) -> pd.DataFrame:
         known = self.plan.flat()
-        lines = []
-        for trial in self._ended():
-            last = [trial.intermediate_values[n] for n in sorted(trial.intermediate_values)][-1:]
-            score = trial.value if trial.value is not None else (last or [np.nan])[0]
-            lines.append(
-                {
-                    "trial": trial.number,
-                    "state": _STATES[trial.state],
-                    "score": score,
-                    "seconds": trial.user_attrs[SECONDS],
-                    **{key: trial.params.get(key, known.get(key)) for key in self.space},
-                    "why": trial.user_attrs.get("why", ""),
-                }
-            )
+        lines = [
+            {
+                "trial": trial.number,
+                **trial.user_attrs[ENDED],
+                **{key: trial.params.get(key, known.get(key)) for key in self.space},
+            }
+            for trial in self._ended()
+        ]
         columns = ["trial", "state", "score", "seconds", *self.space, "why"]
-        return pd.DataFrame(lines, columns=columns)
+        numbers = {"score": float, "seconds": float}
+        return pd.DataFrame(lines, columns=columns).astype(numbers)
 
 
-def _distribution(search: Search) -> BaseDistribution:
+def _outcome(
+    state: str, score: float | None, seconds: float | None, why: str = ""
+) -> dict[str, Any]:
+    """What a trial came to: the columns of the table that are no settings."""
+    return {"state": state, "score": score, "seconds": seconds, "why": why}
+
+
+def _draw(trial: optuna.Trial, key: str, search: Search) -> None:
     if search.choices is not None:
-        return CategoricalDistribution(tuple(search.choices))
+        trial.suggest_categorical(key, tuple(search.choices))
+        return
     assert search.low is not None
     assert search.high is not None
     if search.whole:
-        return IntDistribution(int(search.low), int(search.high), log=search.log)
-    return FloatDistribution(search.low, search.high, log=search.log)
+        trial.suggest_int(key, int(search.low), int(search.high), log=search.log)
+    else:
+        trial.suggest_float(key, search.low, search.high, log=search.log)
 
 
 def _mark(frame: pd.DataFrame) -> str:

@@ -1,0 +1,210 @@
+"""Whatever ends a search, the next call goes on with what was written down."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mm_tune.api import Search, tune
+
+from mm_core.api import ConfigError, MMWarning
+from mm_core.api.tools import MultiModalPredictor
+
+pytest.importorskip("mm_trees")
+pytest.importorskip("lightgbm")
+
+RATE = "fit.learning_rate"
+TREES = {"fit": "trees:lightgbm", "fit.rounds": 2, RATE: Search(0.01, 0.5, log=True)}
+SHARE = "fit.feature_share"
+DRAWN = {"fit": "trees:lightgbm", "fit.rounds": 2, SHARE: Search(0.5, 1)}
+"""The settings as they are have a share, which could be drawn; they have no rate."""
+PARAM, ATTRIBUTE = 5, 8  # of Optuna's lines
+
+
+def rows() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    found = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
+    return found.assign(y=found.a + found.b)
+
+
+def search(folder: Path | None, trials: int = 3, **more: Any) -> Any:
+    return tune(rows(), "y", **{"hyperparameters": TREES, **more}, folder=folder, trials=trials)
+
+
+def written(folder: Path) -> list[str]:
+    return (folder / "trials.log").read_text().splitlines(keepends=True)
+
+
+def cut(lines: list[str], folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "trials.log").write_text("".join(lines))
+    return folder
+
+
+def ended(lines: list[str]) -> dict[int, float]:
+    """Trial -> its score, by what the lines say."""
+    said = [json.loads(line) for line in lines]
+    marks = [one for one in said if one["op_code"] == ATTRIBUTE and "ended" in one["user_attr"]]
+    return {one["trial_id"]: one["user_attr"]["ended"]["score"] for one in marks}
+
+
+def drawn(lines: list[str]) -> list[int]:
+    """After which lines a trial has its setting, and is under way."""
+    said = [json.loads(line) for line in lines]
+    return [place + 1 for place, one in enumerate(said) if one["op_code"] == PARAM]
+
+
+def cut_off_once(place: Path, settings: Any) -> list[str]:
+    """Of a search of three trials, of which one was cut off and tried again."""
+    search(place / "once", hyperparameters=settings)
+    lines = written(place / "once")
+    again = cut(lines[: drawn(lines)[1]], place / "again")
+    search(again, hyperparameters=settings)
+    return written(again)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return cut_off_once(tmp_path_factory.mktemp("whole"), TREES)
+
+
+@pytest.mark.parametrize(("settings", "rate"), [(TREES, RATE), (DRAWN, SHARE)])
+def test_cut_off_after_any_line_no_trial_is_lost_or_there_twice(
+    settings: Any, rate: str, tmp_path: Path
+) -> None:
+    """As a process is killed between two of them."""
+    whole = cut_off_once(tmp_path, settings)
+    for length in range(len(whole)):
+        lines = whole[:length]
+        folder = cut(lines, tmp_path / str(length))
+        trials = search(folder, hyperparameters=settings).trials
+        assert len(trials) == 3, length
+        assert trials[rate].is_unique, length
+        scores = dict(zip(trials.trial, trials.score, strict=True))
+        assert ended(lines).items() <= scores.items(), length
+        begun = [json.loads(lines[place - 1])["param_value_internal"] for place in drawn(lines)]
+        known = trials[rate].dropna().to_numpy()
+        assert all(np.isclose(one, known).any() for one in begun), length
+        assert set(trials.state) <= {"done", "failed"}, length
+
+
+def test_a_trial_that_ends_its_process_twice_has_failed(whole: list[str], tmp_path: Path) -> None:
+    """Once it is tried again, the settings as they are too; the others go on."""
+    for number in (0, 1):
+        folder = cut(whole[: drawn(whole)[number]], tmp_path / str(number))
+        search(folder)
+        lines = written(folder)
+        there = len(drawn(whole[: drawn(whole)[number]]))
+        again = cut(lines[: drawn(lines)[there]], tmp_path / f"{number} again")
+        told: list[str] = []
+        trials = search(again, tell=told.append).trials
+        assert list(trials.state).count("failed") == 1
+        failed = trials[trials.state == "failed"].iloc[0]
+        assert "ended twice" in failed.why
+        assert any("failed" in line and "ended twice" in line for line in told)
+        assert len(trials) == 3
+        assert trials[RATE].is_unique
+        assert set(search(again).trials.trial) == set(trials.trial)
+
+
+def test_a_half_written_line_is_cut_off(whole: list[str], tmp_path: Path) -> None:
+    """With a word; what cannot be read before the end is refused, and stays as it is."""
+    folder = cut([*whole, whole[-1][:20]], tmp_path / "half")
+    with pytest.warns(MMWarning, match="half-written") as told:
+        found = search(folder)
+    assert sum("half-written" in str(one.message) for one in told) == 1
+    assert found.resumed == 3
+    assert written(folder)[: len(whole)] == whole
+    assert all(json.loads(line) for line in written(folder))
+    folder = cut([*whole[:5], "\0\0\n", *whole[5:]], tmp_path / "within")
+    with pytest.raises(ConfigError, match=f"line 6 of {len(whole) + 1}"):
+        search(folder)
+    assert len(written(folder)) == len(whole) + 1
+
+
+@contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """What would wait for ever raises."""
+
+    def over(*_: Any) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_lock_that_points_nowhere_is_none(
+    whole: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a killed process leaves it, of a folder given as a relative path."""
+    monkeypatch.chdir(tmp_path)
+    folder = cut(whole, Path("tuned"))
+    (folder / "trials.log.lock").symlink_to("tuned/trials.log")
+    with at_most(60):
+        assert search(folder, trials=4).resumed == 3
+
+
+@pytest.mark.slow
+def test_a_lock_that_a_killed_process_held_is_taken(whole: list[str], tmp_path: Path) -> None:
+    """Once it has not changed for half a minute, wherever the folder lies now."""
+    folder = cut(whole, tmp_path / "tuned")
+    (folder / "trials.log.lock").touch()
+    with at_most(120):
+        assert search(folder, trials=4).resumed == 3
+
+
+def breaking(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fit with settings of its own raises it."""
+    fit = MultiModalPredictor.fit
+    begun: list[int] = []
+
+    def broken(*given: Any, **more: Any) -> Any:
+        begun.append(1)
+        if len(begun) == 2:
+            raise error
+        return fit(*given, **more)
+
+    monkeypatch.setattr(MultiModalPredictor, "fit", broken)
+
+
+def test_an_error_of_a_library_is_that_of_one_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaking(ZeroDivisionError("no leaf\n"), monkeypatch)
+    told: list[str] = []
+    found = search(tmp_path, tell=told.append)
+    assert list(found.trials.state) == ["done", "failed", "done"]
+    assert "(ZeroDivisionError: no leaf)" in told[1]
+    assert pd.read_csv(tmp_path / "trials.csv").why[1] == "ZeroDivisionError: no leaf"
+
+
+def test_a_trial_that_is_stopped_by_hand_is_tried_again_as_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search(tmp_path, trials=1)
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(MultiModalPredictor, "fit", _stopped)
+            with pytest.raises(KeyboardInterrupt):
+                search(tmp_path)
+    trials = search(tmp_path).trials
+    assert list(trials.state) == ["done"] * 3
+    lines = written(tmp_path)
+    stopped = json.loads(lines[drawn(lines)[0] - 1])
+    assert trials[RATE][1] == stopped["param_value_internal"]
+
+
+def _stopped(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
