@@ -163,9 +163,17 @@ def usual(recipe: Any) -> dict[str, Search]:
         raise ConfigError(
             f"nothing is usually searched of {ids}",
             value=ids,
-            remedy="say what is to be searched: --space training.learning_rate=log(1e-5, 1e-3)",
+            remedy=f"say what is to be searched, of what mm plan shows: --space '{_one_of(known)}'",
         )
     return found
+
+
+def _one_of(known: Mapping[str, Any]) -> str:
+    """Something to type that can be searched: fitters refuse settings that they do not read."""
+    for key, value in known.items():
+        if key.startswith("fit.") and type(value) is int and value > 1:
+            return f"{key}=int({value // 2}, {value})"
+    return "training.learning_rate=log(1e-5, 1e-3)"
 
 
 def _usual(parts: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Search]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -139,13 +140,17 @@ def test_networks_that_validate_worse_are_given_up() -> None:
     """After four trials whose medians they are below."""
     settings = {**QUICK, "training.epochs": 6, "training.patience": 6}
     space = {"training.head_learning_rate": Search(choices=(1e-2, 2e-2, 3e-2, 1e-8))}
-    found = search(trials=6, hyperparameters=settings | space, sampler="random", seed=4)
+    told: list[str] = []
+    given = {"hyperparameters": settings | space, "sampler": "random", "seed": 4}
+    found = search(trials=6, **given, tell=told.append)
     states = found.trials.state
     assert "pruned" in set(states)
+    said = [float(re.search(r": ([\d.]+) ", line).group(1)) for line in told]  # type: ignore[union-attr]
+    assert list(found.trials.score.round(4)) == said
     rates = found.trials["training.head_learning_rate"]
     assert set(states[rates == 1e-8]) == {"pruned"}
     assert found.settings["training.head_learning_rate"] > 1e-3
-    kept = search(trials=6, hyperparameters=settings | space, sampler="random", seed=4, prune=False)
+    kept = search(trials=6, **given, prune=False)
     assert set(kept.trials.state) == {"done"}
 
 
@@ -203,8 +208,26 @@ def test_without_a_space_the_usual_ranges_are_searched() -> None:
     assert "training.head_learning_rate" in searched
     assert "training.batch_size" not in searched
     names = ("training.learning_rate", "training.weight_decay", "training.head_learning_rate")
-    with pytest.raises(ConfigError, match="nothing is usually searched"):
+    with pytest.raises(ConfigError, match="nothing is usually searched") as caught:
         search(hyperparameters=QUICK | dict.fromkeys(names, 1e-3))
+    assert shlex.split(str(caught.value.remedy))[-1] == "training.learning_rate=log(1e-5, 1e-3)"
+
+
+def test_what_is_advised_where_nothing_is_usually_searched_can_be_typed(tmp_path: Path) -> None:
+    """As it stands, in a shell."""
+    pytest.importorskip("mm_trees")
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
+    rows.assign(y=rows.a + rows.b).to_csv(tmp_path / "rows.csv", index=False)
+    given = ["tune", str(tmp_path / "rows.csv"), "--label", "y", "--trials", "2"]
+    fixed = ["trees:lightgbm", "learning_rate=0.1", "leaves=4", "min_rows=5", "feature_share=1.0"]
+    given += [f"--set=fit{'=' if ':' in one else '.'}{one}" for one in [*fixed, "rounds=4"]]
+    told = CliRunner().invoke(app, given)
+    assert "nothing is usually searched of trees:lightgbm" in told.output
+    advised = told.output[told.output.index("--space") :]
+    tried = CliRunner().invoke(app, [*given, *shlex.split(advised)])
+    assert tried.exit_code == 0, tried.output
+    assert "fit.rounds = " in tried.stdout
 
 
 def test_the_command(tmp_path: Path) -> None:
