@@ -106,3 +106,56 @@ def test_a_range_that_is_none_is_refused(predictor):
         state.values["ranges"] = ranges
         with pytest.raises(ValueError, match="no range"):
             type(processor).from_state(processor.config, processor.fields, state)
+
+
+def _measured(n: int) -> pd.DataFrame:
+    """Numbers from 31.1 to 65.3, a hundred days, and a counter."""
+    x = (31.1 + np.arange(n) * 7 % 20 * 1.8).round(1)
+    day = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(n) % 100, unit="D")
+    count = 5000.0 + np.arange(n) * 2.5
+    return pd.DataFrame({"x": x, "day": day, "count": count, "y": np.where(x > 48, "a", "b")})
+
+
+@pytest.fixture(scope="module")
+def measuring(tmp_path_factory):
+    types = {"x": "numerical", "day": "datetime", "count": "numerical"}
+    made = MultiModalPredictor("y", hyperparameters=BRIEF, verbosity=0)
+    folder = tmp_path_factory.mktemp("measuring")
+    made.fit(_measured(200), column_types=types).save(folder / "model")
+    return MultiModalPredictor.load(folder / "model")
+
+
+def test_a_column_in_another_unit_is_told_with_both_ranges(measuring, tmp_path, monkeypatch):
+    frame = _measured(200).assign(x=lambda f: f.x / 100)
+    (said,) = _said(lambda: measuring.predict(frame))
+    assert said.count("column") == 1
+    assert "column 'x': 200 of 200 cells (100%) lie outside the range of training" in said
+    assert "(here: 0.311 to 0.653, training: 31.1 to 65.3)" in said
+    monkeypatch.setattr(chunks.read_chunks, "__defaults__", (70,))
+    frame.to_parquet(tmp_path / "in.parquet")
+    written = _said(lambda: measuring.predict(tmp_path / "in.parquet", out=tmp_path / "out.csv"))
+    assert "column 'x': 200 of 200 cells (100%) lie outside" in written[0]
+
+
+@pytest.mark.parametrize("years", [15, -15])
+def test_days_of_another_time_are_told_with_both_ranges(measuring, years):
+    frame = _measured(100).assign(day=lambda f: f.day + pd.DateOffset(years=years))
+    (said,) = _said(lambda: measuring.predict(frame))
+    assert said.count("column") == 1
+    assert "column 'day': 100 of 100 cells (100%) lie outside the range of training" in said
+    start, end = frame.day.min().date(), frame.day.max().date()
+    assert f"(here: {start} to {end}, training: 2020-01-01 to 2020-04-09)" in said
+
+
+def test_counters_and_days_that_go_on_are_not(measuring):
+    frame = _measured(90).assign(day=lambda f: f.day + pd.Timedelta(100, "D"))
+    frame["count"] += 500.0
+    assert _said(lambda: measuring.predict(frame)) == []
+
+
+def test_few_cells_outside_of_the_range_are_not(measuring):
+    few = _measured(19).assign(x=0.5, day=pd.Timestamp("1990-01-01"))
+    assert _said(lambda: measuring.predict(few)) == []
+    some = _measured(100)
+    some.loc[:89, "x"] = 0.5  # one in ten is as before: these are other rows, no other column
+    assert _said(lambda: measuring.predict(some)) == []

@@ -87,7 +87,7 @@ class TableProcessor(Processor):
             if f.kind in CATEGORICAL
         )
         matrix, _ = self._measure(frame)
-        self._ranges = Ranges.fit(self._number_places, matrix)
+        self._ranges = Ranges.fit(self._number_places, matrix, self._dates)
         self._scaler = SCALERS[self.config.scaling].fit(matrix, self.config.n_quantiles)
 
     def encode(self, table: Table) -> Encoded:
@@ -158,7 +158,7 @@ class TableProcessor(Processor):
             if f.kind in CATEGORICAL
         )
         ranges = state.values.get("ranges", {})
-        processor._ranges = Ranges.from_state(processor._number_places, ranges)
+        processor._ranges = Ranges.from_state(processor._number_places, ranges, processor._dates)
         processor._scaler = SCALERS[config.scaling].from_state(
             state.arrays, sum(len(column.features) for column in processor._numerical)
         )
@@ -166,10 +166,14 @@ class TableProcessor(Processor):
 
     @property
     def _number_places(self) -> dict[str, int]:
-        """Numbers and where they stand in the matrix; dates later than all others are no news."""
+        """Numbers, and days of dates, and where they stand in the matrix."""
         starts = np.cumsum([0, *(len(column.features) for column in self._numerical)]).tolist()
         pairs = zip(self._numerical, starts[:-1], strict=True)
-        return {column.name: at for column, at in pairs if isinstance(column, NumberColumn)}
+        return {column.name: at for column, at in pairs}
+
+    @property
+    def _dates(self) -> frozenset[str]:
+        return frozenset(c.name for c in self._numerical if not isinstance(c, NumberColumn))
 
     def _measure(self, frame: pd.DataFrame) -> tuple[FloatArray, list[BadCell]]:
         """Unscaled numerical features [N, n], NaN where missing."""
