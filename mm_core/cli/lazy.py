@@ -63,6 +63,8 @@ class _Command(TyperCommand):
 def _refuse_setting(option: str, value: str) -> None:
     from mm_core.recipe.overrides import place_of
 
+    if option == "--target":
+        raise typer.BadParameter(f"no such option: --label {value or 'COLUMN'}", param_hint=option)
     place = place_of(option.removeprefix("--").replace("-", "_"))
     if place is not None:
         raise typer.BadParameter(

@@ -118,6 +118,10 @@ class Overrides(Config):
 SECTIONS = tuple(Overrides.model_fields)
 
 
+_KNOWN_AS = {"lr": "learning_rate", "n_epochs": "epochs", "max_epochs": "epochs"}
+"""Names that other libraries have for settings of a training."""
+
+
 def place_of(name: str) -> str | None:
     """Where the setting of that short name stands, ``epochs`` -> ``training.epochs``, if in one
     place; settings of components are not looked through.
@@ -126,6 +130,7 @@ def place_of(name: str) -> str | None:
     from mm_core.recipe.training import TrainingConfig
 
     sections: dict[str, type[Config]] = {"training": TrainingConfig, "data": DataConfig}
+    name = _KNOWN_AS.get(name, name)
     found = [f"{key}.{name}" for key, config in sections.items() if name in config.model_fields]
     return found[0] if len(found) == 1 else None
 

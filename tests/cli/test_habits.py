@@ -32,6 +32,20 @@ def test_a_value_is_json_or_a_list_or_dict_of_python_or_a_text(typed, value):
     assert settings([f"key={typed}"]) == {"key": value}
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["--label", "y", "--lr", "0.1"], "--set training.learning_rate=0.1"),
+        (["--target", "y"], "--label y"),
+        (["--target=y"], "--label y"),
+    ],
+)
+def test_names_of_other_libraries_say_what_they_are_here(folder, mm, typed, meant):
+    ran = mm("plan", folder / "train.csv", *typed)
+    assert ran.code == 2
+    assert meant in " ".join(ran.err.replace("│", " ").split())
+
+
 def test_a_short_name_is_told_in_full(folder, mm):
     ran = mm("plan", folder / "train.csv", "--label", "y", "--set", "epochs=2")
     assert ran.code == 2
