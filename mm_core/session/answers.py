@@ -224,8 +224,6 @@ def embed(session: Session, data: Any, of: str | None, asked: Asked) -> tuple[np
     Raises:
         ConfigError: an argument that it does not take, options of the task among them.
     """
-    from mm_core.inference import embed
-
     if asked.options:
         strange = next(iter(asked.options))
         known = ["as_pandas", "on_error", "of", *(one.name for one in fields(RunSettings))]
@@ -235,7 +233,17 @@ def embed(session: Session, data: Any, of: str | None, asked: Asked) -> tuple[np
             value=strange,
             remedy=f"did you mean {near!r}?" if near else f"arguments: {', '.join(known)}",
         )
-    rows = read_rows(data, session.registry)
+    rows = read_rows(data, session.registry, empty=session.held is not None)
+    if not len(rows):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MMWarning)  # of cells that nobody gave
+            return _vectors(session, _row_of_none(session, rows), of, asked)[:0], rows
+    return _vectors(session, rows, of, asked), rows
+
+
+def _vectors(session: Session, rows: Rows, of: str | None, asked: Asked) -> np.ndarray:
+    from mm_core.inference import embed
+
     model = answering(session, rows.table, asked)
     frame = model.pipeline.encode(session.aligned(rows.table, model.recipe))
     vectors, bad = embed(model, frame, of, asked.settings)
@@ -243,7 +251,7 @@ def embed(session: Session, data: Any, of: str | None, asked: Asked) -> tuple[np
     strangers = Strangers()
     strangers.add(frame)
     strangers.tell()
-    return vectors, rows
+    return vectors
 
 
 def answering(session: Session, table: Table, asked: Asked) -> Model:
@@ -286,16 +294,21 @@ def _answer_of_none(session: Session, rows: Rows, asked: Asked) -> Joined:
 
     So it has the columns and types that answers have, whatever the task.
     """
-    table = rows.table
-    names = list(table.frame.columns)
-    if not names and session.held is not None:  # as an empty list of records
-        names = list(session.held.model.recipe.columns.types)
-    row = Rows(Table(pd.DataFrame(None, [0], names, object), table.folder), pd.RangeIndex(1))
+    row = _row_of_none(session, rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MMWarning)  # of cells that nobody gave
         found = _joined(session, row, replace(asked, keep=()), Strangers())
     proba = None if found.proba is None else found.proba.iloc[:0]
     return replace(found, answer=found.answer.iloc[:0], proba=proba)
+
+
+def _row_of_none(session: Session, rows: Rows) -> Rows:
+    """A row of missing cells, of the columns of a table without rows."""
+    table = rows.table
+    names = list(table.frame.columns)
+    if not names and session.held is not None:  # as an empty list of records
+        names = list(session.held.model.recipe.columns.types)
+    return Rows(Table(pd.DataFrame(None, [0], names, object), table.folder), pd.RangeIndex(1))
 
 
 def _check_kept(rows: Rows, asked: Asked) -> None:

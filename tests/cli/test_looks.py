@@ -145,6 +145,10 @@ def test_no_rows_have_no_answers(loaded, rows, empty):
     proba = loaded.predict_proba(nothing)
     assert proba.shape == (0, 2)
     assert proba.dtypes.equals(loaded.predict_proba(some).dtypes)
+    vectors, known = loaded.extract_embedding(nothing), loaded.extract_embedding(some)
+    assert vectors.shape == (0, known.shape[1])
+    assert vectors.dtype == known.dtype
+    assert len(loaded.extract_embedding(nothing, as_pandas=True)) == 0
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
