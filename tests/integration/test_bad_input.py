@@ -92,9 +92,10 @@ def test_relative_paths_start_at_the_data_file(fused, tmp_path, monkeypatch):
 def test_no_rows(fit_table, small_table, rows):
     predictor = fit_table(small_table)
     assert predictor.predict(rows).tolist() == []
-    for use in (predictor.evaluate, predictor.extract_embedding):
-        with pytest.raises(EmptyDataError, match="no rows"):
-            use(rows)
+    width = predictor.extract_embedding(small_table).shape[1]
+    assert predictor.extract_embedding(rows).shape == (0, width)
+    with pytest.raises(EmptyDataError, match="no rows"):
+        predictor.evaluate(rows)
     with pytest.raises(EmptyDataError):
         MultiModalPredictor("kind", verbosity=0).fit(rows)
 
