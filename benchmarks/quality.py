@@ -156,10 +156,14 @@ def _peaks() -> Iterator[dict[str, int]]:
     from mm_ensemble.fitting import Greedy
 
     found: dict[str, int] = {}
+    record = Path("/proc/self/clear_refs")
+    if not record.exists():
+        yield found
+        return
     plain = Greedy.attempt
 
     def attempt(self: Any, job: Any, candidate: Any, left: int) -> Any:
-        Path("/proc/self/clear_refs").write_text("5")
+        record.write_text("5")
         tried = plain(self, job, candidate, left)
         (line,) = (
             one for one in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in one
@@ -367,8 +371,8 @@ def _memory(runs: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _rounded(run: dict[str, Any]) -> dict[str, Any]:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    run |= {"peak_mb": round(peak)}  # of the process so far
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    run |= {"peak_mb": max([peak, *run.get("member_peaks_mb", {}).values()])}
     return {k: round(float(v), 4) if isinstance(v, float) else v for k, v in run.items()}
 
 

@@ -87,7 +87,7 @@ def instead_of(function: Any, error: str, positive: Any, names: Collection[str])
         function: or its scorer as :func:`from_scikit_learn` gave it.
         error: what it said.
         positive: the positive class of the task, or None.
-        names: of the metrics that there are.
+        names: of the task's metrics.
     """
     scorer = function if isinstance(function, ScorerFunction) else ScorerFunction(function, True)
     if not str(getattr(scorer.function, "__module__", "")).startswith("sklearn.metrics"):

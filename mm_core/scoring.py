@@ -206,7 +206,13 @@ class Metrics:
         return score
 
     def _instead(self, function: Custom, error: Exception, task: Task) -> str:
-        names = {component.spec.name for component in self._registry.all(MetricSpec)}
+        target = f"{type(task).__module__}:{type(task).__qualname__}"
+        names = [  # those of other tasks would be refused
+            name
+            for component in self._registry.all(TaskSpec)
+            if component.spec.target == target
+            for name in component.spec.metrics
+        ]
         return instead_of(function, str(error), task.positive_class, names)
 
     def _function(self, metric: str) -> Custom:

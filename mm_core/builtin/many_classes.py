@@ -19,7 +19,7 @@ _PER_NUMBER, _FEWEST_NUMBERS = 5, 20
 _SHOWN = 3
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _WITH_UNIT = re.compile(rf"{_NUMBER}(\s*[^\W\d_](?:[^\d.,]*))")
-_FILE = re.compile(r".*[^.\s]\.[A-Za-z][A-Za-z0-9]{1,4}")
+_FILE = re.compile(r"[^@]*[^.\s@]\.(?!(?:com|org|net|edu|gov|io|de)$)[A-Za-z][A-Za-z0-9]{1,4}")
 _FORMS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
     *("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from urllib.parse import unquote, urlsplit
 
 from mm_core.api.errors import DataError
@@ -26,23 +27,27 @@ def check_on_disk(given: str | Path) -> None:
     raise DataError(
         f"{typed!r} is an address, and data is read from files on disk",
         value=typed,
-        remedy=_REMEDIES.get(scheme, _DOWNLOAD).format(address=typed, name=_name(typed)),
+        remedy=_REMEDIES.get(scheme, _DOWNLOAD).format(quoted=quote(typed), name=_name(typed)),
     )
 
 
 _DOWNLOAD = "download it, and give the path of the file: {name!r}"
-_FETCH = "download it first, and give the path: curl -L -o {name} '{address}'"
+_FETCH = "download it first, and give the path: curl -L -o {name} {quoted}"
 _REMEDIES = {
     "http": _FETCH,
     "https": _FETCH,
     "ftp": _FETCH,
-    "s3": "download it first, and give the path: aws s3 cp '{address}' {name}",
+    "s3": "download it first, and give the path: aws s3 cp {quoted} {name}",
     "file": "give the path alone, without 'file://'",
 }
 
 
 def _name(address: str) -> str:
     """What the file may be called: the end of the address, where that has an ending."""
-    name = PurePosixPath(unquote(urlsplit(address).path)).name
+    try:
+        path = urlsplit(address).path
+    except ValueError:  # brackets that are not closed
+        path = ""
+    name = PurePosixPath(unquote(path)).name
     plain = re.sub(r"[^\w.-]", "_", name)
     return plain if ending_of(Path(plain)) else "data.csv"

@@ -23,7 +23,7 @@ def foreign_table(data: Any) -> pd.DataFrame | None:
         data = data.collect()
     convert = getattr(data, "to_pandas", None)
     table = None if convert is None else convert()
-    return table if isinstance(table, pd.DataFrame) else None
+    return index_as_columns(table) if isinstance(table, pd.DataFrame) else None
 
 
 def _csv(path: Path) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def _parquet(path: Path) -> pd.DataFrame:
 
 
 def index_as_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """What a file has as an index with a name is a column too, as ``to_csv`` writes it.
+    """A named index of a file, or of another library's table, is a column too, as in ``to_csv``.
 
     It stays the index of the rows, and so of answers.
     """

@@ -234,6 +234,15 @@ def test_cells_that_are_no_numbers_in_any_form_are_named_before_the_conversion()
         learned(["1,132", "5,764", "about 3", "7"])
     with pytest.raises(LabelError, match=r"in one unit.*\$, \u20ac"):
         learned(["$1,132", "\u20ac 5"])
+    with pytest.raises(LabelError, match=r"in one unit.*%, and '0.5' without"):
+        learned(["5%", "0.5", "7%"])
+    with pytest.raises(LabelError, match=r"'1.234.567' has points between thousands, and '1.5'"):
+        learned(["1.234.567", "1.5", "2.5"])
+
+
+def test_a_label_of_many_blanks_is_told_at_once() -> None:
+    with pytest.raises(LabelError, match="not a number in 1 row"):
+        learned([" " * 3000 + "x", "1", "2"])
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,8 @@ def test_other_texts_that_nearly_all_differ_are_told():
     (told,) = told_of([f"{n % 11 + n // 20 * 11}th {n} Street" for n in range(21)])
     assert "21 classes in 21 rows" in told
     assert "is another column the label?" in told
+    (told,) = told_of([f"u{n}@x.org" for n in range(40)])
+    assert "names of files" not in told
 
 
 @pytest.mark.parametrize(

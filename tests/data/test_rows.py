@@ -81,6 +81,15 @@ def test_a_table_keeps_the_folder_that_its_cells_start_at(tmp_path):
     assert changed.frame["a"].tolist() == ["x.png", "y.png"]
 
 
+def test_a_named_index_is_a_column_of_a_file_and_of_the_same_table_of_arrow(tmp_path):
+    frame = pd.DataFrame({"id": [3, 4], "x": [1.5, 2.5]}).set_index("id")
+    frame.to_parquet(tmp_path / "t.parquet")
+    for data in (tmp_path / "t.parquet", pa.Table.from_pandas(frame)):
+        read = read_rows(data).table.frame
+        assert list(read) == ["id", "x"]
+        assert read["id"].tolist() == [3, 4]
+
+
 def test_tables_of_arrow_and_polars_are_read():
     columns = {"a": [1.5, None], "b": ["x", "007"]}
     wanted = pd.DataFrame(columns)
@@ -136,10 +145,11 @@ def test_a_string_of_json_stays_one(tmp_path, lines):
 
 
 ADDRESSES = {
-    "http://x.org/a.csv": "curl -L -o a.csv 'http://x.org/a.csv'",
+    "http://x.org/a.csv": "curl -L -o a.csv http://x.org/a.csv",
     "https://x.org/a.csv?raw=1": "curl -L -o a.csv 'https://x.org/a.csv?raw=1'",
-    "https://x.org/export": "curl -L -o data.csv 'https://x.org/export'",
-    "s3://bucket/a.parquet": "aws s3 cp 's3://bucket/a.parquet' a.parquet",
+    "https://x.org/export": "curl -L -o data.csv https://x.org/export",
+    "http://[abc/d.csv": "curl -L -o data.csv 'http://[abc/d.csv'",
+    "s3://bucket/a.parquet": "aws s3 cp s3://bucket/a.parquet a.parquet",
     "hf://datasets/one/a.jsonl": "give the path of the file: 'a.jsonl'",
     "file:///home/one/a.csv": "without 'file://'",
 }

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import (
+    average_precision_score,
     f1_score,
     fbeta_score,
     get_scorer,
@@ -162,6 +163,15 @@ def test_functions_that_fail_on_words_say_what_to_type(rows, fitted, metric, typ
         fitted.evaluate(rows, metric)
     assert f"eval_metric={typed}" in caught.value.remedy
     assert fitted.evaluate(rows, eval(typed))
+
+
+def test_metrics_of_other_tasks_are_not_advised(rows):
+    three = rows.assign(y=["a", "b", "c"] * (len(rows) // 3) + ["a"] * (len(rows) % 3))
+    settings = {"fit": "core:finetune", "training.epochs": 1}
+    made = MultiModalPredictor("y", hyperparameters=settings, verbosity=0).fit(three)
+    with pytest.raises(MetricError, match="raised ValueError") as caught:
+        made.evaluate(three, average_precision_score)
+    assert "average_precision'" not in caught.value.remedy
 
 
 def test_functions_of_two_classes_say_how_they_score_more():

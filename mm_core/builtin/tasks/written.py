@@ -16,8 +16,9 @@ _RARE = 20
 
 def _pattern(groups: str, fraction: str) -> re.Pattern[str]:
     whole = rf"(?:[1-9]\d{{0,2}}(?:[{groups}]\d{{3}})+|\d+)"
-    unit = rf"(?:{_UNIT})?"
-    return re.compile(rf"\s*[+-]?\s*{unit}\s*[+-]?{whole}(?:{re.escape(fraction)}\d+)?\s*{unit}\s*")
+    unit = rf"(?:(?:{_UNIT})\s*)?"  # its blanks within: no two ways to part a run of them
+    number = rf"[+-]?{whole}(?:{re.escape(fraction)}\d+)?"
+    return re.compile(rf"\s*(?:[+-]\s*)?{unit}{number}\s*{unit}")
 
 
 _POINT, _COMMA = _pattern("," + _BLANKS, "."), _pattern("." + _BLANKS, ",")
@@ -49,17 +50,20 @@ def plainly(column: pd.Series[Any], rows: Sequence[int]) -> str:
     if only_comma and (only_point or fractions or _RARE * len(only_comma) < len(points)):
         other = next(iter(only_point or fractions or points))
         return (
-            f"write all numbers alike: {only_comma[0]!r} has a decimal comma, and {other!r} "
-            "speaks against it"
+            f"write all numbers alike: {only_comma[0]!r} has "
+            f"{'a decimal comma' if ',' in only_comma[0] else 'points between thousands'}, and "
+            f"{other!r} speaks against it"
         )
     return _said(str(column.name), column, commas if only_comma else points, odd, bool(only_comma))
 
 
 def _said(name: str, column: pd.Series[Any], texts: list[str], odd: list[Any], comma: bool) -> str:
     units = sorted({unit for text in texts for unit in re.findall(_UNIT, text)})
-    if len(units) > 1:
-        return f"write all numbers in one unit, and alone: there are {', '.join(units)}"
     cells = list(map(str, column.tolist()))
+    bare = [text for text in cells if re.search(r"\d", text) and not re.search(_UNIT, text)]
+    if len(units) > 1 or (units and bare):
+        without = f", and {bare[0]!r} without" if bare else ""
+        return f"write all numbers in one unit, and alone: there are {', '.join(units)}{without}"
     parted = "." + _BLANKS if comma else "," + _BLANKS
     off = _any_of(units, sorted({sign for text in cells for sign in text if sign in parted}))
     code = f"df[{name!r}].astype(str)"

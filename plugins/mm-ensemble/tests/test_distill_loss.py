@@ -147,3 +147,8 @@ def test_rows_without_the_label_are_told(teacher: MultiModalPredictor) -> None:
     ):
         with pytest.raises(LabelError, match="label column 'wait' is not in the data"):
             call()
+    holes = rows(30)
+    holes.loc[3, "wait"] = None
+    with pytest.raises(LabelError, match="'wait' is missing in 1 row") as caught:
+        teacher.distill(holes, bare, verbosity=0)
+    assert caught.value.rows == (3,)

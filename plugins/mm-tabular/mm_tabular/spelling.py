@@ -33,8 +33,8 @@ _GROUPS = {".": r"[, '\u00a0\u202f\u2019]", ",": r"[. '\u00a0\u202f\u2019]"}
 def written(decimal: str) -> str:
     """Pattern of numbers with this sign before the fractions, groups of thousands and a unit."""
     whole = rf"(?:\d{{1,3}}(?:{_GROUPS[decimal]}\d{{3}})+|\d+)"
-    unit = rf"(?:{_UNIT})?"
-    return rf"\s*[+-]?\s*{unit}\s*[+-]?{whole}(?:\{decimal}\d+)?\s*{unit}\s*"
+    unit = rf"(?:(?:{_UNIT})\s*)?"  # its blanks within: no two ways to part a run of them
+    return rf"\s*(?:[+-]\s*)?{unit}[+-]?{whole}(?:\{decimal}\d+)?\s*{unit}"
 
 
 def ornaments(decimal: str) -> str:

@@ -7,6 +7,7 @@ is no reason to read them all as categories: it is told, and stands for a missin
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
@@ -154,7 +155,8 @@ def _claim(
 
 def _set(setting: str, column: str, value: str) -> str:
     """The setting of one column, as it can be typed."""
-    return f'--set "{_PROCESSOR}.{setting}={{{column!r}: {value!r}}}"'
+    typed = f"{_PROCESSOR}.{setting}={json.dumps({column: value}, ensure_ascii=False)}"
+    return f"--set {quote(typed)}"
 
 
 def _words(column: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 import warnings
 
@@ -79,12 +81,29 @@ def test_numbers_as_people_write_them_are_numbers_and_told(cells, sign, first):
     recipe, told = plan_of(cells)
     assert settings_of(recipe)["decimals"] == {"x": sign}
     other = "," if sign == "." else "."
-    assert f"--set \"inputs.tabular.processor.decimals={{'x': '{other}'}}\" reads" in told
+    assert f"""--set 'inputs.tabular.processor.decimals={{"x": "{other}"}}' reads""" in told
     from mm_tabular.cells import Spelling, read_numbers
 
     read = read_numbers(pd.Series(cells), Spelling(sign))
     assert read.values[0] == first
     assert not read.bad.any()
+
+
+def test_a_note_of_a_column_with_quotes_and_dollars_can_be_typed():
+    name = """it's "$A\""""
+    rows = pd.DataFrame({name: [f"{n},25" for n in range(200)], "y": Y})
+    with pytest.warns(MMWarning) as said:
+        MultiModalPredictor("y", verbosity=0).plan(rows)
+    (told,) = [str(one.message) for one in said if "--set " in str(one.message)]
+    assert shlex.split(told.partition("(--set ")[2].partition(" reads")[0])[0] == (
+        f"inputs.tabular.processor.decimals={json.dumps({name: '.'})}"
+    )
+
+
+def test_long_blanks_are_read_in_no_time():
+    from mm_tabular.spelling import written
+
+    assert not re.fullmatch(written("."), " " * 3000 + "x")
 
 
 def test_amounts_of_two_currencies_are_no_numbers():
@@ -115,7 +134,7 @@ def test_days_that_fit_two_forms_are_told_with_the_setting():
     cells = [day.strftime("%d/%m/%Y") for day in early]
     recipe, told = plan_of(cells)
     assert settings_of(recipe)["date_formats"] == {"x": "%m/%d/%Y"}
-    assert "inputs.tabular.processor.date_formats={'x': '%d/%m/%Y'}" in told
+    assert """inputs.tabular.processor.date_formats={"x": "%d/%m/%Y"}""" in told
     typed = shlex.split(told.partition("(--set ")[2])[0]
     recipe, told = plan_of(cells, hyperparameters=settings([typed]))
     assert settings_of(recipe)["date_formats"] == {"x": "%d/%m/%Y"}

@@ -113,13 +113,12 @@ class _Clock(Clock):
 def _with_all_classes(task: Task) -> tuple[Features, Array, Array | None]:
     """The training rows, and of each class that none has, as in a fold, one of hardly any weight.
 
-    CatBoost knows the classes of the rows only: it says minus infinity of others, and cannot tell
-    what its first rounds say.
+    CatBoost knows the classes of the rows only: of several it says minus infinity of the others,
+    and cannot tell what its first rounds say; of two it does not learn one alone.
     """
     features, truth, weight = task.train
-    if task.goal.loss != "multiclass":
-        return task.train
-    absent = np.setdiff1d(np.arange(task.goal.outputs), truth)
+    classes = {"binary": 2, "multiclass": task.goal.outputs}.get(task.goal.loss, 0)
+    absent = np.setdiff1d(np.arange(classes), truth)
     if not len(absent):
         return task.train
     rows = np.concatenate([np.arange(len(truth)), np.zeros(len(absent), int)])

@@ -178,6 +178,17 @@ def test_scores_are_not_made_for_long_after_the_time_limit() -> None:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
+def test_a_label_that_a_fold_lacks_is_learned_by_the_other_folds(library: str) -> None:
+    pytest.importorskip("mm_ensemble")
+    rows = table(120)
+    rows["tags"] = [[*tags, "alone"] if n == 7 else tags for n, tags in enumerate(rows.tags)]
+    members = {"trees": {"id": f"trees:{library}", "rounds": 10, "threads": 1}}
+    wished = {"fit": "ensemble:bagged", "fit.folds": 2, "fit.members": members}
+    model = fit("tags", rows=rows, **wished)
+    assert "alone" in model.predict_proba(rows)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
 def test_a_class_that_a_fold_lacks_is_one_of_the_classes(library: str) -> None:
     pytest.importorskip("mm_ensemble")
     rows = table(200)

@@ -46,7 +46,9 @@ Out = Annotated[
 ]
 Tuning = Annotated[
     str | None,
-    typer.Option("--tuning-data", metavar="DATA", help="Validation rows; else some are held out."),
+    typer.Option(
+        "--tuning", "--tuning-data", metavar="DATA", help="Validation rows; else some are held out."
+    ),
 ]
 Metric = Annotated[
     str | None, typer.Option("--validation-metric", metavar="NAME", help="What is searched by.")

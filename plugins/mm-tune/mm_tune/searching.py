@@ -241,12 +241,13 @@ class _Search:
         if before is None:
             self.study.set_user_attr("of", mine)
         elif before != mine:
-            changed = ", ".join(key for key in mine if mine[key] != before.get(key))
+            differ = [key for key in mine if mine[key] != before.get(key)]
+            changed, go_on = ", ".join(differ), ", or the same arguments to go on"
             raise ConfigError(
                 f"{str(self.place)!r} holds another search: its {changed} differ",
                 plugin="tune",
                 value=str(self.place),
-                remedy="give it another folder, or the same arguments to go on",
+                remedy=f"give it another folder{'' if 'form of journal' in differ else go_on}",
             )
 
     def _take_up(self) -> None:
