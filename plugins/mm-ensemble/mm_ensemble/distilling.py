@@ -51,6 +51,7 @@ def distill(
     recipe = model.recipe
     rows = read_rows(data, registry).table
     check_labelled(recipe, rows)
+    model.task.complete(rows.frame)
     answered = 0
     if unlabelled is not None:
         if tuning_data is None:

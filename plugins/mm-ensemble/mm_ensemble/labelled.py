@@ -7,7 +7,7 @@ from mm_core.api.tools import Recipe
 
 
 def check_labelled(recipe: Recipe, table: Table) -> None:
-    """Refuse rows without a label: its column, or a cell of it.
+    """Refuse rows without a label's column.
 
     Raises:
         LabelError: names it, and the columns that there are.
@@ -18,12 +18,4 @@ def check_labelled(recipe: Recipe, table: Table) -> None:
                 f"label column {name!r} is not in the data",
                 column=name,
                 remedy=f"columns: {', '.join(map(str, table.frame.columns[:20]))}",
-            )
-        missing = table.frame[name].isna().to_numpy().nonzero()[0].tolist()
-        if missing:
-            raise LabelError(
-                f"label {name!r} is missing in {len(missing)} row(s) (first: row {missing[0]})",
-                column=name,
-                rows=missing,
-                remedy=f"delete them in the file, or data.dropna(subset=[{name!r}])",
             )
