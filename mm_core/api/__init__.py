@@ -73,6 +73,7 @@ from mm_core.api.samples import (
     SampleTask,
     Trial,
 )
+from mm_core.api.search import Search
 from mm_core.api.slots import Slot, slot
 from mm_core.api.specs import (
     API_VERSION,
@@ -197,6 +198,7 @@ __all__ = [
     "SampleEngine",
     "SampleTask",
     "Samples",
+    "Search",
     "Slot",
     "State",
     "Table",

@@ -125,14 +125,14 @@ class SlotField:
     many: Literal["list", "dict"] | None = None
     optional: bool = False
 
-    def held(self, value: Any) -> Iterator[Any]:
-        """The single slots of a value of the field; of what has another form, none."""
+    def held(self, key: str, value: Any) -> Iterator[tuple[str, Any]]:
+        """(dotted key, slot) of each in the field's value; of what has another form, none."""
         if self.many == "dict" and isinstance(value, Mapping):
-            yield from value.values()
+            yield from ((f"{key}.{name}", one) for name, one in value.items())
         elif self.many == "list" and isinstance(value, Sequence) and not isinstance(value, str):
-            yield from value
+            yield from ((f"{key}.{n}", one) for n, one in enumerate(value))
         elif self.many is None and value is not None:
-            yield value
+            yield key, value
 
 
 def slot_fields(config: type[BaseModel]) -> dict[str, SlotField]:

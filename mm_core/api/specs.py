@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mm_core.api.search import Search
+
 API_VERSION = (2, 0)
 """(major, minor) of the plugin API that this core offers."""
 
@@ -125,6 +127,12 @@ class ConfigurableSpec(ComponentSpec):
     config: Target = Field(
         default="mm_core.api.config:Config",
         description="its config class, a mm_core.api.Config in a light module",
+    )
+    search_space: dict[str, Search] = Field(
+        default_factory=dict,
+        description="setting of its config -> where a search for settings (`mm tune`) usually "
+        "looks: the few that are worth it, in ranges that suit most data. A fitter's may be "
+        "'training.*' too, of those that it reads",
     )
 
 

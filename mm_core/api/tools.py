@@ -44,6 +44,7 @@ __all__ = [
     "aligned",
     "batches",
     "checkpoints",
+    "components",
     "installed",
     "load",
     "load_model",
@@ -105,6 +106,18 @@ def checkpoints(registry: Registry) -> CheckpointFinder:
     from mm_core.checkpoints.finder import CheckpointFinder
 
     return CheckpointFinder(registry)
+
+
+def components(recipe: Recipe, registry: Registry) -> Iterator[tuple[str, Component[Any]]]:
+    """(dotted key, component) of each in a plan: ``"fit"``, ``"backbones.text.adapter"``, and of
+    those in slots of others ``"fusion.head"``.
+
+    Raises:
+        UnknownComponentError: one is not installed.
+    """
+    from mm_core.recipe.components import components
+
+    return components(recipe, registry)
 
 
 # ---- models ------------------------------------------------------------------------------------

@@ -89,4 +89,4 @@ def _inside(
         config = registry.get(kind, name).config_class(attribute)
     except PluginError:  # told where it is needed itself
         return
-    yield from inside(config, settings, registry)
+    yield from ((kind, name) for _, kind, name in inside(config, settings, registry))

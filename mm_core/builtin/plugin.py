@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mm_core.api.checkpoints import CheckpointSourceSpec
 from mm_core.api.hookspecs import hookimpl
+from mm_core.api.search import Search
 from mm_core.api.specs import (
     CommandSpec,
     FitterSpec,
@@ -68,6 +71,8 @@ _LOSSES = {
     "labels": ("bce", "binary_focal", "asymmetric"),
 }
 """Target -> the losses that read it."""
+_DROPOUT = {"dropout": Search(0, 0.4)}
+_GAMMA = {"gamma": Search(0.5, 5)}
 _NUMBERS = (
     "rmse",
     "mse",
@@ -154,17 +159,20 @@ def mm_fusion_heads() -> list[FusionHeadSpec]:
             config="mm_core.builtin.configs:ConcatMLPConfig",
             summary="MLP over the concatenated features; absent inputs have a learned embedding.",
             references=("arxiv:2404.16233",),
+            search_space=_DROPOUT,
         ),
         FusionHeadSpec(
             name="mean",
             target="mm_core.builtin.fusion.mean:Mean",
             config="mm_core.builtin.configs:MeanConfig",
+            search_space=_DROPOUT,
             summary="Mean of the projected features of the inputs that are present.",
         ),
         FusionHeadSpec(
             name="logit",
             target="mm_core.builtin.fusion.logit:Logit",
             config="mm_core.builtin.configs:LogitConfig",
+            search_space=_DROPOUT,
             summary="Learned weighted mean of each present input's own answer.",
         ),
         FusionHeadSpec(
@@ -173,6 +181,7 @@ def mm_fusion_heads() -> list[FusionHeadSpec]:
             config="mm_core.builtin.configs:HybridConfig",
             summary="Learned weighted mean of concat_mlp's answer and each input's own.",
             references=("arxiv:1705.09406",),
+            search_space=_DROPOUT,
         ),
     ]
 
@@ -182,7 +191,14 @@ def mm_losses() -> list[LossSpec]:
     focal, asymmetric = "arxiv:1708.02002", "arxiv:2009.14119"
     return [
         _loss("cross_entropy", "class", "classes:CrossEntropy", "Cross entropy."),
-        _loss("focal", "class", "classes:Focal", "Rows that are right count less.", focal),
+        _loss(
+            "focal",
+            "class",
+            "classes:Focal",
+            "Rows that are right count less.",
+            focal,
+            space=_GAMMA,
+        ),
         _loss("mse", "value", "values:MSE", "Squared error; aims at the mean."),
         _loss("mae", "value", "values:MAE", "Absolute error; aims at the median.", chooses="mae"),
         _loss(
@@ -200,7 +216,14 @@ def mm_losses() -> list[LossSpec]:
             chooses="mean_pinball_loss",
         ),
         _loss("bce", "labels", "labels:BCE", "Binary cross entropy of each label."),
-        _loss("binary_focal", "labels", "labels:BinaryFocal", "Labels right count less.", focal),
+        _loss(
+            "binary_focal",
+            "labels",
+            "labels:BinaryFocal",
+            "Labels right count less.",
+            focal,
+            space=_GAMMA,
+        ),
         _loss(
             "asymmetric",
             "labels",
@@ -269,6 +292,12 @@ def mm_fitters() -> list[FitterSpec]:
             target="mm_core.training.finetune:Finetune",
             config="mm_core.api.config:Config",
             summary="Trains backbones and heads together by gradient descent.",
+            search_space={
+                "training.learning_rate": Search(1e-5, 3e-4, log=True),
+                "training.head_learning_rate": Search(3e-4, 1e-2, log=True),
+                "training.weight_decay": Search(1e-4, 1e-1, log=True),
+                "training.batch_size": Search(choices=(16, 32, 64)),
+            },
         )
     ]
 
@@ -307,7 +336,13 @@ def mm_presets() -> list[PresetSpec]:
 
 
 def _loss(
-    name: str, needs: str, target: str, summary: str, *references: str, chooses: str | None = None
+    name: str,
+    needs: str,
+    target: str,
+    summary: str,
+    *references: str,
+    chooses: str | None = None,
+    space: Mapping[str, Search] | None = None,
 ) -> LossSpec:
     return LossSpec(
         name=name,
@@ -317,6 +352,7 @@ def _loss(
         summary=summary,
         references=references,
         validation_metric=chooses,
+        search_space=dict(space or {}),
     )
 
 

@@ -191,21 +191,22 @@ class Filler:
 
 def inside(
     config: type[Config], settings: Mapping[str, Any], registry: Registry
-) -> Iterator[tuple[type[ConfigurableSpec], str]]:
-    """(kind, id) of the components in the slots of complete settings, to any depth.
+) -> Iterator[tuple[str, type[ConfigurableSpec], str]]:
+    """(dotted key, kind, id) of the components in the slots of complete settings, to any depth.
 
     Below one that is not installed nothing can be known.
     """
-    for key, held in slot_fields(config).items():
-        for value in held.held(settings.get(key)):
+    for field, held in slot_fields(config).items():
+        for key, value in held.held(field, settings.get(field)):
             if not isinstance(value, Mapping) or not isinstance(value.get("id"), str):
                 continue
-            yield held.kind, value["id"]
+            yield key, held.kind, value["id"]
             try:
                 inner = registry.get(held.kind, value["id"]).config_class()
             except PluginError:
                 continue
-            yield from inside(inner, value, registry)
+            for below, kind, name in inside(inner, value, registry):
+                yield f"{key}.{below}", kind, name
 
 
 def _may_be_slot(value: Any) -> bool:

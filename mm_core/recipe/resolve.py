@@ -381,7 +381,7 @@ class _Resolver:
             return None
         self.origins["fusion.id"] = origin if "fusion.id" in preset else f"task {task.id}"
         settled = self._component("fusion", head, user)
-        for kind, name in inside(head.config_class(), settled, self.registry):
+        for _, kind, name in inside(head.config_class(), settled, self.registry):
             if kind is FusionHeadSpec:  # it reads the same features
                 inner = self.registry.get(FusionHeadSpec, name)
                 check_features(backbones, planned, task, inner, self.registry)

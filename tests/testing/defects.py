@@ -50,6 +50,30 @@ DEFECTS = (
         '    shape: object = Setting(default=(1, 2), description="lost in JSON")\n',
         "becomes",
     ),
+    Defect(
+        "fusion_head-gate-search_space_is_of_its_settings",
+        '"dim": Search(choices=(4, 8))',
+        '"width": Search(choices=(4, 8))',
+        "unknown key 'settings.width'",
+    ),
+    Defect(
+        "fusion_head-gate-search_space_is_of_its_settings",
+        '"dim": Search(choices=(4, 8))',
+        '"dim": Search(4, 8)',
+        "search_space['dim'] = uniform(4, 8): settings.dim = 5.48",
+    ),
+    Defect(
+        "fusion_head-gate-search_space_is_of_its_settings",
+        '"dim": Search(choices=(4, 8))',
+        '"dim": Search(16, 64, whole=True)',
+        "the default is 8",
+    ),
+    Defect(
+        "fusion_head-gate-search_space_is_of_its_settings",
+        '"dim": Search(choices=(4, 8))',
+        '"training.epochs": Search(5, 20, whole=True)',
+        "training.epochs is a fitter's",
+    ),
     # ---- fusion heads
     Defect(
         "fusion_head-gate-gives_a_vector_or_logits",

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from mm_core.api import FitterSpec, ModelMethodSpec, PluginInfo, PresetSpec, RuntimeSpec, hookimpl
+from mm_core.api import (
+    FitterSpec,
+    ModelMethodSpec,
+    PluginInfo,
+    PresetSpec,
+    RuntimeSpec,
+    Search,
+    hookimpl,
+)
 
 CARUANA = "doi:10.1145/1015330.1015432"  # Caruana et al. 2004
 BREIMAN = "doi:10.1007/BF00058655"  # Breiman 1996
@@ -61,6 +69,7 @@ def mm_fitters() -> list[FitterSpec]:
             references=("arxiv:1503.02531",),
             target="mm_ensemble.distilled:Distilled",
             config="mm_ensemble.configs:DistilledConfig",
+            search_space={"share": Search(0, 1), "temperature": Search(1, 5, log=True)},
         ),
     ]
 

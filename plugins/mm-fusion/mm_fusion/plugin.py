@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mm_core.api import CommandSpec, FitterSpec, FusionHeadSpec, NoteSpec, PluginInfo, hookimpl
+from mm_fusion.spaces import CACHED, SPACES
 
 _HEADS = (
     ("gmu", "gated", "GMU", "Gates per unit weigh the inputs.", "arxiv:1702.01992"),
@@ -118,6 +119,7 @@ def mm_fusion_heads() -> list[FusionHeadSpec]:
             target=f"mm_fusion.{module}:{title}",
             config=f"mm_fusion.configs:{title}Config",
             needs=(needs,),
+            search_space=SPACES.get(name, {}),
         )
         for heads, needs in ((_HEADS, "pooled"), (_TOKEN_HEADS, "tokens"), (_WRAPPERS, "pooled"))
         for name, module, title, summary, reference in heads
@@ -133,6 +135,7 @@ def mm_fitters() -> list[FitterSpec]:
             summary="Pretrained backbones stay, and run once a row; all above them is trained.",
             target="mm_fusion.cached:CachedHeads",
             config="mm_fusion.configs:CachedConfig",
+            search_space=CACHED,
         )
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mm_core.api import AdapterSpec, NoteSpec, PluginInfo, hookimpl
+from mm_core.api import AdapterSpec, NoteSpec, PluginInfo, Search, hookimpl
 
 
 @hookimpl
@@ -33,12 +33,14 @@ def mm_adapters() -> list[AdapterSpec]:
     return [*_NEW_WEIGHTS, *_SOME_OF_ITS_OWN, *_FROZEN]
 
 
+_RANK = {"r": Search(choices=(4, 8, 16, 32))}
 _NEW_WEIGHTS = (
     AdapterSpec(
         name="lora",
         summary="Low-rank updates beside frozen layers",
         target="mm_peft.lora:LoRA",
         config="mm_peft.configs:LoRAConfig",
+        search_space=_RANK,
         references=("arxiv:2106.09685",),
     ),
     AdapterSpec(
@@ -46,6 +48,7 @@ _NEW_WEIGHTS = (
         summary="LoRA that learns the length of each weight vector apart from its direction",
         target="mm_peft.lora:DoRA",
         config="mm_peft.configs:LoRAConfig",
+        search_space=_RANK,
         references=("arxiv:2402.09353",),
     ),
     AdapterSpec(

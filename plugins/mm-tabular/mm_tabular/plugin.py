@@ -13,8 +13,10 @@ from mm_core.api import (
 from mm_tabular.presets import (
     FT_ALONE,
     FT_PRESETS,
+    FT_SPACE,
     MLP_ALONE,
     MLP_PRESETS,
+    MLP_SPACE,
     REALMLP_ALONE,
     REALMLP_PRESETS,
     TABM_ALONE,
@@ -74,6 +76,7 @@ def mm_backbones() -> list[BackboneSpec]:
             provides=("pooled",),
             processor="tabular:table",
             alone=MLP_ALONE,
+            search_space=MLP_SPACE,
             references=("arxiv:2203.05556",),
         ),
         BackboneSpec(
@@ -85,6 +88,7 @@ def mm_backbones() -> list[BackboneSpec]:
             provides=("pooled",),
             processor="tabular:table",
             alone=TABM_ALONE,
+            search_space=MLP_SPACE,
             references=("arxiv:2410.24210", "arxiv:2002.06715"),
         ),
         BackboneSpec(
@@ -96,6 +100,7 @@ def mm_backbones() -> list[BackboneSpec]:
             provides=("pooled",),
             processor="tabular:table",
             alone=REALMLP_ALONE,
+            search_space=MLP_SPACE,
             references=("arxiv:2407.04491",),
         ),
         BackboneSpec(
@@ -107,6 +112,7 @@ def mm_backbones() -> list[BackboneSpec]:
             provides=("pooled", "tokens"),
             processor="tabular:table",
             alone=FT_ALONE,
+            search_space=FT_SPACE,
             references=("arxiv:2106.11959",),
         ),
     ]

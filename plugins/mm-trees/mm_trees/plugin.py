@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mm_core.api import CommandSpec, Defaults, FitterSpec, PluginInfo, RuntimeSpec, hookimpl
 from mm_trees.losses import LOSSES
+from mm_trees.spaces import SPACES
 
 CATBOOST = "arxiv:1706.09516"  # Prokhorenkova et al. 2018
 LIGHTGBM = "doi:10.5555/3294996.3295074"  # Ke et al. 2017
@@ -36,6 +37,7 @@ def mm_fitters() -> list[FitterSpec]:
             alone=name == "catboost",
             training=("class_weights", "loss", "seed"),
             losses=tuple(LOSSES),
+            search_space=SPACES[name],
         )
         for name, title, summary, reference in (
             (

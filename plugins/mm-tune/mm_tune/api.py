@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mm_tune.spaces import Search
+from mm_core.api import Search
 
 if TYPE_CHECKING:
     from mm_tune.searching import Tuned

@@ -16,7 +16,7 @@ import pandas as pd
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from mm_core.api import ConfigError, MMError, TrainingError
+from mm_core.api import ConfigError, MMError, Search, TrainingError
 from mm_core.api.tools import (
     MultiModalPredictor,
     Recipe,
@@ -27,7 +27,7 @@ from mm_core.api.tools import (
 )
 from mm_tune.journal import journal
 from mm_tune.picture import picture
-from mm_tune.spaces import Search, as_searches, taken_apart, usual
+from mm_tune.spaces import as_searches, taken_apart, usual
 
 NAME = "mm"
 LOG, TABLE, PICTURE, RECIPE = "trials.log", "trials.csv", "trials.svg", "recipe.json"
@@ -142,8 +142,9 @@ def tune(
     # Once, not again by every trial.
     tuning = None if tuning_data is None else read_rows(tuning_data, registry).table
     plan = wanted.plan(table, {})
-    searched = {**as_searches(space or {}), **among} or usual(plan)
-    wanted.plan(table, {key: one.one for key, one in searched.items()})  # is there such a setting?
+    searched = {**as_searches(space or {}), **among} or usual(plan, registry)
+    some = {key: one.some[0] for key, one in searched.items()}
+    wanted.plan(table, some)  # is there such a setting?
     with _quiet():
         told = tell or _nothing
         search = _Search(wanted, searched, table, tuning, plan, folder, sampler, prune, told)

@@ -1,98 +1,21 @@
-"""What a setting may be: ranges and choices, as objects, as text, and the usual ones as data."""
+"""What a setting may be, as text, and what is usually searched of a plan."""
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mm_core.api import ConfigError
+from mm_core.api import BackboneSpec, ConfigError, Search
 from mm_core.api.commands import value_of
+
+if TYPE_CHECKING:
+    from mm_core.api.tools import Component, Recipe, Registry
 
 FORMS = "log(1e-5, 1e-3), uniform(0, 0.5), int(2, 8), logint(8, 256), choice(32, 64)"
 
-USUAL: Mapping[str, Mapping[str, str]] = {
-    "core:finetune": {
-        "training.learning_rate": "log(1e-5, 3e-4)",
-        "training.head_learning_rate": "log(3e-4, 1e-2)",
-        "training.weight_decay": "log(1e-4, 1e-1)",
-        "training.batch_size": "choice(16, 32, 64)",
-    },
-    "trees:catboost": {
-        "fit.learning_rate": "log(0.01, 0.3)",
-        "fit.depth": "int(4, 9)",
-        "fit.l2": "log(1, 30)",
-    },
-    "trees:lightgbm": {
-        "fit.learning_rate": "log(0.01, 0.3)",
-        "fit.leaves": "logint(8, 128)",
-        "fit.min_rows": "logint(5, 100)",
-        "fit.feature_share": "uniform(0.5, 1)",
-    },
-    "tabular:mlp": {"dropout": "uniform(0, 0.4)", "width": "choice(128, 256, 512)"},
-    "tabular:tabm": {"dropout": "uniform(0, 0.4)", "width": "choice(128, 256, 512)"},
-    "tabular:realmlp": {"dropout": "uniform(0, 0.4)", "width": "choice(128, 256, 512)"},
-    "core:concat_mlp": {"dropout": "uniform(0, 0.4)"},
-    "core:hybrid": {"dropout": "uniform(0, 0.4)"},
-}
-"""Component -> its settings: of a fitter as a recipe has them, of others within their section."""
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a setting may be: numbers from ``low`` to ``high``, or one of some ``choices``.
-
-    Attributes:
-        low: the least.
-        high: the most.
-        log: whether 1 to 10 counts as much as 10 to 100.
-        whole: whole numbers only.
-        choices: numbers, words, True, False or None instead.
-    """
-
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    whole: bool = False
-    choices: Sequence[Any] | None = None
-
-    def __post_init__(self) -> None:
-        if self.choices is not None:
-            plain = all(isinstance(one, str | int | float | None) for one in self.choices)
-            if not self.choices or not plain or self.low is not None or self.high is not None:
-                raise _wrong(self, "choices are numbers, words, true, false, null; and no range")
-            return
-        if self.low is None or self.high is None or not math.isfinite(self.low + self.high):
-            raise _wrong(self, "a range has two ends")
-        if self.low >= self.high or (self.log and self.low <= 0):
-            raise _wrong(self, "a range ends above where it begins, and a log range begins above 0")
-        if self.whole and (self.low % 1 or self.high % 1):
-            raise _wrong(self, "ends of whole numbers are whole")
-
-    def __contains__(self, value: Any) -> bool:
-        if self.choices is not None:
-            return any(value == one and type(value) is type(one) for one in self.choices)
-        assert self.low is not None
-        assert self.high is not None
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and self.low <= value <= self.high and (not self.whole or value % 1 == 0)
-
-    def __str__(self) -> str:
-        if self.choices is not None:
-            return f"choice({', '.join(map(json.dumps, self.choices))})"
-        form = ("logint" if self.log else "int") if self.whole else "log" if self.log else "uniform"
-        return f"{form}({self.low:g}, {self.high:g})"
-
-    @property
-    def one(self) -> Any:
-        """Some value of it, for a plan that tells whether there is such a setting."""
-        if self.choices is not None:
-            return self.choices[0]
-        assert self.low is not None
-        return int(self.low) if self.whole else self.low
+RATE = "training.learning_rate"
+"""Of pretrained backbones; what is trained from nothing has another."""
 
 
 def read_search(text: str, where: str) -> Search:
@@ -146,20 +69,32 @@ def taken_apart(settings: Mapping[str, Any], before: str = "") -> tuple[dict[str
     return fixed, searched
 
 
-def usual(recipe: Any) -> dict[str, Search]:
+def usual(recipe: Recipe, registry: Registry) -> dict[str, Search]:
     """The usual ranges of the components of a plan; of what the user set, none.
+
+    A setting that is outside of its range in this plan is left as it is: the range was not made
+    for such data.
+
+    Args:
+        recipe: the plan.
+        registry: installed components.
 
     Raises:
         ConfigError: none of the components has any.
     """
-    parts = [("", recipe.fit.id)]
-    parts += [(f"backbones.{name}.", part.id) for name, part in recipe.backbones.items()]
-    parts += [("fusion.", recipe.fusion.id)] if recipe.fusion is not None else []
-    found = dict(_usual(parts))
+    from mm_core.api.tools import components
+
     known = recipe.flat()
-    found = {k: v for k, v in found.items() if k in known and recipe.origin(k) != "user"}
+    there = list(components(recipe, registry))
+    found = {
+        key: search
+        for key, search in _usual(there)
+        if key in known
+        and recipe.origin(key) != "user"
+        and (known[key] is None or known[key] in search)
+    }
     if not found:
-        ids = ", ".join(component for _, component in parts)
+        ids = ", ".join(dict.fromkeys(component.id for _, component in there))
         raise ConfigError(
             f"nothing is usually searched of {ids}",
             value=ids,
@@ -176,12 +111,14 @@ def _one_of(known: Mapping[str, Any]) -> str:
     return "training.learning_rate=log(1e-5, 1e-3)"
 
 
-def _usual(parts: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Search]]:
-    for before, component in parts:
-        for key, text in USUAL.get(component, {}).items():
-            yield before + key, read_search(text, key)
-
-
-def _wrong(search: Search, why: str) -> ConfigError:
-    values = search.choices if search.choices is not None else (search.low, search.high)
-    return ConfigError(f"no such search: {why}", value=list(values), remedy=f"as in: {FORMS}")
+def _usual(components: Sequence[tuple[str, Component[Any]]]) -> Iterator[tuple[str, Search]]:
+    """Dotted key -> range. Only the plan's own fitter has its rates under ``training``."""
+    pretrained = any(
+        isinstance(one.spec, BackboneSpec) and one.spec.formats for _, one in components
+    )
+    for place, component in components:
+        for key, search in component.spec.search_space.items():
+            if not key.startswith("training."):
+                yield f"{place}.{key}", search
+            elif place == "fit" and (pretrained or key != RATE):
+                yield key, search

@@ -22,11 +22,12 @@ import pandas as pd
 import pytest
 from mm_tune.api import Search, tune
 from mm_tune.pruning import Pruning
-from mm_tune.spaces import read_search
+from mm_tune.spaces import read_search, usual
 from typer.testing import CliRunner
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ConfigError, TrainingError
+from mm_core.api.tools import installed
 from mm_core.cli.app import app
 from mm_core.recipe.recipe import Recipe
 from mm_core.testing.kit import KIT
@@ -213,6 +214,57 @@ def test_without_a_space_the_usual_ranges_are_searched() -> None:
     assert shlex.split(str(caught.value.remedy))[-1] == "training.learning_rate=log(1e-5, 1e-3)"
 
 
+MINE = """
+from mm_core.api import FusionHeadSpec, PluginInfo, Search, hookimpl
+
+
+@hookimpl
+def mm_plugin_info():
+    return PluginInfo(api=(2, 0), summary="A head whose width is searched.")
+
+
+@hookimpl
+def mm_fusion_heads():
+    return [
+        FusionHeadSpec(
+            name="m",
+            summary="A mean.",
+            target="mm_core.builtin.fusion.mean:Mean",
+            config="mm_core.builtin.configs:MeanConfig",
+            search_space={"dim": Search(choices=(16, 128))},
+        )
+    ]
+"""
+
+
+def test_a_component_of_a_stranger_brings_its_own_range(tmp_path: Path) -> None:
+    """Wherever it stands, inside another too."""
+    pytest.importorskip("mm_fusion")
+    mine = tmp_path / "mine.py"
+    mine.write_text(MINE)
+    settings = {**QUICK, "fusion": "fusion:modality_dropout", "fusion.head": "mine:m"}
+    found = search(trials=2, hyperparameters=settings, plugins=[KIT, mine])
+    assert found.trials["fusion.head.dim"].isin([16, 128]).all()
+    assert found.trials["fusion.rate"].between(0, 0.5).all()
+    assert "fusion.head.dropout" not in found.trials  # the core's ranges are those of its own heads
+
+
+def test_what_the_plan_has_outside_of_its_range_is_left(tmp_path: Path) -> None:
+    """And a rate of pretrained networks is searched where there are some."""
+    pytest.importorskip("mm_tabular")
+    registry = installed()
+    rows = pd.DataFrame({"a": np.arange(40.0) ** 2 % 7, "y": np.arange(40.0) % 3})
+    settings = {"fit": "core:finetune", "backbones.tabular": "tabular:realmlp"}
+    plan = MultiModalPredictor("y", problem_type="regression", hyperparameters=settings).plan(rows)
+    assert plan.training.weight_decay == 0.2
+    searched = usual(plan, registry)
+    assert set(searched) == {
+        "training.head_learning_rate",
+        "backbones.tabular.dropout",
+        "backbones.tabular.width",
+    }
+
+
 def test_what_is_advised_where_nothing_is_usually_searched_can_be_typed(tmp_path: Path) -> None:
     """As it stands, in a shell."""
     pytest.importorskip("mm_trees")
@@ -223,7 +275,8 @@ def test_what_is_advised_where_nothing_is_usually_searched_can_be_typed(tmp_path
     fixed = ["trees:lightgbm", "learning_rate=0.1", "leaves=4", "min_rows=5", "feature_share=1.0"]
     given += [f"--set=fit{'=' if ':' in one else '.'}{one}" for one in [*fixed, "rounds=4"]]
     told = CliRunner().invoke(app, given)
-    assert "nothing is usually searched of trees:lightgbm" in told.output
+    assert "nothing is usually searched of" in told.output
+    assert "trees:lightgbm" in told.output
     advised = told.output[told.output.index("--space") :]
     tried = CliRunner().invoke(app, [*given, *shlex.split(advised)])
     assert tried.exit_code == 0, tried.output
@@ -248,8 +301,8 @@ def test_the_command(tmp_path: Path) -> None:
 
 def test_the_code_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("mm_trees")
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(code, {})
+    for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(code, {})
     assert capsys.readouterr().out == "rmse ['fit.depth'] ['done', 'done', 'done']\n"
 
 

@@ -43,6 +43,7 @@ from mm_core.api import (
     SampleColumn,
     Samples,
     SampleTask,
+    Search,
     State,
     Task,
     TaskSpec,
@@ -127,7 +128,11 @@ def mm_adapters():
 def mm_fusion_heads():
     return [
         FusionHeadSpec(
-            name="gate", summary="Gated sum.", target="sound:Gate", config="sound:GateConfig"
+            name="gate",
+            summary="Gated sum.",
+            target="sound:Gate",
+            config="sound:GateConfig",
+            search_space={"dim": Search(choices=(4, 8))},
         )
     ]
 
