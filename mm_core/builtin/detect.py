@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any
 
 from mm_core.api.columns import ColumnSample, Detection, LabelSample
+from mm_core.api.numerals import CODE, PLAIN, written
 from mm_core.builtin.many_classes import hardly_classes
 
 MOST_NUMBERED_CLASSES = 20
@@ -23,12 +24,7 @@ NEARLY_ALL_NUMBERS = 0.95
 
 _FILES_SEEN = 20
 
-_CODE = r"0\d+"
-_PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_UNIT = r"(?:[%\u20ac$\u00a3\u00a5\u20b9]|EUR|USD|GBP|CHF|JPY)?"
-_WRITTEN = (
-    rf"[+-]?\s*{_UNIT}\s*[+-]?(?:\d{{1,3}}(?:[., '\u00a0\u202f]\d{{3}})+|\d+)(?:[.,]\d+)?\s*{_UNIT}"
-)
+_NUMBER = re.compile(f"{PLAIN}|{written('.')}|{written(',')}")
 
 
 def detect_binary(sample: LabelSample) -> Detection | None:
@@ -156,15 +152,14 @@ def _nearly_numbers(column: ColumnSample) -> str:
         return ""
     if column.n_unique <= MOST_NUMBERED_CLASSES:
         return ""
-    pattern = re.compile(f"{_PLAIN}|{_WRITTEN}")
-    alike = sum(pattern.fullmatch(str(value).strip()) is not None for value in column.values)
+    alike = sum(_NUMBER.fullmatch(str(value).strip()) is not None for value in column.values)
     if alike < 0.8 * len(column.values):
         return ""
     texts = column.cells.astype(object).str.strip()  # half characters are none of "str"
-    plain = int(texts.str.fullmatch(_PLAIN).sum())
-    if plain == len(texts) or texts.str.fullmatch(_CODE).any():
+    plain = int(texts.str.fullmatch(PLAIN).sum())
+    if plain == len(texts) or texts.str.fullmatch(CODE).any():
         return ""
-    like = int(texts.str.fullmatch(pattern).sum())
+    like = int(texts.str.fullmatch(_NUMBER).sum())
     if max(plain, like) < NEARLY_ALL_NUMBERS * len(texts):
         return ""
     return f"{max(plain, like)} of {len(texts)} texts are numbers, {plain} of them plain ones"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 
 from mm_core.api.columns import ColumnSample
+from mm_core.api.dates import forms_of
+from mm_core.api.numerals import PLAIN
 
 FEWEST_ROWS = 20
 """Rows from which classes are counted."""
@@ -17,13 +18,8 @@ FEWEST_ROWS = 20
 _PER_CLASS = 2
 _PER_NUMBER, _FEWEST_NUMBERS = 5, 20
 _SHOWN = 3
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_WITH_UNIT = re.compile(rf"{_NUMBER}(\s*[^\W\d_](?:[^\d.,]*))")
+_WITH_UNIT = re.compile(rf"{PLAIN}(\s*[^\W\d_](?:[^\d.,]*))")
 _FILE = re.compile(r"[^@]*[^.\s@]\.(?!(?:com|org|net|edu|gov|io|de)$)[A-Za-z][A-Za-z0-9]{1,4}")
-_FORMS = (
-    *("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
-    *("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"),
-)
 
 
 def hardly_classes(column: ColumnSample) -> str:
@@ -36,7 +32,7 @@ def hardly_classes(column: ColumnSample) -> str:
     known = round(column.n_rows * (1 - column.null_share))
     if known < FEWEST_ROWS or column.n_unique * _PER_NUMBER <= known:
         return ""
-    if len(texts) < len(column.values) or all(re.fullmatch(_NUMBER, text) for text in texts):
+    if len(texts) < len(column.values) or all(re.fullmatch(PLAIN, text.strip()) for text in texts):
         return ""
     number = _dates(column.name, texts) or _amounts(column.name, texts)
     are_numbers = bool(number) and column.n_unique > _FEWEST_NUMBERS
@@ -52,22 +48,15 @@ def hardly_classes(column: ColumnSample) -> str:
 
 
 def _dates(name: str, texts: Sequence[str]) -> str:
-    forms = [form for form in _FORMS if all(_is_date(text, form) for text in texts)]
+    forms = forms_of(texts)
     if not forms:
         return ""
     other = f" (or format={forms[1]!r})" if len(forms) > 1 else ""
     return (
         f"They look like dates; as days they are numbers: df[{name!r}] = "
-        f"(pd.to_datetime(df[{name!r}], format={forms[0]!r}) - pd.Timestamp(0)).dt.days{other}."
+        f"(pd.to_datetime(df[{name!r}].str.strip(), format={forms[0]!r}, utc=True) - "
+        f"pd.Timestamp(0, tz='UTC')).dt.days{other}."
     )
-
-
-def _is_date(text: str, form: str) -> bool:
-    try:
-        datetime.strptime(text, form)
-    except ValueError:
-        return False
-    return True
 
 
 def _amounts(name: str, texts: Sequence[str]) -> str:

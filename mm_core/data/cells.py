@@ -11,6 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mm_core.api.numerals import CODE, PLAIN, WHOLE, grouped
+
 MISSING_WORDS = frozenset(
     [
         *("NA", "N/A", "n/a", "#NA", "#N/A", "#N/A N/A", "<NA>", "NULL", "null", "None"),
@@ -25,12 +27,9 @@ _TRUTHS = pa.array(["True", "TRUE", "true", "False", "FALSE", "false"])
 _BEYOND = "beyond"
 _FIRST = 64
 
-_CODE = r"0\d+"
-_WHOLE = r"\s*[+-]?\d+\s*"
-_NUMBER = rf"{_WHOLE}|\s*[+-]?(\d+\.\d*|\.?\d+)([eE][+-]?\d+)?\s*|\s*[+-]?(?i:inf|infinity)\s*"
-_GROUPED = r"\s*[+-]?\d{1,3}(\.\d{3})+\s*"
-_COMMA = r"\s*[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+\s*"
-_THOUSANDS = r"\s*[+-]?([1-9]\d{0,2},\d{3}|\d{1,3})\s*"
+_NUMBER = rf"{PLAIN}|[+-]?(?i:inf|infinity)"
+_COMMA = grouped(",")
+_THOUSANDS = r"[+-]?([1-9][0-9]{0,2},[0-9]{3}|[0-9]{1,3})"
 
 
 @dataclass(frozen=True)
@@ -87,17 +86,16 @@ class Held:
         word = pc.is_in(texts, value_set=_WORDS)
         there = texts.filter(pc.and_not(pc.is_valid(texts), word))
         dtypes = _dtypes(there)
-        comma = commas and not dtypes and _any(there, _COMMA)
         return cls(
             filled=len(there),
             empty=texts.null_count,
             words=Counter(texts.filter(word).to_pylist()),
             dtypes=dtypes,
-            codes=bool(dtypes) and _any(there.filter(pc.starts_with(there, "0")), _CODE),
+            codes=bool(dtypes) and _any(there, CODE),
             truths=not dtypes
             and bool(pc.all(pc.is_in(there, value_set=_TRUTHS), min_count=0).as_py()),
-            commas=comma and _all(there, f"{_COMMA}|{_WHOLE}|{_GROUPED}"),
-            points=commas and "float64" in dtypes and not _all(there, f"{_WHOLE}|{_GROUPED}"),
+            commas=commas and not dtypes and _all(there, _COMMA) and _holds(there, ","),
+            points=commas and "float64" in dtypes and not _all(there, _COMMA),
             thousands=commas and _all(there, _THOUSANDS),
         )
 
@@ -164,7 +162,7 @@ def _dtypes(there: Any) -> frozenset[str]:
     """Of the numbers that these texts are; empty: some are none."""
     if not len(there) or not _all(there, _NUMBER):
         return frozenset()
-    if not _all(there, _WHOLE):
+    if not _all(there, WHOLE):
         return frozenset(("float64",))
     try:
         pc.cast(there, pa.int64())
@@ -176,7 +174,8 @@ def _dtypes(there: Any) -> frozenset[str]:
 
 
 def _matches(texts: Any, pattern: str) -> Any:
-    return pc.match_substring_regex(texts, f"^(?:{pattern})$")
+    """The texts that the pattern matches, the blanks around them aside."""
+    return pc.match_substring_regex(texts, rf"^\s*(?:{pattern})\s*$")
 
 
 def _all(texts: Any, pattern: str) -> bool:
@@ -184,6 +183,10 @@ def _all(texts: Any, pattern: str) -> bool:
     return bool(first.as_py()) and bool(
         pc.all(_matches(texts[_FIRST:], pattern), min_count=0).as_py()
     )
+
+
+def _holds(texts: Any, sign: str) -> bool:
+    return bool(pc.any(pc.match_substring(texts, sign)).as_py())
 
 
 def _any(texts: Any, pattern: str) -> bool:

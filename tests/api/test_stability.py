@@ -22,7 +22,8 @@ from mm_core.version import __version__
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "plugins" / "stability.md").read_text(encoding="utf-8")
-MODULES = ("mm_core.api", "mm_core.api.commands", "mm_core.api.nn", "mm_core.api.tools")
+PARTS = ("commands", "dates", "nn", "numerals", "tools")
+MODULES = ("mm_core.api", *(f"mm_core.api.{part}" for part in PARTS))
 
 
 def on_page(title):

@@ -238,6 +238,8 @@ def test_cells_that_are_no_numbers_in_any_form_are_named_before_the_conversion()
         learned(["5%", "0.5", "7%"])
     with pytest.raises(LabelError, match=r"'1.234.567' has points between thousands, and '1.5'"):
         learned(["1.234.567", "1.5", "2.5"])
+    with pytest.raises(LabelError, match=r"'1,5' has a decimal comma, and '0.132' speaks"):
+        learned(["1,5", "0.132", "2,5"])
 
 
 def test_a_label_of_many_blanks_is_told_at_once() -> None:

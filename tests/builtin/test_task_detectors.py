@@ -14,7 +14,7 @@ import pytest
 
 from mm_core import MultiModalPredictor
 from mm_core.api import ColumnSample, Detection, LabelSample
-from mm_core.api.errors import EmptyDataError, MMWarning
+from mm_core.api.errors import EmptyDataError, LabelError, MMWarning
 from mm_core.builtin.detect import (
     detect_binary,
     detect_multiclass,
@@ -141,6 +141,9 @@ DAYS = pd.date_range("2023-01-01", periods=40)
         (list(DAYS.strftime("%Y-%m-%d")), 19358),
         (list(DAYS.strftime("%d.%m.%Y")), 19358),
         (list(DAYS.strftime("%m/%d/%Y")), 19358),
+        (list(DAYS.strftime("%Y-%m-%dT%H:%M:%S+00:00")), 19358),
+        (list(DAYS.strftime(" %d %b %Y")), 19358),
+        ([f"{day.year}-{day.month}-{day.day}" for day in DAYS], 19358),
     ],
     ids=lambda cells: str(cells)[:20],
 )
@@ -158,6 +161,13 @@ def test_texts_that_are_amounts_or_dates_are_told_with_what_makes_numbers_of_the
         MultiModalPredictor("y", verbosity=0).plan(df.assign(x=range(40))).task.id
         == "core:regression"
     )
+
+
+@pytest.mark.parametrize("form", ["1\u2019{}", "1'{}", "1 {}", "1,{}.5", "{},5 \u20ac"])
+def test_amounts_of_any_style_are_for_regression_which_says_how_they_are_read(form):
+    frame = pd.DataFrame({"y": [form.format(n) for n in range(100, 160)], "x": range(60)})
+    with pytest.raises(LabelError, match="write the numbers alone"):
+        MultiModalPredictor("y", verbosity=0).plan(frame)
 
 
 def test_of_amounts_a_fifth_of_the_rows_is_enough():

@@ -38,6 +38,12 @@ def test_a_leading_zero_anywhere_makes_codes_of_the_column(tmp_path, at):
     assert pd.concat(parts)["zip"].tolist() == cells
 
 
+def test_a_leading_zero_behind_a_blank_makes_codes_too(tmp_path):
+    assert frame_of(write(tmp_path, "n, zip\n1, 00501\n2, 10001\n"))[" zip"].tolist() == (
+        [" 00501", " 10001"]
+    )
+
+
 @pytest.mark.parametrize("word", ["NA", "None", "null", "n/a", "nan"])
 def test_missing_words_are_words_among_words_and_missing_among_numbers(tmp_path, word):
     path = write(tmp_path, f"place,n,sure\n{word},1,True\nUS,{word},False\n,3,{word}\n")
@@ -103,8 +109,9 @@ def test_commas_that_may_part_thousands_are_told(tmp_path, plain):
     )
 
 
-def test_a_point_that_parts_no_thousands_speaks_against_decimal_commas(tmp_path):
-    path = write(tmp_path, "a;b\n1,5;1.25\n2,5;2.5\n")
+@pytest.mark.parametrize("point", ["1.25", "0.125"])
+def test_a_point_that_parts_no_thousands_speaks_against_decimal_commas(tmp_path, point):
+    path = write(tmp_path, f"a;b\n1,5;{point}\n2,5;1.125\n")
     with pytest.warns(MMWarning, match="separator ;"):
         assert frame_of(path)["a"].tolist() == ["1,5", "2,5"]
 

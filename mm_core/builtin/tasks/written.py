@@ -8,21 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-_UNIT = "[%$\u00a3\u20ac\u00a5\u20b9]|EUR|USD|GBP|CHF|JPY"
-_BLANKS = " '\u00a0\u202f\u2019"
+from mm_core.api.numerals import UNIT, between, grouped, written
+
 _RARE = 20
 """So many times rarer, cells do not say how all others are to be read."""
 
-
-def _pattern(groups: str, fraction: str) -> re.Pattern[str]:
-    whole = rf"(?:[1-9]\d{{0,2}}(?:[{groups}]\d{{3}})+|\d+)"
-    unit = rf"(?:(?:{_UNIT})\s*)?"  # its blanks within: no two ways to part a run of them
-    number = rf"[+-]?{whole}(?:{re.escape(fraction)}\d+)?"
-    return re.compile(rf"\s*(?:[+-]\s*)?{unit}{number}\s*{unit}")
-
-
-_POINT, _COMMA = _pattern("," + _BLANKS, "."), _pattern("." + _BLANKS, ",")
-_OF_A_CSV = re.compile(r"\s*[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?\s*")
+_POINT, _COMMA = re.compile(written(".")), re.compile(written(","))
+_OF_A_CSV = re.compile(grouped(","))
 """What ``CSVFile(decimal=",")`` reads."""
 
 
@@ -38,14 +30,14 @@ def plainly(column: pd.Series[Any], rows: Sequence[int]) -> str:
     cells = column.tolist()
     unread = [cells[row] for row in rows]
     texts = [cell for cell in unread if isinstance(cell, str)]
-    points = [text for text in texts if _POINT.fullmatch(text)]
-    commas = [text for text in texts if _COMMA.fullmatch(text)]
+    points = [text for text in texts if _POINT.fullmatch(text.strip())]
+    commas = [text for text in texts if _COMMA.fullmatch(text.strip())]
     either = set(points) | set(commas)
     odd = [cell for cell in unread if not isinstance(cell, str) or cell not in either]
     if len(odd) >= len(unread) / 2:
         return ""
-    only_point = [text for text in points if not _COMMA.fullmatch(text)]
-    only_comma = [text for text in commas if not _POINT.fullmatch(text)]
+    only_point = [text for text in points if not _COMMA.fullmatch(text.strip())]
+    only_comma = [text for text in commas if not _POINT.fullmatch(text.strip())]
     fractions = only_comma and [text for text in _others(column, rows) if _has_point(text)]
     if only_comma and (only_point or fractions or _RARE * len(only_comma) < len(points)):
         other = next(iter(only_point or fractions or points))
@@ -58,13 +50,13 @@ def plainly(column: pd.Series[Any], rows: Sequence[int]) -> str:
 
 
 def _said(name: str, column: pd.Series[Any], texts: list[str], odd: list[Any], comma: bool) -> str:
-    units = sorted({unit for text in texts for unit in re.findall(_UNIT, text)})
+    units = sorted({unit for text in texts for unit in re.findall(UNIT, text)})
     cells = list(map(str, column.tolist()))
-    bare = [text for text in cells if re.search(r"\d", text) and not re.search(_UNIT, text)]
+    bare = [text for text in cells if re.search(r"\d", text) and not re.search(UNIT, text)]
     if len(units) > 1 or (units and bare):
         without = f", and {bare[0]!r} without" if bare else ""
         return f"write all numbers in one unit, and alone: there are {', '.join(units)}{without}"
-    parted = "." + _BLANKS if comma else "," + _BLANKS
+    parted = between("," if comma else ".")
     off = _any_of(units, sorted({sign for text in cells for sign in text if sign in parted}))
     code = f"df[{name!r}].astype(str)"
     code += f".str.replace({off!r}, '', regex=True)" if off else ""
@@ -72,7 +64,7 @@ def _said(name: str, column: pd.Series[Any], texts: list[str], odd: list[Any], c
     plain = re.sub(off, "", texts[0]) if off else texts[0]
     plain = plain.replace(",", ".") if comma else plain
     first = f"first correct or drop {', '.join(dict.fromkeys(map(repr, odd[:3])))}; " if odd else ""
-    read_so = comma and not odd and all(map(_OF_A_CSV.fullmatch, cells))
+    read_so = comma and not odd and all(_OF_A_CSV.fullmatch(text.strip()) for text in cells)
     option = ", or --csv decimal=, or mm_core.CSVFile(path, decimal=',')" if read_so else ""
     return (
         f"{first}write the numbers alone: df[{name!r}] = pd.to_numeric({code}){option}, or in the "
@@ -95,4 +87,4 @@ def _others(column: pd.Series[Any], rows: Sequence[int]) -> list[str]:
 
 def _has_point(text: str) -> bool:
     """Whether the number has a point that parts no thousands."""
-    return "." in text and not re.fullmatch(r"\s*[+-]?\d{1,3}(\.\d{3})+\s*", text)
+    return "." in text and not _OF_A_CSV.fullmatch(text.strip())

@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mm_tabular.dates import ISO
-from mm_tabular.spelling import BLANK, ornaments, written
+from mm_core.api.dates import ISO
+from mm_core.api.numerals import UNIT, between, written
+from mm_tabular.spelling import BLANK
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -174,9 +175,10 @@ def _numbers_of_strings(strings: pd.Series, spelling: Spelling) -> tuple[FloatAr
     if spelling.decimal:
         # A point may part thousands: what reads as a plain number is read anew.
         texts = strings.astype(object)  # half characters are none of "str"
-        fits = texts.str.fullmatch(written(spelling.decimal))
+        fits = texts.str.strip().str.fullmatch(written(spelling.decimal))
         ornate = fits.to_numpy(bool, na_value=False)
-        bare = texts[ornate].str.replace(ornaments(spelling.decimal), "", regex=True)
+        ornaments = rf"{UNIT}|[{between(spelling.decimal)}]|\s"
+        bare = texts[ornate].str.replace(ornaments, "", regex=True)
         values = values.copy()
         values[ornate] = pd.to_numeric(bare.str.replace(spelling.decimal, "."))
     unread = np.isnan(values) & strings.notna().to_numpy(bool)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mm_core.api import ConfigError, Unlike
+from mm_core.api.dates import ISO, forms_of
 from mm_tabular.cells import (
     PLAIN,
     BoolArray,
@@ -25,13 +26,15 @@ from mm_tabular.cells import (
     read_truths,
 )
 from mm_tabular.configs import TableConfig
-from mm_tabular.dates import ISO, MIXED, find_format
 from mm_tabular.unlike import expected_share, strange_categories
 
 Item = TypeVar("Item")
 
 MISSING, UNSEEN, FIRST = 0, 1, 2
 """Codes of a missing cell, of an unseen category, and of the first known category."""
+
+MIXED = "mixed"
+"""No single date format: each cell is parsed by itself."""
 
 _YEAR, _WEEK = 365.2425, 7.0
 _CYCLES = ("season", "month", "week", "day")
@@ -315,7 +318,7 @@ def _format_of(series: pd.Series, spelling: Spelling) -> str:
     cells = pd.Series(list(texts), dtype=object)  # half characters are none of "str"
     distinct = set(cells[~spelling.missing(cells)].str.strip()) if texts else set()
     spread = sorted(distinct)[:: 1 + len(distinct) // 1000]
-    return (find_format(spread) or MIXED) if distinct else ISO
+    return next(iter(forms_of(spread)), MIXED) if distinct else ISO
 
 
 def _circles(days: FloatArray) -> dict[str, FloatArray]:

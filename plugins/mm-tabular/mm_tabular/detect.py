@@ -16,9 +16,9 @@ from numbers import Real
 from unicodedata import east_asian_width
 
 from mm_core.api import ColumnSample, Detection
-from mm_tabular.spelling import NUMBER, written
+from mm_core.api.numerals import PLAIN, written
 
-_NUMERIC = re.compile(rf"{NUMBER}|{written('.')}|{written(',')}")
+_NUMERIC = re.compile(rf"{PLAIN}|{written('.')}|{written(',')}")
 _DIGITS = re.compile(r"^\s*(\w{3,9},? )?(\w{3,9} )?\d{1,4}\D.*\d")
 _TRUTH = frozenset({"true", "false"})
 
@@ -76,7 +76,7 @@ def _by_text(sample: ColumnSample, texts: list[str]) -> Detection | None:
 
 def _by_all(sample: ColumnSample, filled: list[str]) -> Detection | None:
     """What nearly all texts of the column are, where the sample lets one think so."""
-    numbers = sum(_NUMERIC.fullmatch(text) is not None for text in filled)
+    numbers = sum(_NUMERIC.fullmatch(text.strip()) is not None for text in filled)
     dated = sum(_DIGITS.search(text) is not None for text in filled)
     if max(numbers, dated) < LEAST * len(filled):
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
@@ -15,8 +16,9 @@ from typing import Any
 import pandas as pd
 
 from mm_core.api import ColumnSample, Detection
-from mm_tabular.dates import ISO, alike, is_iso_like
-from mm_tabular.spelling import BLANK, CODE, MARKS, NUMBER, UNIT, written
+from mm_core.api.dates import ISO, forms_of, is_iso_like
+from mm_core.api.numerals import CODE, PLAIN, UNIT, written
+from mm_tabular.spelling import BLANK, MARKS
 
 NEARLY = 0.95
 """Share of the cells, marks of missing ones aside, that must be numbers (or dates)."""
@@ -76,7 +78,7 @@ def nearly_numbers(sample: ColumnSample) -> Detection | None:
     column = Texts.of(sample)
     if not len(column.texts) or column.texts.str.fullmatch(CODE).any():
         return None
-    plain = column.texts.str.fullmatch(NUMBER)
+    plain = column.texts.str.fullmatch(PLAIN)
     rest = column.rest(plain)
     if rest is not None:
         return _claim(sample, "numerical", column, rest, "number", {}, "")
@@ -84,7 +86,7 @@ def nearly_numbers(sample: ColumnSample) -> Detection | None:
     sign = max(ways, key=lambda one: int(column.counts[ways[one]].sum()))  # 1,234 is a thousand
     rest = column.rest(ways[sign])
     texts = column.texts[ways[sign]]
-    if rest is None or len({frozenset(UNIT.findall(text)) for text in texts.head(1000)}) > 1:
+    if rest is None or len({frozenset(re.findall(UNIT, text)) for text in texts.head(1000)}) > 1:
         return None
     name, example = sample.name, next(text for text in texts if not text.isdigit())
     other = "," if sign == "." else "."
@@ -103,7 +105,7 @@ def nearly_dates(sample: ColumnSample) -> Detection | None:
     common = looked.texts[~looked.texts.str.lower().isin(MARKS)]
     if not len(common):
         return None
-    forms = list(dict.fromkeys(form for text in _spread(common) for form in alike(text)))
+    forms = list(dict.fromkeys(form for text in _spread(common) for form in forms_of([text])))
     fits = {form: _dates(looked.texts, form) for form in forms}
     weights = {form: int(looked.counts[fit].sum()) for form, fit in fits.items()}
     if not weights or not max(weights.values()):

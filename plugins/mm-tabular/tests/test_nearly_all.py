@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import warnings
 
@@ -100,10 +99,24 @@ def test_a_note_of_a_column_with_quotes_and_dollars_can_be_typed():
     )
 
 
-def test_long_blanks_are_read_in_no_time():
-    from mm_tabular.spelling import written
+def test_a_zero_begins_no_thousands():
+    cells = [f"{n % 2},{n + 100}" for n in range(200)]  # 0,100 and 1,101
+    recipe, _ = plan_of(cells)
+    assert settings_of(recipe)["decimals"] == {"x": ","}
 
-    assert not re.fullmatch(written("."), " " * 3000 + "x")
+
+@pytest.mark.parametrize("odd", ["--5", "- -5", "\u0661\u0662"])
+def test_what_nothing_reads_as_a_number_is_missing_and_named(odd):
+    cells = [f"${n}" for n in range(200)]
+    cells[7] = odd
+    recipe, told = plan_of(cells)
+    assert settings_of(recipe)["missing_marks"] == {"x": [odd]}
+    assert f"{odd!r} (1)" in told
+    from mm_tabular.cells import Spelling, read_numbers
+
+    assert read_numbers(pd.Series(cells), Spelling(".")).bad.tolist() == [
+        n == 7 for n in range(200)
+    ]
 
 
 def test_amounts_of_two_currencies_are_no_numbers():

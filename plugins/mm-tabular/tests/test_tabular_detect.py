@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mm_tabular.dates import find_format
 from mm_tabular.detect import detect
 
 from mm_core.api import ColumnSample, Detection
@@ -59,25 +58,6 @@ def test_dtype_or_content_decides(values: list[Any], dtype: str, kind: str, scor
 
 def test_the_reason_names_the_date_format() -> None:
     assert "%m/%d/%Y %H:%M" in claim(["2/22/2015 18:15", "2/3/2015 9:05"]).reason
-
-
-@pytest.mark.parametrize(
-    ("texts", "form"),
-    [
-        (["2020-01-31T10:00:00Z", "2020-02-01"], "ISO8601"),
-        (["2020-01", "2021-12"], "ISO8601"),
-        (["31/01/2020", "01/02/2020"], "%d/%m/%Y"),
-        (["01/02/2020"], "%m/%d/%Y"),
-        (["31.01.2020 10:00"], "%d.%m.%Y %H:%M"),
-        (["Jan 31, 2020"], "%b %d, %Y"),
-        (["Sun Feb 22 18:15:00 +0000 2015"], "%a %b %d %H:%M:%S %z %Y"),
-        (["2020-01-31", "soon"], None),
-        (["2020-13-01"], None),
-        ([], None),
-    ],
-)
-def test_date_formats(texts: list[str], form: str | None) -> None:
-    assert find_format(texts) == form
 
 
 def test_digits_with_leading_zeros_are_codes() -> None:

@@ -1,4 +1,4 @@
-"""The date formats that are recognised in strings; shared by detector and processor. Light."""
+"""Texts of dates: which formats read them. Light."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
+__all__ = ["ISO", "forms_of", "is_iso_like"]
+
 ISO = "ISO8601"
 """2024-05-31, 2024-05-31T10:00:00Z, 2024-05-31 10:00 and the like (pandas' name for it)."""
-
-MIXED = "mixed"
-"""No single format: each cell is parsed by itself."""
 
 _DAYS = (
     "%m/%d/%Y",
@@ -19,6 +18,7 @@ _DAYS = (
     "%m/%d/%y",
     "%d/%m/%y",
     "%Y/%m/%d",
+    "%Y-%m-%d",
     "%d.%m.%Y",
     "%d.%m.%y",
     "%m-%d-%Y",
@@ -32,33 +32,29 @@ _DAYS = (
     "%b %d %Y",
 )
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S %z")
-FORMATS = (
+_FORMATS = (
     *(day + time for time in _TIMES for day in _DAYS),
     "%a %b %d %H:%M:%S %z %Y",
     "%a, %d %b %Y %H:%M:%S %z",
 )
-"""strptime formats tried in this order: month before day where both fit every value."""
+"""strptime formats in this order: month before day where both fit every text."""
 
 _ISO_LIKE = re.compile(r"\d{4}-\d{2}(-\d{2}|$)")
 
 
-def find_format(values: Sequence[str]) -> str | None:
-    """The first format that reads every value: ``ISO8601``, a strptime format, or None."""
-    texts = [value.strip() for value in values]
-    if not texts:
-        return None
-    if all(_is_iso(text) for text in texts):
-        return ISO
+def forms_of(texts: Sequence[str]) -> list[str]:
+    """The formats that read every text, month before day: ``ISO8601`` alone, or those of strptime.
+
+    Blanks around a text are nothing.
+    """
+    bare = [text.strip() for text in texts]
+    if not bare:
+        return []
+    if all(_is_iso(text) for text in bare):
+        return [ISO]
     # strptime compiles a pattern for each format it is asked for: a look at the signs comes first.
-    alike = [form for form in FORMATS if _separators(texts[0]).startswith(_shape(form))]
-    fitting = [form for form in alike if _fits(texts[0], form)]
-    return next((form for form in fitting if all(_fits(text, form) for text in texts)), None)
-
-
-def alike(text: str) -> list[str]:
-    """The formats that read a text, month before day."""
-    found = [form for form in FORMATS if _separators(text).startswith(_shape(form))]
-    return [ISO] if _is_iso(text) else [form for form in found if _fits(text, form)]
+    alike = [form for form in _FORMATS if _separators(bare[0]).startswith(_shape(form))]
+    return [form for form in alike if all(_fits(text, form) for text in bare)]
 
 
 def is_iso_like(text: str) -> bool:
