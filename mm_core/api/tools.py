@@ -43,6 +43,7 @@ __all__ = [
     "Rows",
     "aligned",
     "batches",
+    "check_labelled",
     "checkpoints",
     "components",
     "installed",
@@ -224,6 +225,17 @@ def aligned(model: Model, table: Table, registry: Registry) -> Table:
     data = model.recipe.data
     label = [name for name in data.label if name in table.frame.columns]
     return align_labelled(table, model.recipe.columns, label, data.sample_weight, registry)
+
+
+def check_labelled(model: Model, table: Table) -> None:
+    """Refuse rows that are to have a model's label and lack a column of it.
+
+    Raises:
+        LabelError: names it, and the columns that there are.
+    """
+    from mm_core.data.align import check_labelled
+
+    check_labelled(table, model.recipe.data.label)
 
 
 def batches(model: Model, data: Any, registry: Registry, batch_size: int = 256) -> Iterator[Batch]:

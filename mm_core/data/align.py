@@ -60,6 +60,19 @@ def align_labelled(
     Raises:
         LabelError: a label column is not in the data.
     """
+    check_labelled(table, label)
+    extra = [*label, *filter(None, [weight])]
+    inputs = align(table, schema, extra, registry).frame
+    there = [name for name in extra if name in table.frame.columns]
+    return Table(pd.concat([inputs, table.frame[there]], axis=1), table.folder, table.positions)
+
+
+def check_labelled(table: Table, label: Sequence[str]) -> None:
+    """Rows that are to have the label have its columns.
+
+    Raises:
+        LabelError: one is not there.
+    """
     for name in label:
         if name not in table.frame.columns:
             raise LabelError(
@@ -67,10 +80,6 @@ def align_labelled(
                 column=name,
                 remedy=f"columns: {', '.join(table.frame.columns[:20])}",
             )
-    extra = [*label, *filter(None, [weight])]
-    inputs = align(table, schema, extra, registry).frame
-    there = [name for name in extra if name in table.frame.columns]
-    return Table(pd.concat([inputs, table.frame[there]], axis=1), table.folder, table.positions)
 
 
 def check_complete(table: Table, columns: Sequence[str]) -> None:

@@ -10,8 +10,14 @@ import numpy as np
 import pandas as pd
 
 from mm_core.api import ConfigError, Table
-from mm_core.api.tools import MultiModalPredictor, Recipe, model_of, read_rows, registry_of
-from mm_ensemble.labelled import check_labelled
+from mm_core.api.tools import (
+    MultiModalPredictor,
+    Recipe,
+    check_labelled,
+    model_of,
+    read_rows,
+    registry_of,
+)
 from mm_ensemble.teaching import FITTER, Lesson, running
 
 _ONE_OF = 5
@@ -50,7 +56,7 @@ def distill(
     model, registry = model_of(predictor), registry_of(predictor)
     recipe = model.recipe
     rows = read_rows(data, registry).table
-    check_labelled(recipe, rows)
+    check_labelled(model, rows)
     model.task.complete(rows.frame)
     answered = 0
     if unlabelled is not None:

@@ -15,6 +15,7 @@ import pandas as pd
 from mm_core.api import ConfigError, TaskSpec
 from mm_core.api.tools import (
     aligned,
+    check_labelled,
     model_of,
     read_rows,
     registry_of,
@@ -23,7 +24,6 @@ from mm_core.api.tools import (
     stream,
 )
 from mm_core.api.tools import metrics as metrics_of
-from mm_ensemble.labelled import check_labelled
 from mm_ensemble.models import Member, Models, Second
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def leaderboard(
     model, registry = model_of(predictor), registry_of(predictor)
     assert isinstance(model.engine, Models)  # ModelMethodSpec.runtimes
     rows = read_rows(data, registry)
-    check_labelled(model.recipe, rows.table)
+    check_labelled(model, rows.table)
     (said,) = result_of(predictor).history
     validation = model.recipe.data.validation_metric.split(":")[-1]
     known = metrics_of(registry)
