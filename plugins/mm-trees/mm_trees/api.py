@@ -20,7 +20,7 @@ def importances(predictor: MultiModalPredictor) -> dict[str, float]:
     counted differs by library: see :attr:`mm_trees.engine.TreesEngine.importances`.
 
     Raises:
-        ConfigError: the model is none of trees.
+        ConfigError: the model is none of trees, or of scikit-learn's, which do not say it.
         NotFittedError: there is no model yet.
     """
     from mm_core.api.tools import model_of

@@ -27,7 +27,7 @@ def pool(rows: Features, truth: Array | None = None, weight: Array | None = None
     return Pool(data, label=truth, weight=weight)
 
 
-def as_text(model: CatBoost, folder: Path) -> str:
+def as_json(model: CatBoost, folder: Path) -> bytes:
     """CatBoost's JSON of a model; the same for the same trees.
 
     Args:
@@ -39,7 +39,7 @@ def as_text(model: CatBoost, folder: Path) -> str:
     found = json.loads(file.read_text(encoding="utf-8"))
     for key in OF_THE_MOMENT:
         found["model_info"].pop(key, None)
-    return json.dumps(found, separators=(",", ":"))
+    return json.dumps(found, separators=(",", ":")).encode()
 
 
 class CatBoostEngine(TreesEngine):
@@ -48,13 +48,13 @@ class CatBoostEngine(TreesEngine):
     ending = "json"
 
     @staticmethod
-    def _model(text: str) -> CatBoost:
+    def _model(file: bytes) -> CatBoost:
         model = CatBoost()
         try:
             with tempfile.TemporaryDirectory(prefix="mm-trees-") as folder:
-                file = Path(folder) / "model.json"  # CatBoost reads JSON from files only
-                file.write_text(text, encoding="utf-8")
-                model.load_model(str(file), format="json")
+                path = Path(folder) / "model.json"  # CatBoost reads JSON from files only
+                path.write_bytes(file)
+                model.load_model(str(path), format="json")
         except CatBoostError as error:
             raise ArtifactError(f"no JSON model of CatBoost: {error}") from error
         return model

@@ -6,18 +6,14 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from catboost import CatBoost, CatBoostError
 
 from mm_core.api import FitJob, MMWarning, TrainingError
-from mm_trees.catboost_engine import CatBoostEngine, as_text, pool
+from mm_trees.catboost_engine import CatBoostEngine, as_json, pool
 from mm_trees.configs import CatBoostConfig
 from mm_trees.features import Array, Features
-from mm_trees.fitting import Clock, Grown, Task, Trees, ended
+from mm_trees.fitting import Clock, Grown, Task, Trees, ended, with_all_classes
 from mm_trees.goals import Goal
-
-HARDLY_ANY = 1e-6
-"""Weight of a row that only names a class, in those of a row."""
 
 
 class CatBoostTrees(Trees):
@@ -37,7 +33,7 @@ class CatBoostTrees(Trees):
         held = task.validation
         try:
             model.fit(
-                pool(*_with_all_classes(task)),
+                pool(*with_all_classes(task)),
                 eval_set=None if held is None else pool(*held),
                 use_best_model=False,
                 early_stopping_rounds=None if held is None else self.config.patience,
@@ -64,11 +60,11 @@ class CatBoostTrees(Trees):
             pool(rows), prediction_type="RawFormulaVal", eval_period=every
         )
 
-    def text(self, model: CatBoost, rounds: int, job: FitJob) -> str:
+    def file(self, model: CatBoost, rounds: int, job: FitJob) -> bytes:
         """CatBoost's JSON."""
         if rounds < model.tree_count_:
             model.shrink(rounds)
-        return as_text(model, job.folder)
+        return as_json(model, job.folder)
 
     def _params(self, task: Task) -> dict[str, Any]:
         config = self.config
@@ -108,26 +104,6 @@ class _Clock(Clock):
 
     def after_iteration(self, info: Any) -> bool:
         return not self.look()
-
-
-def _with_all_classes(task: Task) -> tuple[Features, Array, Array | None]:
-    """The training rows, and of each class that none has, as in a fold, one of hardly any weight.
-
-    CatBoost knows the classes of the rows only: of several it says minus infinity of the others,
-    and cannot tell what its first rounds say; of two it does not learn one alone.
-    """
-    features, truth, weight = task.train
-    classes = {"binary": 2, "multiclass": task.goal.outputs}.get(task.goal.loss, 0)
-    absent = np.setdiff1d(np.arange(classes), truth)
-    if not len(absent):
-        return task.train
-    rows = np.concatenate([np.arange(len(truth)), np.zeros(len(absent), int)])
-    own = np.ones(len(truth), np.float32) if weight is None else weight
-    return (
-        Features(features.numbers[rows], features.codes[rows]),
-        np.concatenate([truth, absent]),
-        np.concatenate([own, np.full(len(absent), HARDLY_ANY * own.mean(), own.dtype)]),
-    )
 
 
 def _loss(goal: Goal) -> str:

@@ -10,15 +10,15 @@ from mm_core.api import Config
 
 
 class TreesConfig(Config):
-    """What both libraries have."""
+    """What all libraries have."""
 
     rounds: int = Field(default=2000, ge=1, description="trees of each output, at most")
     learning_rate: float | None = Field(
         default=None,
         gt=0,
         le=1,
-        description="share of each tree; null: CatBoost's own choice by rows and rounds, or "
-        "LightGBM's 0.05",
+        description="share of each tree; null: CatBoost's own choice by rows and rounds, 0.05 of "
+        "LightGBM, 0.1 of scikit-learn",
     )
     l2: float | None = Field(
         default=None, ge=0, description="penalty on the squares of leaf values; null: the library's"
@@ -45,11 +45,24 @@ class CatBoostConfig(TreesConfig):
     )
 
 
-class LightGBMConfig(TreesConfig):
-    """Settings of the fitter ``lightgbm``."""
+class LeafwiseConfig(TreesConfig):
+    """What the libraries have that grow trees leaf by leaf."""
 
     leaves: int = Field(default=31, ge=2, le=131072, description="leaves of a tree, at most")
     min_rows: int = Field(default=20, ge=1, description="training rows in a leaf, at least")
+
+
+class LightGBMConfig(LeafwiseConfig):
+    """Settings of the fitter ``lightgbm``."""
+
     feature_share: float = Field(
         default=0.9, gt=0, le=1, description="share of the features that a tree may use"
+    )
+
+
+class HistGradientBoostingConfig(LeafwiseConfig):
+    """Settings of the fitter ``hist_gradient_boosting``."""
+
+    feature_share: float = Field(
+        default=1.0, gt=0, le=1, description="share of the features that a split may use"
     )

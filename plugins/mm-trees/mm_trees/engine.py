@@ -29,19 +29,19 @@ class TreesEngine(Engine):
     """Logits of boosted trees.
 
     Args:
-        texts: model files of the library, as text; one, or one for each label of several.
+        files: model files of the library; one, or one for each label of several.
         outputs: width of the logits.
         names: of the features, numbers first.
 
     Raises:
-        ArtifactError: a text is no model, or one of other features.
+        ArtifactError: a file is no model, or one of other features.
     """
 
     ending: ClassVar[str]
 
-    def __init__(self, texts: Sequence[str], outputs: int, names: Sequence[str]) -> None:
-        self._texts, self._outputs, self._names = tuple(texts), outputs, tuple(names)
-        self._models = [self._model(text) for text in texts]
+    def __init__(self, files: Sequence[bytes], outputs: int, names: Sequence[str]) -> None:
+        self._files, self._outputs, self._names = tuple(files), outputs, tuple(names)
+        self._models = [self._model(file) for file in files]
         for number, model in enumerate(self._models):
             if self._width(model) != len(names):
                 raise ArtifactError(
@@ -51,11 +51,11 @@ class TreesEngine(Engine):
 
     @staticmethod
     @abstractmethod
-    def _model(text: str) -> Any:
+    def _model(file: bytes) -> Any:
         """The library's model.
 
         Raises:
-            ArtifactError: the text is none.
+            ArtifactError: the file is none.
         """
 
     @staticmethod
@@ -71,7 +71,11 @@ class TreesEngine(Engine):
     @staticmethod
     @abstractmethod
     def _importances(model: Any) -> Array:
-        """[F] of each feature, >= 0."""
+        """[F] of each feature, >= 0.
+
+        Raises:
+            ConfigError: the library does not say.
+        """
 
     @property
     def importances(self) -> dict[str, float]:
@@ -79,6 +83,9 @@ class TreesEngine(Engine):
 
         By how much the answers change with it (CatBoost), or by how much splits on it lower the
         loss (LightGBM); of several labels the mean.
+
+        Raises:
+            ConfigError: the library does not say (scikit-learn).
         """
         shares = []
         for model in self._models:
@@ -99,10 +106,10 @@ class TreesEngine(Engine):
 
     def write(self, folder: Path, context: EngineContext, standalone: bool) -> dict[str, Any]:
         """Model files that the library reads anywhere."""
-        for number, text in enumerate(self._texts):
-            (folder / self._file(number)).write_text(text, encoding="utf-8")
+        for number, file in enumerate(self._files):
+            (folder / self._file(number)).write_bytes(file)
         return {
-            "models": len(self._texts),
+            "models": len(self._files),
             "outputs": self._outputs,
             "features": list(self._names),
         }
@@ -114,9 +121,9 @@ class TreesEngine(Engine):
         Raises:
             ArtifactError: one is none, or is of other features than were saved.
         """
-        files = [folder / cls._file(number) for number in range(int(values["models"]))]
-        texts = [file.read_text(encoding="utf-8") for file in files]
-        return cls(texts, int(values["outputs"]), list(values["features"]))
+        paths = [folder / cls._file(number) for number in range(int(values["models"]))]
+        files = [path.read_bytes() for path in paths]
+        return cls(files, int(values["outputs"]), list(values["features"]))
 
     @classmethod
     def _file(cls, number: int) -> str:

@@ -14,8 +14,8 @@ from mm_core.api import Batch, ConfigError, Processor
 Array = npt.NDArray[Any]
 
 ARRAYS = ("numerical", "missing", "categorical")
-MISSING = 0
-"""Code of a category that is missing."""
+MISSING, RARE = 0, 1
+"""Codes of a category that is missing, and of one that has no code of its own."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Features:
 
     Attributes:
         numbers: float32 [N, F], NaN where missing: trees learn where such rows go.
-        codes: int64 [N, C] of categories: 0 missing, 1 not among the training rows, 2, 3, ...
+        codes: int64 [N, C] of categories: 0 missing, 1 not among the training rows or too rare for
+            a code, 2, 3, ... the others, the most frequent first.
     """
 
     numbers: Array
@@ -62,6 +63,12 @@ def features(batch: Batch) -> Features:
         numbers.append(np.where(arrays["missing"], np.float32(np.nan), arrays["numerical"]))
         codes.append(arrays["categorical"])
     return Features(np.concatenate(numbers, axis=1), np.concatenate(codes, axis=1))
+
+
+def matrix(rows: Features) -> Array:
+    """float64 [N, F]: numbers, then codes, NaN where missing."""
+    codes = np.where(rows.codes == MISSING, np.nan, rows.codes)
+    return np.concatenate([rows.numbers, codes], axis=1, dtype=np.float64)
 
 
 def stacked(batches: Iterable[Batch]) -> Rows:

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from mm_trees.goals import Goal, goal_of
 
 SHARE_OF_SCORES = 0.1
 """Of the time that a model grew, what its scores may take when the time limit is over."""
+
+HARDLY_ANY = 1e-6
+"""Weight of a row that only names a class, in those of a row."""
 
 _ROWS = 4096
 
@@ -84,10 +87,15 @@ class Clock:
 
 class Trees(Fitter):
     """Grows trees until the loss on validation rows gets no smaller, the time is over, or all
-    rounds are done; then keeps the rounds with the best validation score."""
+    rounds are done; then keeps the rounds with the best validation score.
+
+    Attributes:
+        growing: share of a time limit in which trees grow, where rounds are dropped later on.
+    """
 
     config: TreesConfig
     engine: type[TreesEngine]
+    growing: ClassVar[float] = 1.0
 
     @abstractmethod
     def grow(self, task: Task) -> Grown:
@@ -98,7 +106,7 @@ class Trees(Fitter):
         """Raw scores after so many rounds, twice as many, ..., and after the last."""
 
     @abstractmethod
-    def text(self, model: Any, rounds: int, job: FitJob) -> str:
+    def file(self, model: Any, rounds: int, job: FitJob) -> bytes:
         """The library's own file of a model's first rounds."""
 
     def fit(self, job: FitJob) -> FitResult:
@@ -107,7 +115,12 @@ class Trees(Fitter):
         goal = goal_of(job, job.model.recipe.fit.id)
         train = stacked(job.plain(job.train, _ROWS))
         held = None if job.validation is None else stacked(job.plain(job.validation, _ROWS))
-        grown = [self._one(job, goal, number, train, held) for number in range(goal.models)]
+        deadline = job.deadline
+        if deadline is not None and held is not None:
+            deadline = started + self.growing * (deadline - started)
+        grown = [
+            self._one(job, goal, number, train, held, deadline) for number in range(goal.models)
+        ]
         follow = _Follow(job, goal, grown, time.monotonic() - started)
         if held is None:
             kept = [one.least for one in grown]
@@ -118,22 +131,29 @@ class Trees(Fitter):
         else:
             kept = [one.least for one in grown]
             follow.once([self._at(one, held.features) for one in grown])
-        texts = [self.text(one.model, n, job) for one, n in zip(grown, kept, strict=True)]
+        files = [self.file(one.model, n, job) for one, n in zip(grown, kept, strict=True)]
         return FitResult(
             history=follow.history,
             best_score=follow.best_score,
             stopped=f"{grown[-1].stopped}; {_listed(kept)} kept",
-            engine=self.engine(texts, goal.outputs, names(job.model.processors)),
+            engine=self.engine(files, goal.outputs, names(job.model.processors)),
         )
 
     @property
     def _every(self) -> int:
         return self.config.validate_every
 
-    def _one(self, job: FitJob, goal: Goal, number: int, train: Rows, held: Rows | None) -> Grown:
+    def _one(
+        self,
+        job: FitJob,
+        goal: Goal,
+        number: int,
+        train: Rows,
+        held: Rows | None,
+        deadline: float | None,
+    ) -> Grown:
         left = goal.models - number
-        deadline = job.deadline  # labels share the time that is left
-        if deadline is not None:
+        if deadline is not None:  # labels share the time that is left
             now = time.monotonic()
             deadline = now + max(0.0, deadline - now) / left
         return self.grow(
@@ -213,6 +233,26 @@ class _Follow:
             return False
         self.best_score = score
         return True
+
+
+def with_all_classes(task: Task) -> tuple[Features, Array, Array | None]:
+    """The training rows, and of each class that none has, as in a fold, one of hardly any weight.
+
+    CatBoost and scikit-learn know the classes of the rows only. CatBoost says minus infinity of the
+    others, and cannot tell what its first rounds say; of two it does not learn one alone.
+    """
+    features, truth, weight = task.train
+    classes = {"binary": 2, "multiclass": task.goal.outputs}.get(task.goal.loss, 0)
+    absent = np.setdiff1d(np.arange(classes), truth)
+    if not len(absent):
+        return task.train
+    rows = np.concatenate([np.arange(len(truth)), np.zeros(len(absent), int)])
+    own = np.ones(len(truth), np.float32) if weight is None else weight
+    return (
+        Features(features.numbers[rows], features.codes[rows]),
+        np.concatenate([truth, absent]),
+        np.concatenate([own, np.full(len(absent), HARDLY_ANY * own.mean(), own.dtype)]),
+    )
 
 
 def ended(rounds: int, config: TreesConfig, over: bool) -> str:

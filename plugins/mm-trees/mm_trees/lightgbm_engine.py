@@ -7,29 +7,20 @@ import numpy as np
 
 from mm_core.api import ArtifactError
 from mm_trees.engine import TreesEngine
-from mm_trees.features import MISSING, Array, Features
-
-
-def matrix(rows: Features) -> Array:
-    """float64 [N, F]: numbers, then codes, NaN where missing.
-
-    Codes of categories that training did not have (1) are in no split's set of categories, and go
-    where the others go.
-    """
-    codes = np.where(rows.codes == MISSING, np.nan, rows.codes)
-    return np.concatenate([rows.numbers, codes], axis=1, dtype=np.float64)
+from mm_trees.features import Array, Features, matrix
 
 
 class LightGBMEngine(TreesEngine):
-    """Logits of LightGBM's models."""
+    """Logits of LightGBM's models: a category that training did not have is in no split's set of
+    categories, and goes where the others go."""
 
     ending = "txt"
 
     @staticmethod
-    def _model(text: str) -> lgb.Booster:
+    def _model(file: bytes) -> lgb.Booster:
         try:
-            return lgb.Booster(model_str=text)
-        except lgb.basic.LightGBMError as error:
+            return lgb.Booster(model_str=file.decode())
+        except (lgb.basic.LightGBMError, UnicodeDecodeError) as error:
             raise ArtifactError(f"no text model of LightGBM: {error}") from error
 
     @staticmethod

@@ -10,10 +10,10 @@ import numpy as np
 
 from mm_core.api import FitJob, TrainingError
 from mm_trees.configs import LightGBMConfig
-from mm_trees.features import Array, Features
+from mm_trees.features import Array, Features, matrix
 from mm_trees.fitting import Clock, Grown, Task, Trees, ended
 from mm_trees.goals import Goal
-from mm_trees.lightgbm_engine import LightGBMEngine, matrix
+from mm_trees.lightgbm_engine import LightGBMEngine
 
 RATE = 0.05
 
@@ -80,9 +80,9 @@ class LightGBMTrees(Trees):
             )
             yield np.asarray(raw)
 
-    def text(self, model: lgb.Booster, rounds: int, job: FitJob) -> str:
+    def file(self, model: lgb.Booster, rounds: int, job: FitJob) -> bytes:
         """LightGBM's text file."""
-        return str(model.model_to_string(num_iteration=rounds))
+        return str(model.model_to_string(num_iteration=rounds)).encode()
 
     def _params(self, task: Task) -> dict[str, Any]:
         config = self.config

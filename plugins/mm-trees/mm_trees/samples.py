@@ -10,11 +10,14 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 from catboost import CatBoost
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mm_core.api import Batch, SampleColumn, SampleEngine, Samples, SampleTask, Trial
-from mm_trees.catboost_engine import CatBoostEngine, as_text, pool
-from mm_trees.features import features
-from mm_trees.lightgbm_engine import LightGBMEngine, matrix
+from mm_trees.catboost_engine import CatBoostEngine, as_json, pool
+from mm_trees.features import features, matrix
+from mm_trees.hist_gradient_boosting_engine import HistGradientBoostingEngine, columns
+from mm_trees.lightgbm_engine import LightGBMEngine
+from mm_trees.skops_file import written
 
 _N = 48
 _NAMES = ("height", "width", "place")
@@ -49,8 +52,8 @@ def _catboost(classes: int) -> CatBoostEngine:
     )
     model.fit(pool(features(_batch()), np.minimum(_truth(), classes - 1)))
     with tempfile.TemporaryDirectory(prefix="mm-trees-") as folder:
-        text = as_text(model, Path(folder))
-    return CatBoostEngine([text], classes, _NAMES)
+        file = as_json(model, Path(folder))
+    return CatBoostEngine([file], classes, _NAMES)
 
 
 def _lightgbm(classes: int) -> LightGBMEngine:
@@ -63,7 +66,15 @@ def _lightgbm(classes: int) -> LightGBMEngine:
     several = {"objective": "multiclass", "num_class": classes}
     params = several if classes > 2 else {"objective": "binary"}
     model = lgb.train({**params, "verbose": -1, "num_threads": 1}, data, 5)
-    return LightGBMEngine([model.model_to_string()], classes, _NAMES)
+    return LightGBMEngine([model.model_to_string().encode()], classes, _NAMES)
+
+
+def _hist_gradient_boosting(classes: int) -> HistGradientBoostingEngine:
+    model = HistGradientBoostingClassifier(
+        max_iter=5, min_samples_leaf=2, categorical_features=[2], early_stopping=False
+    )
+    model.fit(columns(features(_batch())), np.minimum(_truth(), classes - 1))
+    return HistGradientBoostingEngine([written(model)], classes, _NAMES)
 
 
 def _engine(name: str, make: Callable[[int], Any], classes: int) -> SampleEngine:
@@ -94,10 +105,13 @@ SAMPLES = Samples(
     engines=(
         _engine("catboost", _catboost, 3),
         _engine("lightgbm", _lightgbm, 2),
+        _engine("hist_gradient_boosting", _hist_gradient_boosting, 3),
+        _engine("hist_gradient_boosting", _hist_gradient_boosting, 2),
     ),
     trials=(
         Trial("fitter", "catboost", settings={**_SMALL, "depth": 3}),
         Trial("fitter", "lightgbm", settings={**_SMALL, "min_rows": 2}),
+        Trial("fitter", "hist_gradient_boosting", settings={**_SMALL, "min_rows": 2}),
         Trial(
             "command",
             "importances",
