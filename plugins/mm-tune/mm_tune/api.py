@@ -1,15 +1,16 @@
-"""What other distributions may import. No torch, no Optuna before a search."""
+"""What other distributions may import. No torch, no Optuna, no Ray before a search."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from mm_core.api import Search
+from mm_tune.on_ray import Ray
 
 if TYPE_CHECKING:
     from mm_tune.searching import Tuned
 
-__all__ = ["Search", "tune"]
+__all__ = ["Ray", "Search", "tune"]
 
 
 def tune(data: Any, label: Any, **settings: Any) -> Tuned:

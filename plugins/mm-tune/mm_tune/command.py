@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from mm_core.api import ConfigError
 from mm_core.api.commands import (
     Answer,
     AsJson,
@@ -20,6 +22,7 @@ from mm_core.api.commands import (
     pairs,
     settings,
 )
+from mm_tune.on_ray import Ray
 from mm_tune.spaces import FORMS
 
 Label = Annotated[
@@ -57,6 +60,22 @@ Sampler = Annotated[str, typer.Option("--sampler", help="tpe or random.")]
 Prune = Annotated[
     bool, typer.Option("--prune/--no-prune", help="Give up networks that validate worse.")
 ]
+OnRay = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Fits side by side on a Ray cluster: auto, ray://HOST:10001, or local, this machine.",
+    ),
+]
+Cpus = Annotated[float | None, typer.Option("--cpus", help="With --ray: CPU cores of a fit; 1.")]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus", help="With --ray: GPUs of a fit; else one for networks where there are any."
+    ),
+]
+AtOnce = Annotated[int | None, typer.Option("--at-once", help="With --ray: fits at once, at most.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of the search and of the fits.")]
 
 
@@ -75,6 +94,10 @@ def tune(
     sampler: Sampler = "tpe",
     prune: Prune = True,
     seed: Seed = 0,
+    ray: OnRay = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+    at_once: AtOnce = None,
     plugin: Plugins = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -83,6 +106,7 @@ def tune(
 
     Example: mm tune train.csv --label y --trials 20 --space "fit.depth=int(4, 9)" --out tuned
     """
+    engine = _engine(ray, {"cpus": cpus, "gpus": gpus, "at_once": at_once})
     wanted = pairs(space, "--space")
     fixed = settings(set_)
 
@@ -106,6 +130,7 @@ def tune(
         seed=seed,
         plugins=plugin or (),
         tell=None if quiet else _tell,
+        engine=engine,
     )
     first = found.trials.head(1)  # its number is another where it was tried again
     usual = first[first.state == "done"]
@@ -127,6 +152,25 @@ def tune(
         "trials": json.loads(found.trials.to_json(orient="records")),
     }
     return Answer(said, "\n".join(lines))
+
+
+def _engine(address: str | None, room: Mapping[str, Any]) -> Ray | None:
+    """What runs the fits; None: this process.
+
+    Raises:
+        ConfigError: room is asked of a cluster that is none.
+    """
+    asked = {key: value for key, value in room.items() if value is not None}
+    if address is not None:
+        return Ray(address, **asked)
+    if asked:
+        named = ", ".join(f"--{key.replace('_', '-')}" for key in asked)
+        raise ConfigError(
+            f"{named}: of fits on a Ray cluster, and there is none",
+            value=list(asked.values()),
+            remedy="give --ray local, or the address of a cluster, too",
+        )
+    return None
 
 
 def _tell(line: str) -> None:

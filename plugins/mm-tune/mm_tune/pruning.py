@@ -1,11 +1,14 @@
-"""A trial is given up after validations that are worse than those of others. Imports Lightning."""
+"""A fit is given up after validations that are worse than those of others. Imports Lightning."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import lightning as pl
-from optuna.trial import Trial
+
+Worse = Callable[[int, float], bool]
+"""(epoch, score of its validation) -> whether the fit is to be given up."""
 
 
 class Pruning(pl.Callback):
@@ -15,12 +18,12 @@ class Pruning(pl.Callback):
     would go on judging it by those of the first.
 
     Args:
-        trial: of the search.
+        worse: asked after each epoch.
         metric: name of the validation score.
     """
 
-    def __init__(self, trial: Trial, metric: str) -> None:
-        self._trial, self._metric = trial, metric
+    def __init__(self, worse: Worse, metric: str) -> None:
+        self._worse, self._metric = worse, metric
         self.pruned = False
         self._told = -1
 
@@ -33,7 +36,6 @@ class Pruning(pl.Callback):
         if score is None or trainer.current_epoch <= self._told:
             return
         self._told = trainer.current_epoch
-        self._trial.report(float(score), self._told)
-        if self._trial.should_prune():
+        if self._worse(self._told, float(score)):
             self.pruned = True
             trainer.should_stop = True

@@ -309,7 +309,12 @@ def test_the_code_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_epochs_of_a_training_that_begins_again_are_told_once() -> None:
     """The search has those of the first; one that was given up is not trained on."""
     trial = optuna.create_study().ask()
-    pruning = Pruning(trial, "loss")
+
+    def worse(epoch: int, score: float) -> bool:
+        trial.report(score, epoch)
+        return trial.should_prune()
+
+    pruning = Pruning(worse, "loss")
     trainer = SimpleNamespace(current_epoch=0, callback_metrics={}, should_stop=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Optuna warns of what is told twice
