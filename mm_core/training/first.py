@@ -15,7 +15,9 @@ from typing import Any
 
 from mm_core.api.fitting import INTERRUPTED, FitResult
 from mm_core.api.processors import Table
-from mm_core.api.specs import BackboneSpec, TaskSpec
+from mm_core.api.specs import BackboneSpec, FitterSpec, PresetSpec, TaskSpec
+from mm_core.plugins.discovery import CORE
+from mm_core.plugins.known import install_line, plugin_offering
 from mm_core.recipe.first import alone, beside_others
 from mm_core.recipe.recipe import Recipe
 from mm_core.telling import PROGRESS_FROM_VERBOSITY, SUMMARY_FROM_VERBOSITY, tell_user
@@ -23,6 +25,9 @@ from mm_core.training.job import Job, LearnedAlone
 
 NAMED = 5
 """Columns that a message names."""
+
+SEVERAL = "best_quality"
+"""The preset of several models, where a plugin gives a task one with a fitter that reads rows."""
 
 SHARE_OF_TIME = 0.25
 """Of the time that a fit is given, what all of it may take at the most."""
@@ -73,11 +78,29 @@ def tell_of_better_alone(job: Job, scores: Mapping[str, float], result: FitResul
         tell_user(
             f"On the held-out rows {name} by itself has a {job.metric} of {score:.4g}, and all "
             f"together {together}: what {told} says may not be worth it here. Compare with "
-            f"column_types={{{ignored}}} (--column-type COLUMN=ignore), or let an ensemble "
-            "weigh both: presets='best_quality' (--preset best_quality).",
+            f"column_types={{{ignored}}} (--column-type COLUMN=ignore)"
+            f"{_or_several_models(job)}.",
             "fit",
             shown=job.verbosity >= SUMMARY_FROM_VERBOSITY,
         )
+
+
+def _or_several_models(job: Job) -> str:
+    """What is typed, with what is installed, for an ensemble; empty: the task has none."""
+    task, registry = job.model.recipe.task.id, job.context.registry
+    typed = f"presets={SEVERAL!r} (--preset {SEVERAL})"
+    chosen = [
+        registry.get(FitterSpec, preset.spec.values["fit.id"])
+        for preset in registry.all(PresetSpec)
+        if (preset.spec.name, "fit.id" in preset.spec.values) == (SEVERAL, True)
+        and task in preset.spec.components
+    ]
+    if any(fitter.spec.reads == "rows" for fitter in chosen):
+        return f", or let an ensemble weigh both: {typed}"
+    plugin = plugin_offering(PresetSpec.kind, SEVERAL)
+    if plugin is None or registry.get(TaskSpec, task).plugin.name != CORE:
+        return ""
+    return f", or let an ensemble weigh both: {install_line(plugin)}, then {typed}"
 
 
 def _others(recipe: Recipe, backbone: str) -> list[str]:

@@ -34,10 +34,12 @@ def predictor(random_weights):
     """A predictor of text beside a table, by tiny networks."""
     tiny = {key: value for key, value in random_weights.items() if "text" in key}
 
-    def make(path=None, **settings):
+    def make(path=None, task=None, plugins=(), **settings):
         wished = tiny | {"training.epochs": 2, **settings}
         wished = {key: value for key, value in wished.items() if value is not None}
-        return MultiModalPredictor("y", verbosity=0, hyperparameters=wished, path=path)
+        return MultiModalPredictor(
+            "y", task, verbosity=0, hyperparameters=wished, path=path, plugins=plugins
+        )
 
     return make
 
@@ -144,6 +146,46 @@ def test_a_table_that_is_better_alone_is_told(predictor, rows, monkeypatch, capl
         said = [one for one in caplog.messages if "On the held-out rows tabular by itself" in one]
         assert len(said) == told
         assert all("column_types={'note': 'ignore'}" in one for one in said)
+
+
+OWN_TASK = """
+from mm_core.api import PluginInfo, hookimpl
+from mm_core.builtin import plugin as core
+
+@hookimpl
+def mm_plugin_info():
+    return PluginInfo(api=(2, 0), summary="Regression, as a task that no preset knows.")
+
+@hookimpl
+def mm_tasks():
+    (known,) = (spec for spec in core.mm_tasks() if spec.name == "regression")
+    return [known.model_copy(update={"name": "amount"})]
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "absent", "said"),
+    [
+        ("regression", "", ", or let an ensemble weigh both: presets="),
+        ("regression", "ensemble", "weigh both: pip install mm-ensemble, then presets="),
+        ("amount", "", "(--column-type COLUMN=ignore)."),
+        ("amount", "ensemble", "(--column-type COLUMN=ignore)."),
+    ],
+)
+def test_an_ensemble_is_advised_where_there_is_one_as_it_can_be_typed(
+    predictor, rows, tmp_path, monkeypatch, caplog, task, absent, said
+):
+    monkeypatch.setenv("MM_DISABLE_PLUGINS", absent)
+    plugin = tmp_path / "own_task.py"
+    plugin.write_text(OWN_TASK, encoding="utf-8")
+    caplog.set_level("INFO", logger="mm_core")
+    given = FitResult([], 0.0, "all epochs")
+    monkeypatch.setattr(mm_core.training.first, "_train_alone", lambda *job: given)
+    predictor(task=task, plugins=[plugin]).fit(rows)
+    (told,) = [one for one in caplog.messages if "On the held-out rows tabular by itself" in one]
+    assert told.endswith(
+        f"{said}{'best_quality'!r} (--preset best_quality)." if said.endswith("=") else said
+    )
 
 
 def test_ctrl_c_while_it_learns_by_itself_ends_the_fit(predictor, rows, monkeypatch):
