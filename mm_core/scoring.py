@@ -336,6 +336,11 @@ class _Function:
         return []
 
 
+def function_of(metric: str) -> str | None:
+    """Name of the user's function that a metric's id in a recipe stands for; None: for none."""
+    return metric.removeprefix(CUSTOM) if metric.startswith(CUSTOM) else None
+
+
 def short_name(metric: str) -> str:
     """``"core:roc_auc"`` -> ``"roc_auc"``."""
     return metric.split(":")[-1]

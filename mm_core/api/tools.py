@@ -45,7 +45,9 @@ __all__ = [
     "batches",
     "check_labelled",
     "checkpoints",
+    "chosen_by_loss",
     "components",
+    "function_of",
     "installed",
     "load",
     "load_model",
@@ -119,6 +121,26 @@ def components(recipe: Recipe, registry: Registry) -> Iterator[tuple[str, Compon
     from mm_core.recipe.components import components
 
     return components(recipe, registry)
+
+
+def chosen_by_loss(recipe: Recipe) -> bool:
+    """Whether the loss names the metric that chooses the best epoch (``data.validation_metric``).
+
+    A plan with another loss then has another metric. False: the user names it, or the task.
+    """
+    from mm_core.recipe.losses import chosen_by_loss
+
+    return chosen_by_loss(recipe)
+
+
+def function_of(metric: str) -> str | None:
+    """Name of the user's function that a metric's id in a recipe stands for; None: for none.
+
+    Who has the recipe alone cannot score by it.
+    """
+    from mm_core.scoring import function_of
+
+    return function_of(metric)
 
 
 # ---- models ------------------------------------------------------------------------------------

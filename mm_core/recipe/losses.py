@@ -9,7 +9,11 @@ from mm_core.api.errors import ConfigError
 from mm_core.api.specs import LossSpec, TaskSpec
 from mm_core.plugins import lookup
 from mm_core.plugins.registry import Component, Registry
+from mm_core.recipe.recipe import Recipe
 from mm_core.scoring import Metrics
+
+_BY_LOSS = "loss "
+"""So begins the origin of a metric that the loss names."""
 
 
 def fitting_losses(task: Component[TaskSpec], registry: Registry) -> list[Component[LossSpec]]:
@@ -78,10 +82,16 @@ def default_validation(
         ConfigError: it is not defined for the task.
     """
     if loss is not None and loss.spec.validation_metric is not None:
-        return metrics.resolve(loss.spec.validation_metric, task, loss), f"loss {loss.id}"
+        return metrics.resolve(loss.spec.validation_metric, task, loss), _BY_LOSS + loss.id
     if task.spec.validation_metric is not None:
         return metrics.resolve(task.spec.validation_metric, task), f"task {task.id}"
     return shown, "data.eval_metric"
+
+
+def chosen_by_loss(recipe: Recipe) -> bool:
+    """Whether the loss names the metric that chooses the best epoch, so that another names its own.
+    False: the user does, or the task."""
+    return recipe.origin("data.validation_metric").startswith(_BY_LOSS)
 
 
 def refuse_settings(settings: Mapping[str, Any], task: Component[TaskSpec]) -> None:

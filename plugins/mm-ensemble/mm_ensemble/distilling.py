@@ -14,6 +14,8 @@ from mm_core.api.tools import (
     MultiModalPredictor,
     Recipe,
     check_labelled,
+    chosen_by_loss,
+    function_of,
     model_of,
     read_rows,
     registry_of,
@@ -21,7 +23,6 @@ from mm_core.api.tools import (
 from mm_ensemble.teaching import FITTER, Lesson, running
 
 _ONE_OF = 5
-_FUNCTION = "custom:"
 
 
 def distill(
@@ -106,14 +107,13 @@ def _as_taught(recipe: Recipe, named: set[str]) -> dict[str, Any]:
         found |= {loss: training.loss.id, **own}
     if not any(name.startswith("training.class_weights") for name in named):
         found["training.class_weights"] = training.class_weights
-    by_loss = recipe.origin("data.validation_metric").startswith("loss ")
     metric = recipe.data.validation_metric
-    if "data.validation_metric" in named or (other and by_loss):
+    if "data.validation_metric" in named or (other and chosen_by_loss(recipe)):
         return found
-    if metric.startswith(_FUNCTION):
+    if (function := function_of(metric)) is not None:
         raise ConfigError(
-            f"the ensemble was chosen by the function {metric.removeprefix(_FUNCTION)}, and "
-            "distill knows metrics by name",
+            f"the ensemble was chosen by the function {function}, and distill knows metrics by "
+            "name",
             plugin=FITTER,
             value=metric,
             remedy="name the one that chooses the network: "
