@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from mm_core.api.config import suggest
 from mm_core.api.errors import PluginLoadError, UnknownComponentError
+from mm_core.api.specs import ConfigurableSpec
 from mm_core.plugins.discovery import PluginProblem
 from mm_core.plugins.known import install_line, plugin_offering
 from mm_core.plugins.loading import Plugin, component_hooks
@@ -126,6 +127,9 @@ def _component(component: Component[Any]) -> dict[str, Any]:
         "kind": component.spec.kind,
         **component.spec.model_dump(mode="json", exclude={"name"}),
     }
+    if isinstance(component.spec, ConfigurableSpec):
+        space = component.spec.search_space
+        facts["search_space"] = {key: str(search) for key, search in space.items()}
     if isinstance(getattr(component.spec, "config", None), str):
         try:
             facts["settings"] = _settings(component)

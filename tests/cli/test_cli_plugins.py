@@ -120,7 +120,10 @@ def test_show_takes_a_component(mm):
     said = json.loads(mm("plugins", "show", "tabular:mlp", "--json").out)
     assert [part["id"] for part in said["components"]] == ["tabular:mlp"]
     assert said["components"][0]["settings"]["width"]["default"] == 256
-    assert "width = 256" in mm("plugins", "show", "mlp").out
+    assert said["components"][0]["search_space"]["dropout"] == "uniform(0, 0.4)"
+    text = " ".join(mm("plugins", "show", "mlp").out.split())
+    assert "width = 256" in text
+    assert "width = choice(128, 256, 512)" in text
 
 
 def test_show_helps_with_unknown_names(mm, far):

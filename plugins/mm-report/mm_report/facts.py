@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mm_core.api.tools import components
 from mm_report.tested import Tested
 
 REPEATS = 5
@@ -56,8 +57,8 @@ def files(folder: Path | None) -> dict[str, int]:
 def versions(tested: Tested) -> dict[str, str]:
     """Of Python, of the distributions whose components the model uses, and of what they use."""
     found = {"Python": platform.python_version(), "mm-core": _version("mm-core") or "?"}
-    for _, kind, part in tested.recipe.parts():
-        plugin = tested.registry.get(kind, part.id).plugin
+    for _, component in components(tested.recipe, tested.registry):
+        plugin = component.plugin
         if plugin.distribution is not None and plugin.version is not None:
             found[plugin.distribution] = plugin.version
     for name in LIBRARIES:
