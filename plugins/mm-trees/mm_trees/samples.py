@@ -106,7 +106,6 @@ SAMPLES = Samples(
         _engine("catboost", _catboost, 3),
         _engine("lightgbm", _lightgbm, 2),
         _engine("hist_gradient_boosting", _hist_gradient_boosting, 3),
-        _engine("hist_gradient_boosting", _hist_gradient_boosting, 2),
     ),
     trials=(
         Trial("fitter", "catboost", settings={**_SMALL, "depth": 3}),
