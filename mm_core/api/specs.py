@@ -237,6 +237,11 @@ class FusionHeadSpec(ConfigurableSpec):
     kind: ClassVar[str] = "fusion_head"
 
     needs: tuple[str, ...] = Field(default=("pooled",), description="features it reads")
+    fills_missing: bool = Field(
+        default=False,
+        description="whether weights of its own, a learned vector, stand for each input that a row "
+        "lacks",
+    )
 
 
 class TaskSpec(ConfigurableSpec):

@@ -159,6 +159,7 @@ def mm_fusion_heads() -> list[FusionHeadSpec]:
             config="mm_core.builtin.configs:ConcatMLPConfig",
             summary="MLP over the concatenated features; absent inputs have a learned embedding.",
             references=("arxiv:2404.16233",),
+            fills_missing=True,
             search_space=_DROPOUT,
         ),
         FusionHeadSpec(
@@ -181,6 +182,7 @@ def mm_fusion_heads() -> list[FusionHeadSpec]:
             config="mm_core.builtin.configs:HybridConfig",
             summary="Learned weighted mean of concat_mlp's answer and each input's own.",
             references=("arxiv:1705.09406",),
+            fills_missing=True,
             search_space=_DROPOUT,
         ),
     ]

@@ -81,6 +81,10 @@ class Rows:
             value[row] = False
         return Rows(self.features, present)
 
+    def lacking(self, name: str) -> Rows:
+        """All rows lack that input."""
+        return Rows(self.features, {**self.present, name: torch.zeros_like(self.present[name])})
+
     def take(self, row: int) -> Rows:
         """One row, alone."""
         one = slice(row, row + 1)

@@ -134,6 +134,18 @@ DEFECTS = (
         "seen changed",
     ),
     Defect(
+        "fusion_head-gate-says_whether_it_fills_what_is_missing",
+        'summary="Gated sum.",\n',
+        'summary="Gated sum.",\n            fills_missing=True,\n',
+        "no weight answers for right where it is absent alone",
+    ),
+    Defect(
+        "fusion_head-gate-says_whether_it_fills_what_is_missing",
+        "pooled = torch.where(there.any(dim=1, keepdim=True), pooled, self.nothing)\n",
+        "pooled = pooled + (~there).sum(dim=1, keepdim=True) * self.nothing\n",
+        "nothing answers for right where it is absent alone",
+    ),
+    Defect(
         "fusion_head-gate-input_order_is_irrelevant",
         "pooled = (shares[:, :, None] * stacked).sum(dim=1)\n",
         "pooled = (shares[:, :, None] * stacked).sum(dim=1)\n"

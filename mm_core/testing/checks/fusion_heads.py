@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mm_core.api.nn import Fused, FusionHead
+from mm_core.api.slots import slot_fields
 from mm_core.api.specs import FusionHeadSpec
 from mm_core.testing import end_to_end, fresh
 from mm_core.testing.end_to_end import Job, points, repeated
@@ -34,11 +35,18 @@ from mm_core.testing.networks import (
     expect_state,
     gradients,
     hidden,
+    pull,
 )
 from mm_core.testing.outcome import CheckError, expect
 from mm_core.testing.subject import Subject
 
 Head = Subject[FusionHeadSpec]
+
+_MANY = 32
+"""Rows, in all of which a weight of a few has nothing to say by chance only."""
+
+_NEXT_TO_NOTHING = 1e-4
+"""Share of the largest gradient that may be one of roundings."""
 
 _LABELS = repeated({"label": ["yes", "no"]})
 
@@ -151,6 +159,29 @@ def check_a_row_without_anything_is_finite(subject: Head) -> None:
             expect_finite_gradients(head, f"{situation}, nothing present")
 
 
+def check_says_whether_it_fills_what_is_missing(subject: Head) -> None:
+    """``fills_missing``: weights answer for an input that is absent, and not for one that is there.
+    A head around another one may leave it to that one to say so.
+    """
+    said = subject.spec.fills_missing
+    around = any(
+        held.kind is FusionHeadSpec
+        for held in slot_fields(subject.component.config_class()).values()
+    )
+    for situation in situations(subject):
+        if len(situation.names) == 1 or (around and not said):
+            continue
+        head, rows = situation.build(), situation.rows(_MANY)
+        usual = _pulled(head, rows)
+        for name in situation.names:
+            pulled = _pulled(head, rows.lacking(name))
+            least = _NEXT_TO_NOTHING * max((float(one.max()) for one in pulled.values()), default=0)
+            new = [k for k, one in pulled.items() if bool(((one > least) & (usual[k] == 0)).any())]
+            stand = ", ".join(new) or "no weight"
+            where = f"{situation}: {stand} answers for {name} where it is absent alone"
+            expect(bool(new) == said, f"{where}, and its spec says fills_missing={said}")
+
+
 def check_its_loss_is_a_finite_number(subject: Head) -> None:
     """Its ``loss`` is a finite scalar of any batch, with weights of rows and without."""
     for situation in situations(subject):
@@ -247,6 +278,17 @@ def _exported(head: FusionHead, rows: Rows, where: str) -> Callable[[Rows], dict
 
 def _backward(head: FusionHead, rows: Rows) -> None:
     loss_of(head, fuse(head.train(), rows), rows).backward()  # type: ignore[no-untyped-call]
+
+
+def _pulled(head: FusionHead, rows: Rows) -> dict[str, Tensor]:
+    """How much each weight moves the answer, by its name."""
+    weights = {name: p for name, p in head.named_parameters() if p.requires_grad}
+    head.zero_grad()
+    if weights:
+        pull(answers(fuse(head.eval(), rows))).backward()  # type: ignore[no-untyped-call]
+    return {
+        name: torch.zeros_like(p) if p.grad is None else p.grad.abs() for name, p in weights.items()
+    }
 
 
 def _expect_shapes(head: FusionHead, fused: Fused, n: int, where: str) -> None:

@@ -180,11 +180,13 @@ class ModalityDropoutConfig(WrapperConfig):
 class MissingEmbeddingConfig(Config):
     """Settings of ``fusion:missing_embedding``."""
 
-    head: Slot[FusionHeadSpec] = slot("core:mean", description="the head inside")
+    head: Slot[FusionHeadSpec] = slot(
+        "core:mean", description="the head inside; none that fills what is missing itself"
+    )
 
     @model_validator(mode="after")
     def _not_twice(self) -> Self:
-        if self.head.id in ("core:concat_mlp", "core:hybrid"):
+        if self.head.spec.fills_missing:
             raise ValueError(f"{self.head.id} has learned vectors for missing inputs of its own")
         return self
 

@@ -119,6 +119,7 @@ def mm_fusion_heads() -> list[FusionHeadSpec]:
             target=f"mm_fusion.{module}:{title}",
             config=f"mm_fusion.configs:{title}Config",
             needs=(needs,),
+            fills_missing=name == "missing_embedding",
             search_space=SPACES.get(name, {}),
         )
         for heads, needs in ((_HEADS, "pooled"), (_TOKEN_HEADS, "tokens"), (_WRAPPERS, "pooled"))

@@ -81,9 +81,10 @@ def test_align_draws_the_inputs_of_a_row_together():
     assert aligned.train()(features, present).aux_losses == {}
 
 
-def test_embeddings_for_missing_inputs_are_not_put_around_a_head_that_has_some():
-    with pytest.raises(ConfigError, match="of its own"):
-        head("missing_embedding", head="core:concat_mlp")
+@pytest.mark.parametrize("inner", ["core:concat_mlp", "core:hybrid", "fusion:missing_embedding"])
+def test_embeddings_for_missing_inputs_are_not_put_around_a_head_that_has_some(inner):
+    with pytest.raises(ConfigError, match=f"{inner} has learned vectors .* of its own"):
+        head("missing_embedding", head=inner)
 
 
 def test_a_wrapped_head_fits_saves_and_answers(tmp_path):
