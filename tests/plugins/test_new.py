@@ -232,7 +232,9 @@ def test_new_code_is_fully_typed(tmp_path):
     for kind in KINDS:
         write(Package(kind, f"typed-{kind}"), tmp_path / kind)
     packages = [tmp_path / kind / f"mm_typed_{kind}" for kind in KINDS]
-    tests = [test for kind in KINDS for test in (tmp_path / kind / "tests").glob("test_[!c]*.py")]
+    written = [test for kind in KINDS for test in (tmp_path / kind / "tests").glob("test_*.py")]
+    tests = {test.name: test for test in written}.values()  # one of those that all packages have
+    assert len(tests) == len(KINDS) + 1
     done = run(
         *(sys.executable, "-m", "mypy", "--strict", "--cache-dir", ROOT / ".mypy_cache" / "new"),
         *(*packages, *tests),
