@@ -132,7 +132,9 @@ class ConfigurableSpec(ComponentSpec):
         default_factory=dict,
         description="setting of its config -> where a search for settings (`mm tune`) usually "
         "looks: the few that are worth it, in ranges that suit most data. A fitter's may be "
-        "'training.*' too, of those that it reads",
+        "'training.*' too, of those that it reads; and a backbone's that has `alone`: these are "
+        "searched instead where all backbones of the plan have some. 'head.id' is which component "
+        "stands in a slot",
     )
 
 

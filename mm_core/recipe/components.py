@@ -12,7 +12,8 @@ from mm_core.recipe.recipe import Recipe
 
 
 def components(recipe: Recipe, registry: Registry) -> Iterator[tuple[str, Component[Any]]]:
-    """(dotted key, component) of each, those in the slots of others among them.
+    """(dotted key, component) of each, those in the slots of others among them; of several in a
+    list the key ends with a number, which is none that can be set.
 
     Args:
         recipe: a plan.

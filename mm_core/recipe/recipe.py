@@ -198,7 +198,7 @@ class Recipe(BaseModel):
         """Dotted key -> value for every setting, in a fixed order."""
         silent = {"schema_", "presets", "origins", *([] if self.topology else ["topology"])}
         dumped = self.model_dump(mode="json", by_alias=True, exclude=silent)
-        return dict(_flatten(dumped, ""))
+        return flat(dumped)
 
     def origin(self, key: str) -> str:
         """Where the value of a dotted key came from; a part's origin covers what is inside it."""
@@ -230,6 +230,11 @@ def _as_recipe_error(error: ValidationError, source: str) -> RecipeError:
         value=key,
         remedy="write one with predictor.recipe.to_json() or mm plan --out recipe.json",
     )
+
+
+def flat(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings by dotted key; lists stay whole."""
+    return dict(_flatten(dict(sections), ""))
 
 
 def _flatten(value: Any, prefix: str) -> list[tuple[str, Any]]:

@@ -72,7 +72,7 @@ DEFECTS = (
         "fusion_head-gate-search_space_is_of_its_settings",
         '"dim": Search(choices=(4, 8))',
         '"training.epochs": Search(5, 20, whole=True)',
-        "training.epochs is a fitter's",
+        "training.epochs is searched of a fitter, or of a backbone that has `alone`",
     ),
     # ---- fusion heads
     Defect(

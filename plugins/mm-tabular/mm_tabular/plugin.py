@@ -13,15 +13,14 @@ from mm_core.api import (
 from mm_tabular.presets import (
     FT_ALONE,
     FT_PRESETS,
-    FT_SPACE,
     MLP_ALONE,
     MLP_PRESETS,
-    MLP_SPACE,
     REALMLP_ALONE,
     REALMLP_PRESETS,
     TABM_ALONE,
     TABM_PRESETS,
 )
+from mm_tabular.spaces import FT_SPACE, MLP_SPACE, REALMLP_SPACE
 
 
 @hookimpl
@@ -100,7 +99,7 @@ def mm_backbones() -> list[BackboneSpec]:
             provides=("pooled",),
             processor="tabular:table",
             alone=REALMLP_ALONE,
-            search_space=MLP_SPACE,
+            search_space=REALMLP_SPACE,
             references=("arxiv:2407.04491",),
         ),
         BackboneSpec(

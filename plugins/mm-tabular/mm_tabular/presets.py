@@ -1,10 +1,8 @@
-"""Preset values and usual ranges, as data."""
+"""Preset values, as data."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from mm_core.api import Search
 
 MLP_PRESETS: dict[str, dict[str, Any]] = {
     "medium_quality": {"width": 128, "n_blocks": 2},
@@ -29,16 +27,6 @@ REALMLP_PRESETS: dict[str, dict[str, Any]] = {
     "high_quality": {"width": 256, "n_blocks": 3},
     "best_quality": {"width": 256, "n_blocks": 3},
 }
-
-MLP_SPACE = {"dropout": Search(0, 0.4), "width": Search(choices=(128, 256, 512))}
-"""Where a search usually looks, for TabM and RealMLP too."""
-
-FT_SPACE = {
-    "attention_dropout": Search(0, 0.5),
-    "ffn_dropout": Search(0, 0.5),
-    "width": Search(choices=(64, 128, 192, 256)),
-}
-"""That of the FT-Transformer: part of the paper's."""
 
 MLP_ALONE: dict[str, Any] = {
     "epochs": 100,

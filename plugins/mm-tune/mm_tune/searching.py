@@ -124,7 +124,11 @@ def tune(
     # Once, not again by every trial.
     tuning = None if tuning_data is None else read_rows(tuning_data, registry).table
     plan = wanted.plan(table, {})
-    searched = {**as_searches(space or {}), **among} or usual(plan, registry)
+    searched: dict[str, Search] = {**as_searches(space or {}), **among}
+    left: dict[str, Any] = {}
+    usually = not searched
+    if usually:
+        searched, left = usual(plan, registry)
     some = {key: one.some[0] for key, one in searched.items()}
     wanted.plan(table, some)  # is there such a setting?
     place = None if folder is None else Path(folder)
@@ -140,6 +144,8 @@ def tune(
             place,
             prune,
         )
+        if usually:
+            told(_said(searched, left))
         for line in take_up(study):
             told(line)
         study.draws_by(sampler, seed, runs.several)
@@ -211,6 +217,13 @@ def _mark(frame: pd.DataFrame) -> str:
     """What other rows, or other cells, would differ in."""
     cells = pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy()
     return f"{len(frame)} {' '.join(frame.columns)} {int(np.bitwise_xor.reduce(cells))}"
+
+
+def _said(searched: Mapping[str, Search], left: Mapping[str, Any]) -> str:
+    """The usual ranges, which nobody typed."""
+    ranges = ", ".join(f"{key}={search}" for key, search in searched.items())
+    apart = ", ".join(f"{key}={value}" for key, value in left.items())
+    return f"searched: {ranges}" + (f"; outside of the usual and left: {apart}" if apart else "")
 
 
 def _nothing(line: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mm_core.api import BackboneSpec, ConfigError, Search
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 FORMS = "log(1e-5, 1e-3), uniform(0, 0.5), int(2, 8), logint(8, 256), choice(32, 64)"
 
-RATE = "training.learning_rate"
+TRAINING = "training."
+RATE = f"{TRAINING}learning_rate"
 """Of pretrained backbones; what is trained from nothing has another."""
 
 
@@ -30,7 +32,7 @@ def read_search(text: str, where: str) -> Search:
             f"{where}={text!r} is no range to search", value=text, remedy=f"one of: {FORMS}"
         )
     form, inside = match.groups()
-    values = [value_of(part.strip()) for part in inside.split(",")] if inside.strip() else []
+    values = _listed(inside)
     if form == "choice":
         return Search(choices=tuple(values))
     numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
@@ -39,6 +41,15 @@ def read_search(text: str, where: str) -> Search:
             f"{where}={text!r}: {form} has two numbers", value=text, remedy=f"one of: {FORMS}"
         )
     return Search(*values, log=form.startswith("log"), whole=form.endswith("int"))
+
+
+def _listed(text: str) -> list[Any]:
+    """Of JSON, where a word may hold a comma; or of words as they are typed."""
+    try:
+        found: list[Any] = json.loads(f"[{text}]")
+    except ValueError:
+        return [value_of(part.strip()) for part in text.split(",")]
+    return found
 
 
 def as_searches(space: Mapping[str, Search | str]) -> dict[str, Search]:
@@ -69,15 +80,16 @@ def taken_apart(settings: Mapping[str, Any], before: str = "") -> tuple[dict[str
     return fixed, searched
 
 
-def usual(recipe: Recipe, registry: Registry) -> dict[str, Search]:
+def usual(recipe: Recipe, registry: Registry) -> tuple[dict[str, Search], dict[str, Any]]:
     """The usual ranges of the components of a plan; of what the user set, none.
-
-    A setting that is outside of its range in this plan is left as it is: the range was not made
-    for such data.
 
     Args:
         recipe: the plan.
         registry: installed components.
+
+    Returns:
+        The ranges; and what is left as it is, for the plan has it outside of its range: that range
+        was not made for such data.
 
     Raises:
         ConfigError: none of the components has any.
@@ -86,13 +98,12 @@ def usual(recipe: Recipe, registry: Registry) -> dict[str, Search]:
 
     known = recipe.flat()
     there = list(components(recipe, registry))
-    found = {
+    ranges = {
         key: search
-        for key, search in _usual(there)
-        if key in known
-        and recipe.origin(key) != "user"
-        and (known[key] is None or known[key] in search)
+        for key, search in _ranges(there).items()
+        if key in known and recipe.origin(key) != "user"
     }
+    found = {k: one for k, one in ranges.items() if known[k] is None or known[k] in one}
     if not found:
         ids = ", ".join(dict.fromkeys(component.id for _, component in there))
         raise ConfigError(
@@ -100,7 +111,7 @@ def usual(recipe: Recipe, registry: Registry) -> dict[str, Search]:
             value=ids,
             remedy=f"say what is to be searched, of what mm plan shows: --space '{_one_of(known)}'",
         )
-    return found
+    return found, {key: known[key] for key in ranges if key not in found}
 
 
 def _one_of(known: Mapping[str, Any]) -> str:
@@ -111,14 +122,29 @@ def _one_of(known: Mapping[str, Any]) -> str:
     return "training.learning_rate=log(1e-5, 1e-3)"
 
 
-def _usual(components: Sequence[tuple[str, Component[Any]]]) -> Iterator[tuple[str, Search]]:
-    """Dotted key -> range. Only the plan's own fitter has its rates under ``training``."""
-    pretrained = any(
-        isinstance(one.spec, BackboneSpec) and one.spec.formats for _, one in components
-    )
+def _ranges(components: Sequence[tuple[str, Component[Any]]]) -> dict[str, Search]:
+    """Dotted key -> range. What is trained is the fitter's to say, or that of backbones which have
+    a pace of their own, where all have one: what they agree on.
+    """
+    own: dict[str, Search] = {}
+    fitter: dict[str, Search] = {}
+    backbones = [one.spec for _, one in components if isinstance(one.spec, BackboneSpec)]
     for place, component in components:
         for key, search in component.spec.search_space.items():
-            if not key.startswith("training."):
-                yield f"{place}.{key}", search
-            elif place == "fit" and (pretrained or key != RATE):
-                yield key, search
+            if not key.startswith(TRAINING):
+                own[f"{place}.{key}"] = search
+            elif place == "fit":
+                fitter[key] = search
+    if not any(one.formats for one in backbones):
+        fitter.pop(RATE, None)
+    alone = [_training(one) for one in backbones] if all(one.alone for one in backbones) else []
+    agreed = {
+        key: search
+        for key, search in (alone[0] if alone else {}).items()
+        if all(other.get(key) == search for other in alone) and key in fitter
+    }
+    return {**fitter, **agreed, **own}
+
+
+def _training(spec: BackboneSpec) -> dict[str, Search]:
+    return {key: one for key, one in spec.search_space.items() if key.startswith(TRAINING)}

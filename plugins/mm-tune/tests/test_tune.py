@@ -249,20 +249,76 @@ def test_a_component_of_a_stranger_brings_its_own_range(tmp_path: Path) -> None:
     assert "fusion.head.dropout" not in found.trials  # the core's ranges are those of its own heads
 
 
-def test_what_the_plan_has_outside_of_its_range_is_left(tmp_path: Path) -> None:
-    """And a rate of pretrained networks is searched where there are some."""
+PRESET = """
+from mm_core.api import PluginInfo, PresetSpec, hookimpl
+
+
+@hookimpl
+def mm_plugin_info():
+    return PluginInfo(api=(2, 0), summary="Much dropout.")
+
+
+@hookimpl
+def mm_presets():
+    values = {"dropout": 0.5}
+    return [PresetSpec(name="wet", summary="Wet.", components=("tabular:mlp",), values=values)]
+"""
+
+
+def test_a_network_with_a_pace_of_its_own_has_ranges_of_its_own(tmp_path: Path) -> None:
+    """What the plan has outside of its range is left, which is told."""
     pytest.importorskip("mm_tabular")
-    registry = installed()
     rows = pd.DataFrame({"a": np.arange(40.0) ** 2 % 7, "y": np.arange(40.0) % 3})
-    settings = {"fit": "core:finetune", "backbones.tabular": "tabular:realmlp"}
-    plan = MultiModalPredictor("y", problem_type="regression", hyperparameters=settings).plan(rows)
+    settings = {"fit": "core:finetune", "training.epochs": 1}
+    given = {"problem_type": "regression"}
+    network = settings | {"backbones.tabular": "tabular:realmlp"}
+    plan = MultiModalPredictor("y", hyperparameters=network, **given).plan(rows)
+    searched, left = usual(plan, installed())
     assert plan.training.weight_decay == 0.2
-    searched = usual(plan, registry)
-    assert set(searched) == {
-        "training.head_learning_rate",
-        "backbones.tabular.dropout",
-        "backbones.tabular.width",
-    }
+    assert 0.2 in searched["training.weight_decay"]
+    assert str(searched["training.batch_size"]) == "choice(128, 256, 512)"
+    assert "training.learning_rate" not in searched  # of pretrained networks, and there is none
+    assert not left
+    wet = tmp_path / "wet.py"
+    wet.write_text(PRESET)
+    told: list[str] = []
+    tune(
+        rows,
+        "y",
+        trials=1,
+        hyperparameters=settings,
+        presets="wet",
+        plugins=[wet],
+        tell=told.append,
+        **given,
+    )
+    assert told[0].startswith("searched: ")
+    assert told[0].endswith("outside of the usual and left: backbones.tabular.dropout=0.5")
+
+
+def test_what_is_no_search_is_refused() -> None:
+    """And what is one is written so that it is read again, to the last digit."""
+    for wrong in (
+        {"low": "1e-5", "high": "1e-3"},
+        {"low": True, "high": 5},
+        {"low": 2, "high": 1},
+        {"choices": "abc"},
+        {"choices": 5},
+        {"choices": (1, 1)},
+        {"choices": (float("nan"), 1)},
+        {"choices": (1, 2), "log": True},
+    ):
+        with pytest.raises(ConfigError, match="no such search"):
+            Search(**wrong)  # type: ignore[arg-type]
+    for one in (
+        Search(1, 1_048_576, whole=True),
+        Search(0.12345678, 0.2),
+        Search(1e-5, 1e-3, log=True),
+        Search(choices=["a, b", 1, None, "c"]),
+    ):
+        assert read_search(str(one), "x") == one
+        assert hash(one) == hash(read_search(str(one), "x"))
+    assert read_search("choice(adam, 16)", "x").choices == ("adam", 16)
 
 
 def test_what_is_advised_where_nothing_is_usually_searched_can_be_typed(tmp_path: Path) -> None:
