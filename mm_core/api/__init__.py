@@ -41,6 +41,8 @@ from mm_core.api.errors import (
     UnknownComponentError,
 )
 from mm_core.api.fitting import (
+    INTERRUPTED,
+    TERMINATED,
     Batches,
     Exporter,
     ExportJob,
@@ -111,6 +113,8 @@ from mm_core.api.tasks import Decoded, Task
 
 __all__ = [
     "API_VERSION",
+    "INTERRUPTED",
+    "TERMINATED",
     "AdapterSpec",
     "AmbiguousComponentError",
     "ArtifactError",

@@ -65,17 +65,22 @@ OnRay = Annotated[
     typer.Option(
         "--ray",
         metavar="ADDRESS",
-        help="Fits side by side on a Ray cluster: auto, ray://HOST:10001, or local, this machine.",
+        help="Trials side by side on a Ray cluster: auto, HOST:PORT, or local, this machine.",
     ),
 ]
-Cpus = Annotated[float | None, typer.Option("--cpus", help="With --ray: CPU cores of a fit; 1.")]
+Cpus = Annotated[
+    float | None, typer.Option("--cpus-per-trial", help="With --ray: CPU cores of a trial; 1.")
+]
 Gpus = Annotated[
     float | None,
     typer.Option(
-        "--gpus", help="With --ray: GPUs of a fit; else one for networks where there are any."
+        "--gpus-per-trial",
+        help="With --ray: GPUs of a trial; else one for networks where there are any.",
     ),
 ]
-AtOnce = Annotated[int | None, typer.Option("--at-once", help="With --ray: fits at once, at most.")]
+MaxConcurrent = Annotated[
+    int | None, typer.Option("--max-concurrent", help="With --ray: trials at once, at most.")
+]
 Seed = Annotated[int, typer.Option("--seed", help="Of the search and of the fits.")]
 
 
@@ -95,9 +100,9 @@ def tune(
     prune: Prune = True,
     seed: Seed = 0,
     ray: OnRay = None,
-    cpus: Cpus = None,
-    gpus: Gpus = None,
-    at_once: AtOnce = None,
+    cpus_per_trial: Cpus = None,
+    gpus_per_trial: Gpus = None,
+    max_concurrent: MaxConcurrent = None,
     plugin: Plugins = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -106,12 +111,17 @@ def tune(
 
     Example: mm tune train.csv --label y --trials 20 --space "fit.depth=int(4, 9)" --out tuned
     """
-    engine = _engine(ray, {"cpus": cpus, "gpus": gpus, "at_once": at_once})
+    room = {
+        "cpus_per_trial": cpus_per_trial,
+        "gpus_per_trial": gpus_per_trial,
+        "max_concurrent": max_concurrent,
+    }
+    executor = _executor(ray, room)
     wanted = pairs(space, "--space")
     fixed = settings(set_)
 
-    from mm_tune.searching import RECIPE
     from mm_tune.searching import tune as search
+    from mm_tune.tuned import RECIPE
 
     found = search(
         data,
@@ -130,7 +140,7 @@ def tune(
         seed=seed,
         plugins=plugin or (),
         tell=None if quiet else _tell,
-        engine=engine,
+        executor=executor,
     )
     first = found.trials.head(1)  # its number is another where it was tried again
     usual = first[first.state == "done"]
@@ -154,8 +164,8 @@ def tune(
     return Answer(said, "\n".join(lines))
 
 
-def _engine(address: str | None, room: Mapping[str, Any]) -> Ray | None:
-    """What runs the fits; None: this process.
+def _executor(address: str | None, room: Mapping[str, Any]) -> Ray | None:
+    """What runs the trials; None: this process.
 
     Raises:
         ConfigError: room is asked of a cluster that is none.
@@ -166,7 +176,7 @@ def _engine(address: str | None, room: Mapping[str, Any]) -> Ray | None:
     if asked:
         named = ", ".join(f"--{key.replace('_', '-')}" for key in asked)
         raise ConfigError(
-            f"{named}: of fits on a Ray cluster, and there is none",
+            f"{named}: of trials on a Ray cluster, and there is none",
             value=list(asked.values()),
             remedy="give --ray local, or the address of a cluster, too",
         )

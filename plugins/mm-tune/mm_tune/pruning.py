@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning as pl
 
-Worse = Callable[[int, float], bool]
+ShouldPrune = Callable[[int, float], bool]
 """(epoch, score of its validation) -> whether the fit is to be given up."""
 
 
@@ -18,12 +18,12 @@ class Pruning(pl.Callback):
     would go on judging it by those of the first.
 
     Args:
-        worse: asked after each epoch.
+        should_prune: asked after each epoch.
         metric: name of the validation score.
     """
 
-    def __init__(self, worse: Worse, metric: str) -> None:
-        self._worse, self._metric = worse, metric
+    def __init__(self, should_prune: ShouldPrune, metric: str) -> None:
+        self._should_prune, self._metric = should_prune, metric
         self.pruned = False
         self._told = -1
 
@@ -36,6 +36,6 @@ class Pruning(pl.Callback):
         if score is None or trainer.current_epoch <= self._told:
             return
         self._told = trainer.current_epoch
-        if self._worse(self._told, float(score)):
+        if self._should_prune(self._told, float(score)):
             self.pruned = True
             trainer.should_stop = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +12,15 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from mm_core.api import ConfigError, Search, Table, TrainingError
+from mm_core.api import ConfigError, Search, Table
 from mm_core.api.tools import Recipe, installed, metrics, read_rows
-from mm_tune.fits import Fits, Wanted
-from mm_tune.here import Engine, Here, Work
-from mm_tune.left import take_up
-from mm_tune.picture import picture
+from mm_tune.executors import Executor, Work
+from mm_tune.objective import Arguments, Objective
+from mm_tune.resuming import take_up
+from mm_tune.serial import Serial
 from mm_tune.spaces import as_searches, taken_apart, usual
 from mm_tune.study import SAMPLERS, Study
-
-TABLE, PICTURE, RECIPE = "trials.csv", "trials.svg", "recipe.json"
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What a search came to.
-
-    Attributes:
-        settings: the best, those that were searched.
-        score: of validation, with them.
-        metric: of that score.
-        recipe: with them; what ``fit(recipe=...)`` follows.
-        trials: a row each: ``trial``, ``state`` (done, pruned, failed), ``score`` (of the best
-            validation), ``seconds``, the settings, ``why`` it failed. The first is of the settings
-            as they are.
-        resumed: trials that were there before.
-    """
-
-    settings: dict[str, Any]
-    score: float
-    metric: str
-    recipe: Recipe
-    trials: pd.DataFrame
-    resumed: int
+from mm_tune.tuned import Tuned, tuned
 
 
 def tune(
@@ -68,7 +43,7 @@ def tune(
     seed: int = 0,
     plugins: Sequence[str | Path] = (),
     tell: Callable[[str], None] | None = None,
-    engine: Engine | None = None,
+    executor: Executor | None = None,
 ) -> Tuned:
     """Search for settings by whole fits, scored on the same held-out rows.
 
@@ -94,15 +69,15 @@ def tune(
         seed: of the search; and of the fits, unless ``training.seed`` is set.
         plugins: one-file plugins.
         tell: called with a line for each trial; None: silent.
-        engine: what runs fits, such as :class:`mm_tune.on_ray.Ray`; None: this process, one after
-            another.
+        executor: what runs trials, such as :class:`mm_tune.on_ray.Ray`; None: this process, one
+            after another.
 
     Raises:
         ConfigError: a setting is unknown or no range; the folder holds another search.
         TrainingError: no trial came to a score.
     """
     fixed, among = taken_apart(hyperparameters or {})
-    wanted = Wanted(
+    arguments = Arguments(
         label=label,
         fixed=fixed,
         presets=presets,
@@ -119,28 +94,27 @@ def tune(
             value=[trials, time, sampler],
             remedy="trials from 1, time above 0, sampler 'tpe' or 'random'",
         )
-    registry = installed(wanted.plugins)
+    registry = installed(arguments.plugins)
     table = read_rows(data, registry).table
     # Once, not again by every trial.
     tuning = None if tuning_data is None else read_rows(tuning_data, registry).table
-    plan = wanted.plan(table, {})
+    plan = arguments.plan(table, {})
     searched: dict[str, Search] = {**as_searches(space or {}), **among}
     left: dict[str, Any] = {}
     usually = not searched
     if usually:
         searched, left = usual(plan, registry)
-    some = {key: one.some[0] for key, one in searched.items()}
-    wanted.plan(table, some)  # is there such a setting?
+    _check_settable(arguments, table, searched)
     place = None if folder is None else Path(folder)
-    told, runs = tell or _nothing, engine or Here()
+    told, runs = tell or _nothing, executor or Serial()
     metric = plan.data.validation_metric
-    fits = Fits(wanted, table, tuning, metric.split(":")[-1])
+    objective = Objective(arguments, table, tuning, metric.split(":")[-1])
     with _quiet():
         study = Study(
             searched,
             _as_they_are(plan, searched),
             metrics(registry).higher_is_better(metric),
-            _marks(plan, wanted, searched, table, tuning),
+            _marks(plan, arguments, searched, table, tuning),
             place,
             prune,
         )
@@ -152,8 +126,27 @@ def tune(
         resumed = len(study.ended())
         deadline = None if time is None else clock.monotonic() + time
         network = bool(plan.backbones)
-        runs.run(Work(study, fits, trials, deadline, prune and network, network, told))
-        return _done(study, fits, plan, place, resumed)
+        runs.run(Work(study, objective, trials, deadline, prune and network, network, told))
+        return tuned(study, objective, plan, place, resumed)
+
+
+def _check_settable(arguments: Arguments, table: Table, space: Mapping[str, Search]) -> None:
+    """Each end of a range and each choice, beside the settings as they are.
+
+    Raises:
+        ConfigError: there is no such setting, or it cannot be that.
+    """
+    for key, search in space.items():
+        for value in search.some:
+            try:
+                arguments.plan(table, {key: value})
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{key}={search}: {error.message}",
+                    plugin=error.plugin,
+                    value=value,
+                    remedy=error.remedy,
+                ) from error
 
 
 def _as_they_are(plan: Recipe, space: Mapping[str, Search]) -> dict[str, Any]:
@@ -165,7 +158,7 @@ def _as_they_are(plan: Recipe, space: Mapping[str, Search]) -> dict[str, Any]:
 
 def _marks(
     plan: Recipe,
-    wanted: Wanted,
+    arguments: Arguments,
     space: Mapping[str, Search],
     table: Table,
     tuning: Table | None,
@@ -173,44 +166,16 @@ def _marks(
     """What another search would differ in."""
     return {
         "space": {key: str(one) for key, one in space.items()},
-        "settings": {key: str(one) for key, one in wanted.fixed.items()},
+        "settings": {key: str(one) for key, one in arguments.fixed.items()},
         "metric": plan.data.validation_metric,
         "presets": list(plan.presets),
         "task": plan.task.id,
-        "column types": dict(wanted.column_types or {}),
+        "column types": dict(arguments.column_types or {}),
         "label": list(plan.data.label),
         "rows": _mark(table.frame),
         "tuning rows": None if tuning is None else _mark(tuning.frame),
-        "seed": wanted.seed,
+        "seed": arguments.seed,
     }
-
-
-def _done(study: Study, fits: Fits, plan: Recipe, place: Path | None, resumed: int) -> Tuned:
-    """The best of all trials; table, picture and recipe are written.
-
-    Raises:
-        TrainingError: there is none.
-    """
-    frame = study.frame(plan.flat())
-    if place is not None:
-        frame.to_csv(place / TABLE, index=False)
-    best = study.best()
-    if best is None:
-        failed = frame[frame.state == "failed"]
-        why = failed.why.iloc[-1] if len(failed) else "the time was over"
-        raise TrainingError(
-            f"none of {len(frame)} trials came to a score: {why}",
-            plugin="tune",
-            remedy="give it more time, or another space",
-        )
-    recipe = fits.wanted.plan(fits.table, best.params)
-    if place is not None:
-        (place / RECIPE).write_text(recipe.to_json(), encoding="utf-8")
-        logs = {key for key, one in study.space.items() if one.log}
-        drawn = picture(frame, list(study.space), fits.metric, study.higher, logs)
-        (place / PICTURE).write_text(drawn, encoding="utf-8")
-    assert best.value is not None
-    return Tuned(dict(best.params), best.value, fits.metric, recipe, frame, resumed)
 
 
 def _mark(frame: pd.DataFrame) -> str:

@@ -14,11 +14,11 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from mm_core.api import ConfigError, Search
-from mm_tune.fits import Outcome
 from mm_tune.journal import journal
+from mm_tune.objective import Outcome
 
 if TYPE_CHECKING:
-    from mm_tune.pruning import Worse
+    from mm_tune.pruning import ShouldPrune
 
 NAME, LOG = "mm", "trials.log"
 ENDED, AS_THEY_ARE, EXCUSED = "ended", "as_they_are", "excused"
@@ -94,7 +94,7 @@ class Study:
                 _draw(trial, key, one)
         return trial
 
-    def worse(self, trial: optuna.Trial) -> Worse:
+    def should_prune(self, trial: optuna.Trial) -> ShouldPrune:
         """What says, after each validation of a trial, whether it is to be given up."""
 
         def asked(epoch: int, score: float) -> bool:

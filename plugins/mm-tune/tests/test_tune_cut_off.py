@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from lightning import Callback
 from mm_tune.api import Search, tune
 
 from mm_core.api import ConfigError, MMWarning
@@ -204,6 +206,27 @@ def test_a_trial_that_is_stopped_by_hand_is_tried_again_as_often(
     lines = written(tmp_path)
     stopped = json.loads(lines[drawn(lines)[0] - 1])
     assert trials[RATE][1] == stopped["param_value_internal"]
+
+
+def test_the_first_ctrl_c_ends_it(tmp_path: Path) -> None:
+    """A network that is stopped by it keeps what it learned, and is no trial that is done."""
+
+    class Stopping(Callback):
+        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    fit = MultiModalPredictor.fit
+
+    def stopped(predictor: Any, *given: Any, **more: Any) -> Any:
+        return fit(predictor, *given, **{**more, "callbacks": Stopping()})
+
+    settings = {"fit": "core:finetune", "training.epochs": 5}
+    space = {"training.head_learning_rate": Search(1e-4, 1e-2, log=True)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MultiModalPredictor, "fit", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            search(tmp_path, hyperparameters=settings | space)
+    assert search(tmp_path, 1, hyperparameters=settings | space).resumed == 0
 
 
 def _stopped(*_: Any, **__: Any) -> None:

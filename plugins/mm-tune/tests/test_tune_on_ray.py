@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from mm_tune.api import Ray, Search, tune
 from typer.testing import CliRunner
 
-from mm_core.api import ConfigError
+from mm_core.api import ConfigError, TrainingError
 from mm_core.cli.app import app
 from mm_core.testing.kit import KIT
 
@@ -67,6 +68,42 @@ class Brittle(Finetune):
 """
 
 
+MEETING = """
+import os
+import time
+
+from mm_core.api import Config, FitterSpec, PluginInfo, hookimpl
+from mm_core.training.finetune import Finetune
+from pydantic import Field
+
+
+@hookimpl
+def mm_plugin_info():
+    return PluginInfo(api=(2, 0), summary="Fits that wait for each other.")
+
+
+@hookimpl
+def mm_fitters():
+    target, config = "meeting:Meeting", "meeting:MeetingConfig"
+    return [FitterSpec(name="fit", summary="By name.", target=target, config=config)]
+
+
+class MeetingConfig(Config):
+    name: str = Field(default="a", description="a or b")
+
+
+class Meeting(Finetune):
+    def fit(self, job):
+        open(f"{self.config.name}.here", "w").close()
+        until = time.monotonic() + 60
+        while not (os.path.exists("a.here") and os.path.exists("b.here")):
+            if time.monotonic() > until:
+                raise TimeoutError("the other never came")
+            time.sleep(0.1)
+        return super().fit(job)
+"""
+
+
 def table(n: int = 80) -> pd.DataFrame:
     """Points of two kinds, as the kit's own plugin reads them."""
     points = np.random.default_rng(0).normal(size=(n, 32))
@@ -74,10 +111,10 @@ def table(n: int = 80) -> pd.DataFrame:
     return pd.DataFrame({"point": cells, "kind": np.where(points[:, 0] > 0, "a", "b")})
 
 
-def search(trials: int = 3, engine: Any = None, **more: Any) -> Any:
+def search(trials: int = 3, executor: Any = None, **more: Any) -> Any:
     settings = {**QUICK, RATE: Search(1e-4, 3e-2, log=True)}
     given: dict[str, Any] = {"hyperparameters": settings, "plugins": [KIT], **more}
-    return tune(table(), "kind", trials=trials, engine=engine, **given)
+    return tune(table(), "kind", trials=trials, executor=executor, **given)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -97,11 +134,11 @@ def cluster(_processes_speak_to_each_other: None) -> Iterator[None]:
 
 
 def test_room_is_asked_of_a_cluster() -> None:
-    told = CliRunner().invoke(app, ["tune", "rows.csv", "--label", "y", "--cpus", "2"])
+    told = CliRunner().invoke(app, ["tune", "rows.csv", "--label", "y", "--cpus-per-trial", "2"])
     assert told.exit_code == 2
     assert "--ray local" in told.output
-    with pytest.raises(ConfigError, match="cpus=0"):
-        Ray(cpus=0)
+    with pytest.raises(ConfigError, match="cpus_per_trial=0"):
+        Ray(cpus_per_trial=0)
 
 
 @pytest.mark.slow
@@ -141,7 +178,7 @@ def test_a_process_that_ends_is_that_of_one_trial(cluster: None, tmp_path: Path)
     for times, state in ((1, "done"), (2, "failed")):
         found = search(
             3,
-            Ray(at_once=1),
+            Ray(max_concurrent=1),
             hyperparameters={**settings, "fit.times": Search(choices=(0, times))},
             plugins=[KIT, brittle],
             sampler="random",
@@ -157,10 +194,37 @@ def test_a_process_that_ends_is_that_of_one_trial(cluster: None, tmp_path: Path)
 @pytest.mark.slow
 def test_what_no_machine_has_room_for_is_told(cluster: None) -> None:
     with pytest.raises(ConfigError, match="no machine of the Ray cluster has room") as caught:
-        search(1, Ray(cpus=64))
+        search(1, Ray(cpus_per_trial=64))
     assert "they have 2 CPU, 0 GPU" in str(caught.value)
     with pytest.raises(ConfigError, match="1 GPU"):
-        search(1, Ray(gpus=1))
+        search(1, Ray(gpus_per_trial=1))
+
+
+@pytest.mark.slow
+def test_two_run_at_once(cluster: None, tmp_path: Path) -> None:
+    """Each waits for the other's file, in the folder that the search runs in."""
+    meeting = tmp_path / "meeting.py"
+    meeting.write_text(MEETING)
+    settings = {**QUICK, "fit": "meeting:fit", "fit.name": Search(choices=("a", "b"))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        plugins = [KIT, Path("meeting.py")]
+        found = search(2, Ray(), hyperparameters=settings, plugins=plugins, seed=1)
+    assert list(found.trials.state) == ["done", "done"], list(found.trials.why)
+    assert set(found.trials["fit.name"]) == {"a", "b"}
+
+
+@pytest.mark.slow
+def test_time_ends_it_where_others_hold_the_cluster(cluster: None, tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray")
+    began = time.monotonic()
+    held = [ray.remote(time.sleep).options(num_cpus=1).remote(60) for _ in range(2)]
+    with pytest.raises(TrainingError, match="the time was over"):
+        search(4, Ray(), time=4, folder=tmp_path)
+    assert time.monotonic() - began < 30
+    for one in held:
+        ray.cancel(one, force=True)
+    assert set(search(2, Ray(), folder=tmp_path).trials.state) == {"done"}
 
 
 _KILLED = """
@@ -200,7 +264,7 @@ def test_the_command(tmp_path: Path) -> None:
         [sys.executable, "-m", "mm_core", "tune", "rows.csv", "--label", "kind", "--trials", "2"]
         + [f"--set={key}={value}" for key, value in QUICK.items()]
         + ["--space", f"{RATE}=log(1e-4, 1e-2)", "--plugin", str(KIT), "--out", "tuned"]
-        + ["--ray", "local", "--cpus", "0.5", "--at-once", "2", "--json"],
+        + ["--ray", "local", "--cpus-per-trial", "0.5", "--max-concurrent", "2", "--json"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -209,3 +273,76 @@ def test_the_command(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert len(json.loads(run.stdout)["trials"]) == 2
     assert len(pd.read_csv(tmp_path / "tuned" / "trials.csv")) == 2
+
+
+_LEAVING = """
+import json
+import sys
+
+from ray.cluster_utils import Cluster
+
+from test_tune_on_ray import Ray, search
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+node = cluster.add_node(num_cpus=1)
+
+
+def told(line):
+    global node
+    if node is not None:  # with the next trial under way
+        cluster.remove_node(node)
+        node = None
+    print(line, flush=True)
+
+
+import mm_tune.on_ray
+
+mm_tune.on_ray.PATIENCE = 10
+found = search(3, Ray(cluster.address), tell=told)
+print(json.dumps(list(found.trials.state)))
+"""
+
+
+@pytest.mark.slow
+def test_a_machine_that_leaves_ends_the_search_not_its_trials(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    run = subprocess.run(
+        [sys.executable, "-c", _LEAVING],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+        timeout=240,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout.splitlines()[-1]) == ["done"]
+    assert "the search ends early" in run.stderr
+
+
+@pytest.mark.slow
+def test_this_process_is_afterwards_as_it_was(tmp_path: Path) -> None:
+    """Nobody answers at an address: that is told soon; what Ray sets is gone with it."""
+    pytest.importorskip("ray")
+    code = """
+import faulthandler, os, signal, sys
+from test_tune_on_ray import ConfigError, Ray, search
+def state():
+    return dict(os.environ), sys.excepthook, signal.getsignal(15), faulthandler.is_enabled()
+before = state()
+search(1, Ray())
+assert state() == before, [one for one in zip(state(), before) if one[0] != one[1]]
+try:
+    search(1, Ray("127.0.0.1:1"))
+except ConfigError as error:
+    assert "no Ray cluster at '127.0.0.1:1'" in str(error), error
+"""
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+        timeout=120,
+        check=True,
+    )

@@ -1,4 +1,4 @@
-"""The fits of a search: what all of them share, and what one comes to."""
+"""What a trial is: one fit, by the settings of the trial, and what it comes to."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mm_core.api import MMError, Table
+from mm_core.api import INTERRUPTED, MMError, Table
 from mm_core.api.tools import MultiModalPredictor, Recipe, result_of
 
 if TYPE_CHECKING:
-    from mm_tune.pruning import Worse
+    from mm_tune.pruning import ShouldPrune
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What all fits share: the predictor's arguments."""
+class Arguments:
+    """Of the predictor, as all trials have them."""
 
     label: Any
     fixed: Mapping[str, Any]
@@ -67,32 +67,40 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Fits:
-    """Fits of the same rows by one setting or another; goes to other processes as it is.
+class Objective:
+    """Fits the same rows by one setting or another; goes to other processes as it is.
 
     Attributes:
-        wanted: what they share.
+        arguments: of the predictor.
         table: training rows.
         tuning: validation rows; None: some are held out.
         metric: name of the score.
     """
 
-    wanted: Wanted
+    arguments: Arguments
     table: Table
     tuning: Table | None
     metric: str
 
-    def fit(self, settings: Mapping[str, Any], left: float | None, worse: Worse | None) -> Outcome:
+    def __call__(
+        self,
+        settings: Mapping[str, Any],
+        seconds_left: float | None,
+        should_prune: ShouldPrune | None,
+    ) -> Outcome:
         """Fit once.
 
         Args:
             settings: of the trial.
-            left: seconds after which it is stopped; None: it is not.
-            worse: asked after each validation; None: it is never given up.
+            seconds_left: after which it is stopped; None: it is not.
+            should_prune: asked after each validation; None: it is never given up.
+
+        Raises:
+            KeyboardInterrupt: a user stopped it.
         """
         began = clock.monotonic()
-        pruning = self._pruning(worse)
-        score, why = self._scored(settings, left, pruning)
+        pruning = self._pruning(should_prune)
+        score, why = self._scored(settings, seconds_left, pruning)
         seconds = clock.monotonic() - began
         if score is None or not math.isfinite(score):
             return Outcome("failed", None, seconds, why or f"its score is {score}")
@@ -100,28 +108,31 @@ class Fits:
         return Outcome("pruned" if given_up else "done", score, seconds)
 
     def _scored(
-        self, settings: Mapping[str, Any], left: float | None, pruning: Any
+        self, settings: Mapping[str, Any], seconds_left: float | None, pruning: Any
     ) -> tuple[float | None, str]:
         """(score, why there is none)."""
         try:
-            predictor = self.wanted.predictor(settings).fit(
+            predictor = self.arguments.predictor(settings).fit(
                 self.table,
                 tuning_data=self.tuning,
-                column_types=self.wanted.column_types,
-                time_limit=left,
+                column_types=self.arguments.column_types,
+                time_limit=seconds_left,
                 callbacks=pruning,
             )
-            score = result_of(predictor).best_score
+            result = result_of(predictor)
         except MMError as error:
             return None, str(error)
         except Exception as error:  # noqa: BLE001, any library's: it is told and written down
             return None, f"{type(error).__name__}: {error}".strip()
+        if result.stopped == INTERRUPTED:  # by the first Ctrl-C, which ends a search too
+            raise KeyboardInterrupt
+        score = result.best_score
         return score, "" if score is not None else "its score is not defined"
 
-    def _pruning(self, worse: Worse | None) -> Any:
+    def _pruning(self, should_prune: ShouldPrune | None) -> Any:
         """A callback of the training loop."""
-        if worse is None:
+        if should_prune is None:
             return None
         from mm_tune.pruning import Pruning
 
-        return Pruning(worse, self.metric)
+        return Pruning(should_prune, self.metric)

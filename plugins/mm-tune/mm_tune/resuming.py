@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from mm_tune.fits import Outcome
+from mm_tune.objective import Outcome
 from mm_tune.study import AS_THEY_ARE, ENDED, EXCUSED, Study
 
 STANDS_FOR, SETTINGS, DEATHS = "stands_for", "settings", "deaths"

@@ -1,0 +1,70 @@
+"""What a search came to: an object, a table, a picture, a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mm_core.api import TrainingError
+from mm_core.api.tools import Recipe
+from mm_tune.objective import Objective
+from mm_tune.picture import picture
+from mm_tune.study import Study
+
+TABLE, PICTURE, RECIPE = "trials.csv", "trials.svg", "recipe.json"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search came to.
+
+    Attributes:
+        settings: the best, those that were searched.
+        score: of validation, with them.
+        metric: of that score.
+        recipe: with them; what ``fit(recipe=...)`` follows.
+        trials: a row each: ``trial``, ``state`` (done, pruned, failed), ``score`` (of the best
+            validation), ``seconds``, the settings, ``why`` it failed. The first is of the settings
+            as they are.
+        resumed: trials that were there before.
+    """
+
+    settings: dict[str, Any]
+    score: float
+    metric: str
+    recipe: Recipe
+    trials: pd.DataFrame
+    resumed: int
+
+
+def tuned(
+    study: Study, objective: Objective, plan: Recipe, place: Path | None, resumed: int
+) -> Tuned:
+    """The best of all trials; table, picture and recipe are written.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    frame = study.frame(plan.flat())
+    if place is not None:
+        frame.to_csv(place / TABLE, index=False)
+    best = study.best()
+    if best is None:
+        failed = frame[frame.state == "failed"]
+        why = failed.why.iloc[-1] if len(failed) else "the time was over"
+        raise TrainingError(
+            f"none of {len(frame)} trials came to a score: {why}",
+            plugin="tune",
+            remedy="give it more time, or another space",
+        )
+    recipe = objective.arguments.plan(objective.table, best.params)
+    if place is not None:
+        (place / RECIPE).write_text(recipe.to_json(), encoding="utf-8")
+        logs = {key for key, one in study.space.items() if one.log}
+        drawn = picture(frame, list(study.space), objective.metric, study.higher, logs)
+        (place / PICTURE).write_text(drawn, encoding="utf-8")
+    assert best.value is not None
+    return Tuned(dict(best.params), best.value, objective.metric, recipe, frame, resumed)
