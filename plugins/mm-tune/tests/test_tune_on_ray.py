@@ -218,7 +218,7 @@ def test_two_run_at_once(cluster: None, tmp_path: Path) -> None:
 def test_time_ends_it_where_others_hold_the_cluster(cluster: None, tmp_path: Path) -> None:
     ray = pytest.importorskip("ray")
     began = time.monotonic()
-    held = [ray.remote(time.sleep).options(num_cpus=1).remote(60) for _ in range(2)]
+    held = [ray.remote(lambda: time.sleep(60)).options(num_cpus=1).remote() for _ in range(2)]
     with pytest.raises(TrainingError, match="the time was over"):
         search(4, Ray(), time=4, folder=tmp_path)
     assert time.monotonic() - began < 30
