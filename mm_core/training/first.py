@@ -18,6 +18,7 @@ from mm_core.api.processors import Table
 from mm_core.api.specs import BackboneSpec, FitterSpec, PresetSpec, TaskSpec
 from mm_core.plugins.discovery import CORE
 from mm_core.plugins.known import install_line, plugin_offering
+from mm_core.plugins.registry import Registry
 from mm_core.recipe.first import alone, beside_others
 from mm_core.recipe.recipe import Recipe
 from mm_core.telling import PROGRESS_FROM_VERBOSITY, SUMMARY_FROM_VERBOSITY, tell_user
@@ -88,19 +89,26 @@ def tell_of_better_alone(job: Job, scores: Mapping[str, float], result: FitResul
 def _or_several_models(job: Job) -> str:
     """What is typed, with what is installed, for an ensemble; empty: the task has none."""
     task, registry = job.model.recipe.task.id, job.context.registry
-    typed = f"presets={SEVERAL!r} (--preset {SEVERAL})"
+    advice, typed = ", or let an ensemble weigh both: ", f"presets={SEVERAL!r} (--preset {SEVERAL})"
     chosen = [
-        registry.get(FitterSpec, preset.spec.values["fit.id"])
+        preset.spec.values["fit.id"]
         for preset in registry.all(PresetSpec)
         if (preset.spec.name, "fit.id" in preset.spec.values) == (SEVERAL, True)
         and task in preset.spec.components
     ]
-    if any(fitter.spec.reads == "rows" for fitter in chosen):
-        return f", or let an ensemble weigh both: {typed}"
+    if chosen:
+        return f"{advice}{typed}" if _is_of_rows(chosen, registry) else ""
     plugin = plugin_offering(PresetSpec.kind, SEVERAL)
     if plugin is None or registry.get(TaskSpec, task).plugin.name != CORE:
         return ""
-    return f", or let an ensemble weigh both: {install_line(plugin)}, then {typed}"
+    return f"{advice}{install_line(plugin)}, then {typed}"
+
+
+def _is_of_rows(chosen: Sequence[str], registry: Registry) -> bool:
+    """Whether presets choose one and the same fitter, which is installed and reads rows."""
+    fitters = [one for one in registry.all(FitterSpec) if one.spec.reads == "rows"]
+    names = [name for one in fitters for name in (one.id, one.spec.name)]
+    return all(name == chosen[0] and name in names for name in chosen)
 
 
 def _others(recipe: Recipe, backbone: str) -> list[str]:

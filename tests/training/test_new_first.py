@@ -162,26 +162,43 @@ def mm_tasks():
     return [known.model_copy(update={"name": "amount"})]
 """
 
+PRESET_OF_NO_FITTER = """
+from mm_core.api import PluginInfo, PresetSpec, hookimpl
+
+@hookimpl
+def mm_plugin_info():
+    return PluginInfo(api=(2, 0), summary="A preset that names a fitter which is not installed.")
+
+@hookimpl
+def mm_presets():
+    values = {"fit.id": "absent:fit"}
+    tasks = ("core:regression",)
+    return [PresetSpec(name="best_quality", summary="-", components=tasks, values=values)]
+"""
+
 
 @pytest.mark.parametrize(
-    ("task", "absent", "said"),
+    ("code", "task", "absent", "said"),
     [
-        ("regression", "", ", or let an ensemble weigh both: presets="),
-        ("regression", "ensemble", "weigh both: pip install mm-ensemble, then presets="),
-        ("amount", "", "(--column-type COLUMN=ignore)."),
-        ("amount", "ensemble", "(--column-type COLUMN=ignore)."),
+        (OWN_TASK, "regression", "", ", or let an ensemble weigh both: presets="),
+        (OWN_TASK, "regression", "ensemble", "weigh both: pip install mm-ensemble, then presets="),
+        (OWN_TASK, "amount", "", "(--column-type COLUMN=ignore)."),
+        (OWN_TASK, "amount", "ensemble", "(--column-type COLUMN=ignore)."),
+        (PRESET_OF_NO_FITTER, "regression", "", "(--column-type COLUMN=ignore)."),
+        (PRESET_OF_NO_FITTER, "regression", "ensemble", "(--column-type COLUMN=ignore)."),
     ],
 )
 def test_an_ensemble_is_advised_where_there_is_one_as_it_can_be_typed(
-    predictor, rows, tmp_path, monkeypatch, caplog, task, absent, said
+    predictor, rows, tmp_path, monkeypatch, caplog, code, task, absent, said
 ):
     monkeypatch.setenv("MM_DISABLE_PLUGINS", absent)
-    plugin = tmp_path / "own_task.py"
-    plugin.write_text(OWN_TASK, encoding="utf-8")
+    plugin = tmp_path / "own.py"
+    plugin.write_text(code, encoding="utf-8")
     caplog.set_level("INFO", logger="mm_core")
     given = FitResult([], 0.0, "all epochs")
     monkeypatch.setattr(mm_core.training.first, "_train_alone", lambda *job: given)
-    predictor(task=task, plugins=[plugin]).fit(rows)
+    fitted = predictor(task=task, plugins=[plugin]).fit(rows)
+    assert len(fitted.predict(rows)) == len(rows)
     (told,) = [one for one in caplog.messages if "On the held-out rows tabular by itself" in one]
     assert told.endswith(
         f"{said}{'best_quality'!r} (--preset best_quality)." if said.endswith("=") else said
