@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mm_tune.objective import Objective
@@ -32,6 +32,10 @@ class Work:
     prune: bool
     network: bool
     tell: Callable[[str], None]
+
+    def later(self, seconds: float) -> Work:
+        """The same with a deadline that is so much later."""
+        return self if self.deadline is None else replace(self, deadline=self.deadline + seconds)
 
     @property
     def seconds_left(self) -> float | None:

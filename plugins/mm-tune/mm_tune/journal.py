@@ -1,42 +1,67 @@
-"""The file of the trials: whole lines, one process at a time, whatever ended the last one."""
+"""The file of the trials: whole lines, one search at a time, whatever ended the last one."""
 
 from __future__ import annotations
 
 import json
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from mm_core.api import ConfigError, MMWarning
 
-GRACE = 30
-"""Seconds after which a lock that did not change is that of a process that is gone."""
+LOCK = "search.lock"
+
+
+@contextmanager
+def held(folder: Path | None) -> Iterator[None]:
+    """A folder that no other search has meanwhile; the system lets go of it when a process ends.
+
+    Args:
+        folder: made where it is not there; None: there is nothing to hold.
+
+    Raises:
+        ConfigError: another search has it.
+    """
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError(
+            f"another search is at work in {str(folder)!r}",
+            plugin="tune",
+            value=str(folder),
+            remedy="wait for it, or give this one another folder",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def journal(log: Path) -> JournalStorage:
     """Open it, or begin it; what a process left there half-written is cut off.
 
     Args:
-        log: file.
+        log: file, in a folder that is :func:`held`.
 
     Raises:
         ConfigError: what cannot be read is not its end.
     """
     log = log.resolve()
-    link = log.with_name(log.name + ".lock")
-    if link.is_symlink() and not link.exists():
-        # A lock that is a link, of a file that is elsewhere: Optuna would wait for it for ever.
-        link.unlink()
-    lock = JournalFileOpenLock(str(log), grace_period=GRACE)
+    # Of a process that was killed: nobody else is here, and Optuna would wait for half a minute.
+    log.with_name(log.name + ".lock").unlink(missing_ok=True)
     if log.exists():
-        lock.acquire()
-        try:
-            _cut(log)
-        finally:
-            lock.release()
+        _cut(log)
+    lock = JournalFileOpenLock(str(log))
     return JournalStorage(JournalFileBackend(str(log), lock_obj=lock))
 
 

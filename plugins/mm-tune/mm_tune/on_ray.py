@@ -68,7 +68,9 @@ class Ray:
             ConfigError: Ray is not installed, there is no such cluster, or no machine of it has
                 room for a trial.
         """
+        before = clock.monotonic()
         with connected(self.address) as ray:
+            work = work.later(clock.monotonic() - before)  # Ray takes its time to begin
             needs = {"CPU": self.cpus_per_trial, "GPU": self._gpus(ray, work)}
             if room(ray, needs) < 1:
                 raise _no_room(ray, needs)

@@ -15,6 +15,7 @@ import pandas as pd
 from mm_core.api import ConfigError, Search, Table
 from mm_core.api.tools import Recipe, installed, metrics, read_rows
 from mm_tune.executors import Executor, Work
+from mm_tune.journal import held
 from mm_tune.objective import Arguments, Objective
 from mm_tune.resuming import take_up
 from mm_tune.serial import Serial
@@ -109,7 +110,7 @@ def tune(
     told, runs = tell or _nothing, executor or Serial()
     metric = plan.data.validation_metric
     objective = Objective(arguments, table, tuning, metric.split(":")[-1])
-    with _quiet():
+    with _quiet(), held(place):
         study = Study(
             searched,
             _as_they_are(plan, searched),

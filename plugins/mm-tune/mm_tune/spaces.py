@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mm_core.api import BackboneSpec, ConfigError, Search
+from mm_core.api import BackboneSpec, ConfigError, MMWarning, Search
 from mm_core.api.commands import value_of
 
 if TYPE_CHECKING:
@@ -98,10 +99,10 @@ def usual(recipe: Recipe, registry: Registry) -> tuple[dict[str, Search], dict[s
 
     known = recipe.flat()
     there = list(components(recipe, registry))
+    said = _ranges(there)
+    _warn_of_unknown([key for key in said if key not in known], there)
     ranges = {
-        key: search
-        for key, search in _ranges(there).items()
-        if key in known and recipe.origin(key) != "user"
+        key: search for key, search in said.items() if key in known and recipe.origin(key) != "user"
     }
     found = {k: one for k, one in ranges.items() if known[k] is None or known[k] in one}
     if not found:
@@ -120,6 +121,21 @@ def _one_of(known: Mapping[str, Any]) -> str:
         if key.startswith("fit.") and type(value) is int and value > 1:
             return f"{key}=int({value // 2}, {value})"
     return "training.learning_rate=log(1e-5, 1e-3)"
+
+
+def _warn_of_unknown(keys: Sequence[str], components: Sequence[tuple[str, Component[Any]]]) -> None:
+    """Of what is no setting, but inside a list, where none can be set."""
+    for key in keys:
+        owners = [(place, one) for place, one in components if key.startswith(f"{place}.")]
+        if not owners or any(part.isdecimal() for part in key.split(".")):
+            continue
+        place, owner = max(owners, key=lambda one: len(one[0]))
+        warnings.warn(
+            f"{owner.id} names {key.removeprefix(f'{place}.')!r} among what is usually searched, "
+            f"and has no such setting: it is not searched; mm plugins check {owner.plugin.name}",
+            MMWarning,
+            stacklevel=4,
+        )
 
 
 def _ranges(components: Sequence[tuple[str, Component[Any]]]) -> dict[str, Search]:

@@ -43,7 +43,7 @@ class Study:
         usual: the settings as they are; empty where one of them could not be drawn.
         higher: whether a higher score is better.
         marks: what another search would differ in.
-        folder: where it is written down; None: nowhere.
+        folder: where it is written down, held by this search; None: nowhere.
         prune: whether fits are given up.
 
     Raises:
@@ -169,7 +169,6 @@ class Study:
 def _storage(folder: Path | None) -> BaseStorage:
     if folder is None:
         return InMemoryStorage()
-    folder.mkdir(parents=True, exist_ok=True)
     return journal(folder / LOG)
 
 

@@ -26,7 +26,7 @@ from mm_tune.spaces import read_search, usual
 from typer.testing import CliRunner
 
 from mm_core import MultiModalPredictor
-from mm_core.api import ConfigError, TrainingError
+from mm_core.api import ConfigError, MMWarning, TrainingError
 from mm_core.api.tools import installed
 from mm_core.cli.app import app
 from mm_core.recipe.recipe import Recipe
@@ -294,6 +294,29 @@ def test_a_network_with_a_pace_of_its_own_has_ranges_of_its_own(tmp_path: Path) 
     )
     assert told[0].startswith("searched: ")
     assert told[0].endswith("outside of the usual and left: backbones.tabular.dropout=0.5")
+
+
+def test_a_range_of_what_is_no_setting_is_told(tmp_path: Path) -> None:
+    """It is its plugin's mistake, and the search goes on without it."""
+    mine = tmp_path / "mine.py"
+    mine.write_text(MINE.replace('"dim": Search', '"dimm": Search'))
+    settings = {**QUICK, "fusion": "mine:m"}
+    with pytest.warns(MMWarning, match=r"mine:m names 'dimm' .* mm plugins check mine"):
+        found = search(trials=1, hyperparameters=settings, plugins=[KIT, mine])
+    assert "fusion.dimm" not in found.trials
+
+
+@pytest.mark.parametrize(
+    ("key", "space"),
+    [
+        ("training.epochs", Search(4, 9)),
+        ("training.layer_decay", Search(0.5, 2)),
+        ("training.schedule", Search(choices=("cosine", "moon"))),
+    ],
+)
+def test_what_cannot_be_set_is_told_before_any_trial(key: str, space: Search) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"{key}={space}: {key} = ")):
+        search(hyperparameters={**QUICK, key: space})
 
 
 def test_what_is_no_search_is_refused() -> None:

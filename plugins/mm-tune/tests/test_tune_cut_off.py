@@ -158,13 +158,26 @@ def test_a_lock_that_points_nowhere_is_none(
         assert search(folder, trials=4).resumed == 3
 
 
-@pytest.mark.slow
 def test_a_lock_that_a_killed_process_held_is_taken(whole: list[str], tmp_path: Path) -> None:
-    """Once it has not changed for half a minute, wherever the folder lies now."""
+    """At once, wherever the folder lies now: nobody else is in it."""
     folder = cut(whole, tmp_path / "tuned")
     (folder / "trials.log.lock").touch()
-    with at_most(120):
+    with at_most(20):
         assert search(folder, trials=4).resumed == 3
+
+
+def test_a_folder_serves_one_search_at_a_time(tmp_path: Path) -> None:
+    """The second one is refused, and the first goes on."""
+    refused: list[str] = []
+
+    def another(_: str) -> None:
+        with pytest.raises(ConfigError, match="another search is at work") as caught:
+            search(tmp_path)
+        refused.append(str(caught.value))
+
+    assert list(search(tmp_path, tell=another).trials.state) == ["done"] * 3
+    assert len(refused) == 3
+    assert search(tmp_path, trials=4).resumed == 3
 
 
 def breaking(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
