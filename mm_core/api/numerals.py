@@ -19,6 +19,7 @@ CODE = r"0[0-9]+"
 UNIT = "[%$\u00a3\u20ac\u00a5\u20b9]|EUR|USD|GBP|CHF|JPY"
 """What may stand before or behind a number."""
 
+_BLANK = " \u00a0\u2009\u202f"  # not \s, which is Unicode's for re and ASCII's for arrow
 _OTHER = {".": ",", ",": "."}
 
 
@@ -26,14 +27,14 @@ def written(decimal: str) -> str:
     """Numbers as people write them: ``$1,132.50``, ``1 132 %``; with a comma ``-1.132,5 EUR``.
 
     What is between thousands, and the unit, may be missing; no number of thousands begins with a
-    zero, so ``0,132`` has a decimal comma.
+    zero, so ``0,132`` has a decimal comma. A blank is a space, also a thin or a no-break one.
 
     Args:
         decimal: the sign before fractions, ``"."`` or ``","``.
     """
-    unit = rf"(?:(?:{UNIT})\s*)?"  # its blanks within: no two ways to part a run of them
+    unit = f"(?:(?:{UNIT})[{_BLANK}]*)?"  # its blanks within: no two ways to part a run of them
     number = _digits(decimal, between(decimal))
-    return rf"(?:[+-]\s*{unit}|{unit}[+-]?){number}\s*{unit}"
+    return f"(?:[+-][{_BLANK}]*{unit}|{unit}[+-]?){number}[{_BLANK}]*{unit}"
 
 
 def grouped(decimal: str) -> str:
@@ -43,7 +44,7 @@ def grouped(decimal: str) -> str:
 
 def between(decimal: str) -> str:
     """The signs that may stand between the thousands of a number that is :func:`written`."""
-    return _OTHER[decimal] + " '\u00a0\u202f\u2019"
+    return f"{_OTHER[decimal]}{_BLANK}'\u2019"
 
 
 def _digits(decimal: str, parted: str) -> str:
