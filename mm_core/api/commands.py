@@ -19,16 +19,24 @@ import typer
 __all__ = [
     "Answer",
     "AsJson",
+    "ColumnType",
     "Data",
+    "EvalMetric",
+    "HoldoutFrac",
     "Model",
     "Plugins",
     "Preset",
     "ProblemType",
     "Quiet",
+    "Role",
+    "SampleWeight",
     "Set",
+    "ValidationMetric",
     "Verbose",
+    "column_types",
     "pair",
     "pairs",
+    "roles",
     "settings",
     "value_of",
 ]
@@ -63,6 +71,48 @@ Set = Annotated[
         "Python writes it, or else a string; "
         "may be repeated.",
     ),
+]
+ColumnType = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column-type",
+        metavar="COLUMN=KIND",
+        help="What a column holds, where mm plan shows it wrong; 'ignore' leaves it out; may be "
+        "repeated.",
+    ),
+]
+Role = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role",
+        metavar="ROLE=COLUMN",
+        help="The part of the task that a column is, such as query=title; may be repeated.",
+    ),
+]
+EvalMetric = Annotated[
+    str | None,
+    typer.Option("--eval-metric", metavar="NAME", help="Metric of mm evaluate; by the task."),
+]
+ValidationMetric = Annotated[
+    str | None,
+    typer.Option(
+        "--validation-metric",
+        metavar="NAME",
+        help="Metric that chooses the best epoch; if not given, the eval metric, or the loss's own "
+        "where neither is given.",
+    ),
+]
+HoldoutFrac = Annotated[
+    float | None,
+    typer.Option(
+        "--holdout-frac",
+        metavar="SHARE",
+        help="Share of rows held out for validation; by the number of rows.",
+    ),
+]
+SampleWeight = Annotated[
+    str | None,
+    typer.Option("--sample-weight", metavar="COLUMN", help="Column of row weights."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only notes and errors.")]
@@ -110,6 +160,20 @@ def settings(given: Sequence[str] | None, option: str = "--set") -> dict[str, An
         typer.BadParameter: as of :func:`pairs`.
     """
     return {key: value_of(text) for key, text in pairs(given, option).items()}
+
+
+def column_types(given: Sequence[str] | None) -> dict[str, str]:
+    """``["age=numerical"]`` -> ``{"age": "numerical"}``; the name may hold ``=`` itself."""
+    return pairs(given, "--column-type", "column=kind", str.rpartition)
+
+
+def roles(given: Sequence[str] | None) -> dict[str, list[str]]:
+    """``["query=title", "query=text"]`` -> ``{"query": ["title", "text"]}``."""
+    found: dict[str, list[str]] = {}
+    for text in given or ():
+        role, column = pair(text, "--role", "role=column")
+        found.setdefault(role, []).append(column)
+    return found
 
 
 def value_of(text: str) -> Any:

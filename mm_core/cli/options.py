@@ -8,37 +8,28 @@ from typing import Annotated, Any, Literal
 import typer
 
 from mm_core.api.commands import AsJson as AsJson
+from mm_core.api.commands import ColumnType as ColumnType
 from mm_core.api.commands import Data as Data
+from mm_core.api.commands import EvalMetric as EvalMetric
+from mm_core.api.commands import HoldoutFrac as HoldoutFrac
 from mm_core.api.commands import Model as Model
 from mm_core.api.commands import Plugins as Plugins
 from mm_core.api.commands import Preset as Preset
 from mm_core.api.commands import ProblemType as ProblemType
 from mm_core.api.commands import Quiet as Quiet
+from mm_core.api.commands import Role as Role
+from mm_core.api.commands import SampleWeight as SampleWeight
 from mm_core.api.commands import Set as Set
+from mm_core.api.commands import ValidationMetric as ValidationMetric
 from mm_core.api.commands import Verbose as Verbose
-from mm_core.api.commands import pair, pairs
+from mm_core.api.commands import column_types as column_types
+from mm_core.api.commands import pairs
+from mm_core.api.commands import roles as roles
 from mm_core.api.commands import settings as settings
 
 Label = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="COLUMN", help="The label column; may be repeated."),
-]
-ColumnType = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column-type",
-        metavar="COLUMN=KIND",
-        help="What a column holds, where mm plan shows it wrong; 'ignore' leaves it out; may be "
-        "repeated.",
-    ),
-]
-Role = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--role",
-        metavar="ROLE=COLUMN",
-        help="The part of the task that a column is, such as query=title; may be repeated.",
-    ),
 ]
 Option = Annotated[
     list[str] | None,
@@ -57,31 +48,6 @@ Csv = Annotated[
         help="How the CSV files are read: separator (a sign, or tab), encoding (such as cp1252), "
         "decimal (the sign before fractions); may be repeated.",
     ),
-]
-EvalMetric = Annotated[
-    str | None,
-    typer.Option("--eval-metric", metavar="NAME", help="Metric of mm evaluate; by the task."),
-]
-ValidationMetric = Annotated[
-    str | None,
-    typer.Option(
-        "--validation-metric",
-        metavar="NAME",
-        help="Metric that chooses the best epoch; if not given, the eval metric, or the loss's own "
-        "where neither is given.",
-    ),
-]
-HoldoutFrac = Annotated[
-    float | None,
-    typer.Option(
-        "--holdout-frac",
-        metavar="SHARE",
-        help="Share of rows held out for validation; by the number of rows.",
-    ),
-]
-SampleWeight = Annotated[
-    str | None,
-    typer.Option("--sample-weight", metavar="COLUMN", help="Column of row weights."),
 ]
 Seed = Annotated[
     int | None,
@@ -116,11 +82,6 @@ def task_options(given: Sequence[str] | None) -> dict[str, Any]:
     return settings(given, "--option")
 
 
-def column_types(given: Sequence[str] | None) -> dict[str, str]:
-    """``["age=numerical"]`` -> ``{"age": "numerical"}``; the name may hold ``=`` itself."""
-    return pairs(given, "--column-type", "column=kind", str.rpartition)
-
-
 def source(data: str, given: Sequence[str] | None) -> Any:
     """The data as typed, or the CSV file with what is said of it."""
     if not given:
@@ -128,12 +89,3 @@ def source(data: str, given: Sequence[str] | None) -> Any:
     from mm_core.data.separated import csv_file
 
     return csv_file(data, pairs(given, "--csv"))
-
-
-def roles(given: Sequence[str] | None) -> dict[str, list[str]]:
-    """``["query=title", "query=text"]`` -> ``{"query": ["title", "text"]}``."""
-    found: dict[str, list[str]] = {}
-    for text in given or ():
-        role, column = pair(text, "--role", "role=column")
-        found.setdefault(role, []).append(column)
-    return found
