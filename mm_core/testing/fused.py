@@ -168,7 +168,7 @@ def answer(head: FusionHead, rows: Rows) -> dict[str, Tensor]:
 
 
 def exported(head: FusionHead, rows: Rows) -> Callable[[Rows], dict[str, Tensor]]:
-    """The head as a program of ``torch.export``, for any number of rows.
+    """The head as a program of ``torch.export``, for any number of rows; seeded as ``fuse`` is.
 
     Args:
         head: at prediction.
@@ -180,7 +180,7 @@ def exported(head: FusionHead, rows: Rows) -> Callable[[Rows], dict[str, Tensor]
     program = torch.export.export(followed, given, dynamic_shapes=shapes, strict=False).module()
 
     def run(others: Rows) -> dict[str, Tensor]:
-        with torch.no_grad():
+        with torch.no_grad(), seeded(0):
             return copied(program(latents_of(others.features), others.present))
 
     return run

@@ -130,7 +130,7 @@ DEFECTS = (
         "self.nothing = nn.Parameter(torch.zeros(config.dim))\n",
         "self.nothing = nn.Parameter(torch.zeros(config.dim))\n"
         '        self.register_buffer("seen", torch.zeros(()))\n'
-        "        self.register_forward_hook(lambda m, i, o: m.seen.add_(1) and None)\n",
+        "        self.register_forward_hook(lambda m, i, o: [m.seen.add_(1)] and None)\n",
         "seen changed",
     ),
     Defect(
@@ -165,7 +165,7 @@ DEFECTS = (
         "fusion_head-gate-a_row_without_anything_is_finite",
         "pooled = torch.where(there.any(dim=1, keepdim=True), pooled, self.nothing)\n",
         "pooled = torch.where(there.any(dim=1, keepdim=True), pooled, self.nothing)\n"
-        "        pooled = pooled if there.any() else pooled / 0\n",
+        "        pooled = pooled / there.any()\n",
         "nothing present",
     ),
     Defect(
