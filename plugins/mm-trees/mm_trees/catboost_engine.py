@@ -64,6 +64,11 @@ class CatBoostEngine(TreesEngine):
         return len(model.feature_names_)
 
     @staticmethod
+    def _scores(model: CatBoost) -> int:
+        _, bias = model.get_scale_and_bias()  # of each
+        return np.size(bias)
+
+    @staticmethod
     def _raw(model: CatBoost, rows: Features) -> Array:
         found: Array = model.predict(pool(rows), prediction_type="RawFormulaVal")
         return found

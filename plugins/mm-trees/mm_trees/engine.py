@@ -34,7 +34,7 @@ class TreesEngine(Engine):
         names: of the features, numbers first.
 
     Raises:
-        ArtifactError: a file is no model, or one of other features.
+        ArtifactError: a file is no model, or one of other features or outputs.
     """
 
     ending: ClassVar[str]
@@ -48,6 +48,9 @@ class TreesEngine(Engine):
                     f"{self._file(number)} reads {self._width(model)} features, not {len(names)}",
                     value=self._file(number),
                 )
+        scores = sum(self._scores(model) for model in self._models)
+        if scores != outputs and (scores, outputs) != (1, 2):
+            raise ArtifactError(f"the trees have {scores} scores of a row, for {outputs} outputs")
 
     @staticmethod
     @abstractmethod
@@ -62,6 +65,11 @@ class TreesEngine(Engine):
     @abstractmethod
     def _width(model: Any) -> int:
         """Features that a model reads."""
+
+    @staticmethod
+    @abstractmethod
+    def _scores(model: Any) -> int:
+        """Raw scores that a model has of a row."""
 
     @staticmethod
     @abstractmethod
@@ -100,8 +108,15 @@ class TreesEngine(Engine):
         return settings.batch_size or 4096
 
     def run(self, batch: Batch, options: Any, settings: RunSettings) -> dict[str, Any]:
-        """``logits`` float32 [B, D]."""
+        """``logits`` float32 [B, D].
+
+        Raises:
+            ArtifactError: the processors give other features.
+        """
         rows = features(batch)
+        width = rows.numbers.shape[1] + rows.codes.shape[1]
+        if width != len(self._names):  # scikit-learn would not look at each of them
+            raise ArtifactError(f"the trees read {len(self._names)} features, not {width}")
         return {"logits": logits([self._raw(one, rows) for one in self._models], self._outputs)}
 
     def write(self, folder: Path, context: EngineContext, standalone: bool) -> dict[str, Any]:

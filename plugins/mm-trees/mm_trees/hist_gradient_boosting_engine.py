@@ -7,7 +7,8 @@ import numpy as np
 from mm_core.api import ConfigError
 from mm_trees.engine import TreesEngine
 from mm_trees.features import RARE, Array, Features, matrix
-from mm_trees.skops_file import Boosted, read
+from mm_trees.skops_file import read
+from mm_trees.skops_numbers import Boosted
 
 CATEGORIES = 255
 """Of a column, as many as scikit-learn's trees tell apart, one of them for all that are rare."""
@@ -31,6 +32,10 @@ class HistGradientBoostingEngine(TreesEngine):
     @staticmethod
     def _width(model: Boosted) -> int:
         return int(model.n_features_in_)
+
+    @staticmethod
+    def _scores(model: Boosted) -> int:
+        return int(model.n_trees_per_iteration_)
 
     @staticmethod
     def _raw(model: Boosted, rows: Features) -> Array:

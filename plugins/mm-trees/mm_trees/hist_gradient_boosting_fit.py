@@ -17,7 +17,8 @@ from mm_trees.features import Array, Features
 from mm_trees.fitting import Clock, Grown, Task, Trees, ended, with_all_classes
 from mm_trees.goals import Goal
 from mm_trees.hist_gradient_boosting_engine import HistGradientBoostingEngine, columns
-from mm_trees.skops_file import Boosted, written
+from mm_trees.skops_file import written
+from mm_trees.skops_numbers import Boosted
 
 
 class HistGradientBoostingTrees(Trees):

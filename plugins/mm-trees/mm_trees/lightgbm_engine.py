@@ -28,6 +28,10 @@ class LightGBMEngine(TreesEngine):
         return int(model.num_feature())
 
     @staticmethod
+    def _scores(model: lgb.Booster) -> int:
+        return int(model.num_model_per_iteration())
+
+    @staticmethod
     def _raw(model: lgb.Booster, rows: Features) -> Array:
         return np.asarray(model.predict(matrix(rows), raw_score=True))
 

@@ -4,65 +4,22 @@ from __future__ import annotations
 
 import io
 import json
-import struct
-import sys
 import warnings
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import sklearn
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from packaging.version import InvalidVersion, Version
 from sklearn.exceptions import InconsistentVersionWarning
 
 from mm_core.api import ArtifactError, MMWarning
+from mm_trees.light_skops import dumps, loads
+from mm_trees.skops_names import BUILT, check_names
+from mm_trees.skops_numbers import Boosted, check_numbers
 
-Boosted: TypeAlias = HistGradientBoostingClassifier | HistGradientBoostingRegressor
-
-TRUSTED = (
-    "functools.partial",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.utils.validation.check_array",
-)
-"""What a file may hold beside what skops takes from anyone: scikit-learn's estimators, arrays,
-numbers and texts."""
+_OURS = Version(sklearn.__version__)
 
 SCHEMA, MADE_WITH = "schema.json", "made_with.json"
-
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    ArithmeticError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What reading a file raises that is none of ours, or is altered, or is of another version."""
-
-
-@contextmanager
-def _left_out(*names: str) -> Iterator[None]:
-    """Modules that cannot be imported meanwhile, unless they have been."""
-    for name in names:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # so Python says "not there"
-    try:
-        yield
-    finally:
-        for name in names:
-            if sys.modules.get(name) is None:
-                sys.modules.pop(name, None)
-
-
-# To list the estimators, skops imports all of scikit-learn, and with it all of torch.
-with _left_out(*(f"sklearn.externals.array_api_compat.{one}" for one in ("torch", "cupy", "dask"))):
-    import skops.io
 
 
 def written(trees: Boosted) -> bytes:
@@ -72,7 +29,7 @@ def written(trees: Boosted) -> bytes:
     """
     made = io.BytesIO()
     with (
-        zipfile.ZipFile(io.BytesIO(skops.io.dumps(trees))) as given,
+        zipfile.ZipFile(io.BytesIO(dumps(trees))) as given,
         zipfile.ZipFile(made, "w") as file,
     ):
         count = _Count()
@@ -88,21 +45,17 @@ def read(data: bytes) -> Boosted:
     """Trees of a file that :func:`written` made.
 
     Raises:
-        ArtifactError: it is none, holds other types, or is of another scikit-learn, whose trees
-            this one cannot read.
+        ArtifactError: it is none, is altered, or is of another scikit-learn, whose trees this one
+            cannot read.
     """
     version = _version(data)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InconsistentVersionWarning)  # said below, once
-            trees = skops.io.loads(data, trusted=TRUSTED)
-    except _BROKEN as error:
+        trees = _built(data)
+    except Exception as error:  # whatever a stranger's file makes three libraries raise
         raise _unreadable(version, error) from error
-    if not isinstance(trees, Boosted):
-        raise ArtifactError(f"these are no boosted trees of scikit-learn: {type(trees).__name__}")
-    if version != sklearn.__version__:
+    if version != _OURS:
         warnings.warn(
-            f"trees of scikit-learn {version} are read by {sklearn.__version__}, which promises "
+            f"trees of scikit-learn {version} are read by {_OURS}, which promises "
             f"nothing of them: pip install scikit-learn=={version}, fit anew, or compare answers "
             "that you know",
             MMWarning,
@@ -111,22 +64,44 @@ def read(data: bytes) -> Boosted:
     return trees
 
 
-def _version(data: bytes) -> str:
+def _built(data: bytes) -> Boosted:
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        check_names(json.loads(file.read(SCHEMA)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InconsistentVersionWarning)  # said by read, once
+        trees = loads(data, trusted=sorted(name for _, name in BUILT))
+    if not isinstance(trees, Boosted):
+        raise ValueError(f"{type(trees).__name__} is not boosted")
+    check_numbers(trees)
+    return trees
+
+
+def _version(data: bytes) -> Version:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
-            return str(json.loads(file.read(MADE_WITH))["scikit-learn"])
-    except _BROKEN as error:
-        raise ArtifactError(f"these are no trees of scikit-learn: {error}") from error
+            text = json.loads(file.read(MADE_WITH))["scikit-learn"]
+    except Exception as error:  # likewise
+        raise ArtifactError(f"these are no trees of scikit-learn: {_said(error)}") from error
+    try:
+        return Version(text)  # it stands in a line to type: nothing but a version
+    except (InvalidVersion, TypeError) as error:
+        raise ArtifactError(
+            f"{MADE_WITH} of these trees names no version of scikit-learn", value=str(text)
+        ) from error
 
 
-def _unreadable(version: str, error: Exception) -> ArtifactError:
-    if version == sklearn.__version__:
-        return ArtifactError(f"these are no trees of scikit-learn, or altered ones: {error}")
+def _unreadable(version: Version, error: Exception) -> ArtifactError:
+    if version == _OURS:
+        return ArtifactError(f"these are no trees of scikit-learn, or altered ones: {_said(error)}")
     return ArtifactError(
-        f"trees of scikit-learn {version} cannot be read by {sklearn.__version__}: {error}",
-        value=version,
+        f"trees of scikit-learn {version} cannot be read by {_OURS}: {_said(error)}",
+        value=str(version),
         remedy=f"pip install scikit-learn=={version}, or fit anew",
     )
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 class _Count:

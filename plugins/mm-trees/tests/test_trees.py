@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -362,6 +363,30 @@ def test_a_folder_holds_text_and_an_altered_one_is_refused(
     files[0].write_bytes(files[0].read_bytes().replace(b"1", b"2", 1))
     with pytest.raises(ArtifactError, match="trees_0"):
         MultiModalPredictor.load(folder)
+
+
+def test_trees_of_another_number_of_scores_are_refused(
+    fitted: dict[str, MultiModalPredictor], tmp_path: Path
+) -> None:
+    """Of three classes, where the model has a number: its answers would be none."""
+    folders = {name: fitted[name].save(tmp_path / name) / "engine" for name in ("price", "level")}
+    (old,), (new,) = (list(folder.glob("trees_0.*")) for folder in folders.values())
+    manifest = tmp_path / "price" / "mm_model.json"
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (old, new)]
+    manifest.write_text(manifest.read_text().replace(*hashes))
+    old.write_bytes(new.read_bytes())
+    with pytest.raises(ArtifactError, match="3 scores"):
+        MultiModalPredictor.load(tmp_path / "price")
+
+
+def test_other_features_than_the_trees_read_are_refused(
+    fitted: dict[str, MultiModalPredictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a model whose processors somebody has changed."""
+    model = fit("price", rows=table().drop(columns="noise"), **{"fit.rounds": 1})
+    monkeypatch.setitem(model._model.__dict__, "engine", fitted["price"]._model.engine)
+    with pytest.raises(ArtifactError, match="4 features, not 3"):
+        model.predict(table())
 
 
 def test_inspect_and_importances_in_the_terminal(
