@@ -58,6 +58,7 @@ __all__ = [
     "registry_of",
     "result_of",
     "save_model",
+    "short_name",
     "stream",
 ]
 
@@ -141,6 +142,16 @@ def function_of(metric: str) -> str | None:
     from mm_core.scoring import function_of
 
     return function_of(metric)
+
+
+def short_name(metric: str) -> str:
+    """What people call a metric by its id in a recipe: ``"core:roc_auc"`` -> ``"roc_auc"``.
+
+    Of a user's function it is the function's name. Scores and histories stand under it.
+    """
+    from mm_core.scoring import short_name
+
+    return short_name(metric)
 
 
 # ---- models ------------------------------------------------------------------------------------

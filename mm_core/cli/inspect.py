@@ -107,10 +107,11 @@ def _size(path: Path) -> int | None:
 
 def _head(data: dict[str, Any]) -> list[str]:
     from mm_core.model import NETWORK
+    from mm_core.scoring import short_name
     from mm_core.summary import NO_VALIDATION
 
     score = data["best_score"]
-    metric = data["validation_metric"].split(":")[-1]
+    metric = short_name(data["validation_metric"])
     best = "no validation" if score is None else f"best validation {metric} {score:.4f}"
     if score is not None and data["known_rows"]:
         best = f"{metric} {score:.4f} on rows held out when it was trained further: {NO_VALIDATION}"

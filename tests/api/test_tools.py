@@ -45,22 +45,23 @@ def test_a_name_that_is_not_there():
         _ = tools.modle_of
 
 
-def test_a_recipe_says_whether_its_loss_chose_the_metric_and_whether_it_is_a_function():
+def test_a_recipe_says_whether_its_loss_chose_the_metric_and_what_the_metric_is():
     rows = pd.DataFrame({"x": range(30), "y": np.linspace(0, 1, 30)})
     loss = {"training.loss": "quantile"}
 
     def mine(truth, found):
         return 0.0
 
-    for settings, by_loss, function in (
-        ({"hyperparameters": loss}, True, None),
-        ({"hyperparameters": loss, "validation_metric": "mae"}, False, None),
-        ({"hyperparameters": loss, "eval_metric": mine}, False, "mine"),
-        ({}, False, None),
+    for settings, by_loss, function, short in (
+        ({"hyperparameters": loss}, True, None, "mean_pinball_loss"),
+        ({"hyperparameters": loss, "validation_metric": "mae"}, False, None, "mae"),
+        ({"hyperparameters": loss, "eval_metric": mine}, False, "mine", "mine"),
+        ({}, False, None, "rmse"),
     ):
         recipe = tools.MultiModalPredictor("y", verbosity=0, **settings).plan(rows)
         assert tools.chosen_by_loss(recipe) == by_loss
         assert tools.function_of(recipe.data.validation_metric) == function
+        assert tools.short_name(recipe.data.validation_metric) == short
 
 
 def test_a_stream_of_answers_is_what_predict_gives(saved):

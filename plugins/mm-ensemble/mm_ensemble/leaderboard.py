@@ -21,6 +21,7 @@ from mm_core.api.tools import (
     registry_of,
     result_of,
     save_model,
+    short_name,
     stream,
 )
 from mm_core.api.tools import metrics as metrics_of
@@ -60,7 +61,7 @@ def leaderboard(
     rows = read_rows(data, registry)
     check_labelled(model, rows.table)
     (said,) = result_of(predictor).history
-    validation = model.recipe.data.validation_metric.split(":")[-1]
+    validation = short_name(model.recipe.data.validation_metric)
     known = metrics_of(registry)
     task = registry.get(TaskSpec, model.recipe.task.id)
     asked = known.asked(metrics, task, default=model.recipe.data.eval_metric)
