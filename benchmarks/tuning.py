@@ -24,7 +24,7 @@ from benchmarks.place import machine, versions
 from mm_core import MultiModalPredictor
 
 if TYPE_CHECKING:
-    from mm_tune.searching import Tuned
+    from mm_tune.tuned import Tuned
 
 SETS = {"churn": ("Exited", "roc_auc"), "california_housing": ("median_house_value", "r2")}
 TRIALS = 20

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,17 +14,31 @@ from mm_core.api import ConfigError
 from mm_core.api.commands import (
     Answer,
     AsJson,
+    ColumnType,
     Data,
+    EvalMetric,
+    HoldoutFrac,
     Plugins,
     Preset,
     ProblemType,
     Quiet,
+    Role,
+    SampleWeight,
     Set,
+    column_types,
     pairs,
+    roles,
     settings,
 )
+from mm_tune.api import tune as search
 from mm_tune.on_ray import Ray
+from mm_tune.sigterm import sigterm_ends
 from mm_tune.spaces import FORMS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mm_tune.tuned import Tuned
 
 Label = Annotated[
     list[str], typer.Option("--label", metavar="COLUMN", help="The label column; may be repeated.")
@@ -94,10 +109,15 @@ def tune(
     set_: Set = None,
     preset: Preset = None,
     tuning_data: Tuning = None,
+    column_type: ColumnType = None,
+    role: Role = None,
     problem_type: ProblemType = None,
+    eval_metric: EvalMetric = None,
     validation_metric: Metric = None,
     sampler: Sampler = "tpe",
     prune: Prune = True,
+    holdout_frac: HoldoutFrac = None,
+    sample_weight: SampleWeight = None,
     seed: Seed = 0,
     ray: OnRay = None,
     cpus_per_trial: Cpus = None,
@@ -116,52 +136,79 @@ def tune(
         "gpus_per_trial": gpus_per_trial,
         "max_concurrent": max_concurrent,
     }
-    executor = _executor(ray, room)
-    wanted = pairs(space, "--space")
-    fixed = settings(set_)
-
-    from mm_tune.searching import tune as search
-    from mm_tune.tuned import RECIPE
-
-    found = search(
-        data,
-        label,
-        space=wanted or None,
-        trials=trials,
-        time=time,
-        tuning_data=tuning_data,
-        hyperparameters=fixed,
-        presets=preset,
-        problem_type=problem_type,
-        validation_metric=validation_metric,
-        folder=out,
-        sampler=sampler,
-        prune=prune,
-        seed=seed,
-        plugins=plugin or (),
-        tell=None if quiet else _tell,
-        executor=executor,
-    )
-    first = found.trials.head(1)  # its number is another where it was tried again
-    usual = first[first.state == "done"]
-    lines = [
-        f"{found.metric} {found.score:.4f} on the held-out rows, of {len(found.trials)} trials"
-    ]
-    lines += [f"  {key} = {json.dumps(value)}" for key, value in found.settings.items()]
-    lines += [] if found.settings else ["  the settings as they are"]
-    if len(usual):
-        lines.append(f"with the settings as they are: {usual.score.iloc[0]:.4f}")
-    if out is not None:
-        labels = " ".join(f"--label {name}" for name in label)
-        lines.append(f"mm fit {data} {labels} --recipe {out / RECIPE} --out model")
+    given = {
+        "space": pairs(space, "--space") or None,
+        "hyperparameters": settings(set_),
+        "column_types": column_types(column_type),
+        "roles": roles(role),
+        "executor": _executor(ray, room),
+    }
+    with sigterm_ends():
+        found = search(
+            data,
+            label,
+            trials=trials,
+            time=time,
+            tuning_data=tuning_data,
+            presets=preset,
+            problem_type=problem_type,
+            eval_metric=eval_metric,
+            validation_metric=validation_metric,
+            holdout_frac=holdout_frac,
+            sample_weight=sample_weight,
+            folder=out,
+            sampler=sampler,
+            prune=prune,
+            seed=seed,
+            plugins=plugin or (),
+            tell=None if quiet else _tell,
+            **given,
+        )
+    following = _following(data, label, tuning_data, plugin or (), out)
     said = {
         "settings": found.settings,
         "score": found.score,
         "metric": found.metric,
         "resumed": found.resumed,
-        "trials": json.loads(found.trials.to_json(orient="records")),
+        "trials": found.trials.to_dict(orient="records"),
     }
-    return Answer(said, "\n".join(lines))
+    return Answer(said, "\n".join([*_lines(found), following]))
+
+
+def _lines(found: Tuned) -> list[str]:
+    """What a search came to."""
+    counted = _counted(found.trials)
+    lines = [f"{found.metric} {found.score:.4f} on the held-out rows, {counted}"]
+    lines += [f"  {key} = {json.dumps(value)}" for key, value in found.settings.items()]
+    lines += [] if found.settings else ["  the settings as they are"]
+    first = found.trials.head(1)  # its number is another where it was tried again
+    usual = first[first.state == "done"]
+    if len(usual):
+        lines.append(f"with the settings as they are: {usual.score.iloc[0]:.4f}")
+    return lines
+
+
+def _counted(trials: pd.DataFrame) -> str:
+    """``the best of 5 trials (1 failed, 2 given up)``"""
+    states = list(trials.state)
+    others = {"failed": states.count("failed"), "given up": states.count("pruned")}
+    apart = ", ".join(f"{number} {state}" for state, number in others.items() if number)
+    return f"the best of {len(states)} trials" + (f" ({apart})" if apart else "")
+
+
+def _following(
+    data: str, label: Sequence[str], tuning: str | None, plugins: Sequence[Path], out: Path | None
+) -> str:
+    """What to type next: all that is not in the recipe."""
+    if out is None:
+        return "nothing is written down; --out FOLDER writes a recipe, for mm fit --recipe"
+    from mm_tune.tuned import RECIPE
+
+    typed = ["mm", "fit", data]
+    typed += [part for name in label for part in ("--label", name)]
+    typed += [] if tuning is None else ["--tuning", tuning]
+    typed += [part for file in plugins for part in ("--plugin", str(file))]
+    return shlex.join([*typed, "--recipe", str(out / RECIPE), "--out", "model"])
 
 
 def _executor(address: str | None, room: Mapping[str, Any]) -> Ray | None:

@@ -44,8 +44,27 @@ class Arguments:
     eval_metric: str | None
     validation_metric: str | None
     column_types: Any
+    roles: Any
+    holdout_frac: float | None
+    sample_weight: Any
     plugins: tuple[str | Path, ...]
     seed: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those that are given, whatever argument they come by."""
+        more = {"roles": self.roles, "data.holdout_frac": self.holdout_frac}
+        more["data.sample_weight"] = self.sample_weight
+        return {**self.fixed, **{key: one for key, one in more.items() if one}}
+
+    @property
+    def planning(self) -> dict[str, Any]:
+        """Those that ``plan`` and ``fit`` of a predictor take."""
+        return {
+            "column_types": self.column_types,
+            "holdout_frac": self.holdout_frac,
+            "sample_weight": self.sample_weight,
+        }
 
     def predictor(self, settings: Mapping[str, Any]) -> MultiModalPredictor:
         """One that was not fitted, with the settings of a trial."""
@@ -59,11 +78,12 @@ class Arguments:
             hyperparameters={**self.fixed, **seed, **settings},
             verbosity=0,
             plugins=self.plugins,
+            roles=self.roles,
         )
 
     def plan(self, table: Table, settings: Mapping[str, Any]) -> Recipe:
         """What a fit with these settings would do."""
-        return self.predictor(settings).plan(table, column_types=self.column_types)
+        return self.predictor(settings).plan(table, **self.planning)
 
 
 @dataclass(frozen=True)
@@ -115,9 +135,9 @@ class Objective:
             predictor = self.arguments.predictor(settings).fit(
                 self.table,
                 tuning_data=self.tuning,
-                column_types=self.arguments.column_types,
                 time_limit=seconds_left,
                 callbacks=pruning,
+                **self.arguments.planning,
             )
             result = result_of(predictor)
         except MMError as error:

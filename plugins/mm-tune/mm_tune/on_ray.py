@@ -50,6 +50,14 @@ class Ray:
     several = True
 
     def __post_init__(self) -> None:
+        for name in ("cpus_per_trial", "gpus_per_trial", "max_concurrent"):
+            given = getattr(self, name)
+            if given is None and name != "cpus_per_trial":
+                continue
+            kind = int if name == "max_concurrent" else int | float
+            if not isinstance(given, kind) or isinstance(given, bool):
+                what = "a whole number" if kind is int else "a number"
+                raise ConfigError(f"{name}={given!r}", value=given, remedy=f"give {what}: {name}=1")
         gpus = self.gpus_per_trial or 0
         low = self.cpus_per_trial <= 0 or gpus < 0 or (gpus > 1 and gpus % 1 != 0)
         if low or (self.max_concurrent is not None and self.max_concurrent < 1):

@@ -18,7 +18,7 @@ def picture(
     """One panel for the trials in their order, with the best so far as a line, and one a setting.
 
     Args:
-        trials: as :class:`mm_tune.searching.Tuned` has them.
+        trials: as :class:`mm_tune.tuned.Tuned` has them.
         settings: that were searched.
         metric: name of the score.
         higher: whether more is better.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -12,104 +14,95 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from mm_core.api import ConfigError, Search, Table
+from mm_core.api import ConfigError, Search, Table, TrainingError
 from mm_core.api.tools import Recipe, installed, metrics, read_rows
 from mm_tune.executors import Executor, Work
+from mm_tune.folder import check_writable
 from mm_tune.journal import held
 from mm_tune.objective import Arguments, Objective
 from mm_tune.resuming import take_up
 from mm_tune.serial import Serial
-from mm_tune.spaces import as_searches, taken_apart, usual
+from mm_tune.spaces import usual
 from mm_tune.study import SAMPLERS, Study
-from mm_tune.tuned import Tuned, tuned
+from mm_tune.tuned import Tuned, stopped, tuned
 
 
-def tune(
-    data: Any,
-    label: Any,
-    *,
-    space: Mapping[str, Search | str] | None = None,
-    trials: int = 20,
-    time: float | None = None,
-    tuning_data: Any = None,
-    hyperparameters: Mapping[str, Any] | None = None,
-    presets: str | Sequence[str] | None = None,
-    problem_type: str | None = None,
-    eval_metric: str | None = None,
-    validation_metric: str | None = None,
-    column_types: Mapping[str, str | None] | None = None,
-    folder: str | Path | None = None,
-    sampler: str = "tpe",
-    prune: bool = True,
-    seed: int = 0,
-    plugins: Sequence[str | Path] = (),
-    tell: Callable[[str], None] | None = None,
-    executor: Executor | None = None,
-) -> Tuned:
-    """Search for settings by whole fits, scored on the same held-out rows.
+@dataclass(frozen=True)
+class Wanted:
+    """How a call searches; see :func:`mm_tune.api.tune`.
 
-    Args:
-        data: training rows, as ``fit`` takes them.
-        label: column, or several.
-        space: setting -> what it may be, a :class:`Search` or text such as ``"log(1e-5, 1e-3)"``;
-            None: Searches among ``hyperparameters``, or else the usual ranges of the plan's
-            components.
-        trials: in all, those of before the search was resumed counted.
-        time: seconds of this call; a fit that is under way is stopped by it as by ``time_limit``.
-        tuning_data: validation rows; None: some are held out, the same ones for all trials.
-        hyperparameters: of all trials; a value may be a :class:`Search`.
-        presets: as in the predictor, like those that follow.
-        problem_type: task.
-        eval_metric: name.
-        validation_metric: name; it is what is searched by.
-        column_types: column -> modality, kind or ``"ignore"``.
-        folder: where each trial is written down when it ends, and table, picture and recipe; a
-            search that was cut off is taken up there. None: nothing is written.
-        sampler: ``"tpe"`` or ``"random"``.
-        prune: give networks up whose validations are worse than the median of others.
-        seed: of the search; and of the fits, unless ``training.seed`` is set.
-        plugins: one-file plugins.
-        tell: called with a line for each trial; None: silent.
-        executor: what runs trials, such as :class:`mm_tune.on_ray.Ray`; None: this process, one
-            after another.
+    Attributes:
+        trials: in all.
+        time: seconds; None: no limit.
+        folder: None: nothing is written.
+        sampler: name.
+        prune: whether networks are given up.
+        tell: called with lines; None: nobody is told.
+        executor: None: this process.
 
     Raises:
-        ConfigError: a setting is unknown or no range; the folder holds another search.
-        TrainingError: no trial came to a score.
+        ConfigError: one of them is none.
     """
-    fixed, among = taken_apart(hyperparameters or {})
-    arguments = Arguments(
-        label=label,
-        fixed=fixed,
-        presets=presets,
-        problem_type=problem_type,
-        eval_metric=eval_metric,
-        validation_metric=validation_metric,
-        column_types=column_types,
-        plugins=tuple(plugins),
-        seed=seed,
-    )
-    if trials < 1 or sampler not in SAMPLERS or (time is not None and time <= 0):
+
+    trials: int
+    time: float | None
+    folder: Path | None
+    sampler: str
+    prune: bool
+    tell: Callable[[str], None] | None
+    executor: Executor | None
+
+    def __post_init__(self) -> None:
+        if not _is(Integral, self.trials) or self.trials < 1:
+            raise _wrong("trials", self.trials, "give a whole number from 1: trials=20")
+        if self.time is not None and not (_is(Real, self.time) and self.time > 0):
+            raise _wrong("time", self.time, "give seconds above 0: time=600; None: no limit")
+        if self.sampler not in SAMPLERS:
+            raise _wrong("sampler", self.sampler, f"one of: {', '.join(SAMPLERS)}")
+        runs = callable(getattr(self.executor, "run", None)) and not isinstance(self.executor, type)
+        if self.executor is not None and not runs:
+            remedy = 'give what runs trials: executor=Ray("local"); None: this process'
+            raise _wrong("executor", self.executor, remedy)
+
+
+def search(
+    data: Any,
+    tuning_data: Any,
+    arguments: Arguments,
+    searched: Mapping[str, Search],
+    wanted: Wanted,
+) -> Tuned:
+    """See :func:`mm_tune.api.tune`.
+
+    Args:
+        data: training rows.
+        tuning_data: validation rows, or None.
+        arguments: of all trials.
+        searched: setting -> what it may be; none: the usual ranges.
+        wanted: how.
+    """
+    if tuning_data is not None and arguments.holdout_frac is not None:
         raise ConfigError(
-            f"trials={trials}, time={time}, sampler={sampler!r}",
-            value=[trials, time, sampler],
-            remedy="trials from 1, time above 0, sampler 'tpe' or 'random'",
+            "the tuning data are the validation rows: a share to hold out would not be used",
+            value=arguments.holdout_frac,
+            remedy="leave one of them out",
         )
     registry = installed(arguments.plugins)
     table = read_rows(data, registry).table
     # Once, not again by every trial.
     tuning = None if tuning_data is None else read_rows(tuning_data, registry).table
     plan = arguments.plan(table, {})
-    searched: dict[str, Search] = {**as_searches(space or {}), **among}
     left: dict[str, Any] = {}
     usually = not searched
     if usually:
         searched, left = usual(plan, registry)
-    _check_settable(arguments, table, searched)
-    place = None if folder is None else Path(folder)
-    told, runs = tell or _nothing, executor or Serial()
+    _check_settable(arguments, table, searched, plan)
+    place, runs = wanted.folder, wanted.executor or Serial()
+    told = wanted.tell or _nothing
     metric = plan.data.validation_metric
     objective = Objective(arguments, table, tuning, metric.split(":")[-1])
+    if place is not None:
+        check_writable(place)
     with _quiet(), held(place):
         study = Study(
             searched,
@@ -117,21 +110,40 @@ def tune(
             metrics(registry).higher_is_better(metric),
             _marks(plan, arguments, searched, table, tuning),
             place,
-            prune,
+            wanted.prune,
         )
         if usually:
             told(_said(searched, left))
         for line in take_up(study):
             told(line)
-        study.draws_by(sampler, seed, runs.several)
+        study.draws_by(wanted.sampler, arguments.seed, runs.several)
         resumed = len(study.ended())
-        deadline = None if time is None else clock.monotonic() + time
+        if resumed:
+            told(f"the search goes on: {resumed} trials had ended before")
+        deadline = None if wanted.time is None else clock.monotonic() + wanted.time
         network = bool(plan.backbones)
-        runs.run(Work(study, objective, trials, deadline, prune and network, network, told))
+        prune = wanted.prune and network
+        try:
+            runs.run(Work(study, objective, wanted.trials, deadline, prune, network, told))
+        except (KeyboardInterrupt, SystemExit):
+            told(stopped(study, place))
+            with suppress(TrainingError):  # no trial had come to a score
+                tuned(study, objective, plan, place, resumed)
+            raise
         return tuned(study, objective, plan, place, resumed)
 
 
-def _check_settable(arguments: Arguments, table: Table, space: Mapping[str, Search]) -> None:
+def _is(kind: type, value: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _wrong(name: str, value: Any, remedy: str) -> ConfigError:
+    return ConfigError(f"{name}={value!r}", plugin="tune", value=value, remedy=remedy)
+
+
+def _check_settable(
+    arguments: Arguments, table: Table, space: Mapping[str, Search], plan: Recipe
+) -> None:
     """Each end of a range and each choice, beside the settings as they are.
 
     Raises:
@@ -142,12 +154,28 @@ def _check_settable(arguments: Arguments, table: Table, space: Mapping[str, Sear
             try:
                 arguments.plan(table, {key: value})
             except ConfigError as error:
+                other = _other_fitter(arguments, table, {key: value}, plan.fit.id)
+                because = f"; a plan in which {key} is set is of {other}, not of {plan.fit.id}"
                 raise ConfigError(
-                    f"{key}={search}: {error.message}",
+                    f"{key}={search}: {error.message}{because if other else ''}",
                     plugin=error.plugin,
                     value=value,
-                    remedy=error.remedy,
+                    remedy=f"leave {key} out, or say --set fit={other} and leave out what it does "
+                    "not have"
+                    if other
+                    else error.remedy,
                 ) from error
+
+
+def _other_fitter(
+    arguments: Arguments, table: Table, settings: Mapping[str, Any], fitter: str
+) -> str | None:
+    """The fitter that settings bring, where it is another; None: the same, or none."""
+    of_none = {key: one for key, one in arguments.fixed.items() if not key.startswith("fit.")}
+    with suppress(ConfigError):
+        found = replace(arguments, fixed=of_none).plan(table, settings).fit.id
+        return None if found == fitter else found
+    return None
 
 
 def _as_they_are(plan: Recipe, space: Mapping[str, Search]) -> dict[str, Any]:
@@ -167,7 +195,7 @@ def _marks(
     """What another search would differ in."""
     return {
         "space": {key: str(one) for key, one in space.items()},
-        "settings": {key: str(one) for key, one in arguments.fixed.items()},
+        "settings": {key: str(one) for key, one in arguments.settings.items()},
         "metric": plan.data.validation_metric,
         "presets": list(plan.presets),
         "task": plan.task.id,

@@ -34,13 +34,20 @@ def read_search(text: str, where: str) -> Search:
         )
     form, inside = match.groups()
     values = _listed(inside)
+    try:
+        return _search(form, values)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{where}={text!r}: {error.message}", value=text, remedy=f"one of: {FORMS}"
+        ) from error
+
+
+def _search(form: str, values: Sequence[Any]) -> Search:
     if form == "choice":
         return Search(choices=tuple(values))
     numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
     if len(values) != 2 or not numbers:
-        raise ConfigError(
-            f"{where}={text!r}: {form} has two numbers", value=text, remedy=f"one of: {FORMS}"
-        )
+        raise ConfigError(f"{form} needs two numbers, with a comma between them")
     return Search(*values, log=form.startswith("log"), whole=form.endswith("int"))
 
 
@@ -53,16 +60,43 @@ def _listed(text: str) -> list[Any]:
     return found
 
 
-def as_searches(space: Mapping[str, Search | str]) -> dict[str, Search]:
+def ranges(space: Any, among: Mapping[str, Search]) -> dict[str, Search]:
     """Setting -> what it may be.
 
+    Args:
+        space: setting -> a search, or the text of one; None: there is none.
+        among: those that stand among the hyperparameters.
+
     Raises:
-        ConfigError: one is no range.
+        ConfigError: one is no range, or stands in both.
     """
-    return {
-        key: value if isinstance(value, Search) else read_search(value, key)
-        for key, value in space.items()
-    }
+    if not isinstance(space, Mapping | None):
+        raise ConfigError(
+            f"space={space!r}", value=space, remedy='as in space={"fit.depth": Search(4, 9)}'
+        )
+    found = {key: _as_search(key, value) for key, value in (space or {}).items()}
+    for key, search in among.items():
+        if found.setdefault(key, search) != search:
+            raise ConfigError(
+                f"{key} is to be searched in two ranges: {found[key]} of the space, {search} among "
+                "the hyperparameters",
+                value=[str(found[key]), str(search)],
+                remedy="leave one of them out",
+            )
+    return found
+
+
+def _as_search(key: str, value: Any) -> Search:
+    if isinstance(value, Search):
+        return value
+    if isinstance(value, str):
+        return read_search(value, key)
+    listed = list(value) if isinstance(value, list | tuple | set) else [16, 32]
+    remedy = f"Search(choices={listed!r}) for one of several"
+    if len(listed) == 2:
+        whole = ", whole=True" if all(type(one) is int for one in listed) else ""
+        remedy = f"Search({listed[0]!r}, {listed[1]!r}{whole}) for all between, {remedy}"
+    raise ConfigError(f"{key}={value!r} is no range to search", value=value, remedy=remedy)
 
 
 def taken_apart(settings: Mapping[str, Any], before: str = "") -> tuple[dict[str, Any], Any]:

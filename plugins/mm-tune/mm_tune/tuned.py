@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,7 @@ def tuned(
         frame.to_csv(place / TABLE, index=False)
     best = study.best()
     if best is None:
-        failed = frame[frame.state == "failed"]
-        why = failed.why.iloc[-1] if len(failed) else "the time was over"
-        raise TrainingError(
-            f"none of {len(frame)} trials came to a score: {why}",
-            plugin="tune",
-            remedy="give it more time, or another space",
-        )
+        raise _none(frame)
     recipe = objective.arguments.plan(objective.table, best.params)
     if place is not None:
         (place / RECIPE).write_text(recipe.to_json(), encoding="utf-8")
@@ -68,3 +63,21 @@ def tuned(
         (place / PICTURE).write_text(drawn, encoding="utf-8")
     assert best.value is not None
     return Tuned(dict(best.params), best.value, objective.metric, recipe, frame, resumed)
+
+
+def stopped(study: Study, place: Path | None) -> str:
+    """What is said of a search that a user, or a batch system, ends."""
+    ended, best = len(study.ended()), study.best()
+    if place is not None:
+        return f"stopped after {ended} trials; the same command goes on with them, in {place}"
+    found = "" if best is None else f", the best {best.value:.4f} by {json.dumps(best.params)}"
+    return f"stopped after {ended} trials{found}; they are lost: --out FOLDER keeps them"
+
+
+def _none(frame: pd.DataFrame) -> TrainingError:
+    failed = frame[frame.state == "failed"]
+    if len(failed):
+        said = f"none of {len(frame)} trials came to a score: {failed.why.iloc[-1]}"
+        return TrainingError(said, plugin="tune", remedy="search another space")
+    said = "the time was over before a trial had come to a score"
+    return TrainingError(said, plugin="tune", remedy="give it more time")
