@@ -177,8 +177,8 @@ def tune(
 
 def _lines(found: Tuned) -> list[str]:
     """What a search came to."""
-    counted = _counted(found.trials)
-    lines = [f"{found.metric} {found.score:.4f} on the held-out rows, {counted}"]
+    best = _best_of(found.trials)
+    lines = [f"{found.metric} {found.score:.4f} on the held-out rows, {best}"]
     lines += [f"  {key} = {json.dumps(value)}" for key, value in found.settings.items()]
     lines += [] if found.settings else ["  the settings as they are"]
     first = found.trials.head(1)  # its number is another where it was tried again
@@ -188,12 +188,14 @@ def _lines(found: Tuned) -> list[str]:
     return lines
 
 
-def _counted(trials: pd.DataFrame) -> str:
+def _best_of(trials: pd.DataFrame) -> str:
     """``the best of 5 trials (1 failed, 2 given up)``"""
+    from mm_tune.tuned import counted
+
     states = list(trials.state)
     others = {"failed": states.count("failed"), "given up": states.count("pruned")}
     apart = ", ".join(f"{number} {state}" for state, number in others.items() if number)
-    return f"the best of {len(states)} trials" + (f" ({apart})" if apart else "")
+    return f"the best of {counted(len(states))}" + (f" ({apart})" if apart else "")
 
 
 def _following(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from mm_core.api import ConfigError, Search, Table, TrainingError
+from mm_core.api import ConfigError, MMWarning, Search, Table, TrainingError
 from mm_core.api.tools import Recipe, installed, metrics, read_rows
 from mm_tune.executors import Executor, Work
 from mm_tune.folder import check_writable
@@ -24,7 +25,7 @@ from mm_tune.resuming import take_up
 from mm_tune.serial import Serial
 from mm_tune.spaces import usual
 from mm_tune.study import SAMPLERS, Study
-from mm_tune.tuned import Tuned, stopped, tuned
+from mm_tune.tuned import Tuned, counted, stopped, tuned
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,14 @@ def search(
         study.draws_by(wanted.sampler, arguments.seed, runs.several)
         resumed = len(study.ended())
         if resumed:
-            told(f"the search goes on: {resumed} trials had ended before")
+            told(f"the search goes on: {counted(resumed)} had ended before")
         deadline = None if wanted.time is None else clock.monotonic() + wanted.time
         network = bool(plan.backbones)
         prune = wanted.prune and network
         try:
             runs.run(Work(study, objective, wanted.trials, deadline, prune, network, told))
         except (KeyboardInterrupt, SystemExit):
-            told(stopped(study, place))
+            warnings.warn(stopped(study, place), MMWarning, stacklevel=3)
             with suppress(TrainingError):  # no trial had come to a score
                 tuned(study, objective, plan, place, resumed)
             raise

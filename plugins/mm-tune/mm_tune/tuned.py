@@ -65,19 +65,27 @@ def tuned(
     return Tuned(dict(best.params), best.value, objective.metric, recipe, frame, resumed)
 
 
+def counted(trials: int) -> str:
+    """``1 trial``, ``2 trials``"""
+    return f"{trials} trial{'' if trials == 1 else 's'}"
+
+
 def stopped(study: Study, place: Path | None) -> str:
     """What is said of a search that a user, or a batch system, ends."""
-    ended, best = len(study.ended()), study.best()
+    ended, best = counted(len(study.ended())), study.best()
     if place is not None:
-        return f"stopped after {ended} trials; the same command goes on with them, in {place}"
-    found = "" if best is None else f", the best {best.value:.4f} by {json.dumps(best.params)}"
-    return f"stopped after {ended} trials{found}; they are lost: --out FOLDER keeps them"
+        return f"stopped after {ended}; the same command goes on with them, in {place}"
+    found = ""
+    if best is not None:
+        by = json.dumps(best.params) if best.params else "the settings as they are"
+        found = f", the best {best.value:.4f} by {by}"
+    return f"stopped after {ended}{found}; they are lost: --out FOLDER keeps them"
 
 
 def _none(frame: pd.DataFrame) -> TrainingError:
     failed = frame[frame.state == "failed"]
     if len(failed):
-        said = f"none of {len(frame)} trials came to a score: {failed.why.iloc[-1]}"
+        said = f"none of {counted(len(frame))} came to a score: {failed.why.iloc[-1]}"
         return TrainingError(said, plugin="tune", remedy="search another space")
     said = "the time was over before a trial had come to a score"
     return TrainingError(said, plugin="tune", remedy="give it more time")
