@@ -21,7 +21,7 @@ TRAINING = "training."
 def check_settings_go_through_json(subject: Subject[Any]) -> None:
     """Settings written as JSON and read again are the same, every choice of them."""
     for config in subject.configs():
-        again = type(config).read(json.loads(config.model_dump_json()), where="settings")
+        again = subject.component.read(json.loads(config.model_dump_json()), where="settings")
         expect(again == config, f"{config!r} becomes {again!r}")
 
 
