@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -181,14 +182,26 @@ class MissingEmbeddingConfig(Config):
     """Settings of ``fusion:missing_embedding``."""
 
     head: Slot[FusionHeadSpec] = slot(
-        "core:mean", description="the head inside; none that fills what is missing itself"
+        "core:mean", description="the head inside; none in it fills what is missing itself"
     )
 
     @model_validator(mode="after")
     def _not_twice(self) -> Self:
-        if self.head.spec.fills_missing:
-            raise ValueError(f"{self.head.id} has learned vectors for missing inputs of its own")
+        filling = next((one for one in _within(self.head) if one.spec.fills_missing), None)
+        if filling is not None:
+            raise ValueError(
+                f"{filling.id} has learned vectors for missing inputs of its own: leave "
+                "missing_embedding out, or choose a head without, such as core:mean"
+            )
         return self
+
+
+def _within(head: Slot[FusionHeadSpec]) -> Iterator[Slot[FusionHeadSpec]]:
+    """This head and those inside it, which see the same inputs as present."""
+    yield head
+    for _, value in head.config:
+        if isinstance(value, Slot) and value.kind is FusionHeadSpec:
+            yield from _within(value)
 
 
 class AlignConfig(WrapperConfig):

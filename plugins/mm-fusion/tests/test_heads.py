@@ -82,9 +82,15 @@ def test_align_draws_the_inputs_of_a_row_together():
 
 
 @pytest.mark.parametrize("inner", ["core:concat_mlp", "core:hybrid", "fusion:missing_embedding"])
-def test_embeddings_for_missing_inputs_are_not_put_around_a_head_that_has_some(inner):
+@pytest.mark.parametrize("between", [(), ("align",), ("ogm_ge", "modality_dropout")])
+def test_embeddings_for_missing_inputs_are_not_put_around_a_head_that_has_some(inner, between):
+    held = inner
+    for wrapper in between:
+        held = {"id": f"fusion:{wrapper}", "head": held}
     with pytest.raises(ConfigError, match=f"{inner} has learned vectors .* of its own"):
-        head("missing_embedding", head=inner)
+        head("missing_embedding", head=held)
+    head("modality_dropout", head="fusion:missing_embedding")
+    head("missing_embedding", head={"id": "fusion:align", "head": "core:mean"})
 
 
 def test_a_wrapped_head_fits_saves_and_answers(tmp_path):
