@@ -1,4 +1,7 @@
-"""Texts of dates: which formats read them. Light."""
+"""Texts of dates: which formats read them. Light.
+
+Digits are ASCII, as those of numbers are: ``strptime`` reads others in some places only.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,8 @@ _FORMATS = (
 )
 """strptime formats in this order: month before day where both fit every text."""
 
-_ISO_LIKE = re.compile(r"\d{4}-\d{2}(-\d{2}|$)")
+_ISO_LIKE = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2}|$)")
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")
 
 
 def forms_of(texts: Sequence[str]) -> list[str]:
@@ -48,7 +52,7 @@ def forms_of(texts: Sequence[str]) -> list[str]:
     Blanks around a text are nothing.
     """
     bare = [text.strip() for text in texts]
-    if not bare:
+    if not bare or any(_OTHER_DIGIT.search(text) for text in bare):
         return []
     if all(_is_iso(text) for text in bare):
         return [ISO]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from mm_core.api.dates import forms_of
+from mm_core.api.dates import forms_of, is_iso_like
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,8 @@ from mm_core.api.dates import forms_of
         (["Sun Feb 22 18:15:00 +0000 2015"], ["%a %b %d %H:%M:%S %z %Y"]),
         (["2020-01-31", "soon"], []),
         (["2020-13-01"], []),
+        (["\u0662\u0660\u0662\u0664-05-01"], []),
+        (["2024-5-01", "\u0662\u0660\u0662\u0664-5-01"], []),
         ([], []),
     ],
 )
@@ -29,3 +31,8 @@ def test_forms_read_every_text(texts, forms):
     assert forms_of(texts) == forms
     for form in forms:
         assert pd.to_datetime([text.strip() for text in texts], format=form, utc=True).notna().all()
+
+
+def test_iso_like_texts_have_ascii_digits():
+    assert is_iso_like("2024-05-01T10:00")
+    assert not is_iso_like("\u0662\u0660\u0662\u0664-05-01")
