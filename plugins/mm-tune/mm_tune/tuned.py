@@ -74,7 +74,7 @@ def stopped(study: Study, place: Path | None) -> str:
     """What is said of a search that a user, or a batch system, ends."""
     ended, best = counted(len(study.ended())), study.best()
     if place is not None:
-        return f"stopped after {ended}; the same command goes on with them, in {place}"
+        return f"stopped after {ended}; the same command goes on, in {place}"
     found = ""
     if best is not None:
         by = json.dumps(best.params) if best.params else "the settings as they are"
