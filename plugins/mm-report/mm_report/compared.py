@@ -178,7 +178,7 @@ def _tried(tested: list[Tested], draws: int, seed: int) -> dict[str, Any]:
         found = drawn(tested, metric, seed, draws)
         low, high = interval(found[:, 1] - found[:, 0])
         better = tested[0].metrics.higher_is_better(metric)
-        name = metric.split(":")[-1]
+        name = tools.short_name(metric)
         duels.append(Duel(name, first, second, second - first, low, high, better))
     gained = tested[0].wrong.values - tested[1].wrong.values
     order = np.argsort(-np.nan_to_num(gained), kind="stable")
@@ -210,7 +210,7 @@ def _curves(models: list[Any], names: tuple[str, str]) -> list[Drawing]:
     metrics = {one.recipe.data.validation_metric for one in models}
     if len(metrics) > 1:
         return []
-    metric, curves = metrics.pop().split(":")[-1], {}
+    metric, curves = tools.short_name(metrics.pop()), {}
     for name, one in zip(names, models, strict=True):
         curves[name] = curve(tools.result_of(one).history, metric)
     if all(len(along) < 2 for along, _ in curves.values()):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
-from mm_core.api import Curves
+from mm_core.api import Curves, tools
 from mm_report import plots
 from mm_report.ask import evenly
 from mm_report.plots import Plots
@@ -218,7 +218,7 @@ def by_class(details: Mapping[str, float]) -> dict[str, float]:
 
 def _of_others(tested: Tested, plots_: Plots) -> list[Drawing]:
     metric = tested.recipe.data.eval_metric
-    name = metric.split(":")[-1]
+    name = tools.short_name(metric)
     each = _each_class(by_class(tested.details), name, plots_)
     values = tested.wrong.values
     values = values[np.isfinite(values)]

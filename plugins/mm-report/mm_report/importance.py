@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mm_core.api import Table
+from mm_core.api import Table, tools
 from mm_report.ask import evenly
 from mm_report.tested import Tested
 
@@ -81,7 +81,7 @@ def importance(tested: Tested, rows: int, repeats: int, seed: int) -> Importance
         if len(known):
             found.append(Part(level, name, float(known.mean()), float(known.std())))
     found.sort(key=lambda part: (part.level != "input", -part.loss))
-    return Importance(metric.split(":")[-1], len(chosen), repeats, found, left_out)
+    return Importance(tools.short_name(metric), len(chosen), repeats, found, left_out)
 
 
 def _parts(tested: Tested) -> tuple[list[tuple[str, str, list[str]]], int]:

@@ -187,7 +187,7 @@ def _made(
     scored: list[Score],
 ) -> Report:
     plots, recipe, result = Plots(), tested.recipe, tools.result_of(predictor)
-    metric = recipe.data.validation_metric.split(":")[-1]
+    metric = tools.short_name(recipe.data.validation_metric)
     worst_rows, surest = worst(tested, SHOWN), surest_errors(tested, SHOWN)
     drawn = looks(predictor, tested, worst_rows)
     return Report(

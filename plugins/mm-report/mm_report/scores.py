@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mm_core.api import ConfigError, UnknownComponentError
+from mm_core.api import ConfigError, UnknownComponentError, tools
 from mm_report.tested import Tested
 
 DRAWS = 200
@@ -86,7 +86,7 @@ def scores(tested: Tested, seed: int = 0, draws: int = DRAWS) -> list[Score]:
 
 
 def _score(tested: Tested, metric: str, role: str, seed: int, draws: int) -> Score:
-    name, better = metric.split(":")[-1], tested.metrics.higher_is_better(metric)
+    name, better = tools.short_name(metric), tested.metrics.higher_is_better(metric)
     value = tested.score(metric)
     if value is None:
         return Score(name, None, None, None, better, 0, role)

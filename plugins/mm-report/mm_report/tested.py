@@ -162,7 +162,7 @@ class Tested:
             found = self.score(metric, np.array([row]))
             if found is not None:
                 values[row] = sign * found
-        name = metric.split(":")[-1]
+        name = tools.short_name(metric)
         shown = f"{name} of the row alone"
         return Wrongness(values, f"{'less ' if sign < 0 else ''}{shown}", shown, sign)
 
