@@ -6,20 +6,20 @@ import time as clock
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
-import pandas as pd
 
-from mm_core.api import ConfigError, MMWarning, Search, Table, TrainingError
-from mm_core.api.tools import Recipe, installed, metrics, read_rows
+from mm_core.api import ConfigError, MMWarning, Search, TrainingError
+from mm_core.api.tools import Recipe, installed, metrics, read_rows, short_name
+from mm_tune.checking import check_settable
 from mm_tune.executors import Executor, Work
 from mm_tune.folder import check_writable
 from mm_tune.journal import held
+from mm_tune.marks import marks
 from mm_tune.objective import Arguments, Objective
 from mm_tune.resuming import take_up
 from mm_tune.serial import Serial
@@ -97,11 +97,11 @@ def search(
     usually = not searched
     if usually:
         searched, left = usual(plan, registry)
-    _check_settable(arguments, table, searched, plan)
+    check_settable(arguments, table, searched, plan)
     place, runs = wanted.folder, wanted.executor or Serial()
     told = wanted.tell or _nothing
     metric = plan.data.validation_metric
-    objective = Objective(arguments, table, tuning, metric.split(":")[-1])
+    objective = Objective(arguments, table, tuning, short_name(metric))
     if place is not None:
         check_writable(place)
     with _quiet(), held(place):
@@ -109,7 +109,7 @@ def search(
             searched,
             _as_they_are(plan, searched),
             metrics(registry).higher_is_better(metric),
-            _marks(plan, arguments, searched, table, tuning),
+            marks(plan, arguments, searched, table, tuning),
             place,
             wanted.prune,
         )
@@ -142,76 +142,11 @@ def _wrong(name: str, value: Any, remedy: str) -> ConfigError:
     return ConfigError(f"{name}={value!r}", plugin="tune", value=value, remedy=remedy)
 
 
-def _check_settable(
-    arguments: Arguments, table: Table, space: Mapping[str, Search], plan: Recipe
-) -> None:
-    """Each end of a range and each choice, beside the settings as they are.
-
-    Raises:
-        ConfigError: there is no such setting, or it cannot be that.
-    """
-    for key, search in space.items():
-        for value in search.some:
-            try:
-                arguments.plan(table, {key: value})
-            except ConfigError as error:
-                other = _other_fitter(arguments, table, {key: value}, plan.fit.id)
-                because = f"; a plan in which {key} is set is of {other}, not of {plan.fit.id}"
-                raise ConfigError(
-                    f"{key}={search}: {error.message}{because if other else ''}",
-                    plugin=error.plugin,
-                    value=value,
-                    remedy=f"leave {key} out, or say --set fit={other} and leave out what it does "
-                    "not have"
-                    if other
-                    else error.remedy,
-                ) from error
-
-
-def _other_fitter(
-    arguments: Arguments, table: Table, settings: Mapping[str, Any], fitter: str
-) -> str | None:
-    """The fitter that settings bring, where it is another; None: the same, or none."""
-    of_none = {key: one for key, one in arguments.fixed.items() if not key.startswith("fit.")}
-    with suppress(ConfigError):
-        found = replace(arguments, fixed=of_none).plan(table, settings).fit.id
-        return None if found == fitter else found
-    return None
-
-
 def _as_they_are(plan: Recipe, space: Mapping[str, Search]) -> dict[str, Any]:
     """The settings as they are; empty where one of them could not be drawn."""
     known = plan.flat()
     found = {key: known[key] for key, one in space.items() if known.get(key) in one}
     return found if len(found) == len(space) else {}
-
-
-def _marks(
-    plan: Recipe,
-    arguments: Arguments,
-    space: Mapping[str, Search],
-    table: Table,
-    tuning: Table | None,
-) -> dict[str, Any]:
-    """What another search would differ in."""
-    return {
-        "space": {key: str(one) for key, one in space.items()},
-        "settings": {key: str(one) for key, one in arguments.settings.items()},
-        "metric": plan.data.validation_metric,
-        "presets": list(plan.presets),
-        "task": plan.task.id,
-        "column types": dict(arguments.column_types or {}),
-        "label": list(plan.data.label),
-        "rows": _mark(table.frame),
-        "tuning rows": None if tuning is None else _mark(tuning.frame),
-        "seed": arguments.seed,
-    }
-
-
-def _mark(frame: pd.DataFrame) -> str:
-    """What other rows, or other cells, would differ in."""
-    cells = pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy()
-    return f"{len(frame)} {' '.join(frame.columns)} {int(np.bitwise_xor.reduce(cells))}"
 
 
 def _said(searched: Mapping[str, Search], left: Mapping[str, Any]) -> str:

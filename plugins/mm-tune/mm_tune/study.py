@@ -157,13 +157,32 @@ class Study:
             self.optuna.set_user_attr("of", marks)
         elif before != marks:
             differ = [key for key in marks if marks[key] != before.get(key)]
-            changed, go_on = ", ".join(differ), ", or the same arguments to go on"
+            changed = "; ".join(_changed(key, before.get(key), marks[key]) for key in differ)
+            go_on = ", or the same arguments to go on"
             raise ConfigError(
-                f"{str(self.folder)!r} holds another search: its {changed} differ",
+                f"{str(self.folder)!r} holds another search: {changed}",
                 plugin="tune",
                 value=str(self.folder),
                 remedy=f"give it another folder{'' if 'form of journal' in differ else go_on}",
             )
+
+
+def _changed(mark: str, before: Any, now: Any) -> str:
+    """``space: fit.depth was int(4, 9), is none``; rows are too many to tell."""
+    if mark.endswith("rows"):
+        return f"other {mark}"
+    if not isinstance(now, Mapping) or not isinstance(before, Mapping):
+        return f"its {mark} was {_told(before)}, is {_told(now)}"
+    parts = [
+        f"{key} was {_told(before.get(key))}, is {_told(now.get(key))}"
+        for key in {**before, **now}
+        if before.get(key) != now.get(key)
+    ]
+    return f"{mark}: {', '.join(parts)}"
+
+
+def _told(mark: Any) -> str:
+    return "none" if mark is None else str(mark)
 
 
 def _storage(folder: Path | None) -> BaseStorage:

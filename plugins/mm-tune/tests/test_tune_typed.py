@@ -107,7 +107,7 @@ def test_options_of_a_plan_reach_it(tmp_path: Path) -> None:
     assert recipe.data.eval_metric == recipe.data.validation_metric == "core:mae"
     assert "c" not in recipe.inputs["tabular"].columns
     other = typed(tmp_path, *given, "--holdout-frac", "0.2")
-    assert "holds another search: its settings differ" in other.output
+    assert "settings: data.holdout_frac was 0.3, is 0.2" in other.output
     twice = typed(tmp_path, "--holdout-frac", "0.2", "--tuning", str(tmp_path / "rows.csv"))
     assert "leave one of them out" in twice.output
     assert "--out FOLDER" in typed(tmp_path, "--trials", "1").stdout
