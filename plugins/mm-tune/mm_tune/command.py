@@ -96,7 +96,7 @@ Gpus = Annotated[
 MaxConcurrent = Annotated[
     int | None, typer.Option("--max-concurrent", help="With --ray: trials at once, at most.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Of the search and of the fits.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the search and of the fits.")]
 
 
 def tune(

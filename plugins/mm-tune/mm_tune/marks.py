@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mm_core.api import Search, Table
@@ -36,6 +37,7 @@ def marks(
 
 
 def _mark(frame: pd.DataFrame) -> str:
-    """What other rows, or other cells, would differ in."""
+    """What other rows, other cells or another order, by which others are held out, differ in."""
     cells = pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy()
-    return f"{len(frame)} {' '.join(frame.columns)} {int(np.bitwise_xor.reduce(cells))}"
+    named = json.dumps(list(frame.columns)).encode()
+    return hashlib.sha256(named + cells.tobytes()).hexdigest()

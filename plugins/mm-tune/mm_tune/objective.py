@@ -6,14 +6,20 @@ import math
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mm_core.api import INTERRUPTED, MMError, Table
+from mm_core.api import INTERRUPTED, ConfigError, MMError, Table
 from mm_core.api.tools import MultiModalPredictor, Recipe, result_of
 
 if TYPE_CHECKING:
     from mm_tune.pruning import ShouldPrune
+
+
+CUT = 0.7
+"""Share of the time that was left which a fit that was stopped by it takes at least: networks plan
+their epochs by it, trees keep some of it for scores."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Outcome:
     """What a fit came to.
 
     Attributes:
-        state: done, pruned, failed.
+        state: done, pruned, failed; cut, where the end of the search's time may have stopped it.
         score: of its best validation; None where it failed.
         seconds: that it took; None: nobody knows, for its process ended.
         why: it failed.
@@ -56,6 +62,17 @@ class Arguments:
         more = {"roles": self.roles, "data.holdout_frac": self.holdout_frac}
         more["data.sample_weight"] = self.sample_weight
         return {**self.fixed, **{key: one for key, one in more.items() if one}}
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.seed, Integral) and not isinstance(self.seed, bool)
+        if not whole or not 0 <= self.seed < 2**32:
+            raise ConfigError(
+                f"seed={self.seed!r}",
+                plugin="tune",
+                value=self.seed,
+                remedy="give a whole number from 0, below 2**32",
+            )
+        object.__setattr__(self, "seed", int(self.seed))
 
     @property
     def planning(self) -> dict[str, Any]:
@@ -124,8 +141,10 @@ class Objective:
         seconds = clock.monotonic() - began
         if score is None or not math.isfinite(score):
             return Outcome("failed", None, seconds, why or f"its score is {score}")
-        given_up = pruning is not None and pruning.pruned
-        return Outcome("pruned" if given_up else "done", score, seconds)
+        if pruning is not None and pruning.pruned:
+            return Outcome("pruned", score, seconds)
+        cut = seconds_left is not None and seconds > CUT * seconds_left
+        return Outcome("cut" if cut else "done", score, seconds)
 
     def _scored(
         self, settings: Mapping[str, Any], seconds_left: float | None, pruning: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time as clock
 import warnings
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 POLL = 0.5
 """Seconds between two looks at what trials report."""
+
+LEAST = 0.0001
+"""Share of a core that Ray can tell from none."""
 
 PATIENCE = 60
 """Seconds for which a cluster may have no room before the search ends."""
@@ -59,7 +63,9 @@ class Ray:
                 what = "a whole number" if kind is int else "a number"
                 raise ConfigError(f"{name}={given!r}", value=given, remedy=f"give {what}: {name}=1")
         gpus = self.gpus_per_trial or 0
-        low = self.cpus_per_trial <= 0 or gpus < 0 or (gpus > 1 and gpus % 1 != 0)
+        numbers = (self.cpus_per_trial, gpus)
+        small = any(not math.isfinite(one) or 0 < one < LEAST for one in numbers)
+        low = small or self.cpus_per_trial <= 0 or gpus < 0 or (gpus > 1 and gpus % 1 != 0)
         if low or (self.max_concurrent is not None and self.max_concurrent < 1):
             raise ConfigError(
                 f"cpus_per_trial={self.cpus_per_trial}, gpus_per_trial={self.gpus_per_trial}, "
@@ -141,15 +147,11 @@ class _Loop:
 
     def _send(self) -> bool:
         """Fill the room; whether a trial was sent."""
-        from mm_tune.study import EXCUSED
-
         most = room(self.ray, self.needs)
         most = min(most, self.max_concurrent or most)
         sent = False
         while len(self.sent) < most and self.work.wants(len(self.sent)):
-            trial = self.work.study.next()
-            trial.set_user_attr(EXCUSED, True)
-            self._submit(_Sent(trial))
+            self._submit(_Sent(self.work.study.next()))
             sent = True
         return sent
 
@@ -173,7 +175,7 @@ class _Loop:
     def _read_mailbox(self) -> None:
         """Which trials began, and which are to be given up by what they report."""
         try:
-            begun, reports = self.ray.get(self.mailbox.take.remote())
+            begun, reports = self.ray.get(self.mailbox.take.remote(), timeout=PATIENCE)
         except self.ray.exceptions.RayError:
             self.work.tell("the mailbox of the search ended: trials under way are not given up")
             self.mailbox = self._new_mailbox()

@@ -24,7 +24,7 @@ def picture(
         higher: whether more is better.
         logs: settings whose axis is logarithmic.
     """
-    done = trials[trials.state == "done"]
+    done = trials[trials.state.isin(["done", "cut"])]
     panels = [_panel(done, "trial", metric, log=False, best=higher)]
     known = [key for key in settings if done[key].notna().any()]
     panels += [_panel(done, key, metric, log=key in logs) for key in known]

@@ -10,7 +10,7 @@ def mm_plugin_info() -> PluginInfo:
     """Written for plugin API 2.0."""
     return PluginInfo(
         api=(2, 0),
-        summary="Search for settings: Optuna, pruned by validations, resumable.",
+        summary="Search for settings: Optuna, pruned, resumable, on several machines by Ray.",
         samples="mm_tune.samples:SAMPLES",
     )
 

@@ -35,7 +35,8 @@ def connected(address: str) -> Iterator[Any]:
         if ray.is_initialized():
             yield ray
             return
-        _connect(ray, address)
+        with _handlers():  # Ray's would end the search without a word
+            _connect(ray, address)
         stack.callback(ray.shutdown)
         yield ray
 
@@ -94,7 +95,8 @@ def _connect(ray: Any, address: str) -> None:
             f"there is no Ray cluster at {address!r}: {type(error).__name__}: {error}",
             plugin="tune",
             value=address,
-            remedy="start one, ray start --head, or use this machine alone: --ray local",
+            remedy="start one, ray start --head, or use this machine alone: --ray local; where it "
+            "asks for a token: RAY_AUTH_MODE=token",
         ) from error
 
 
@@ -109,10 +111,9 @@ def _knock(address: str) -> None:
 def _as_it_was() -> Iterator[None]:
     """Afterwards this process has its own handlers again, and none of Ray's variables."""
     environment, hook, faults = dict(os.environ), sys.excepthook, faulthandler.is_enabled()
-    main = threading.current_thread() is threading.main_thread()
-    handlers = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        with _handlers():
+            yield
     finally:
         for key in set(os.environ) - set(environment):
             if key.startswith("RAY_") or key == "PYTHONBREAKPOINT":
@@ -120,6 +121,18 @@ def _as_it_was() -> Iterator[None]:
         sys.excepthook = hook
         if not faults:
             faulthandler.disable()
+
+
+@contextmanager
+def _handlers() -> Iterator[None]:
+    """Those of signals are put back; they are the main thread's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
         for number, handler in handlers.items():
-            if main and handler is not None:
+            if handler is not None:
                 signal.signal(number, handler)

@@ -7,11 +7,10 @@ from dataclasses import asdict
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mm_tune.objective import Outcome
-from mm_tune.study import AS_THEY_ARE, ENDED, EXCUSED, Study
+from mm_tune.study import AS_THEY_ARE, BEGUN, ENDED, EXCUSED, STANDS_FOR, Study, outcome_of
 
-STANDS_FOR, SETTINGS, DEATHS = "stands_for", "settings", "deaths"
-"""Of a trial that is tried again: the one that was left, what was drawn for it, and how many
-processes ended in its fit."""
+SETTINGS, DEATHS = "settings", "deaths"
+"""Of a trial that is tried again: what was drawn for it, and how many processes ended in it."""
 
 TWICE = Outcome(
     "failed", why="its process ended twice while it was under way; too little memory for it?"
@@ -19,7 +18,8 @@ TWICE = Outcome(
 
 
 def take_up(study: Study) -> list[str]:
-    """What a process left under way: told, where it had ended; else tried again, once.
+    """What a process left under way: told, where it had ended; else tried again, once. So is what
+    the end of its time cut short.
 
     Whatever line the journal was cut off after, nothing is lost and nothing there twice: a
     trial is told only when what stands for it is written.
@@ -31,6 +31,8 @@ def take_up(study: Study) -> list[str]:
     again = {trial.user_attrs.get(STANDS_FOR) for trial in there}
     lines: list[str] = []
     for trial in there:
+        if trial.number not in again and _was_cut(trial):
+            lines += _stand_in(study, trial)
         if trial.state != TrialState.RUNNING:
             continue
         if ENDED in trial.user_attrs:
@@ -42,13 +44,18 @@ def take_up(study: Study) -> list[str]:
     return lines
 
 
+def _was_cut(trial: FrozenTrial) -> bool:
+    """With more time it comes to more."""
+    return ENDED in trial.user_attrs and outcome_of(trial)["state"] == "cut"
+
+
 def _stand_in(study: Study, trial: FrozenTrial) -> list[str]:
     """Another one, to be run; or one that failed, where a second process ended in it."""
     marks = trial.user_attrs
     first = {AS_THEY_ARE: True} if AS_THEY_ARE in marks else {}
     settings = study.usual if first else {**marks.get(SETTINGS, {}), **trial.params}
-    fitted = len(trial.params) == len(settings if first else study.space)
-    deaths = marks.get(DEATHS, 0) + (fitted and EXCUSED not in marks)
+    died = BEGUN in marks and EXCUSED not in marks and ENDED not in marks
+    deaths = marks.get(DEATHS, 0) + died
     again = {**first, STANDS_FOR: trial.number, SETTINGS: settings, DEATHS: deaths}
     if deaths < 2:
         study.optuna.enqueue_trial(settings, user_attrs=again)

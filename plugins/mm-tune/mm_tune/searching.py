@@ -82,6 +82,7 @@ def search(
         searched: setting -> what it may be; none: the usual ranges.
         wanted: how.
     """
+    deadline = None if wanted.time is None else clock.monotonic() + wanted.time
     if tuning_data is not None and arguments.holdout_frac is not None:
         raise ConfigError(
             "the tuning data are the validation rows: a share to hold out would not be used",
@@ -121,7 +122,6 @@ def search(
         resumed = len(study.ended())
         if resumed:
             told(f"the search goes on: {counted(resumed)} had ended before")
-        deadline = None if wanted.time is None else clock.monotonic() + wanted.time
         network = bool(plan.backbones)
         prune = wanted.prune and network
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from mm_tune.executors import Work
-from mm_tune.study import EXCUSED
+from mm_tune.study import BEGUN, EXCUSED
 
 
 class Serial:
@@ -19,9 +21,11 @@ class Serial:
             left = work.seconds_left
             if left is not None and left <= 0:
                 return
+            trial.set_user_attr(BEGUN, True)
             try:
-                outcome = work.objective(trial.params, left, should_prune)
+                line = work.study.end(trial, work.objective(trial.params, left, should_prune))
             except (KeyboardInterrupt, SystemExit):
-                trial.set_user_attr(EXCUSED, True)
+                with suppress(RuntimeError):  # Optuna's: it had just ended
+                    trial.set_user_attr(EXCUSED, True)
                 raise
-            work.tell(work.study.end(trial, outcome))
+            work.tell(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,18 +22,30 @@ if TYPE_CHECKING:
     from mm_tune.pruning import ShouldPrune
 
 NAME, LOG = "mm", "trials.log"
-ENDED, AS_THEY_ARE, EXCUSED = "ended", "as_they_are", "excused"
+ENDED, AS_THEY_ARE = "ended", "as_they_are"
 """What is written beside a trial: what it came to, all in one line of the journal, so that it has
-ended or has not; that nothing was drawn for it; that the end of this process says nothing of it,
-for a user stopped it or it runs in another one."""
+ended or has not; that nothing was drawn for it."""
+
+BEGUN, EXCUSED = "begun", "excused"
+"""That its fit began in this process, whose end may be its doing; that a user ended it."""
+
+STANDS_FOR = "stands_for"
+"""Of a trial that is tried again: the one that was left."""
 
 SAMPLERS = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
 
 _STATES = {
     "done": TrialState.COMPLETE,
+    "cut": TrialState.PRUNED,  # its score is not that of the settings
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
+
+
+def outcome_of(trial: FrozenTrial) -> dict[str, Any]:
+    """What a trial that has ended came to: :class:`mm_tune.objective.Outcome` as a dict."""
+    found: dict[str, Any] = trial.user_attrs[ENDED]
+    return found
 
 
 class Study:
@@ -68,7 +81,7 @@ class Study:
             load_if_exists=True,
             pruner=pruners.MedianPruner(n_startup_trials=4) if prune else pruners.NopPruner(),
         )
-        self._check_same({**marks, "form of journal": 2})
+        self._check_same(json.loads(json.dumps({**marks, "form of journal": 3})))
 
     def draws_by(self, sampler: str, seed: int, several: bool) -> None:
         """Choose how settings are drawn; what was drawn before is not drawn again, be it for a
@@ -82,7 +95,7 @@ class Study:
         """
         seed += len(self.optuna.get_trials(deepcopy=False))
         more = {"constant_liar": True} if sampler == "tpe" and several else {}
-        self.optuna.sampler = SAMPLERS[sampler](seed=seed, **more)
+        self.optuna.sampler = SAMPLERS[sampler](seed=seed % 2**32, **more)
 
     def next(self) -> optuna.Trial:
         """First the settings as they are; the sampler learns from them where it could draw them."""
@@ -117,20 +130,24 @@ class Study:
     def ended(self) -> list[FrozenTrial]:
         """Trials, without those that a process left behind: others stand for them."""
         there = self.optuna.get_trials(deepcopy=False)
-        return [trial for trial in there if ENDED in trial.user_attrs]
+        again = {trial.user_attrs.get(STANDS_FOR) for trial in there}
+        ended = [trial for trial in there if ENDED in trial.user_attrs]
+        return [trial for trial in ended if trial.number not in again]
 
     def best(self) -> FrozenTrial | None:
-        """None: none came to a score."""
+        """Of those that were cut where no other came to a score; None: none did."""
         with suppress(ValueError):  # Optuna's, where there is none
             return self.optuna.best_trial
-        return None
+        cut = [trial for trial in self.ended() if outcome_of(trial)["state"] == "cut"]
+        sign = 1 if self.higher else -1
+        return max(cut, key=lambda trial: sign * outcome_of(trial)["score"], default=None)
 
     def frame(self, known: Mapping[str, Any]) -> pd.DataFrame:
         """A row for each trial that ended; ``known`` are the settings as they are."""
         lines = [
             {
                 "trial": trial.number,
-                **trial.user_attrs[ENDED],
+                **outcome_of(trial),
                 **{key: trial.params.get(key, known.get(key)) for key in self.space},
             }
             for trial in self.ended()
@@ -143,8 +160,9 @@ class Study:
         if outcome.score is None:
             after = f" after {taken}" if taken else ""
             return f"trial {trial.number}: failed{after} ({outcome.why})"
-        if outcome.state == "pruned":
-            return f"trial {trial.number}: {outcome.score:.4f} after {taken}, given up"
+        why = {"pruned": "given up", "cut": "cut short: the time is over"}.get(outcome.state)
+        if why is not None:
+            return f"trial {trial.number}: {outcome.score:.4f} after {taken}, {why}"
         own = ", ".join(f"{key}={_short(value)}" for key, value in trial.params.items())
         own = own or "the settings as they are"
         said = f"trial {trial.number}: {outcome.score:.4f} in {taken} ({own})"

@@ -13,7 +13,7 @@ from mm_core.api import TrainingError
 from mm_core.api.tools import Recipe
 from mm_tune.objective import Objective
 from mm_tune.picture import picture
-from mm_tune.study import Study
+from mm_tune.study import Study, outcome_of
 
 TABLE, PICTURE, RECIPE = "trials.csv", "trials.svg", "recipe.json"
 
@@ -27,9 +27,9 @@ class Tuned:
         score: of validation, with them.
         metric: of that score.
         recipe: with them; what ``fit(recipe=...)`` follows.
-        trials: a row each: ``trial``, ``state`` (done, pruned, failed), ``score`` (of the best
-            validation), ``seconds``, the settings, ``why`` it failed. The first is of the settings
-            as they are.
+        trials: a row each: ``trial``, ``state`` (done, pruned, failed; cut, where the end of the
+            time may have stopped it), ``score`` (of the best validation), ``seconds``, the
+            settings, ``why`` it failed. The first is of the settings as they are.
         resumed: trials that were there before.
     """
 
@@ -61,8 +61,8 @@ def tuned(
         logs = {key for key, one in study.space.items() if one.log}
         drawn = picture(frame, list(study.space), objective.metric, study.higher, logs)
         (place / PICTURE).write_text(drawn, encoding="utf-8")
-    assert best.value is not None
-    return Tuned(dict(best.params), best.value, objective.metric, recipe, frame, resumed)
+    score = outcome_of(best)["score"]
+    return Tuned(dict(best.params), score, objective.metric, recipe, frame, resumed)
 
 
 def counted(trials: int) -> str:
@@ -78,7 +78,7 @@ def stopped(study: Study, place: Path | None) -> str:
     found = ""
     if best is not None:
         by = json.dumps(best.params) if best.params else "the settings as they are"
-        found = f", the best {best.value:.4f} by {by}"
+        found = f", the best {outcome_of(best)['score']:.4f} by {by}"
     return f"stopped after {ended}{found}; they are lost: --out FOLDER keeps them"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from lightning import Callback
+from mm_tune import objective
 from mm_tune.api import Search, tune
 
 from mm_core.api import ConfigError, MMWarning
@@ -63,6 +64,13 @@ def drawn(lines: list[str]) -> list[int]:
     return [place + 1 for place, one in enumerate(said) if one["op_code"] == PARAM]
 
 
+def begun(lines: list[str]) -> list[int]:
+    """After which lines the fit of a trial has begun."""
+    said = [json.loads(line) for line in lines]
+    marks = [one["op_code"] == ATTRIBUTE and "begun" in one["user_attr"] for one in said]
+    return [place + 1 for place, here in enumerate(marks) if here]
+
+
 def cut_off_once(place: Path, settings: Any) -> list[str]:
     """Of a search of three trials, of which one was cut off and tried again."""
     search(place / "once", hyperparameters=settings)
@@ -91,20 +99,20 @@ def test_cut_off_after_any_line_no_trial_is_lost_or_there_twice(
         assert trials[rate].is_unique, length
         scores = dict(zip(trials.trial, trials.score, strict=True))
         assert ended(lines).items() <= scores.items(), length
-        begun = [json.loads(lines[place - 1])["param_value_internal"] for place in drawn(lines)]
+        values = [json.loads(lines[place - 1])["param_value_internal"] for place in drawn(lines)]
         known = trials[rate].dropna().to_numpy()
-        assert all(np.isclose(one, known).any() for one in begun), length
+        assert all(np.isclose(one, known).any() for one in values), length
         assert set(trials.state) <= {"done", "failed"}, length
 
 
 def test_a_trial_that_ends_its_process_twice_has_failed(whole: list[str], tmp_path: Path) -> None:
     """Once it is tried again, the settings as they are too; the others go on."""
     for number in (0, 1):
-        folder = cut(whole[: drawn(whole)[number]], tmp_path / str(number))
+        folder = cut(whole[: begun(whole)[number]], tmp_path / str(number))
         search(folder)
         lines = written(folder)
-        there = len(drawn(whole[: drawn(whole)[number]]))
-        again = cut(lines[: drawn(lines)[there]], tmp_path / f"{number} again")
+        there = len(begun(whole[: begun(whole)[number]]))
+        again = cut(lines[: begun(lines)[there]], tmp_path / f"{number} again")
         told: list[str] = []
         trials = search(again, tell=told.append).trials
         assert list(trials.state).count("failed") == 1
@@ -129,6 +137,36 @@ def test_a_half_written_line_is_cut_off(whole: list[str], tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match=f"line 6 of {len(whole) + 1}"):
         search(folder)
     assert len(written(folder)) == len(whole) + 1
+
+
+def test_what_the_end_of_the_time_cut_short_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its score is not that of its settings; where no other has one, it is the best for now."""
+    told: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "CUT", 0.0)  # as if all of the time had been needed
+        first = search(tmp_path, 2, time=600, tell=told.append)
+    assert list(first.trials.state) == ["cut", "cut"]
+    assert "cut short: the time is over" in told[0]
+    assert first.score == first.trials.score.min()
+    assert (tmp_path / "recipe.json").is_file()
+    again = search(tmp_path, 3, tell=told.append)
+    assert again.resumed == 0
+    assert list(again.trials.state) == ["done"] * 3
+    assert list(again.trials[RATE].head(2).dropna()) == list(first.trials[RATE].dropna())
+    assert search(tmp_path, 3).resumed == 3
+
+
+def test_rows_in_another_order_are_other_rows(tmp_path: Path) -> None:
+    """Others would be held out of them; and doubled rows do not hide what changed."""
+    there = pd.concat([rows(), rows()], ignore_index=True)
+    settings = {"hyperparameters": TREES, "folder": tmp_path, "trials": 1}
+    tune(there, "y", **settings)
+    for other in (there.iloc[::-1].reset_index(drop=True), there.assign(a=0.0)):
+        with pytest.raises(ConfigError, match="other rows"):
+            tune(other, "y", **settings)
+    assert tune(there, "y", **settings).resumed == 1
 
 
 @contextmanager

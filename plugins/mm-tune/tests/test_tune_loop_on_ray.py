@@ -98,7 +98,7 @@ class Played:
         self.under_way -= len(done)
         return done, []
 
-    def get(self, task: Any) -> Any:
+    def get(self, task: Any, timeout: float | None = None) -> Any:
         if isinstance(task.does, Exception):
             raise task.does
         return task.does
