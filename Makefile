@@ -43,10 +43,13 @@ test-slow: env ## the slow tests too
 test-lowest: .venv-lowest/ready ## make test, with the lowest versions that the packages promise to work with
 	$(TESTING) .venv-lowest/bin/python -m pytest $(SPREAD) -m 'not slow' $(ARGS)
 
-.venv-lowest/ready: pyproject.toml $(PLUGINS) tests/lowest/constraints.py
+# Of what the packages name the lowest, of what that needs whatever goes with it.
+.venv-lowest/ready: pyproject.toml $(PLUGINS)
 	$(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/pip install --quiet --upgrade pip packaging
-	.venv-lowest/bin/python tests/lowest/constraints.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/pip install --quiet --upgrade pip uv
+	printf '%s\n' '-e .[demo]' $(patsubst %/pyproject.toml,'-e %',$(PLUGINS)) > .venv-lowest/packages.txt
+	.venv-lowest/bin/uv pip compile --quiet --resolution lowest-direct .venv-lowest/packages.txt \
+		| grep -v '^-e' > .venv-lowest/constraints.txt
 	.venv-lowest/bin/pip install --quiet -c .venv-lowest/constraints.txt -e '.[dev,demo]' $(EDITABLE)
 	touch $@
 

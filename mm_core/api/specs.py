@@ -59,6 +59,10 @@ class ComponentSpec(Spec):
     references: tuple[str, ...] = Field(default=(), description="papers or sources, 'arxiv:...'")
     license: str | None = Field(default=None, description="licence of code or weights, if special")
 
+    def __hash__(self) -> int:
+        """Of what names it: pydantic's own fails where a field is a dict."""
+        return hash((type(self), self.name, self.summary))
+
 
 class Defaults(Spec):
     """The components that read a modality, where something names others than the modality's own."""

@@ -199,3 +199,12 @@ def test_every_component_hook_is_known_by_its_annotation() -> None:
 
 def test_default_registry_is_one_per_process() -> None:
     assert default_registry() is default_registry()
+
+
+def test_every_record_can_be_a_key() -> None:
+    """Also where it has dicts: components are looked up by them."""
+    registry = Registry()
+    for kind in component_hooks().values():
+        there = registry.all(kind)
+        assert len({one.spec for one in there}) == len(there)
+        assert len(set(there)) == len(there)

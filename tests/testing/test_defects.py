@@ -89,7 +89,12 @@ def test_a_defect_fails_no_other_check_anywhere(defect, tmp_path):
 
 
 def test_every_check_is_proved_by_a_defect(tmp_path):
-    shared = ("settings_go_through_json", "settings_are_described", "unknown_settings_are_refused")
+    shared = (
+        "settings_go_through_json",
+        "settings_are_described",
+        "unknown_settings_are_refused",
+        "search_space_is_of_its_settings",
+    )
     proved = {(one.split("-")[0], one.rsplit("-", 1)[1]) for one in IDS}
     tried = {
         (case.group.split()[0], case.check.name)
