@@ -259,6 +259,15 @@ def test_a_trial_that_is_stopped_by_hand_is_tried_again_as_often(
     assert trials[RATE][1] == stopped["param_value_internal"]
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """It is heard, also where the tests are a job that a shell made deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_the_first_ctrl_c_ends_it(tmp_path: Path) -> None:
     """A network that is stopped by it keeps what it learned, and is no trial that is done."""
 

@@ -222,7 +222,9 @@ def spared() -> Iterator[None]:
         pass
 
     before = signal.signal(signal.SIGTERM, nothing)
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # by shells, in jobs
     yield
+    signal.signal(signal.SIGINT, ignored)
     assert signal.signal(signal.SIGTERM, before) is nothing
 
 
