@@ -1,57 +1,23 @@
-"""The file of the trials: whole lines, one search at a time, whatever ended the last one."""
+"""The file of the trials: whole lines, whatever ended the last search."""
 
 from __future__ import annotations
 
 import json
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from mm_core.api import ConfigError, MMWarning
-
-LOCK = "search.lock"
-
-
-@contextmanager
-def held(folder: Path | None) -> Iterator[None]:
-    """A folder that no other search has meanwhile; the system lets go of it when a process ends.
-
-    Args:
-        folder: made where it is not there; None: there is nothing to hold.
-
-    Raises:
-        ConfigError: another search has it.
-    """
-    if folder is None:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ConfigError(
-            f"another search is at work in {str(folder)!r}",
-            plugin="tune",
-            value=str(folder),
-            remedy="wait for it, or give this one another folder",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def journal(log: Path) -> JournalStorage:
     """Open it, or begin it; what a process left there half-written is cut off.
 
     Args:
-        log: file, in a folder that is :func:`held`.
+        log: file, in a folder that is :func:`mm_tune.folder.held`.
 
     Raises:
         ConfigError: what cannot be read is not its end.

@@ -27,7 +27,7 @@ LEAST = 0.0001
 """Share of a core that Ray can tell from none."""
 
 PATIENCE = 60
-"""Seconds for which a cluster may have no room before the search ends."""
+"""Seconds for which a cluster may have no room, and its mailbox no answer."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,18 @@ class _Loop:
         """What raises here leaves trials, which another search with its folder takes up."""
         had_room = clock.monotonic()
         try:
-            while self._send() or self.sent or self.work.wants(0):
+            while True:
+                there = room(self.ray, self.needs)
+                self._send(there)
+                if not (self.sent or self.work.wants(0)):
+                    return
                 done = self._wait()
                 self._read_mailbox()
                 for task in done:
                     self._end(task)
                 if self.work.is_over:
                     self._leave_what_waits()
-                if done or room(self.ray, self.needs) > 0:
+                if done or there > 0:
                     had_room = clock.monotonic()
                 elif clock.monotonic() - had_room > PATIENCE:
                     _warn_of_no_room(self.ray, self.needs)
@@ -145,15 +149,11 @@ class _Loop:
         done: list[Any] = self.ray.wait(list(self.sent), timeout=POLL)[0]
         return done
 
-    def _send(self) -> bool:
-        """Fill the room; whether a trial was sent."""
-        most = room(self.ray, self.needs)
-        most = min(most, self.max_concurrent or most)
-        sent = False
+    def _send(self, there: int) -> None:
+        """Fill the room that there is."""
+        most = min(there, self.max_concurrent or there)
         while len(self.sent) < most and self.work.wants(len(self.sent)):
             self._submit(_Sent(self.work.study.next()))
-            sent = True
-        return sent
 
     def _submit(self, one: _Sent) -> None:
         task = self.ray.remote(run_trial).options(

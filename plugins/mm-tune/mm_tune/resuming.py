@@ -7,7 +7,7 @@ from dataclasses import asdict
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mm_tune.objective import Outcome
-from mm_tune.study import AS_THEY_ARE, BEGUN, ENDED, EXCUSED, STANDS_FOR, Study, outcome_of
+from mm_tune.study import AS_THEY_ARE, BEGUN, ENDED, EXCUSED, STANDS_FOR, Study, outcome_of, was_cut
 
 SETTINGS, DEATHS = "settings", "deaths"
 """Of a trial that is tried again: what was drawn for it, and how many processes ended in it."""
@@ -31,22 +31,14 @@ def take_up(study: Study) -> list[str]:
     again = {trial.user_attrs.get(STANDS_FOR) for trial in there}
     lines: list[str] = []
     for trial in there:
-        if trial.number not in again and _was_cut(trial):
+        running, ended = trial.state == TrialState.RUNNING, ENDED in trial.user_attrs
+        if trial.number not in again and (was_cut(trial) or (running and not ended)):
             lines += _stand_in(study, trial)
-        if trial.state != TrialState.RUNNING:
-            continue
-        if ENDED in trial.user_attrs:
-            study.told(trial.number, trial.user_attrs[ENDED])
-            continue
-        if trial.number not in again:
-            lines += _stand_in(study, trial)
-        study.optuna.tell(trial.number, state=TrialState.FAIL)
+        if running and ended:
+            study.told(trial.number, outcome_of(trial))
+        elif running:
+            study.optuna.tell(trial.number, state=TrialState.FAIL)
     return lines
-
-
-def _was_cut(trial: FrozenTrial) -> bool:
-    """With more time it comes to more."""
-    return ENDED in trial.user_attrs and outcome_of(trial)["state"] == "cut"
 
 
 def _stand_in(study: Study, trial: FrozenTrial) -> list[str]:

@@ -17,8 +17,7 @@ from mm_core.api import ConfigError, MMWarning, Search, TrainingError
 from mm_core.api.tools import Recipe, installed, metrics, read_rows, short_name
 from mm_tune.checking import check_settable
 from mm_tune.executors import Executor, Work
-from mm_tune.folder import check_writable
-from mm_tune.journal import held
+from mm_tune.folder import held
 from mm_tune.marks import marks
 from mm_tune.objective import Arguments, Objective
 from mm_tune.resuming import take_up
@@ -103,8 +102,6 @@ def search(
     told = wanted.tell or _nothing
     metric = plan.data.validation_metric
     objective = Objective(arguments, table, tuning, short_name(metric))
-    if place is not None:
-        check_writable(place)
     with _quiet(), held(place):
         study = Study(
             searched,

@@ -48,6 +48,11 @@ def outcome_of(trial: FrozenTrial) -> dict[str, Any]:
     return found
 
 
+def was_cut(trial: FrozenTrial) -> bool:
+    """Whether the end of the time stopped it: with more it comes to more."""
+    return ENDED in trial.user_attrs and outcome_of(trial)["state"] == "cut"
+
+
 class Study:
     """Trials of one search.
 
@@ -138,7 +143,7 @@ class Study:
         """Of those that were cut where no other came to a score; None: none did."""
         with suppress(ValueError):  # Optuna's, where there is none
             return self.optuna.best_trial
-        cut = [trial for trial in self.ended() if outcome_of(trial)["state"] == "cut"]
+        cut = [trial for trial in self.ended() if was_cut(trial)]
         sign = 1 if self.higher else -1
         return max(cut, key=lambda trial: sign * outcome_of(trial)["score"], default=None)
 
